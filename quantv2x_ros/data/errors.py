@@ -1,0 +1,27 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The error that every reader of data on disk raises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class DatasetError(ValueError):
+    """A file or folder of a dataset that cannot be used as it is.
+
+    The message names the file, says what is wrong with it, and what to do.
+    """
+
+    def __init__(self, path: str | Path, problem: str, remedy: str) -> None:
+        """Builds the message.
+
+        Args:
+            path: File or folder at fault.
+            problem: What is wrong, including the value found.
+            remedy: What the reader of the message can do.
+        """
+        super().__init__(f"{path}: {problem}. {remedy}.")
+        self.path = Path(path)
+        self.problem = problem
+        self.remedy = remedy
