@@ -1,0 +1,263 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Head outputs to detections: score filter, box decoding, rotated suppression, range filter."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from quantv2x_ros.core import rotated
+from quantv2x_ros.core.boxes import (
+    BOX_SIZE,
+    FloatArray,
+    bev_rectangles,
+    check_boxes,
+    correct_heading,
+    corners_in_range,
+    decode_boxes,
+)
+
+Float32Array = npt.NDArray[np.float32]
+
+_DIRECTIONS = 2
+# Sigmoid in float32 is off by less than this, so the cheap test on logits never loses a candidate.
+_LOGIT_SLACK = 1e-4
+
+
+class DetectionError(ValueError):
+    """Head outputs, scores or settings that do not fit each other."""
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """Settings of the post-processing (NETWORK.md section 6).
+
+    Attributes:
+        score_threshold: candidates have a score above this, in [0, 1).
+        nms_threshold: a box is dropped where its BEV IoU with a better one is above this.
+        max_candidates: only this many best candidates enter the suppression.
+        class_aware: boxes suppress only boxes of their own class.
+        use_direction: correct headings with the direction head.
+        range_x: all corners must lie in x ± this [m]; infinity switches the test off.
+        range_y: the same in y.
+    """
+
+    score_threshold: float = 0.2
+    nms_threshold: float = 0.15
+    max_candidates: int = 1000
+    class_aware: bool = False
+    use_direction: bool = True
+    range_x: float = 100.0
+    range_y: float = 40.0
+
+    def __post_init__(self) -> None:
+        """Raise DetectionError for a value out of range."""
+        if not 0.0 <= self.score_threshold < 1.0:
+            raise DetectionError(f"score_threshold must be in [0, 1), got {self.score_threshold}")
+        if not 0.0 <= self.nms_threshold <= 1.0:
+            raise DetectionError(f"nms_threshold must be in [0, 1], got {self.nms_threshold}")
+        if self.max_candidates < 1:
+            raise DetectionError(f"max_candidates must be at least 1, got {self.max_candidates}")
+        if not (self.range_x > 0.0 and self.range_y > 0.0):
+            raise DetectionError(
+                f"range_x and range_y must be positive, got {self.range_x} and {self.range_y}"
+            )
+
+    @classmethod
+    def parity(cls) -> "DetectionConfig":
+        """The published post-processing: class-agnostic, headings as regressed."""
+        return cls(class_aware=False, use_direction=False)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Boxes of one frame.
+
+    Attributes:
+        boxes: (N, 7) float32 [x, y, z, l, w, h, yaw], ego LiDAR frame, metres and radians.
+        scores: (N,) float32 in [0, 1].
+        labels: (N,) int32, 1-based class index.
+    """
+
+    boxes: Float32Array
+    scores: Float32Array
+    labels: npt.NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        """Raise DetectionError where shapes or dtypes do not fit."""
+        check_boxes(self.boxes)
+        count = len(self.boxes)
+        if self.scores.shape != (count,) or self.labels.shape != (count,):
+            raise DetectionError(
+                f"{count} boxes need as many scores and labels, "
+                f"got shapes {self.scores.shape} and {self.labels.shape}"
+            )
+        if (self.labels < 1).any():
+            raise DetectionError("labels count from 1; a label of 0 or less was given")
+
+    def __len__(self) -> int:
+        """Number of boxes."""
+        return len(self.boxes)
+
+    @classmethod
+    def empty(cls) -> "Detections":
+        """No boxes."""
+        return cls(
+            np.zeros((0, BOX_SIZE), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
+        )
+
+    def select(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> "Detections":
+        """The boxes that a mask or indices pick, in that order."""
+        return Detections(self.boxes[which], self.scores[which], self.labels[which])
+
+
+def nms(
+    boxes: FloatArray,
+    scores: npt.NDArray[np.floating],
+    threshold: float,
+    labels: npt.NDArray[np.integer] | None = None,
+) -> npt.NDArray[np.int64]:
+    """Greedy rotated non-maximum suppression in the ground plane.
+
+    Args:
+        boxes: (N, 7) [x, y, z, l, w, h, yaw] or (N, 5) [x, y, l, w, yaw]; N may be 0.
+        scores: (N,); equal scores keep the order of the boxes.
+        threshold: a box is dropped where its BEV IoU with a kept, better one is above this.
+        labels: (N,) integers; where given, boxes suppress only boxes of their own label.
+
+    Returns:
+        Indices of the kept boxes, int64, in descending score.
+
+    Raises:
+        ValueError: shapes do not fit, or a value is not finite.
+    """
+    rectangles = bev_rectangles(boxes)
+    if scores.shape != (len(boxes),) or (labels is not None and labels.shape != (len(boxes),)):
+        raise DetectionError(
+            f"{len(boxes)} boxes need as many scores and labels, got scores of shape "
+            f"{scores.shape} and labels of shape {None if labels is None else labels.shape}"
+        )
+    if not np.isfinite(scores).all():
+        raise DetectionError("scores has a value that is not finite: drop such boxes first")
+    order = np.argsort(-scores, kind="stable")
+    groups = np.zeros(len(boxes), np.int64) if labels is None else labels.astype(np.int64)
+    kept = rotated.suppress(rectangles[order], groups[order], float(threshold))
+    indices: npt.NDArray[np.int64] = order[kept].astype(np.int64)
+    return indices
+
+
+@njit(cache=True, nogil=True)
+def _collect(
+    logits: Float32Array, logit_floor: float, threshold: float
+) -> tuple[npt.NDArray[np.int64], Float32Array, npt.NDArray[np.int32]]:
+    """Anchors whose best label scores above the threshold: indices, scores, labels, flat order."""
+    anchors, classes = logits.shape
+    indices = np.empty(anchors, np.int64)
+    scores = np.empty(anchors, np.float32)
+    labels = np.empty(anchors, np.int32)
+    count = 0
+    for a in range(anchors):
+        best = logits[a, 0]
+        label = 0
+        for k in range(1, classes):
+            if logits[a, k] > best:
+                best = logits[a, k]
+                label = k
+        if best > logit_floor:
+            score = np.float32(1.0 / (1.0 + math.exp(-best)))
+            if score > threshold:
+                indices[count] = a
+                scores[count] = score
+                labels[count] = label + 1
+                count += 1
+    return indices[:count].copy(), scores[:count].copy(), labels[:count].copy()
+
+
+def _check_heads(
+    cls: Float32Array, reg: Float32Array, direction: Float32Array, anchors: FloatArray
+) -> int:
+    """Number of anchors a cell; DetectionError where the outputs do not fit each other."""
+    check_boxes(anchors, "anchors")
+    for name, output in (("cls", cls), ("reg", reg), ("direction", direction)):
+        if output.ndim != 3 or output.shape[:2] != cls.shape[:2] or output.dtype != np.float32:
+            raise DetectionError(
+                f"{name} must be float32 of shape (H, W, channels) on the grid of cls "
+                f"{cls.shape[:2]}, got {output.dtype} of shape {output.shape}"
+            )
+    cells = cls.shape[0] * cls.shape[1]
+    per_cell = reg.shape[2] // BOX_SIZE
+    if (
+        per_cell == 0
+        or reg.shape[2] != per_cell * BOX_SIZE
+        or direction.shape[2] != per_cell * _DIRECTIONS
+        or cls.shape[2] == 0
+        or cls.shape[2] % per_cell
+        or len(anchors) != cells * per_cell
+    ):
+        raise DetectionError(
+            f"head channels {cls.shape[2]}, {reg.shape[2]}, {direction.shape[2]} on {cells} cells "
+            f"do not fit {len(anchors)} anchors: expected A x labels, A x 7, A x 2 channels and "
+            "A anchors a cell"
+        )
+    return per_cell
+
+
+def find_candidates(
+    cls: Float32Array,
+    reg: Float32Array,
+    direction: Float32Array,
+    anchors: FloatArray,
+    config: DetectionConfig,
+) -> Detections:
+    """Boxes above the score threshold before suppression, in flat order (row, column, anchor).
+
+    At most ``config.max_candidates``, the best ones. Boxes that are not finite (a size that
+    overflows) are no candidates: they could not lie in any range. Arguments as for detect().
+    """
+    per_cell = _check_heads(cls, reg, direction, anchors)
+    if cls.size == 0:
+        return Detections.empty()
+    logits = np.ascontiguousarray(cls).reshape(-1, cls.shape[2] // per_cell)
+    threshold = config.score_threshold
+    floor = math.log(threshold / (1.0 - threshold)) - _LOGIT_SLACK if threshold > 0 else -math.inf
+    indices, scores, labels = _collect(logits, floor, np.float32(threshold))
+    if len(indices) > config.max_candidates:
+        best = np.sort(np.argsort(-scores, kind="stable")[: config.max_candidates])
+        indices, scores, labels = indices[best], scores[best], labels[best]
+    deltas = np.ascontiguousarray(reg).reshape(-1, BOX_SIZE)[indices]
+    boxes = decode_boxes(deltas, anchors[indices].astype(np.float32))
+    if config.use_direction:
+        bins = np.ascontiguousarray(direction).reshape(-1, _DIRECTIONS)[indices].argmax(axis=1)
+        boxes[:, 6] = correct_heading(boxes[:, 6], bins)
+    return Detections(boxes, scores, labels).select(np.isfinite(boxes).all(axis=1))
+
+
+def detect(
+    cls: Float32Array,
+    reg: Float32Array,
+    direction: Float32Array,
+    anchors: FloatArray,
+    config: DetectionConfig,
+) -> Detections:
+    """Detections of one frame from the head outputs (NETWORK.md section 6).
+
+    Args:
+        cls: (H, W, A * labels) float32 logits; channel = anchor * labels + label.
+        reg: (H, W, A * 7) float32, box deltas x, y, z, h, w, l, yaw.
+        direction: (H, W, A * 2) float32 logits.
+        anchors: (H * W * A, 7) boxes in flat order: row, column, anchor.
+        config: thresholds and options.
+
+    Returns:
+        Detections in descending score; none is a valid answer.
+
+    Raises:
+        DetectionError: shapes or dtypes do not fit each other.
+    """
+    candidates = find_candidates(cls, reg, direction, anchors, config)
+    labels = candidates.labels if config.class_aware else None
+    kept = candidates.select(nms(candidates.boxes, candidates.scores, config.nms_threshold, labels))
+    return kept.select(corners_in_range(kept.boxes, config.range_x, config.range_y))
