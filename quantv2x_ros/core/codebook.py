@@ -1,0 +1,329 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Residual codebook: BEV feature vectors to indices and back (NETWORK.md section 3).
+
+What a vehicle transmits is, for every BEV cell, the index of the nearest code in each residual
+level and segment (arXiv 2509.03704, section on codebook learning). Both directions run on folded
+tables, see core.folding.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from quantv2x_ros.core.folding import CodebookError, fold_layers
+
+__all__ = ["CodebookError", "ResidualCodebook"]
+
+Float32Array = npt.NDArray[np.float32]
+IndexArray = npt.NDArray[np.uint8]
+
+MAX_DICT_SIZE = 256
+# Distances of so many cells at once stay in the second-level cache.
+_CHUNK = 512
+_BACKGROUND_SAMPLES = 256
+
+
+@njit(cache=True, nogil=True)
+def _choose(
+    scores: Float32Array, lookups: Float32Array, planes: int, segments: int, indices: IndexArray
+) -> int:
+    """Pick the code of least score, plane by plane; return how many cells had no finite score.
+
+    Args:
+        scores: (cells, planes * k), overwritten.
+        lookups: (pairs, k, k).
+        planes: levels * segments.
+        segments: planes of a level.
+        indices: (planes, cells), written.
+    """
+    size = lookups.shape[2] if planes > segments else scores.shape[1] // planes
+    failed = 0
+    for cell in range(scores.shape[0]):
+        pair = 0
+        finite = True
+        for plane in range(planes):
+            row = scores[cell, plane * size : (plane + 1) * size]
+            for earlier in range(plane // segments * segments):
+                added = lookups[pair, indices[earlier, cell]]
+                for k in range(size):
+                    row[k] += added[k]
+                pair += 1
+            best = np.float32(np.inf)
+            chosen = 0
+            for k in range(size):
+                if row[k] < best:
+                    best = row[k]
+                    chosen = k
+            indices[plane, cell] = chosen
+            finite = finite and np.isfinite(best)
+        failed += 0 if finite else 1
+    return failed
+
+
+@njit(cache=True, nogil=True)
+def _sum_tables(tables: Float32Array, bias: Float32Array, indices: IndexArray) -> Float32Array:
+    """Sum of the table rows that indices (planes, cells) pick, (cells, C)."""
+    planes, cells = indices.shape
+    features = np.empty((cells, len(bias)), np.float32)
+    for cell in range(cells):
+        row = features[cell]
+        row[:] = bias
+        for plane in range(planes):
+            added = tables[plane, indices[plane, cell]]
+            for c in range(len(bias)):
+                row[c] += added[c]
+    return features
+
+
+@njit(cache=True, nogil=True)
+def _foreground(rows: npt.NDArray[Any], background: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Numbers of the rows that differ from background anywhere."""
+    differing = np.empty(len(rows), np.int64)
+    count = 0
+    for i in range(len(rows)):
+        same = True
+        for c in range(len(background)):
+            if rows[i, c] != background[c]:
+                same = False
+                break
+        if not same:
+            differing[count] = i
+            count += 1
+    return differing[:count].copy()
+
+
+def _most_frequent_row(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The commonest row in an even sample of rows (cells, words); any row if all differ."""
+    sample = rows[:: max(1, len(rows) // _BACKGROUND_SAMPLES)]
+    values, counts = np.unique(sample, axis=0, return_counts=True)
+    commonest: npt.NDArray[Any] = values[counts.argmax()]
+    return commonest
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualCodebook:
+    """Folded residual codebook of L levels with m segments of k codes, for C channels.
+
+    Planes count level-major: plane = level * m + segment.
+
+    Attributes:
+        tables: (L, m, k, C) float32; a decoded feature is bias plus one row of each plane.
+        bias: (C,) float32.
+        encode_weight: (C, planes * k) float32.
+        encode_bias: (planes * k,) float32. ``x @ encode_weight + encode_bias`` is, up to a constant
+            of each plane, half the squared distance of x's residual to each code, before the
+            earlier levels' choices are known.
+        encode_lookups: (pairs, k, k) float32, what a choice in an earlier level adds to the scores
+            of a plane: pairs run over planes, then over all planes of earlier levels.
+    """
+
+    tables: Float32Array
+    bias: Float32Array
+    encode_weight: Float32Array
+    encode_bias: Float32Array
+    encode_lookups: Float32Array
+
+    def __post_init__(self) -> None:
+        """Raise CodebookError where shapes or dtypes do not fit or a value is not finite."""
+        if self.tables.ndim != 4 or 0 in self.tables.shape:
+            raise CodebookError(
+                f"tables must have the shape (levels, segments, k, channels), "
+                f"got {self.tables.shape}"
+            )
+        levels, segments, size, channels = self.tables.shape
+        if not 2 <= size <= MAX_DICT_SIZE:
+            raise CodebookError(f"a segment must have 2 to {MAX_DICT_SIZE} codes, got {size}")
+        codes = levels * segments * size
+        pairs = segments**2 * levels * (levels - 1) // 2
+        expected = {
+            "tables": self.tables.shape,
+            "bias": (channels,),
+            "encode_weight": (channels, codes),
+            "encode_bias": (codes,),
+            "encode_lookups": (pairs, size, size),
+        }
+        for name, shape in expected.items():
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != np.float32:
+                raise CodebookError(
+                    f"{name} must be float32 of shape {shape}, got {array.dtype} of {array.shape}"
+                )
+            if not np.isfinite(array).all():
+                raise CodebookError(f"{name} has values that are not finite")
+
+    @classmethod
+    def from_layers(
+        cls, arrays: Mapping[str, Any], prefix: str = "codebook."
+    ) -> "ResidualCodebook":
+        """Fold a codebook from its layers in the published naming; see core.folding.fold_layers."""
+        folded = fold_layers(arrays, prefix)
+        return cls(**{field.name: getattr(folded, field.name) for field in fields(cls)})
+
+    @property
+    def levels(self) -> int:
+        """Residual levels L."""
+        return self.tables.shape[0]
+
+    @property
+    def segments(self) -> int:
+        """Segments m of a level."""
+        return self.tables.shape[1]
+
+    @property
+    def planes(self) -> int:
+        """Indices of a cell: levels * segments."""
+        return self.levels * self.segments
+
+    @property
+    def dict_size(self) -> int:
+        """Codes k of a segment."""
+        return self.tables.shape[2]
+
+    @property
+    def channels(self) -> int:
+        """Channels C of a feature."""
+        return self.tables.shape[3]
+
+    @property
+    def fingerprint(self) -> int:
+        """The codebook id: first 64 bits, big endian, of the SHA-256 of tables, then bias.
+
+        Hashed as little-endian float32 in C order, after the four sizes of tables as little-endian
+        int32. Receivers decode alike exactly where this agrees.
+        """
+        digest = hashlib.sha256(np.array(self.tables.shape, "<i4").tobytes())
+        digest.update(self.tables.astype("<f4").tobytes())
+        digest.update(self.bias.astype("<f4").tobytes())
+        return int.from_bytes(digest.digest()[:8], "big")
+
+    def encode(self, features: Float32Array) -> IndexArray:
+        """Indices of features.
+
+        Args:
+            features: (cells, C) float32.
+
+        Returns:
+            (planes, cells) uint8; the lowest index on a tie.
+
+        Raises:
+            CodebookError: wrong shape or dtype, or features so large or not finite that no
+                distance is.
+        """
+        if features.shape != (len(features), self.channels) or features.dtype != np.float32:
+            raise CodebookError(
+                f"features must be float32 of shape (cells, {self.channels}), "
+                f"got {features.dtype} of {features.shape}"
+            )
+        indices = np.empty((self.planes, len(features)), np.uint8)
+        failed = 0
+        for start in range(0, len(features), _CHUNK):
+            # Values that are not finite are counted below; BLAS's warning would only repeat it.
+            with np.errstate(invalid="ignore", over="ignore"):
+                scores = features[start : start + _CHUNK] @ self.encode_weight
+            scores += self.encode_bias
+            chosen = indices[:, start : start + _CHUNK]
+            failed += _choose(scores, self.encode_lookups, self.planes, self.segments, chosen)
+        if failed:
+            raise CodebookError(f"{failed} of {len(features)} cells have features without distance")
+        return indices
+
+    def encode_map(
+        self,
+        features: npt.NDArray[np.uint8] | Float32Array,
+        scale: float = 1.0,
+        background: npt.NDArray[np.uint8] | Float32Array | None = None,
+    ) -> IndexArray:
+        """Indices of a BEV map, coding the many cells that equal the background only once.
+
+        Args:
+            features: (H, W, C) uint8 (value = scale * number) or float32 (value = scale * number).
+            scale: value of one step.
+            background: (C,) in features' dtype; by default the commonest vector of the map.
+                It changes the time taken, never the result.
+
+        Returns:
+            (planes, H, W) uint8.
+        """
+        if features.ndim != 3 or features.dtype not in (np.uint8, np.float32):
+            raise CodebookError(
+                f"a map must be uint8 or float32 of shape (H, W, {self.channels}), "
+                f"got {features.dtype} of {features.shape}"
+            )
+        rows = np.ascontiguousarray(features).reshape(-1, features.shape[2])
+        word = np.uint64 if rows.dtype.itemsize * rows.shape[1] % 8 == 0 else np.uint8
+        words = rows.view(word)
+        if background is None:
+            common = _most_frequent_row(words) if len(rows) else words[:0].reshape(-1)
+        elif background.shape == rows.shape[1:] and background.dtype == rows.dtype:
+            common = np.ascontiguousarray(background).view(word)
+        else:
+            raise CodebookError(
+                f"background must be {rows.dtype} of shape {rows.shape[1:]}, "
+                f"got {background.dtype} of {background.shape}"
+            )
+        differing = _foreground(words, common)
+        coded = np.concatenate([rows[differing], common.view(rows.dtype).reshape(-1, rows.shape[1])])
+        codes = self.encode(coded.astype(np.float32) * np.float32(scale))
+        indices = np.empty((self.planes, len(rows)), np.uint8)
+        indices[:] = codes[:, -1:]
+        indices[:, differing] = codes[:, :-1]
+        return indices.reshape(self.planes, *features.shape[:2])
+
+    def decode(self, indices: IndexArray) -> Float32Array:
+        """Features (cells, C) float32 of indices (planes, cells) uint8.
+
+        Raises:
+            CodebookError: wrong shape or dtype, or an index of k or more.
+        """
+        if indices.shape != (self.planes, *indices.shape[1:2]) or indices.dtype != np.uint8:
+            raise CodebookError(
+                f"indices must be uint8 of shape ({self.planes}, cells), "
+                f"got {indices.dtype} of {indices.shape}"
+            )
+        if indices.size and int(indices.max()) >= self.dict_size:
+            raise CodebookError(
+                f"index {int(indices.max())} is outside the codebook of {self.dict_size} codes"
+            )
+        tables = self.tables.reshape(self.planes, self.dict_size, self.channels)
+        features: Float32Array = _sum_tables(tables, self.bias, np.ascontiguousarray(indices))
+        return features
+
+    def decode_map(self, indices: IndexArray) -> Float32Array:
+        """Feature map (H, W, C) float32 of an index map (planes, H, W) uint8; errors as decode."""
+        if indices.ndim != 3:
+            raise CodebookError(f"an index map has three axes, got the shape {indices.shape}")
+        features = self.decode(indices.reshape(indices.shape[0], -1))
+        return features.reshape(*indices.shape[1:], self.channels)
+
+    def save(self, path: str | Path) -> None:
+        """Write the arrays to an .npz file."""
+        with open(path, "wb") as file:
+            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ResidualCodebook":
+        """Read a codebook that save() wrote.
+
+        Raises:
+            CodebookError: not such a file, an array is missing or wrong.
+            OSError: the file cannot be read.
+        """
+        names = {field.name for field in fields(cls)}
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                if set(archive.files) != names:
+                    raise CodebookError(
+                        f"{path} holds {sorted(archive.files)}, expected {sorted(names)}"
+                    )
+                arrays = {name: np.ascontiguousarray(archive[name]) for name in names}
+        except (zipfile.BadZipFile, EOFError, ValueError) as error:
+            raise CodebookError(f"{path} is not a codebook: {error}") from error
+        return cls(**arrays)

@@ -1,0 +1,174 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Folds the linear layers of a trained residual codebook into tables (NETWORK.md section 3).
+
+Every layer of the codebook is affine and every code is a choice among k vectors, so the whole
+decoder is a sum of table rows, and every distance that the encoder compares is affine in the input
+plus table look-ups of the codes already chosen. Sums run in float64 and are rounded once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Float64Array = npt.NDArray[np.float64]
+Affine = tuple[Float64Array, Float64Array]
+
+
+class CodebookError(ValueError):
+    """A codebook whose parts are missing, do not fit each other or are not finite."""
+
+
+@dataclass(frozen=True)
+class FoldedCodebook:
+    """The float32 arrays of core.codebook.ResidualCodebook, see there."""
+
+    tables: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    encode_weight: npt.NDArray[np.float32]
+    encode_bias: npt.NDArray[np.float32]
+    encode_lookups: npt.NDArray[np.float32]
+
+
+class _Layers:
+    """Reads layers by published name, in float64, with checks."""
+
+    def __init__(self, arrays: Mapping[str, Any], prefix: str) -> None:
+        self._arrays = arrays
+        self._prefix = prefix
+        self.levels = 0
+        while f"{prefix}_encoders.{self.levels}._quantizer._codebook" in arrays:
+            self.levels += 1
+        if self.levels == 0:
+            raise CodebookError(
+                f"no tensor named {prefix}_encoders.0._quantizer._codebook: not a checkpoint with a "
+                f"codebook, or its prefix is not '{prefix}'"
+            )
+
+    def array(self, name: str) -> Float64Array:
+        key = self._prefix + name
+        if key not in self._arrays:
+            raise CodebookError(f"tensor {key} is missing: the checkpoint is not complete")
+        value = np.asarray(self._arrays[key], dtype=np.float64)
+        if not np.isfinite(value).all():
+            raise CodebookError(f"tensor {key} has values that are not finite")
+        return value
+
+    def linear(self, name: str, channels: int) -> Affine:
+        """Weight (C, C) and bias (C,) of a linear layer."""
+        weight, bias = self.array(name + ".weight"), self.array(name + ".bias")
+        if weight.shape != (channels, channels) or bias.shape != (channels,):
+            raise CodebookError(
+                f"{self._prefix}{name} has shapes {weight.shape} and {bias.shape}, expected "
+                f"({channels}, {channels}) and ({channels},)"
+            )
+        return weight, bias
+
+    def codebook(self, level: int, shape: tuple[int, ...] | None) -> Float64Array:
+        """Codes (segments, k, C / segments) of a level; its other names must hold the same."""
+        name = f"_encoders.{level}._quantizer._codebook"
+        codes = self.array(name)
+        if codes.ndim != 3 or (shape is not None and codes.shape != shape):
+            raise CodebookError(
+                f"{self._prefix}{name} has the shape {codes.shape}, expected "
+                f"{shape if shape else '(segments, k, channels / segments)'}"
+            )
+        for alias in (f"_encoders.{level}._dequantizer", f"_decoders.{level}._dequantizer"):
+            key = f"{alias}._codebook"
+            if self._prefix + key in self._arrays and (self.array(key) != codes).any():
+                raise CodebookError(
+                    f"{self._prefix}{key} differs from {self._prefix}{name}: both are one tensor"
+                )
+        return codes
+
+
+def _embed(codes: Float64Array) -> Float64Array:
+    """Codes (segments, k, d) as full vectors (segments, k, segments * d), zero elsewhere."""
+    segments, size, width = codes.shape
+    vectors = np.zeros((segments, size, segments * width))
+    for segment in range(segments):
+        vectors[segment, :, segment * width : (segment + 1) * width] = codes[segment]
+    return vectors
+
+
+def _fold_decoder(
+    layers: _Layers, vectors: list[Float64Array], channels: int
+) -> tuple[Float64Array, Float64Array]:
+    """Tables (levels, segments, k, C) and bias (C,) such that decoding is their sum."""
+    segments, size, _ = vectors[0].shape
+    tables = np.zeros((layers.levels, segments, size, channels))
+    bias = np.zeros(channels)
+    for level in reversed(range(layers.levels)):
+        name = f"_decoders.{level}."
+        deq_weight, deq_bias = layers.linear(name + "_dequantizationHead", channels)
+        if level < layers.levels - 1:
+            side_weight, side_bias = layers.linear(name + "_sideHead", channels)
+            tables = tables @ side_weight.T
+            bias = side_weight @ bias + side_bias
+        tables[level] = vectors[level] @ deq_weight.T
+        bias = bias + deq_bias
+        restore_weight, restore_bias = layers.linear(name + "_restoreHead", channels)
+        tables = tables @ restore_weight.T
+        bias = restore_weight @ bias + restore_bias
+    return tables, bias
+
+
+def _fold_encoder(
+    layers: _Layers, vectors: list[Float64Array], channels: int
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """Weight (C, planes * k), bias (planes * k,) and lookups (pairs, k, k) of the distances.
+
+    The distance compared is |c|^2 / 2 - c·h, which differs from |h - c|^2 / 2 by a term that is
+    the same for all codes of a segment.
+    """
+    weights: list[Float64Array] = []
+    biases: list[Float64Array] = []
+    lookups: list[Float64Array] = []
+    matrix, offset = np.eye(channels), np.zeros(channels)
+    chosen: list[Float64Array] = []  # per earlier plane (k, C): what its code adds to the residual
+    for level in range(layers.levels):
+        name = f"_encoders.{level}."
+        stage_weight, stage_bias = layers.linear(name + "_latentStageEncoder", channels)
+        matrix, offset = stage_weight @ matrix, stage_weight @ offset + stage_bias
+        chosen = [rows @ stage_weight.T for rows in chosen]
+        head_weight, head_bias = layers.linear(name + "_quantizationHead", channels)
+        for codes in vectors[level]:
+            project = codes @ head_weight
+            weights.append(-project @ matrix)
+            biases.append(0.5 * (codes**2).sum(axis=1) - project @ offset - codes @ head_bias)
+            lookups.extend(-rows @ project.T for rows in chosen)
+        if level < layers.levels - 1:
+            latent_weight, latent_bias = layers.linear(name + "_latentHead", channels)
+            matrix, offset = latent_weight @ matrix, latent_weight @ offset + latent_bias
+            chosen = [rows @ latent_weight.T for rows in chosen] + [-v for v in vectors[level]]
+    size = vectors[0].shape[1]
+    stacked = np.stack(lookups) if lookups else np.zeros((0, size, size))
+    return np.concatenate(weights).T, np.concatenate(biases), stacked
+
+
+def fold_layers(arrays: Mapping[str, Any], prefix: str = "codebook.") -> FoldedCodebook:
+    """Fold the layers of a codebook in the published naming.
+
+    Args:
+        arrays: name → array (anything that NumPy can convert), at least the codebook's part of a
+            state dict.
+        prefix: what the codebook's names begin with.
+
+    Raises:
+        CodebookError: a tensor is missing, has a wrong shape or is not finite.
+    """
+    layers = _Layers(arrays, prefix)
+    first = layers.codebook(0, None)
+    channels = first.shape[0] * first.shape[2]
+    vectors = [_embed(layers.codebook(level, first.shape)) for level in range(layers.levels)]
+    tables, bias = _fold_decoder(layers, vectors, channels)
+    weight, encode_bias, lookups = _fold_encoder(layers, vectors, channels)
+    return FoldedCodebook(
+        *(
+            np.ascontiguousarray(array, dtype=np.float32)
+            for array in (tables, bias, weight, encode_bias, lookups)
+        )
+    )
