@@ -126,24 +126,26 @@ def transform_points(points: npt.NDArray[np.floating], matrix: Matrix) -> npt.ND
     return np.asarray(points[:, :3] @ matrix[:3, :3].T + matrix[:3, 3], dtype=np.float64)
 
 
-def warp_theta(ego_to_agent: Matrix, grid: BevGrid) -> npt.NDArray[np.float64]:
+def warp_theta(
+    ego_to_agent: Matrix, grid: BevGrid, agent_grid: BevGrid | None = None
+) -> npt.NDArray[np.float64]:
     """Return theta (2, 3) for ``affine_grid``: where the ego's cells lie in an agent's map.
 
-    Normalised coordinates run from -1 to 1 over the grid's extent (align_corners=False). For a
+    Normalised coordinates run from -1 to 1 over a grid's extent (align_corners=False). For a
     range that is centred on the sensor this is the published scaling (NETWORK section 4); a
     range with another centre adds its offset.
 
     Args:
         ego_to_agent: (4, 4) transform from ego to agent coordinates, metres. All six entries
             that a planar warp uses come from the full 6-DoF transform.
-        grid: the grid that ego and agent share.
+        grid: the ego's grid.
+        agent_grid: the agent's grid where it differs, as for crops in training.
     """
-    height, width = grid.extent
+    source = grid if agent_grid is None else agent_grid
+    half_y, half_x = grid.extent[0] / 2, grid.extent[1] / 2
     centre_y, centre_x = grid.centre
     affine = np.array(ego_to_agent, dtype=np.float64)[:2][:, [0, 1, 3]]
-    affine[:, 2] += affine[:, 0] * centre_x + affine[:, 1] * centre_y - (centre_x, centre_y)
-    affine[0, 1] *= height / width
-    affine[1, 0] *= width / height
-    affine[0, 2] *= 2.0 / width
-    affine[1, 2] *= 2.0 / height
-    return affine
+    affine[:, 2] += affine[:, 0] * centre_x + affine[:, 1] * centre_y
+    affine[:, 2] -= (source.centre[1], source.centre[0])
+    scale = np.array([2.0 / source.extent[1], 2.0 / source.extent[0]])
+    return affine * scale[:, None] * np.array([half_x, half_y, 1.0])

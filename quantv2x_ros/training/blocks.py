@@ -1,0 +1,139 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Building blocks of the network: residual block, bottleneck, pillar feature net."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import nn
+
+
+class BasicBlock(nn.Module):
+    """Residual block of two 3x3 convolutions (NETWORK section 2)."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample: nn.Sequential | None = None
+        if stride != 1 or channels_in != channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+            )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, C_in, H, W) to (N, C, H/stride, W/stride)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(out)) + shortcut)
+
+
+class Bottleneck(nn.Module):
+    """ResNeXt bottleneck, 1x1 - grouped 3x3 - 1x1 (NETWORK section 4)."""
+
+    def __init__(
+        self, channels_in: int, middle: int, channels: int, stride: int, groups: int = 32
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, middle, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(middle)
+        self.conv2 = nn.Conv2d(middle, middle, 3, stride, 1, groups=groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(middle)
+        self.conv3 = nn.Conv2d(middle, channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(channels)
+        self.downsample: nn.Sequential | None = None
+        if stride != 1 or channels_in != channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+            )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, C_in, H, W) to (N, C, H/stride, W/stride)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = torch.relu(self.bn1(self.conv1(x)))
+        out = torch.relu(self.bn2(self.conv2(out)))
+        return torch.relu(self.bn3(self.conv3(out)) + shortcut)
+
+
+@numba.njit(cache=True)
+def _segment_max(values, segment, out, argmax):  # type: ignore[no-untyped-def]
+    for k in range(values.shape[0]):
+        s = segment[k]
+        for c in range(values.shape[1]):
+            if argmax[s, c] < 0 or values[k, c] > out[s, c]:
+                out[s, c] = values[k, c]
+                argmax[s, c] = k
+
+
+@numba.njit(cache=True)
+def _segment_max_backward(gradient, argmax, out):  # type: ignore[no-untyped-def]
+    for s in range(gradient.shape[0]):
+        for c in range(gradient.shape[1]):
+            out[argmax[s, c], c] = gradient[s, c]
+
+
+class SegmentMax(torch.autograd.Function):
+    """Maximum over the rows of each segment, on the CPU; every segment has at least one row."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, values: torch.Tensor, segment: torch.Tensor, segments: int
+    ) -> torch.Tensor:
+        """Reduce (K, C) float32 by segment (K,) int to (segments, C)."""
+        data = values.detach().contiguous().numpy()
+        out = np.empty((segments, data.shape[1]), dtype=np.float32)
+        argmax = np.full((segments, data.shape[1]), -1, dtype=np.int32)
+        _segment_max(data, segment.numpy(), out, argmax)
+        ctx.argmax = argmax
+        ctx.rows = data.shape[0]
+        return torch.from_numpy(out)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        """Send each gradient to the row that was the maximum."""
+        gradient = gradients[0].contiguous().float().numpy()
+        out = np.zeros((ctx.rows, gradient.shape[1]), dtype=np.float32)
+        _segment_max_backward(gradient, ctx.argmax, out)
+        return torch.from_numpy(out), None, None
+
+
+class PillarFeatureNet(nn.Module):
+    """Linear, BatchNorm, ReLU and maximum over a pillar's 32 slots (NETWORK section 1)."""
+
+    def __init__(self, channels: int = 64, max_points: int = 32) -> None:
+        super().__init__()
+        self.linear = nn.Linear(10, channels, bias=False)
+        self.norm = nn.BatchNorm1d(channels, eps=1e-3, momentum=0.01)
+        self.max_points = max_points
+
+    def forward(
+        self, features: torch.Tensor, point_pillar: torch.Tensor, counts: torch.Tensor
+    ) -> torch.Tensor:
+        """Reduce points to pillars.
+
+        Args:
+            features: (K, 10) float32 of real points only.
+            point_pillar: (K,) int32 pillar of each point.
+            counts: (M,) points of each pillar; a pillar that is not full also takes the padding's
+                constant relu(BatchNorm(0)).
+
+        Returns:
+            (M, C) float32.
+        """
+        values = torch.relu(self.norm(self.linear(features)))
+        if values.is_cuda:
+            index = point_pillar.long()[:, None].expand_as(values)
+            empty = values.new_zeros((len(counts), values.shape[1]))
+            pillars = empty.scatter_reduce(0, index, values, "amax", include_self=True)
+        else:
+            pillars = SegmentMax.apply(values, point_pillar, len(counts))
+        scale = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
+        padding = torch.relu(self.norm.bias - self.norm.running_mean * scale)
+        not_full = (counts < self.max_points)[:, None]
+        return torch.where(not_full, torch.maximum(pillars, padding), pillars)

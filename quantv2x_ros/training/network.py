@@ -1,0 +1,191 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The cooperative detection network in torch (NETWORK; arXiv 2509.03704)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from quantv2x_ros.core.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL, BevGrid
+from quantv2x_ros.core.pose import warp_theta
+from quantv2x_ros.training.blocks import BasicBlock, PillarFeatureNet
+from quantv2x_ros.training.codebook import ResidualCodebook
+from quantv2x_ros.training.points import PillarInput, pillar_input
+from quantv2x_ros.training.published import CheckpointError, Tensors, from_published
+from quantv2x_ros.training.pyramid import Pyramid
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Architecture of the network.
+
+    Attributes:
+        grid: the grid at inference.
+        classes: number of classes.
+        yaws: anchor headings.
+        levels: codebook levels; 0 is a network without codebook.
+        segments: codebook segments.
+        dict_size: codewords a level and segment.
+        score_gain: factor on the fusion scores before their softmax over agents. 1 is as
+            published; larger lets the agent that sees something outweigh those that do not.
+    """
+
+    grid: BevGrid = field(default_factory=BevGrid)
+    classes: int = 3
+    yaws: int = 2
+    levels: int = 3
+    segments: int = 1
+    dict_size: int = 128
+    score_gain: float = 1.0
+
+
+class HeadOutputs(NamedTuple):
+    """Raw outputs of the heads, (1 or B, channels, H, W) each."""
+
+    cls: torch.Tensor
+    reg: torch.Tensor
+    dir: torch.Tensor
+
+
+class QuantV2XNetwork(nn.Module):
+    """Pillars, encoder, codebook, pyramid fusion and heads."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.pillar_encoder = PillarFeatureNet()
+        self.backbone = nn.Sequential(
+            BasicBlock(64, 64, 2), BasicBlock(64, 64, 1), BasicBlock(64, 64, 1)
+        )
+        self.codebook = (
+            ResidualCodebook(64, config.levels, config.segments, config.dict_size)
+            if config.levels
+            else None
+        )
+        self.pyramid = Pyramid(config.score_gain)
+        self.shrink = nn.Sequential(
+            nn.Conv2d(384, 256, 3, 1, 1), nn.ReLU(), nn.Conv2d(256, 256, 3, 1, 1), nn.ReLU()
+        )
+        anchors = config.classes * config.yaws
+        self.cls_head = nn.Conv2d(256, anchors * config.classes, 1)
+        self.reg_head = nn.Conv2d(256, anchors * 7, 1)
+        self.dir_head = nn.Conv2d(256, anchors * 2, 1)
+        # rare positives: start from a probability of 1 %
+        nn.init.constant_(self.cls_head.bias, -4.6)  # type: ignore[arg-type]
+        nn.init.normal_(self.cls_head.weight, std=0.01)
+        nn.init.normal_(self.reg_head.weight, std=0.01)
+
+    def scatter(self, pillars: PillarInput) -> torch.Tensor:
+        """Return pillar features scattered into (N, 64, rows, columns)."""
+        values = self.pillar_encoder(pillars.features, pillars.point_pillar, pillars.counts)
+        rows, columns = pillars.shape
+        canvas = values.new_zeros((pillars.agents * rows * columns, values.shape[1]))
+        canvas = canvas.index_copy(0, pillars.cells, values)
+        return canvas.view(pillars.agents, rows, columns, -1).permute(0, 3, 1, 2)
+
+    def encode(self, pillars: PillarInput) -> torch.Tensor:
+        """Return the BEV feature (N, 64, H, W) of N agents."""
+        features: torch.Tensor = self.backbone(self.scatter(pillars))
+        return features
+
+    def heads(self, fused: torch.Tensor) -> HeadOutputs:
+        """Return the outputs of the heads for fused features (B, 384, H, W)."""
+        shared = self.shrink(fused)
+        return HeadOutputs(self.cls_head(shared), self.reg_head(shared), self.dir_head(shared))
+
+    def detect(
+        self, features: torch.Tensor, thetas: torch.Tensor, agents: Sequence[int]
+    ) -> tuple[HeadOutputs, list[torch.Tensor]]:
+        """Fuse decoded features and run the heads.
+
+        Args:
+            features: (sum of agents, 64, H, W), frame by frame, the ego first in each.
+            thetas: (sum of agents, 2, 3) float64.
+            agents: number of agents of each frame.
+
+        Returns:
+            The head outputs (B, ...) and the occupancy logits of the three levels, before the warp.
+        """
+        levels, occupancy = self.pyramid.extract(features)
+        fused = self.pyramid.fuse(levels, occupancy, thetas, agents)
+        return self.heads(self.pyramid.merge(fused)), occupancy
+
+    @torch.no_grad()
+    def forward_points(
+        self,
+        points: Sequence[npt.NDArray[np.float32]],
+        ego_to_agent: npt.NDArray[np.float64],
+    ) -> dict[str, torch.Tensor]:
+        """Run one frame, as on the vehicle.
+
+        Args:
+            points: one (P, 4) float32 cloud an agent, each in its own LiDAR frame, ego first.
+            ego_to_agent: (N, 4, 4) float64, identity for the ego.
+
+        Returns:
+            ``codes`` (N, levels * segments, H, W) uint8 (absent without codebook), ``cls``
+            (1, 18, H, W), ``reg`` (1, 42, H, W), ``dir`` (1, 12, H, W) float32.
+        """
+        features = self.encode(pillar_input(points, [self.config.grid] * len(points)))
+        result = {}
+        if self.codebook is not None:
+            features, result["codes"], _ = self.codebook(features)
+        thetas = np.stack([warp_theta(m, self.config.grid) for m in np.asarray(ego_to_agent)])
+        out, _ = self.detect(features, torch.from_numpy(thetas), [len(points)])
+        return {**result, **out._asdict()}
+
+
+
+
+def load_published(
+    state_dict: Tensors,
+    *,
+    lidar_range: Sequence[float] = V2X_REAL_RANGE,
+    voxel_size: Sequence[float] = V2X_REAL_VOXEL,
+) -> QuantV2XNetwork:
+    """Build the network from a checkpoint in the published naming.
+
+    Args:
+        state_dict: published name to array or tensor. Levels, segments and dictionary size are
+            read from the codebook's shape.
+        lidar_range: x, y, z minimum, then maximum, metres.
+        voxel_size: metres.
+
+    Returns:
+        The network in eval mode.
+
+    Raises:
+        CheckpointError: naming tensors that are missing, superfluous or of another shape.
+    """
+    renamed = from_published(state_dict)
+    books = [v for k, v in renamed.items() if re.fullmatch(r"codebook\.levels\.\d\.codebook", k)]
+    low_x, low_y, low_z, high_x, high_y, high_z = (float(v) for v in lidar_range)
+    voxel_x, voxel_y, voxel_z = (float(v) for v in voxel_size)
+    config = NetworkConfig(
+        grid=BevGrid((low_x, low_y, low_z, high_x, high_y, high_z), (voxel_x, voxel_y, voxel_z)),
+        levels=len(books),
+        segments=books[0].shape[0] if books else 1,
+        dict_size=books[0].shape[1] if books else 128,
+    )
+    network = QuantV2XNetwork(config)
+    own = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    wrong = [f"'{k}' is missing" for k in own if k not in renamed]
+    wrong += [f"'{k}' is not of this architecture" for k in renamed if k not in own]
+    wrong += [
+        f"'{k}' has shape {tuple(renamed[k].shape)}, expected {tuple(v.shape)}"
+        for k, v in own.items()
+        if k in renamed and renamed[k].shape != v.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise CheckpointError("checkpoint: " + "; ".join(wrong[:5]) + more)
+    network.load_state_dict(renamed, strict=False)
+    return network.eval()

@@ -1,0 +1,112 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Pyramid fusion: three levels of ResNeXt features, warped and weighted (NETWORK section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from quantv2x_ros.training.blocks import Bottleneck
+
+#: blocks, stride of the first, middle channels, output channels
+LEVELS = ((3, 1, 128, 64), (5, 2, 256, 128), (8, 2, 512, 256))
+
+
+def warp(maps: torch.Tensor, thetas: torch.Tensor) -> torch.Tensor:
+    """Warp (N, C, H, W) by theta (N, 2, 3) float64.
+
+    The sampling grid is made in float64 and cast: a float32 one differs by 3e-5 (NETWORK section 4).
+    """
+    grid = functional.affine_grid(thetas.double(), list(maps.shape), align_corners=False)
+    return functional.grid_sample(
+        maps, grid.to(maps.dtype), mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+
+
+def fuse_frame(
+    features: torch.Tensor, scores: torch.Tensor, thetas: torch.Tensor
+) -> torch.Tensor:
+    """Fuse one frame's agents into (1, C, H, W).
+
+    Args:
+        features: (N, C, H, W) float32 in each agent's own frame, ego first.
+        scores: (N, 1, H, W) float32, positive.
+        thetas: (N, 2, 3) float64.
+    """
+    warped, score = warp(features, thetas), warp(scores, thetas)
+    reached = score != 0
+    # not every cell is reached by an agent: a softmax over nothing is NaN, so weight it by hand
+    peak = score.amax(0, keepdim=True)
+    weight = torch.where(reached, torch.exp(score - peak), torch.zeros_like(score))
+    weight = weight / weight.sum(0, keepdim=True).clamp_min(1e-12)
+    return (weight * warped).sum(0, keepdim=True)
+
+
+class Pyramid(nn.Module):
+    """Single-agent pyramid, occupancy scores, fusion, and deblocks.
+
+    Args:
+        score_gain: factor on the scores before the softmax over agents.
+    """
+
+    def __init__(self, score_gain: float = 1.0) -> None:
+        super().__init__()
+        self.score_gain = score_gain
+        levels, channels = [], 64
+        for blocks, stride, middle, out in LEVELS:
+            layers = [Bottleneck(channels, middle, out, stride)]
+            layers += [Bottleneck(out, middle, out, 1) for _ in range(blocks - 1)]
+            levels.append(nn.Sequential(*layers))
+            channels = out
+        self.levels = nn.ModuleList(levels)
+        self.occupancy_heads = nn.ModuleList(nn.Conv2d(out, 1, 1) for *_, out in LEVELS)
+        self.deblocks = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(out, 128, 2**i, 2**i, bias=False),
+                nn.BatchNorm2d(128, eps=1e-3),
+                nn.ReLU(),
+            )
+            for i, (*_, out) in enumerate(LEVELS)
+        )
+        for head in self.occupancy_heads:
+            nn.init.constant_(head.bias, -3.0)  # type: ignore[arg-type]
+
+    def extract(self, features: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return the three levels (N, C_i, H_i, W_i) and occupancy logits (N, 1, H_i, W_i)."""
+        levels, occupancy = [], []
+        x = features
+        for level, head in zip(self.levels, self.occupancy_heads):
+            x = level(x)
+            levels.append(x)
+            occupancy.append(head(x))
+        return levels, occupancy
+
+    def scores(self, occupancy: torch.Tensor) -> torch.Tensor:
+        """Return fusion scores of occupancy logits, of the same shape, float32, positive."""
+        return self.score_gain * (torch.sigmoid(occupancy.float()) + 1e-4)
+
+    def fuse(
+        self,
+        levels: Sequence[torch.Tensor],
+        occupancy: Sequence[torch.Tensor],
+        thetas: torch.Tensor,
+        agents: Sequence[int],
+    ) -> list[torch.Tensor]:
+        """Return the fused levels (B, C_i, H_i, W_i); ``agents`` counts each frame's agents."""
+        fused = []
+        for level, logits in zip(levels, occupancy):
+            frames = zip(
+                level.float().split(list(agents)),
+                self.scores(logits).split(list(agents)),
+                thetas.split(list(agents)),
+            )
+            fused.append(torch.cat([fuse_frame(f, s, t) for f, s, t in frames]))
+        return fused
+
+    def merge(self, fused: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the levels, brought to one resolution and concatenated, (B, 384, H, W)."""
+        return torch.cat([block(x) for block, x in zip(self.deblocks, fused)], dim=1)
