@@ -14,7 +14,7 @@ class DatasetError(ValueError):
     """
 
     def __init__(self, path: str | Path, problem: str, remedy: str) -> None:
-        """Builds the message.
+        """Build the message.
 
         Args:
             path: File or folder at fault.

@@ -1,0 +1,239 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One moment of a scenario: agents with poses and clouds, and the truth around an ego.
+
+All frames are those of the files. V2X-Real is right-handed. OPV2V comes from CARLA, whose y points
+right: points, poses and boxes share that mirrored frame, so that nothing needs to be flipped for
+them to agree (the tests show it on real data), and boxes come out in the file's LiDAR frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.pose import matrix_from_v2x, transform_between
+from quantv2x_ros.data.agent_yaml import ObjectRecord
+from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.pcd import read_pcd
+from quantv2x_ros.data.v2x_real import drop_ego_body, read_bin
+
+COMMUNICATION_RANGE = 70.0
+"""Distance up to which agents hear each other in the published evaluation, metres."""
+
+MODES = ("vc", "ic", "v2v", "i2i")
+"""Vehicle-centric, infrastructure-centric, vehicles only, infrastructure only."""
+
+
+class Truth(NamedTuple):
+    """Labelled objects around an ego.
+
+    Attributes:
+        boxes: (N, 7) float32 x, y, z, l, w, h, yaw in the ego's LiDAR frame, metres and radians.
+        labels: (N,) int64, 1-based index into :data:`~quantv2x_ros.data.v2x_real.CLASSES`.
+        ids: (N,) int64 object ids of the dataset.
+    """
+
+    boxes: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class WorldObject:
+    """A labelled object in the map frame.
+
+    Attributes:
+        object_id: Identity within the scenario, the same for every agent.
+        label: 1-based class index.
+        object_to_map: (4, 4) pose of the box centre with the full rotation.
+        size: (3,) length, width, height, metres.
+    """
+
+    object_id: int
+    label: int
+    object_to_map: npt.NDArray[np.float64]
+    size: npt.NDArray[np.float64]
+
+    @classmethod
+    def from_record(cls, record: ObjectRecord, label: int) -> WorldObject:
+        """Place a record's box; its `center` offset turns with the object."""
+        roll, yaw, pitch = record.angle
+        object_to_map = matrix_from_v2x([*record.location, roll, yaw, pitch])
+        object_to_map[:3, 3] += object_to_map[:3, :3] @ np.asarray(record.center)
+        return cls(record.object_id, label, object_to_map, 2.0 * np.asarray(record.extent))
+
+    @property
+    def box(self) -> npt.NDArray[np.float64]:
+        """(7,) x, y, z, l, w, h, yaw in the map frame."""
+        return self.box_in(np.eye(4))
+
+    def box_in(self, frame_to_map: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the box (7,) in another frame, its heading from the full rotation.
+
+        Args:
+            frame_to_map: (4, 4) pose of that frame.
+        """
+        pose = transform_between(self.object_to_map, frame_to_map)
+        yaw = np.arctan2(pose[1, 0], pose[0, 0])
+        return np.concatenate([pose[:3, 3], self.size, [yaw]])
+
+
+@dataclass(frozen=True, eq=False)
+class AgentFrame:
+    """One agent at one time.
+
+    Attributes:
+        agent: Name of the agent in the dataset.
+        infrastructure: True for a roadside unit.
+        pose: (4, 4) float64 sensor_to_map.
+        cloud_path: The file with its sweep.
+        objects: What its labels hold, of the classes that count.
+    """
+
+    agent: str
+    infrastructure: bool
+    pose: npt.NDArray[np.float64]
+    cloud_path: Path
+    objects: tuple[WorldObject, ...]
+
+    @cached_property
+    def points(self) -> npt.NDArray[np.float32]:
+        """(P, 4) float32 x, y, z, 0 in the LiDAR frame, read at the first use.
+
+        Raises:
+            DatasetError: If the cloud is missing or damaged.
+        """
+        if self.cloud_path.suffix == ".bin":
+            return read_bin(self.cloud_path, vehicle=not self.infrastructure)
+        points = read_pcd(self.cloud_path)
+        return points if self.infrastructure else drop_ego_body(points)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """All agents of a scenario at one time.
+
+    Attributes:
+        folder: The scenario's folder, for messages.
+        timestamp: Name of the moment.
+        agents: Agents by name, in the scenario's order.
+    """
+
+    folder: Path
+    timestamp: str
+    agents: dict[str, AgentFrame]
+
+    def __getitem__(self, agent: str) -> AgentFrame:
+        """Return an agent.
+
+        Raises:
+            DatasetError: If it is not in this frame.
+        """
+        if agent not in self.agents:
+            raise DatasetError(
+                self.folder,
+                f"there is no agent {agent!r} at timestamp {self.timestamp}",
+                f"Choose one of {', '.join(self.agents)}",
+            )
+        return self.agents[agent]
+
+    def agents_in_range(self, ego: str, limit: float = COMMUNICATION_RANGE) -> list[str]:
+        """Return the ego, then all agents within a horizontal distance of it.
+
+        Args:
+            ego: Name of the ego.
+            limit: Largest distance of the sensors, metres.
+        """
+        origin = self[ego].pose[:2, 3]
+        peers = [
+            name
+            for name, peer in self.agents.items()
+            if name != ego and np.hypot(*(peer.pose[:2, 3] - origin)) <= limit
+        ]
+        return [ego, *peers]
+
+    def ego_to_agents(self, agents: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return (N, 4, 4) transforms from the first agent's frame to every agent's."""
+        ego = self[agents[0]]
+        return np.stack([transform_between(ego.pose, self[name].pose) for name in agents])
+
+    def truth(self, ego: str, agents: Iterable[str] | None = None) -> Truth:
+        """Merge the labels of several agents around one of them.
+
+        An object that several agents label counts once, as the ego sees it if it does, else as
+        the first agent does. The ego vehicle itself, which its peers label, is left out.
+
+        Args:
+            ego: Whose LiDAR frame the boxes are in.
+            agents: Whose labels count; all agents where `None`. The ego's always do.
+        """
+        observer = self[ego]
+        names = list(self.agents) if agents is None else list(agents)
+        merged: dict[int, WorldObject] = {}
+        for name in [ego, *(name for name in names if name != ego)]:
+            for item in self[name].objects:
+                merged.setdefault(item.object_id, item)
+        boxes, labels, ids = [], [], []
+        for object_id, item in merged.items():
+            box = item.box_in(observer.pose)
+            if observer.infrastructure or not _covers_origin(box):
+                boxes.append(box)
+                labels.append(item.label)
+                ids.append(object_id)
+        return Truth(
+            np.asarray(boxes, dtype=np.float32).reshape(-1, 7),
+            np.asarray(labels, dtype=np.int64),
+            np.asarray(ids, dtype=np.int64),
+        )
+
+
+def select_agents(
+    frame: Frame, mode: str = "vc", ego: str | None = None, limit: float = COMMUNICATION_RANGE
+) -> list[str]:
+    """Return who takes part in a cooperation mode, the ego first.
+
+    Args:
+        frame: The moment.
+        mode: `vc` and `v2v` have a vehicle as ego, `ic` and `i2i` a roadside unit; `vc` and `ic`
+            hear everyone, `v2v` and `i2i` only their own kind.
+        ego: Name of the ego; the first agent of the mode's kind where `None`.
+        limit: Communication range, metres.
+
+    Raises:
+        ValueError: For an unknown mode.
+        DatasetError: If no agent, or not the chosen one, can be this mode's ego.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+    roadside = mode in ("ic", "i2i")
+    kind = "roadside unit" if roadside else "vehicle"
+    candidates = [name for name, item in frame.agents.items() if item.infrastructure == roadside]
+    if not candidates:
+        raise DatasetError(
+            frame.folder,
+            f"mode {mode} needs a {kind} as ego, there is none at {frame.timestamp}",
+            "Choose another mode",
+        )
+    if ego is not None and frame[ego].infrastructure != roadside:
+        raise DatasetError(
+            frame.folder,
+            f"mode {mode} needs a {kind} as ego, agent {ego} is none",
+            f"Choose one of {', '.join(candidates)}, or another mode",
+        )
+    heard = frame.agents_in_range(ego or candidates[0], limit)
+    return [name for name in heard if mode in ("vc", "ic") or name in candidates]
+
+
+def _covers_origin(box: npt.NDArray[np.float64]) -> bool:
+    """Tell whether the sensor stands within the box, seen from above."""
+    x, y, _, length, width, _, yaw = box
+    along = x * np.cos(yaw) + y * np.sin(yaw)
+    across = y * np.cos(yaw) - x * np.sin(yaw)
+    return bool(abs(along) <= length / 2 and abs(across) <= width / 2)

@@ -1,0 +1,125 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which files of a scenario's folder are whose, in the three layouts that are known."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantv2x_ros.data.errors import DatasetError
+
+_CLOUD_SUFFIXES = (".bin", ".pcd")  # the first that is there counts
+_TIMESTAMP = re.compile(r"\d+(\.\d+)?")
+_FLAT_CLOUD = re.compile(r"(?P<agent>.+)_lidar")
+_FLAT_TIMESTAMP = "000000"
+_MISSING_REMEDY = "Restore the file from the dataset, or remove its counterpart"
+
+
+@dataclass(frozen=True)
+class AgentFiles:
+    """The two files of one agent at one time.
+
+    Attributes:
+        labels: The `.yaml` with pose and objects.
+        cloud: The `.bin` or `.pcd` with the sweep.
+    """
+
+    labels: Path
+    cloud: Path
+
+
+def list_files(root: Path) -> dict[str, dict[str, AgentFiles]]:
+    """List the files of a scenario by agent and timestamp; empty if the folder is none.
+
+    Raises:
+        DatasetError: If a cloud or a yaml lacks its counterpart.
+    """
+    return _flat_files(root) or _nested_files(root)
+
+
+def _flat_files(root: Path) -> dict[str, dict[str, AgentFiles]]:
+    """List a folder with one frame: `<agent>.yaml` and `<agent>_lidar.pcd`."""
+    clouds: dict[str, Path] = {}
+    for path in sorted(root.glob("*_lidar.*")):
+        match = _FLAT_CLOUD.fullmatch(path.stem)
+        if match and path.suffix in _CLOUD_SUFFIXES:
+            clouds.setdefault(match["agent"], path)
+    if not clouds:
+        return {}
+    numbered = {path.stem: path for path in root.glob("*.yaml") if _is_number(path.stem)}
+    labels = {agent: root / f"{agent}.yaml" for agent in clouds} | numbered
+    files = {}
+    for agent, path in labels.items():
+        if not path.is_file():
+            raise DatasetError(
+                path, f"the labels of {clouds[agent].name} are missing", _MISSING_REMEDY
+            )
+        if agent not in clouds:
+            raise DatasetError(
+                root / f"{agent}_lidar.pcd", f"the cloud of {path.name} is missing", _MISSING_REMEDY
+            )
+        files[agent] = {_FLAT_TIMESTAMP: AgentFiles(path, clouds[agent])}
+    return files
+
+
+def _nested_files(root: Path) -> dict[str, dict[str, AgentFiles]]:
+    """List a folder with a folder for each agent."""
+    files = {}
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        table = _agent_files(folder)
+        if table:
+            files[folder.name] = table
+    return files
+
+
+def _agent_files(folder: Path) -> dict[str, AgentFiles]:
+    labels: dict[str, Path] = {}
+    clouds: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):  # .bin sorts before .pcd
+        if _TIMESTAMP.fullmatch(path.stem):
+            if path.suffix == ".yaml":
+                labels[path.stem] = path
+            elif path.suffix in _CLOUD_SUFFIXES:
+                clouds.setdefault(path.stem, path)
+    if not clouds:
+        return {}
+    suffix = next(iter(clouds.values())).suffix
+    for stamp in labels.keys() ^ clouds.keys():
+        if stamp in clouds:
+            raise DatasetError(
+                folder / f"{stamp}.yaml",
+                f"the labels of {clouds[stamp].name} are missing",
+                _MISSING_REMEDY,
+            )
+        raise DatasetError(
+            folder / f"{stamp}{suffix}", f"the cloud of {stamp}.yaml is missing", _MISSING_REMEDY
+        )
+    return {stamp: AgentFiles(labels[stamp], clouds[stamp]) for stamp in clouds}
+
+
+def scenario_folders(root: Path) -> list[Path]:
+    """Find folders that hold clouds of agents, without judging whether they are complete."""
+    if not root.is_dir():
+        return []
+    found = set()
+    for suffix in _CLOUD_SUFFIXES:
+        for path in root.rglob(f"*{suffix}"):
+            if _TIMESTAMP.fullmatch(path.stem):
+                found.add(path.parent.parent)
+            elif _FLAT_CLOUD.fullmatch(path.stem):
+                found.add(path.parent)
+    return sorted(folder for folder in found if folder.is_relative_to(root))
+
+
+def agent_order(agent: str) -> tuple[int, int, str]:
+    """Vehicles 0, 1, 2, …, then infrastructure -1, -2, …, then other names."""
+    if not _is_number(agent):
+        return 2, 0, agent
+    number = int(agent)
+    return int(number < 0), abs(number), agent
+
+
+def _is_number(name: str) -> bool:
+    return re.fullmatch(r"-?\d+", name) is not None

@@ -1,0 +1,175 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios on disk: V2X-Real (`.bin`), OPV2V (`.pcd`), and folders with a single frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantv2x_ros.core.pose import PoseError, matrix_from_v2x
+from quantv2x_ros.data.agent_names import agent_namespace, station_id
+from quantv2x_ros.data.agent_yaml import ObjectRecord, read_agent_yaml
+from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.frame import (
+    COMMUNICATION_RANGE,
+    MODES,
+    AgentFrame,
+    Frame,
+    Truth,
+    WorldObject,
+    select_agents,
+)
+from quantv2x_ros.data.layout import AgentFiles, agent_order, list_files, scenario_folders
+from quantv2x_ros.data.v2x_real import CLASSES, OBJECT_TYPES
+
+__all__ = [
+    "COMMUNICATION_RANGE",
+    "MODES",
+    "AgentFrame",
+    "DatasetError",
+    "Frame",
+    "Scenario",
+    "Truth",
+    "WorldObject",
+    "agent_namespace",
+    "find_scenarios",
+    "select_agents",
+    "station_id",
+]
+
+FRAME_PERIOD = 0.1
+"""Time between frames of V2X-Real and OPV2V, seconds."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A recorded scenario of several agents.
+
+    Attributes:
+        folder: Where it lies.
+        agents: Names of the agents: vehicles by number, then infrastructure (negative numbers).
+        timestamps: Names of the frames in order.
+    """
+
+    folder: Path
+    agents: list[str]
+    timestamps: list[str]
+    _files: Mapping[str, Mapping[str, AgentFiles]]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Scenario:
+        """Look through a scenario's folder; clouds and labels are read when asked for.
+
+        Three layouts are known: `<agent>/<timestamp>.{bin,yaml}` (V2X-Real),
+        `<agent>/<timestamp>.{pcd,yaml}` (OPV2V), and `<agent>.yaml` with `<agent>_lidar.pcd` (a
+        single frame).
+
+        Raises:
+            DatasetError: If the folder is no scenario, or a cloud or a yaml lacks its counterpart.
+        """
+        root = Path(folder)
+        if not root.is_dir():
+            raise DatasetError(root, "there is no such folder", "Check the path")
+        files = list_files(root)
+        if not files:
+            inner = [str(path.relative_to(root)) for path in scenario_folders(root)]
+            raise DatasetError(
+                root,
+                "it holds no agents: neither <agent>/<timestamp>.bin or .pcd with a .yaml of the"
+                " same name, nor <agent>_lidar.pcd with <agent>.yaml",
+                f"Choose one of the scenarios in it: {', '.join(inner[:8])}"
+                if inner
+                else "Give the folder of one scenario",
+            )
+        agents = sorted(files, key=agent_order)
+        if len({station_id(agent) for agent in agents}) < len(agents):
+            raise DatasetError(root, f"agents {agents} share a station id", "Rename their folders")
+        stamps = sorted({stamp for table in files.values() for stamp in table}, key=float)
+        return cls(root, agents, stamps, files)
+
+    def frame(self, timestamp: str) -> Frame:
+        """Read the poses and labels of one moment.
+
+        An agent without any file for this moment is not part of the frame.
+
+        Args:
+            timestamp: One of `timestamps`.
+
+        Raises:
+            DatasetError: If there is no such moment, or a yaml is missing or damaged.
+        """
+        if timestamp not in self.timestamps:
+            raise DatasetError(
+                self.folder,
+                f"there is no timestamp {timestamp!r}",
+                f"Choose one from {self.timestamps[0]} to {self.timestamps[-1]}",
+            )
+        present = {
+            agent: self._files[agent][timestamp]
+            for agent in self.agents
+            if timestamp in self._files[agent]
+        }
+        agents = {agent: _read_agent(agent, files) for agent, files in present.items()}
+        return Frame(self.folder, timestamp, agents)
+
+    def frames(self) -> Iterator[Frame]:
+        """Read all frames in order, one at a time."""
+        return map(self.frame, self.timestamps)
+
+
+def find_scenarios(root: str | Path) -> list[Path]:
+    """Return the scenario folders at or below a folder, sorted.
+
+    Args:
+        root: A scenario, a split (`test/`) or a whole dataset.
+
+    Raises:
+        DatasetError: If there is none.
+    """
+    base = Path(root)
+    found = scenario_folders(base)
+    if not found:
+        raise DatasetError(
+            base,
+            "there is no scenario in it (folders <scenario>/<agent>/<timestamp>.bin or .pcd)",
+            "Give a dataset, one of its splits, or a scenario",
+        )
+    return found
+
+
+def _read_agent(agent: str, files: AgentFiles) -> AgentFrame:
+    record = read_agent_yaml(files.labels)
+    try:
+        pose = matrix_from_v2x(record.lidar_pose)
+    except PoseError as error:
+        raise DatasetError(files.labels, str(error), "Correct lidar_pose") from error
+    infrastructure = record.infrastructure
+    if infrastructure is None:
+        infrastructure = agent.startswith("-")  # both datasets number roadside units so
+    labelled = [(item, _label_of(item, files.cloud)) for item in record.objects]
+    objects = tuple(
+        WorldObject.from_record(item, label) for item, label in labelled if label is not None
+    )
+    return AgentFrame(agent, infrastructure, pose, files.cloud, objects)
+
+
+def _label_of(record: ObjectRecord, path: Path) -> int | None:
+    """Return the 1-based class of an object, `None` for types that do not count.
+
+    OPV2V (`.pcd`) labels vehicles only and names no type.
+
+    Raises:
+        DatasetError: If a V2X-Real object has no type.
+    """
+    if record.obj_type is not None:
+        name = OBJECT_TYPES.get(record.obj_type)
+        return None if name is None else CLASSES.index(name) + 1
+    if path.suffix == ".bin":
+        raise DatasetError(
+            path.with_suffix(".yaml"),
+            f"object {record.object_id} has no obj_type",
+            f"Add it: {', '.join(OBJECT_TYPES)}",
+        )
+    return CLASSES.index("vehicle") + 1
