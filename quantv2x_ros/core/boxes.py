@@ -45,7 +45,7 @@ def wrap_angle(angle: FloatArray) -> FloatArray:
 
 
 def direction_bin(yaw: FloatArray) -> npt.NDArray[np.int64]:
-    """Direction class of a heading: 0 in [45 deg, 225 deg), else 1 (target of the direction head)."""
+    """Direction bin of headings: 0 in [45 deg, 225 deg), else 1; what the direction head learns."""
     half_turns = np.floor((yaw.astype(np.float64) - DIRECTION_OFFSET) / np.pi).astype(np.int64)
     return half_turns % 2
 
@@ -77,7 +77,9 @@ def decode_boxes(deltas: FloatArray, anchors: FloatArray) -> FloatArray:
     check_boxes(anchors, "anchors")
     check_boxes(deltas, "deltas")
     if len(deltas) != len(anchors):
-        raise BoxError(f"{len(deltas)} deltas do not fit {len(anchors)} anchors: one each is needed")
+        raise BoxError(
+            f"{len(deltas)} deltas do not fit {len(anchors)} anchors: one each is needed"
+        )
     diagonal = np.sqrt(anchors[:, 3] ** 2 + anchors[:, 4] ** 2)
     boxes = np.empty_like(anchors)
     boxes[:, 0] = deltas[:, 0] * diagonal + anchors[:, 0]
@@ -125,9 +127,8 @@ def corners(boxes: FloatArray) -> FloatArray:
 def corners_in_range(boxes: FloatArray, range_x: float, range_y: float) -> npt.NDArray[np.bool_]:
     """Whether all 8 corners lie in x ± range_x, y ± range_y metres (no test in z), (N,) bool."""
     points = corners(boxes)
-    inside: npt.NDArray[np.bool_] = (
-        (np.abs(points[:, :, 0]) <= range_x) & (np.abs(points[:, :, 1]) <= range_y)
-    ).all(axis=1)
+    limits = np.array([range_x, range_y])
+    inside: npt.NDArray[np.bool_] = np.all(np.abs(points[:, :, :2]) <= limits, axis=(1, 2))
     return inside
 
 

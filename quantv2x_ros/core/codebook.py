@@ -29,41 +29,60 @@ MAX_DICT_SIZE = 256
 # Distances of so many cells at once stay in the second-level cache.
 _CHUNK = 512
 _BACKGROUND_SAMPLES = 256
+_INT32_MAX = np.int32(0x7FFFFFFF)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _ordered(bits: np.int32) -> np.int32:
+    """Map the bits of a float32 to an int32 that sorts alike."""
+    return bits ^ ((bits >> np.int32(31)) & _INT32_MAX)
 
 
 @njit(cache=True, nogil=True)
 def _choose(
-    scores: Float32Array, lookups: Float32Array, planes: int, segments: int, indices: IndexArray
+    scores: Float32Array,
+    score_bits: npt.NDArray[np.int32],
+    bias: Float32Array,
+    lookups: Float32Array,
+    segments: int,
+    indices: IndexArray,
 ) -> int:
     """Pick the code of least score, plane by plane; return how many cells had no finite score.
 
+    The minimum is taken over the scores' bits as integers: compilers vectorise that, and the exact
+    comparison of floats with NaN rules they do not.
+
     Args:
         scores: (cells, planes * k), overwritten.
+        score_bits: the same memory as int32.
+        bias: (planes * k,), added first.
         lookups: (pairs, k, k).
-        planes: levels * segments.
         segments: planes of a level.
         indices: (planes, cells), written.
     """
-    size = lookups.shape[2] if planes > segments else scores.shape[1] // planes
+    planes = len(indices)
+    size = scores.shape[1] // planes
     failed = 0
-    for cell in range(scores.shape[0]):
+    for cell in range(len(scores)):
         pair = 0
         finite = True
         for plane in range(planes):
             row = scores[cell, plane * size : (plane + 1) * size]
+            row += bias[plane * size : (plane + 1) * size]
             for earlier in range(plane // segments * segments):
                 added = lookups[pair, indices[earlier, cell]]
                 for k in range(size):
                     row[k] += added[k]
                 pair += 1
-            best = np.float32(np.inf)
-            chosen = 0
+            bits = score_bits[cell, plane * size : (plane + 1) * size]
+            least = _INT32_MAX
             for k in range(size):
-                if row[k] < best:
-                    best = row[k]
-                    chosen = k
+                least = min(least, _ordered(bits[k]))
+            chosen = _INT32_MAX
+            for k in range(size):
+                chosen = min(chosen, np.int32(k) if _ordered(bits[k]) == least else _INT32_MAX)
+            finite = finite and np.isfinite(row[chosen])
             indices[plane, cell] = chosen
-            finite = finite and np.isfinite(best)
         failed += 0 if finite else 1
     return failed
 
@@ -228,9 +247,14 @@ class ResidualCodebook:
             # Values that are not finite are counted below; BLAS's warning would only repeat it.
             with np.errstate(invalid="ignore", over="ignore"):
                 scores = features[start : start + _CHUNK] @ self.encode_weight
-            scores += self.encode_bias
-            chosen = indices[:, start : start + _CHUNK]
-            failed += _choose(scores, self.encode_lookups, self.planes, self.segments, chosen)
+            failed += _choose(
+                scores,
+                scores.view(np.int32),
+                self.encode_bias,
+                self.encode_lookups,
+                self.segments,
+                indices[:, start : start + _CHUNK],
+            )
         if failed:
             raise CodebookError(f"{failed} of {len(features)} cells have features without distance")
         return indices
@@ -270,7 +294,9 @@ class ResidualCodebook:
                 f"got {background.dtype} of {background.shape}"
             )
         differing = _foreground(words, common)
-        coded = np.concatenate([rows[differing], common.view(rows.dtype).reshape(-1, rows.shape[1])])
+        coded = np.concatenate(
+            [rows[differing], common.view(rows.dtype).reshape(-1, rows.shape[1])]
+        )
         codes = self.encode(coded.astype(np.float32) * np.float32(scale))
         indices = np.empty((self.planes, len(rows)), np.uint8)
         indices[:] = codes[:, -1:]

@@ -15,8 +15,8 @@ from quantv2x_ros.core.boxes import (
     FloatArray,
     bev_rectangles,
     check_boxes,
-    correct_heading,
     corners_in_range,
+    correct_heading,
     decode_boxes,
 )
 
@@ -223,7 +223,7 @@ def find_candidates(
     logits = np.ascontiguousarray(cls).reshape(-1, cls.shape[2] // per_cell)
     threshold = config.score_threshold
     floor = math.log(threshold / (1.0 - threshold)) - _LOGIT_SLACK if threshold > 0 else -math.inf
-    indices, scores, labels = _collect(logits, floor, np.float32(threshold))
+    indices, scores, labels = _collect(logits, floor, float(np.float32(threshold)))
     if len(indices) > config.max_candidates:
         best = np.sort(np.argsort(-scores, kind="stable")[: config.max_candidates])
         indices, scores, labels = indices[best], scores[best], labels[best]
@@ -232,7 +232,7 @@ def find_candidates(
     if config.use_direction:
         bins = np.ascontiguousarray(direction).reshape(-1, _DIRECTIONS)[indices].argmax(axis=1)
         boxes[:, 6] = correct_heading(boxes[:, 6], bins)
-    return Detections(boxes, scores, labels).select(np.isfinite(boxes).all(axis=1))
+    return Detections(boxes, scores, labels).select(np.all(np.isfinite(boxes), axis=1))
 
 
 def detect(

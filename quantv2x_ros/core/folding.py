@@ -44,8 +44,8 @@ class _Layers:
             self.levels += 1
         if self.levels == 0:
             raise CodebookError(
-                f"no tensor named {prefix}_encoders.0._quantizer._codebook: not a checkpoint with a "
-                f"codebook, or its prefix is not '{prefix}'"
+                f"no tensor named {prefix}_encoders.0._quantizer._codebook: not a "
+                f"checkpoint with a codebook, or its prefix is not '{prefix}'"
             )
 
     def array(self, name: str) -> Float64Array:

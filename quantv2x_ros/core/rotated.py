@@ -24,7 +24,7 @@ _MAX_CORNERS = 8
 def _clip(
     polygon: FloatArray, count: int, clipped: FloatArray, axis: int, sign: float, limit: float
 ) -> int:
-    """Keep the part of ``polygon`` where ``sign * coordinate[axis] <= limit``; return its corners."""
+    """Keep where ``sign * coordinate[axis] <= limit``; return the number of corners kept."""
     kept = 0
     other = 1 - axis
     for i in range(count):
