@@ -1,0 +1,248 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Decides which sweeps are fused together, and when.
+
+Sweeps of the ego and its peers arrive in any order. For every sweep of the ego the collector picks
+each peer's sweep that is closest in time, asks for the pyramids that are missing, waits a bounded
+time for peers that are due, and then says: fuse these. It holds no engines and no clock, so that
+every decision can be tested by itself. It is not thread-safe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from quantv2x_ros.core.sweep import AgentSweep
+
+Pyramid = TypeVar("Pyramid")
+
+#: Sweeps kept for a peer: the one that fits the ego's current sweep and those that came after it.
+SWEEPS_PER_PEER = 3
+#: Stations listened to at a time; a flood of invented stations cannot grow memory past this.
+MAX_STATIONS = 64
+#: Peers' pyramids are computed ahead of the ego's sweep while the ego was heard this recently.
+EGO_SILENCE = 1.0
+
+
+class SweepRefused(ValueError):
+    """A sweep that cannot take part.
+
+    Attributes:
+        reason: ``late``, ``duplicate``, ``out_of_order`` or ``too_many_stations``.
+    """
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+@dataclass(eq=False)
+class HeldSweep(Generic[Pyramid]):
+    """A sweep and, once it is computed, its pyramid."""
+
+    sweep: AgentSweep
+    pyramid: Pyramid | None = None
+
+
+@dataclass(frozen=True)
+class ComputePyramid(Generic[Pyramid]):
+    """Compute the pyramid of this sweep and store it in it."""
+
+    held: HeldSweep[Pyramid]
+
+
+@dataclass(frozen=True)
+class Fuse(Generic[Pyramid]):
+    """Fuse these, all of which have their pyramid.
+
+    Attributes:
+        ego: the ego's sweep; it is not offered again.
+        peers: the peers' sweeps, nearest first.
+        expired: station and age [s] of every peer that was forgotten for its silence.
+        over_limit: stations left out because max_agents was reached.
+    """
+
+    ego: HeldSweep[Pyramid]
+    peers: tuple[HeldSweep[Pyramid], ...]
+    expired: tuple[tuple[int, float], ...]
+    over_limit: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing to do until a sweep arrives, or at most this many seconds (None: no limit)."""
+
+    seconds: float | None
+
+
+@dataclass
+class SweepCollector(Generic[Pyramid]):
+    """See the module.
+
+    Attributes:
+        own_station: station id of the ego.
+        max_agents: agents in one fusion, the ego included.
+        peer_timeout: oldest peer sweep that counts, seconds before the ego's sweep.
+        peer_wait: longest wait for a peer's sweep that is due, seconds after the ego's arrived.
+        superseded: sweeps that were never used, since a newer one came first.
+    """
+
+    own_station: int
+    max_agents: int
+    peer_timeout: float
+    peer_wait: float
+    superseded: int = 0
+    _ego: HeldSweep[Pyramid] | None = None
+    _ego_stamp_ns: int | None = None
+    _ego_arrived: float = -np.inf
+    _period_ns: int = 0
+    _peers: dict[int, list[HeldSweep[Pyramid]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Validate.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        if self.max_agents < 1:
+            raise ValueError(f"max_agents: got {self.max_agents}, expected at least 1")
+        if not self.peer_timeout > 0:
+            raise ValueError(f"peer_timeout: got {self.peer_timeout} s, expected a positive time")
+        if not self.peer_wait >= 0:
+            raise ValueError(f"peer_wait: got {self.peer_wait} s, expected 0 or more")
+
+    @property
+    def _timeout_ns(self) -> int:
+        return round(self.peer_timeout * 1e9)
+
+    def reset(self) -> None:
+        """Forget every sweep, as after a jump in time."""
+        self._ego = None
+        self._ego_stamp_ns = None
+        self._ego_arrived = -np.inf
+        self._period_ns = 0
+        self._peers.clear()
+
+    def offer_ego(self, sweep: AgentSweep) -> bool:
+        """Take the ego's newest sweep; an older one that still waits is superseded.
+
+        Returns:
+            True where time has jumped back, so that everything older was forgotten.
+
+        Raises:
+            SweepRefused: for a sweep that is not newer, unless time has jumped back.
+        """
+        jumped = False
+        if self._ego_stamp_ns is not None:
+            step = sweep.stamp_ns - self._ego_stamp_ns
+            if step < -self._timeout_ns:
+                self.reset()
+                jumped = True
+            elif step <= 0:
+                raise SweepRefused(
+                    "duplicate" if step == 0 else "out_of_order",
+                    f"own sweep is {-step / 1e9:.3f} s older than the one before it",
+                )
+            else:
+                self._period_ns = min(step, self._timeout_ns)
+        if self._ego is not None:
+            self.superseded += 1
+        self._ego = HeldSweep(sweep)
+        self._ego_stamp_ns = sweep.stamp_ns
+        self._ego_arrived = sweep.arrived
+        return jumped
+
+    def offer_peer(self, sweep: AgentSweep) -> None:
+        """Take a peer's sweep.
+
+        Raises:
+            SweepRefused: for one that is too old, known, or of one station too many.
+        """
+        now = self._ego_stamp_ns
+        held = self._peers.get(sweep.station_id, [])
+        if now is not None:
+            age = now - sweep.stamp_ns
+            if age > self._timeout_ns:
+                raise SweepRefused(
+                    "late",
+                    f"sweep of station {sweep.station_id} is {age / 1e9:.3f} s old, allowed are "
+                    f"{self.peer_timeout:.3f} s",
+                )
+            held = [other for other in held if abs(now - other.sweep.stamp_ns) <= self._timeout_ns]
+        if any(other.sweep.stamp_ns == sweep.stamp_ns for other in held):
+            raise SweepRefused(
+                "duplicate", f"second sweep of station {sweep.station_id} at {sweep.stamp_ns} ns"
+            )
+        if sweep.station_id not in self._peers and len(self._peers) >= MAX_STATIONS:
+            raise SweepRefused(
+                "too_many_stations",
+                f"station {sweep.station_id} is one more than the {MAX_STATIONS} listened to",
+            )
+        held = sorted([*held, HeldSweep(sweep)], key=lambda other: other.sweep.stamp_ns)
+        self.superseded += sum(other.pyramid is None for other in held[:-SWEEPS_PER_PEER])
+        self._peers[sweep.station_id] = held[-SWEEPS_PER_PEER:]
+
+    def next_step(self, now: float) -> ComputePyramid[Pyramid] | Fuse[Pyramid] | Wait:
+        """Return what to do next.
+
+        Args:
+            now: seconds of the steady clock that `AgentSweep.arrived` is taken from.
+        """
+        ego = self._ego
+        if ego is None:
+            return self._ahead(now)
+        if ego.pyramid is None:
+            return ComputePyramid(ego)
+        candidates, expired = self._candidates(ego.sweep)
+        chosen = candidates[: self.max_agents - 1]
+        due = [held for held in chosen if self._is_due(held.sweep, ego.sweep)]
+        missing = [held for held in chosen if held.pyramid is None]
+        timely = [held for held in missing if held not in due]
+        if timely:
+            return ComputePyramid(timely[0])
+        deadline = ego.sweep.arrived + self.peer_wait
+        if due and now < deadline:
+            return Wait(deadline - now)
+        if missing:
+            return ComputePyramid(missing[0])
+        for station, _ in expired:
+            del self._peers[station]
+        self._ego = None
+        over_limit = tuple(held.sweep.station_id for held in candidates[self.max_agents - 1 :])
+        return Fuse(ego, tuple(chosen), expired, over_limit)
+
+    def _ahead(self, now: float) -> ComputePyramid[Pyramid] | Wait:
+        """While the ego has nothing to fuse, prepare the newest sweep of the nearest peers."""
+        if self.max_agents > 1 and now - self._ego_arrived <= EGO_SILENCE:
+            for held in list(self._peers.values())[: self.max_agents - 1]:
+                if held[-1].pyramid is None:
+                    return ComputePyramid(held[-1])
+        return Wait(None)
+
+    def _candidates(
+        self, ego: AgentSweep
+    ) -> tuple[list[HeldSweep[Pyramid]], tuple[tuple[int, float], ...]]:
+        """Return each live peer's sweep closest in time, nearest peer first, and silent peers."""
+        live, expired = [], []
+        for station, sweeps in self._peers.items():
+            best = min(sweeps, key=lambda held: abs(held.sweep.stamp_ns - ego.stamp_ns))
+            age = ego.stamp_ns - best.sweep.stamp_ns
+            if abs(age) <= self._timeout_ns:
+                live.append(best)
+            elif age > 0:
+                expired.append((station, age / 1e9))
+        position = ego.pose[:3, 3]
+        live.sort(
+            key=lambda held: (
+                float(np.linalg.norm(held.sweep.pose[:3, 3] - position)),
+                held.sweep.station_id,
+            )
+        )
+        return live, tuple(expired)
+
+    def _is_due(self, sweep: AgentSweep, ego: AgentSweep) -> bool:
+        """Whether a peer's sweep is so old that its next one should be here any moment."""
+        return 2 * (ego.stamp_ns - sweep.stamp_ns) > self._period_ns > 0

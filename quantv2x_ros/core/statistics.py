@@ -1,0 +1,88 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Rates, latencies and counts of the recent past, for reports."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+
+import numpy as np
+
+
+class RateMeter:
+    """How often something happened lately."""
+
+    def __init__(self, window: float = 3.0) -> None:
+        """Create a meter.
+
+        Args:
+            window: seconds to look back.
+        """
+        self._window = window
+        self._times: deque[float] = deque()
+
+    def tick(self, now: float) -> None:
+        """Note one event at ``now``, seconds of a steady clock."""
+        self._times.append(now)
+        self._forget(now)
+
+    def rate(self, now: float) -> float:
+        """Return events per second over the window, 0.0 before the second event."""
+        self._forget(now)
+        if len(self._times) < 2:
+            return 0.0
+        return (len(self._times) - 1) / max(now - self._times[0], 1e-9)
+
+    def _forget(self, now: float) -> None:
+        while self._times and now - self._times[0] > self._window:
+            self._times.popleft()
+
+
+class StageTimes:
+    """Latency of named stages over the last frames."""
+
+    def __init__(self, frames: int = 50) -> None:
+        """Create an empty table.
+
+        Args:
+            frames: values to keep a stage.
+        """
+        self._frames = frames
+        self._times: dict[str, deque[float]] = {}
+
+    def add(self, stages: Mapping[str, float]) -> None:
+        """Note one frame's latencies, milliseconds by stage."""
+        for name, milliseconds in stages.items():
+            self._times.setdefault(name, deque(maxlen=self._frames)).append(float(milliseconds))
+
+    def summary(self) -> dict[str, tuple[float, float]]:
+        """Return the median and the 95th percentile of every stage, milliseconds."""
+        return {
+            name: (float(np.percentile(times, 50)), float(np.percentile(times, 95)))
+            for name, times in self._times.items()
+        }
+
+
+class Drops:
+    """What was dropped since the start, by reason, and the latest explanation of each."""
+
+    def __init__(self) -> None:
+        """Create an empty count."""
+        self._counts: Counter[str] = Counter()
+        self._texts: dict[str, str] = {}
+
+    def add(self, reason: str, text: str) -> bool:
+        """Count one; returns True where the reason is new, so that it is worth a log line."""
+        self._counts[reason] += 1
+        self._texts[reason] = text
+        return self._counts[reason] == 1
+
+    @property
+    def total(self) -> int:
+        """Return the number of everything dropped."""
+        return sum(self._counts.values())
+
+    def items(self) -> list[tuple[str, int, str]]:
+        """Return reason, count and latest text, most frequent first."""
+        return [(reason, count, self._texts[reason]) for reason, count in self._counts.most_common()]
