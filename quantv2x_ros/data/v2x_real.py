@@ -42,6 +42,7 @@ EGO_BODY = (-1.95, -1.1, 2.95, 1.1)
 """Where a vehicle's LiDAR sees its own body: minimum x, y, maximum x, y in metres."""
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_CLEAR_MARGIN = 0.05  # of a mean logarithm, 5 %; chance alone stays well below
 _AMBIGUOUS_FLOATS = 1000  # below this, statistics of a .bin cannot tell 4 columns from 5
 
 
@@ -206,4 +207,4 @@ def _likelier_width(values: npt.NDArray[np.float32]) -> int:
         if finite.shape[0] < 2:
             return 4
         spreads[width] = float(np.log(finite.std(axis=0) + 1e-3).mean())
-    return 5 if spreads[5] < spreads[4] else 4
+    return 5 if spreads[5] < spreads[4] - _CLEAR_MARGIN else 4
