@@ -1,0 +1,144 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Scenery along roads: kerbs, poles, trees, fences, walls and buildings in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantv2x_ros.data.simulator import scenery
+from quantv2x_ros.data.simulator.ground import Ground
+from quantv2x_ros.data.simulator.paths import Path
+from quantv2x_ros.data.simulator.primitives import PartSet
+
+
+@dataclass(frozen=True)
+class Keepout:
+    """Roads through the origin, (heading, half width) each, that scenery must stay clear of."""
+
+    roads: tuple[tuple[float, float], ...] = ()
+
+    def allows(self, x: float, y: float, margin: float) -> bool:
+        """Return whether (x, y) is more than ``margin`` metres beside every road."""
+        return all(
+            abs(-np.sin(heading) * x + np.cos(heading) * y) > half + margin
+            for heading, half in self.roads
+        )
+
+
+def furnish_road(
+    rng: np.random.Generator,
+    ground: Ground,
+    line: Path,
+    edge: float,
+    walk: float,
+    keepout: Keepout | None = None,
+) -> list[PartSet]:
+    """Return the kerb, the furniture strip and the frontage on the left of a road.
+
+    Args:
+        rng: source of randomness.
+        ground: ground to stand on.
+        line: the road's axis, directed so that this side is its left.
+        edge: distance of the kerb from the axis, metres.
+        walk: width of the sidewalk, metres.
+        keepout: other roads to stay clear of.
+    """
+    keepout = keepout or Keepout()
+    parts: list[PartSet] = []
+    kerb_line = line.offset(edge)
+    for s in np.arange(4.0, kerb_line.length - 4, 8.0):
+        x, y = kerb_line.position(s)
+        parts.append(ground.place(scenery.kerb(8.0), x, y, kerb_line.heading(s), length=8.0))
+    strip, spacing = line.offset(edge + 0.55), rng.uniform(7, 25)
+    trees = rng.random() < 0.5
+    s = rng.uniform(0, spacing)
+    while s < strip.length:
+        x, y = strip.position(s)
+        item = scenery.tree(rng) if trees and rng.random() < 0.6 else scenery.pole(rng)
+        if keepout.allows(x, y, 0.3):
+            parts.append(ground.place(item, x, y, strip.heading(s)))
+        s += spacing * rng.uniform(0.6, 1.6)
+    style = str(rng.choice(["built", "mixed", "open", "walled"], p=[0.35, 0.35, 0.2, 0.1]))
+    frontage = line.offset(edge + walk + 1.2)
+    return parts + furnish_side(rng, ground, frontage, 0.0, style=style, keepout=keepout)
+
+
+def furnish_side(
+    rng: np.random.Generator,
+    ground: Ground,
+    line: Path,
+    offset: float,
+    *,
+    style: str,
+    keepout: Keepout | None = None,
+) -> list[PartSet]:
+    """Return a row of scenery on the left of ``line``, ``offset`` metres from it.
+
+    ``style``: "built", "mixed", "open", "walled", or "median" (bushes and poles only).
+    """
+    keepout = keepout or Keepout()
+    weights = {  # building, fence, wall, trees and bushes, gap
+        "built": [0.6, 0.08, 0.1, 0.07, 0.15],
+        "mixed": [0.25, 0.15, 0.15, 0.3, 0.15],
+        "open": [0.06, 0.1, 0.04, 0.5, 0.3],
+        "walled": [0.1, 0.25, 0.5, 0.05, 0.1],
+        "median": [0.0, 0.0, 0.0, 0.7, 0.3],
+    }[style]
+    row, parts, s = line.offset(offset), [], float(rng.uniform(0, 10))
+    while s < row.length - 4:
+        kind = str(rng.choice(["building", "fence", "wall", "green", "gap"], p=weights))
+        length = float(rng.uniform(8, 26) if kind == "building" else rng.uniform(4, 16))
+        middle = s + length / 2
+        setback = rng.uniform(0.5, 8.0) if kind == "building" else 0.6
+        heading = row.heading(middle)
+        normal = np.array([-np.sin(heading), np.cos(heading)])
+        x, y = row.position(middle) + normal * (0.0 if style == "median" else setback)
+        depth = float(rng.uniform(6, 14))
+        ends = [row.position(min(middle + d, row.length)) for d in (-length / 2, length / 2)]
+        if kind != "gap" and all(keepout.allows(px, py, 1.5) for px, py in ends):
+            parts += _item(rng, ground, kind, (float(x), float(y), heading), length, depth, style)
+        s += length + rng.uniform(0.0, 5.0)
+    return parts
+
+
+def _item(
+    rng: np.random.Generator,
+    ground: Ground,
+    kind: str,
+    place: tuple[float, float, float],
+    length: float,
+    depth: float,
+    style: str,
+) -> list[PartSet]:
+    x, y, heading = place
+    if kind == "building":
+        return [ground.place(scenery.building(rng, length, depth), x, y, heading)]
+    if kind == "fence":
+        return [ground.place(scenery.fence(rng, length), x, y, heading, length=length)]
+    if kind == "wall":
+        return [ground.place(scenery.wall(rng, length), x, y, heading, length=length)]
+    parts, spread = [], 0.2 if style == "median" else 5.0
+    for _ in range(int(rng.integers(1, 6))):
+        along, away = rng.uniform(-length / 2, length / 2), rng.uniform(0, spread)
+        px = x + along * np.cos(heading) - away * np.sin(heading)
+        py = y + along * np.sin(heading) + away * np.cos(heading)
+        tall = rng.random() < (0.25 if style == "median" else 0.55)
+        plant = scenery.tree(rng) if tall else scenery.bush(rng)
+        parts.append(ground.place(plant, px, py, 0.0))
+    return parts
+
+
+def scatter(
+    rng: np.random.Generator, ground: Ground, places: Sequence[tuple[float, float, float]]
+) -> list[PartSet]:
+    """Return lamps and small trees at 12 m and more from each of some places along x."""
+    parts = []
+    for x, y, _ in places:
+        for offset in (-36.0, -18.0, 18.0, 36.0):
+            item = scenery.tree(rng) if rng.random() < 0.4 else scenery.pole(rng)
+            parts.append(ground.place(item, x + offset, y, 0.0))
+    return parts

@@ -1,0 +1,206 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Layouts: where roads, parking slots, sidewalks, scenery and roadside units are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from quantv2x_ros.data.simulator.furnishing import Keepout, furnish_road, furnish_side, scatter
+from quantv2x_ros.data.simulator.ground import Ground
+from quantv2x_ros.data.simulator.paths import Path, curve, straight, turn
+from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
+
+REACH = 150.0
+Place = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way that vehicles drive.
+
+    Attributes:
+        path: the driven line.
+        speed: free speed, m/s.
+        stop: arc length of a red light's stop line, or None.
+        flow: relative share of the traffic.
+    """
+
+    path: Path
+    speed: float
+    stop: float | None = None
+    flow: float = 1.0
+
+
+@dataclass
+class Layout:
+    """What a scene is built on; x, y in metres around the centre of the scene, yaw in radians."""
+
+    name: str
+    routes: list[Route] = field(default_factory=list)
+    slots: list[Place] = field(default_factory=list)
+    sidewalks: list[Path] = field(default_factory=list)
+    sites: list[Place] = field(default_factory=list)
+    scenery: list[PartSet] = field(default_factory=list)
+
+    def static_parts(self) -> PartSet:
+        """Return all scenery in the world frame."""
+        return concatenate(self.scenery)
+
+
+def _lanes(axis: Path, each: int, width: float, speed: float, median: float) -> list[Route]:
+    routes = []
+    for lane in range(each):
+        offset = median / 2 + (lane + 0.5) * width
+        flow_speed = speed * (1.0 - 0.08 * lane)
+        routes.append(Route(axis.offset(-offset), flow_speed))
+        routes.append(Route(axis.offset(offset).reversed(), flow_speed))
+    return routes
+
+
+def road(rng: np.random.Generator, ground: Ground) -> Layout:
+    """Return a straight or curved road of 2 to 6 lanes, with parked cars and a furnished edge."""
+    layout = Layout("road")
+    curvature = 0.0 if rng.random() < 0.55 else float(rng.uniform(-1, 1) / 110)
+    axis = curve(2 * REACH, curvature)
+    each, width = int(rng.integers(1, 4)), float(rng.uniform(3.2, 3.8))
+    median = float(rng.choice([0.0, 0.0, rng.uniform(1.5, 4.0)]))
+    layout.routes = _lanes(axis, each, width, float(rng.uniform(7, 16)), median)
+    half = median / 2 + each * width
+    if median > 1.5:
+        layout.scenery += furnish_side(rng, ground, axis, 0.0, style="median")
+    for side in (-1.0, 1.0):
+        line = axis if side > 0 else axis.reversed()
+        layout.slots, edge = _kerbside(rng, layout.slots, line, half)
+        walk = float(rng.uniform(2.0, 4.0))
+        layout.sidewalks.append(line.offset(edge + 0.9 + walk / 2))
+        layout.scenery += furnish_road(rng, ground, line, edge, walk)
+        if rng.random() < 0.35:
+            layout.slots += _forecourt(rng, line, edge + walk + 1.5)
+        for s in rng.uniform(REACH - 45, REACH + 45, 3):
+            x, y = line.offset(edge + 0.5).position(s)
+            layout.sites.append((float(x), float(y), line.heading(s) - np.pi / 2))
+    return layout
+
+
+def _kerbside(
+    rng: np.random.Generator, slots: list[Place], line: Path, half: float
+) -> tuple[list[Place], float]:
+    """Add parallel parking on the left of ``line``; return slots and the kerb's offset."""
+    if rng.random() < 0.45:
+        return slots, half
+    strip, heading = line.offset(half + 1.15), np.pi
+    for s in np.arange(30.0, strip.length - 30, rng.uniform(5.8, 6.8)):
+        x, y = strip.position(s)
+        slots.append((float(x), float(y), strip.heading(s) + heading))
+    return slots, half + 2.3
+
+
+def _forecourt(rng: np.random.Generator, line: Path, offset: float) -> list[Place]:
+    """Return a parked row at right angles to the road, behind the sidewalk."""
+    start = rng.uniform(70, line.length - 120)
+    row = line.offset(offset + 3.2)
+    places = []
+    for s in np.arange(start, start + rng.uniform(20, 50), rng.uniform(2.5, 2.9)):
+        x, y = row.position(s)
+        places.append((float(x), float(y), row.heading(s) + np.pi / 2))
+    return places
+
+
+def intersection(rng: np.random.Generator, ground: Ground) -> Layout:
+    """Return a crossing of two roads; one axis has green, the other queues at its stop lines."""
+    layout = Layout("intersection")
+    width = float(rng.uniform(3.2, 3.7))
+    each = [int(rng.integers(1, 4)), int(rng.integers(1, 4))]
+    half = [n * width for n in each]
+    green, protected_left = int(rng.integers(2)), bool(rng.random() < 0.35)
+    speed = float(rng.uniform(7, 13))
+    gap = [half[1] + rng.uniform(5, 9), half[0] + rng.uniform(5, 9)]
+    for arm in range(4):
+        layout.routes += _arm_routes(arm, each, width, gap, speed, green, protected_left)
+    keepout = Keepout(((0.0, half[0]), (np.pi / 2, half[1])))
+    for arm in range(4):
+        angle, own = arm * np.pi / 2, arm % 2
+        direction = np.array([np.cos(angle), np.sin(angle)])
+        line = straight(direction * (gap[own] + 2), direction * REACH)
+        for side in (-1.0, 1.0):
+            walk = float(rng.uniform(2.0, 4.0))
+            layout.sidewalks.append(line.offset(side * (half[own] + 0.9 + walk / 2)))
+            edge_line = line if side > 0 else line.reversed()
+            layout.scenery += furnish_road(rng, ground, edge_line, half[own], walk, keepout)
+            corner = direction * (gap[own] - 1.5)
+            normal = np.array([-direction[1], direction[0]]) * side
+            x, y = corner + normal * (half[own] + 2.0)
+            layout.sites.append((float(x), float(y), float(np.arctan2(-y, -x))))
+    for side in (-1.0, 1.0):  # crosswalks over both roads
+        x, y = gap[0] - 2.5, gap[1] - 2.5
+        layout.sidewalks.append(straight((side * x, -half[0] - 4), (side * x, half[0] + 4)))
+        layout.sidewalks.append(straight((-half[1] - 4, side * y), (half[1] + 4, side * y)))
+    return layout
+
+
+def _arm_routes(
+    arm: int, each: list[int], width: float, gap: list[float], speed: float, green: int,
+    protected_left: bool,
+) -> list[Route]:
+    """Return the routes that come in on one arm: straight on, right, or a protected left."""
+    own, other = arm % 2, (arm + 1) % 2
+    heading = arm * np.pi / 2
+
+    def lane(angle: float, index: int, start: float, end: float) -> Path:
+        along = np.array([np.cos(angle), np.sin(angle)])
+        right = np.array([along[1], -along[0]]) * (index + 0.5) * width
+        return straight(along * start + right, along * end + right)
+
+    routes = []
+    red = own != green
+    for index in range(each[own]):
+        entry = lane(heading, index, -REACH, -gap[own])
+        stop = entry.length - 2.0 if red else None
+        left_turn = index == 0 and protected_left
+        if left_turn:
+            out = lane(heading + np.pi / 2, 0, gap[other], REACH)
+            routes.append(Route(turn(entry, out), speed * 0.7, stop, 0.7))
+        else:
+            onward = lane(heading, index, gap[own], REACH)
+            blocked = entry.length - 2.0 if red or protected_left else None
+            routes.append(Route(turn(entry, onward), speed, blocked))
+        if index == each[own] - 1 and not left_turn:
+            out = lane(heading - np.pi / 2, each[other] - 1, gap[other], REACH)
+            routes.append(Route(turn(entry, out), speed * 0.6, stop, 0.4))
+    return routes
+
+
+def parking(rng: np.random.Generator, ground: Ground) -> Layout:
+    """Return a parking lot: double rows of slots between aisles, beside a street."""
+    layout = Layout("parking")
+    aisle, depth, slot = rng.uniform(6.0, 7.5), rng.uniform(4.9, 5.4), rng.uniform(2.5, 2.9)
+    rows, length = int(rng.integers(2, 6)), float(rng.uniform(40, 110))
+    pitch = aisle + 2 * depth
+    for row in range(rows):
+        y = (row - (rows - 1) / 2) * pitch
+        forward = straight((-length / 2 - 8, y - 1.5), (length / 2 + 8, y - 1.5))
+        layout.routes.append(Route(forward, 3.5, None, 0.25))
+        layout.routes.append(
+            Route(straight((length / 2 + 8, y + 1.5), (-length / 2 - 8, y + 1.5)), 3.5, None, 0.25)
+        )
+        for side in (-1.0, 1.0):
+            for x in np.arange(-length / 2, length / 2, slot):
+                yaw = side * np.pi / 2 + (np.pi if rng.random() < 0.3 else 0.0)
+                layout.slots.append((float(x), float(y + side * (aisle + depth) / 2), float(yaw)))
+        layout.sidewalks.append(straight((-length / 2, y + 2.6), (length / 2, y + 2.6)))
+        layout.sites.append((float(rng.uniform(-25, 25)), float(y + aisle / 2 + depth), 0.0))
+    street_y = -(rows / 2) * pitch - rng.uniform(7, 14)
+    axis = straight((-REACH, street_y), (REACH, street_y))
+    layout.routes += _lanes(axis, int(rng.integers(1, 3)), 3.5, float(rng.uniform(7, 13)), 0.0)
+    layout.sidewalks.append(axis.offset(-10.0))
+    layout.scenery += furnish_road(rng, ground, axis.reversed(), 7.5, 2.5)
+    back = straight((-REACH, rows / 2 * pitch + 3), (REACH, rows / 2 * pitch + 3))
+    layout.scenery += furnish_side(rng, ground, back, 2.0, style="mixed")
+    layout.scenery += scatter(rng, ground, layout.sites)
+    return layout
+
+
+LAYOUTS = {"road": road, "intersection": intersection, "parking": parking}

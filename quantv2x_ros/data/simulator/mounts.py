@@ -1,0 +1,123 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Agents' sensors: on the roofs of vehicles and on masts at the roadside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.data.simulator.ground import Ground, Pose6
+from quantv2x_ros.data.simulator.layouts import Place
+from quantv2x_ros.data.simulator.population import Populator
+from quantv2x_ros.data.simulator.primitives import PartSet, concatenate, prism
+from quantv2x_ros.data.simulator.sensors import SensorModel, random_sensor
+
+COMMUNICATION_RANGE = 70.0
+
+
+@dataclass(frozen=True)
+class Mount:
+    """Where an agent's sensor sits.
+
+    Attributes:
+        sensor: the LiDAR.
+        object_id: id of the vehicle that carries it, or None on a mast.
+        offset: sensor position in the carrying box's frame, or in the scene, metres.
+        tilt: roll, yaw, pitch added to the carrier's, degrees.
+        wobble: standard deviation of roll and pitch from frame to frame, degrees.
+    """
+
+    sensor: SensorModel
+    object_id: int | None
+    offset: tuple[float, float, float]
+    tilt: tuple[float, float, float]
+    wobble: float
+
+    def pose(self, body: Pose6 | None, rng: np.random.Generator) -> Pose6:
+        """Return the sensor's pose in the scene for the carrier's pose (None on a mast)."""
+        roll, yaw, pitch = self.tilt
+        roll, pitch = roll + rng.normal(0, self.wobble), pitch + rng.normal(0, self.wobble)
+        if body is None:
+            return (*self.offset, float(roll), float(yaw), float(pitch))
+        x, y, z = (matrix_from_v2x(np.array(body)) @ np.array([*self.offset, 1.0]))[:3]
+        return (float(x), float(y), float(z), float(body[3] + roll), float(body[4] + yaw),
+                float(body[5] + pitch))
+
+
+def agent_ids(count: int) -> list[str]:
+    """Return the first ``count`` of 1, -1, 2, -2, 3, ...: vehicles positive, roadside negative.
+
+    Raises:
+        ValueError: ``count`` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"agents is {count}, at least 1 is needed")
+    return [str((i // 2 + 1) * (1 if i % 2 == 0 else -1)) for i in range(count)]
+
+
+def mount_agents(
+    rng: np.random.Generator,
+    names: Sequence[str],
+    populator: Populator,
+    sites: Sequence[Place],
+    ground: Ground,
+) -> tuple[dict[str, Mount], list[PartSet]]:
+    """Place agents' vehicles and masts within communication range of the ego.
+
+    Returns:
+        Mounts by agent id, and the masts as scenery.
+
+    Raises:
+        ValueError: no free place for a vehicle, or no site in range for a roadside unit.
+    """
+    mounts: dict[str, Mount] = {}
+    masts: list[PartSet] = []
+    ego = populator.add_agent(1, (0.0, 0.0), 0.0, 55.0)
+    center = (ego.place[0], ego.place[1])
+    open_sites = [sites[i] for i in rng.permutation(len(sites))]
+    open_sites = [
+        s for s in open_sites
+        if np.hypot(s[0] - center[0], s[1] - center[1]) < COMMUNICATION_RANGE - 5
+    ]
+    for name in names:
+        sensor = random_sensor(rng)
+        if int(name) > 0:
+            vehicle = ego if name == "1" else populator.add_agent(
+                int(name), center, 9.0, COMMUNICATION_RANGE - 10
+            )
+            length, _, height = vehicle.shape.size
+            above = max(float(rng.uniform(0.15, 0.5)), 1.72 - height)
+            x = float(rng.uniform(-0.08, 0.06)) * length
+            tilt = (float(rng.normal(0, 0.4)), float(rng.normal(0, 0.5)), float(rng.normal(0, 0.4)))
+            mounts[name] = Mount(sensor, int(name), (x, 0.0, height / 2 + above), tilt, 0.08)
+            continue
+        if not open_sites:
+            raise ValueError(f"no roadside site is left in range of the ego for agent {name}")
+        mount, mast = _mast(rng, sensor, open_sites.pop(), ground)
+        mounts[name] = mount
+        masts.append(mast)
+    return mounts, masts
+
+
+def _mast(
+    rng: np.random.Generator, sensor: SensorModel, site: Place, ground: Ground
+) -> tuple[Mount, PartSet]:
+    x, y, yaw = site
+    low, high = (2.5, 5.0) if rng.random() < 0.8 else (1.8, 2.5)
+    lift = float(rng.uniform(low, high))
+    arm = float(rng.uniform(0.35, 0.7))
+    base = ground.height(x, y)
+    top = prism((x, y, base + (lift + 1.0) / 2), float(rng.uniform(0.06, 0.12)), lift + 1.0)
+    cabinet = prism((x, y, base + 0.5), 0.3, 1.0)
+    place = (x + arm * np.cos(yaw), y + arm * np.sin(yaw), base + lift)
+    tilt = (
+        float(np.clip(rng.normal(0, 1.2), -3, 3)),
+        float(np.degrees(yaw) + rng.normal(0, 15.0)),
+        float(np.clip(rng.normal(0, 1.2), -3, 3)),
+    )
+    position = (float(place[0]), float(place[1]), float(place[2]))
+    return Mount(sensor, None, position, tilt, 0.0), concatenate([top, cabinet])

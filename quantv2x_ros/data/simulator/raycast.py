@@ -1,0 +1,260 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Casting the rays of a spinning LiDAR against convex parts and an undulating ground.
+
+Every part is turned into the sensor's frame, where all rays start at the origin; only the rays in
+its azimuth and elevation interval are tested, and the nearest hit of each ray is kept.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from quantv2x_ros.data.simulator.primitives import PartSet
+
+FloatArray = npt.NDArray[np.float64]
+NO_PART = -1
+GROUND = -2
+#: Share of rays that a window reflects; the others go on to what lies behind it.
+GLASS_RETURN = 0.35
+
+
+@njit(cache=True)
+def _uniform(a: int, b: int, c: int, salt: int) -> float:
+    """Hash three indices to a number in [0, 1): cheap, and independent of the order of parts."""
+    h = np.uint32(a * 0x9E3779B1 + b * 0x85EBCA77 + c * 0xC2B2AE3D + salt * 0x27D4EB2F)
+    h ^= h >> np.uint32(15)
+    h = np.uint32(h * np.uint32(0x2C1B3C6D))
+    h ^= h >> np.uint32(12)
+    h = np.uint32(h * np.uint32(0x297A2D39))
+    h ^= h >> np.uint32(15)
+    return float(h) / 4294967296.0
+
+
+@njit(cache=True)
+def _angular_bounds(corners: FloatArray) -> tuple[float, float, float, float, float]:
+    """Bound a box seen from the origin: azimuth low, high, elevation low, high, distance."""
+    center_x, center_y = corners[:, 0].mean(), corners[:, 1].mean()
+    base = math.atan2(center_y, center_x)
+    low, high, far = 0.0, 0.0, 0.0
+    for i in range(8):
+        delta = math.atan2(corners[i, 1], corners[i, 0]) - base
+        if delta > math.pi:
+            delta -= 2 * math.pi
+        elif delta < -math.pi:
+            delta += 2 * math.pi
+        low, high = min(low, delta), max(high, delta)
+        far = max(far, math.hypot(corners[i, 0], corners[i, 1]))
+    z_low, z_high = corners[:, 2].min(), corners[:, 2].max()
+    near = far
+    for i in range(8):
+        for bit in (1, 2, 4):
+            if i & bit:
+                continue
+            ax, ay = corners[i, 0], corners[i, 1]
+            dx, dy = corners[i | bit, 0] - ax, corners[i | bit, 1] - ay
+            length = dx * dx + dy * dy
+            t = 0.0 if length < 1e-12 else -(ax * dx + ay * dy) / length
+            t = min(1.0, max(0.0, t))
+            near = min(near, math.hypot(ax + t * dx, ay + t * dy))
+    if high - low >= math.pi - 1e-6:  # the sensor is above, below or inside the part
+        low, high, near = -math.pi, math.pi, 0.0
+    elevation_low = math.atan2(z_low, near if z_low < 0 else far)
+    elevation_high = math.atan2(z_high, near if z_high > 0 else far)
+    return base + low, base + high, elevation_low, elevation_high, near
+
+
+@njit(cache=True)
+def _polyhedron(rows, count, dx, dy, dz, limit):  # type: ignore[no-untyped-def]
+    """Return (entry, exit, entry face, cosine); entry < 0 where the ray misses."""
+    near, far, face, cosine = 0.0, limit, -1, 0.0
+    for i in range(count):
+        along = rows[i, 0] * dx + rows[i, 1] * dy + rows[i, 2] * dz
+        offset = rows[i, 3]
+        if along < -1e-12:
+            t = -offset / along
+            if t > near:
+                near, face, cosine = t, i, -along
+        elif along > 1e-12:
+            far = min(far, -offset / along)
+        elif offset > 0:
+            return -1.0, -1.0, -1, 0.0
+        if near >= far:
+            return -1.0, -1.0, -1, 0.0
+    if face < 0:
+        return -1.0, -1.0, -1, 0.0
+    return near, far, face, cosine
+
+
+@njit(cache=True)
+def _ellipsoid(rows, dx, dy, dz, limit):  # type: ignore[no-untyped-def]
+    """Return (entry, exit, -1, cosine) of the quadric; entry < 0 where the ray misses."""
+    a, b, c = 0.0, 0.0, -1.0
+    for i in range(3):
+        u = rows[i, 0] * dx + rows[i, 1] * dy + rows[i, 2] * dz
+        a += u * u
+        b += u * rows[i, 3]
+        c += rows[i, 3] * rows[i, 3]
+    discriminant = b * b - a * c
+    if discriminant <= 0 or c <= 0:
+        return -1.0, -1.0, -1, 0.0
+    root = math.sqrt(discriminant)
+    near, far = (-b - root) / a, (-b + root) / a
+    if near <= 0 or near >= limit:
+        return -1.0, -1.0, -1, 0.0
+    return near, far, -1, min(1.0, root / math.sqrt(b * b + 1e-12) + 0.2)
+
+
+@njit(cache=True)
+def _cast_part(  # type: ignore[no-untyped-def]
+    k, rows, count, glass, porosity, beams, columns, trig, salt, depth, part, cosine
+):
+    """Test the rays of one part's angular interval and keep the nearest hits."""
+    width = depth.shape[1]
+    elevations, offsets, first, last = beams
+    low, high, phase = columns
+    cos_azimuth, sin_azimuth = trig
+    step = 2 * math.pi / width
+    for beam in range(first, last):
+        cos_elevation, dz = math.cos(elevations[beam]), math.sin(elevations[beam])
+        cos_offset, sin_offset = math.cos(offsets[beam]), math.sin(offsets[beam])
+        start = math.ceil((low - offsets[beam] - phase) / step)
+        stop = min(math.floor((high - offsets[beam] - phase) / step), start + width - 1)
+        for index in range(start, stop + 1):
+            j = index % width
+            dx = cos_elevation * (cos_azimuth[j] * cos_offset - sin_azimuth[j] * sin_offset)
+            dy = cos_elevation * (sin_azimuth[j] * cos_offset + cos_azimuth[j] * sin_offset)
+            if count > 0:
+                near, far, face, cos_in = _polyhedron(rows, count, dx, dy, dz, depth[beam, j])
+            else:
+                near, far, face, cos_in = _ellipsoid(rows, dx, dy, dz, depth[beam, j])
+            if near < 0:
+                continue
+            if face >= 0 and (glass >> face) & 1:
+                if _uniform(beam, j, k, salt) > GLASS_RETURN:
+                    continue
+            if porosity > 0:
+                if _uniform(beam, j, k, salt) < porosity:
+                    continue
+                if count == 0:  # foliage returns from anywhere in its depth
+                    near += 0.8 * (far - near) * _uniform(beam, j, k, salt + 1)
+                    if near >= depth[beam, j]:
+                        continue
+            depth[beam, j], part[beam, j], cosine[beam, j] = near, k, cos_in
+
+
+@njit(cache=True)
+def _cast(  # type: ignore[no-untyped-def]
+    rows, counts, corners, glass, porosity, elevations, offsets, phase, salt, depth, part, cosine
+):
+    width = depth.shape[1]
+    angles = phase + np.arange(width) * (2 * math.pi / width)
+    trig = (np.cos(angles), np.sin(angles))
+    limit = depth.max()
+    for k in range(len(counts)):
+        low, high, elevation_low, elevation_high, near = _angular_bounds(corners[k])
+        if near > limit:
+            continue
+        first = np.searchsorted(elevations, elevation_low - 1e-9)
+        last = np.searchsorted(elevations, elevation_high + 1e-9)
+        _cast_part(
+            k,
+            rows[k],
+            counts[k],
+            glass[k],
+            porosity[k],
+            (elevations, offsets, first, last),
+            (low, high, phase),
+            trig,
+            salt,
+            depth,
+            part,
+            cosine,
+        )
+
+
+@njit(cache=True)
+def ground_height(x: float, y: float, ground: FloatArray) -> float:
+    """Return the ground's z at (x, y); rows of ``ground``: (z0, gx, gy, 0), then waves."""
+    z = ground[0, 0] + ground[0, 1] * x + ground[0, 2] * y
+    for i in range(1, ground.shape[0]):
+        z += ground[i, 0] * math.sin(ground[i, 1] * x + ground[i, 2] * y + ground[i, 3])
+    return z
+
+
+@njit(cache=True)
+def _cast_ground(  # type: ignore[no-untyped-def]
+    matrix, ground, roughness, elevations, offsets, phase, salt, depth, part, cosine
+):
+    width = depth.shape[1]
+    ox, oy, oz = matrix[0, 3], matrix[1, 3], matrix[2, 3]
+    for beam in range(len(elevations)):
+        cos_elevation, sz = math.cos(elevations[beam]), math.sin(elevations[beam])
+        for j in range(width):
+            azimuth = phase + offsets[beam] + j * (2 * math.pi / width)
+            sx, sy = cos_elevation * math.cos(azimuth), cos_elevation * math.sin(azimuth)
+            dx = matrix[0, 0] * sx + matrix[0, 1] * sy + matrix[0, 2] * sz
+            dy = matrix[1, 0] * sx + matrix[1, 1] * sy + matrix[1, 2] * sz
+            dz = matrix[2, 0] * sx + matrix[2, 1] * sy + matrix[2, 2] * sz
+            descent = ground[0, 1] * dx + ground[0, 2] * dy - dz
+            if descent < 0.003:
+                continue
+            bump = roughness * (_uniform(beam, j, 7, salt) + _uniform(beam, j, 8, salt) - 1.0)
+            t = (oz - ground_height(ox, oy, ground)) / descent
+            for _ in range(4):  # the waves are gentle: the slope of the plane is close enough
+                t = min(t, 1000.0)
+                error = oz + t * dz - ground_height(ox + t * dx, oy + t * dy, ground) - bump
+                t += error / descent
+            if 0.0 < t < depth[beam, j]:
+                depth[beam, j], part[beam, j], cosine[beam, j] = t, GROUND, descent
+
+
+def cast_sweep(
+    parts: PartSet,
+    sensor_to_world: FloatArray,
+    ground: FloatArray,
+    *,
+    elevations: FloatArray,
+    azimuth_offsets: FloatArray,
+    columns: int,
+    phase: float,
+    max_range: float,
+    roughness: float,
+    salt: int,
+) -> tuple[FloatArray, npt.NDArray[np.int32], FloatArray]:
+    """Cast one revolution and return the nearest hit of every ray.
+
+    Args:
+        parts: K parts in the world frame.
+        sensor_to_world: (4, 4) rigid transform of the sensor.
+        ground: (1 + waves, 4) parameters of :func:`ground_height`.
+        elevations: (B,) beam elevations, ascending, radians.
+        azimuth_offsets: (B,) azimuth of each beam relative to its column, radians.
+        columns: number of azimuth steps W in a revolution.
+        phase: azimuth of the first column, radians.
+        max_range: metres.
+        roughness: half the peak height of the ground's texture, metres.
+        salt: seed of the per-ray randomness (windows, foliage, texture).
+
+    Returns:
+        depth (B, W) in metres, the part index (B, W) (NO_PART, GROUND or 0..K-1), and the cosine
+        of incidence (B, W).
+    """
+    shape = (len(elevations), columns)
+    depth = np.full(shape, float(max_range))
+    part = np.full(shape, NO_PART, np.int32)
+    cosine = np.zeros(shape)
+    _cast_ground(
+        sensor_to_world, ground, roughness, elevations, azimuth_offsets, phase, salt, depth, part,
+        cosine,
+    )
+    local = parts.transformed(np.linalg.inv(sensor_to_world))
+    _cast(
+        local.rows, local.counts, local.corners, local.glass, local.porosity, elevations,
+        azimuth_offsets, phase, salt, depth, part, cosine,
+    )
+    return depth, part, cosine

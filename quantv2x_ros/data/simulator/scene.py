@@ -1,0 +1,252 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated scenes: what each agent's LiDAR sees, frame by frame, with the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.data.simulator.ground import Ground, Pose6
+from quantv2x_ros.data.simulator.layouts import LAYOUTS
+from quantv2x_ros.data.simulator.mounts import Mount, agent_ids, mount_agents
+from quantv2x_ros.data.simulator.population import Populator, Population
+from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
+from quantv2x_ros.data.simulator.sensors import SensorModel
+from quantv2x_ros.data.simulator.sweep import Sweep, take_sweep
+from quantv2x_ros.data.simulator.traffic import Actor, Traffic
+
+FloatArray = npt.NDArray[np.float64]
+MINIMUM_POINTS = 5
+ANNOTATION_RANGE = 120.0
+
+
+@dataclass(frozen=True)
+class SimulatedObject:
+    """An annotated object in the map frame.
+
+    Attributes:
+        object_id: kept over frames; the body of vehicle agent n has id n.
+        obj_type: V2X-Real object type.
+        location: centre of the box (x, y, z), metres.
+        angle: (roll, yaw, pitch) in degrees, V2X convention.
+        extent: half length, width and height, metres.
+        speed: m/s.
+        points: returns on it (of the agent that lists it; of all agents in a frame's truth).
+    """
+
+    object_id: int
+    obj_type: str
+    location: tuple[float, float, float]
+    angle: tuple[float, float, float]
+    extent: tuple[float, float, float]
+    speed: float
+    points: int
+
+
+@dataclass(frozen=True)
+class SimulatedAgent:
+    """One agent's sweep.
+
+    Attributes:
+        points: (P, 4) float32 x, y, z, intensity 0 in the LiDAR frame, metres.
+        pose6: sensor pose in the map (x, y, z, roll, yaw, pitch), metres and degrees.
+        infrastructure: whether it is a roadside unit.
+        sensor: its LiDAR.
+        speed: m/s.
+        objects: objects with at least 5 of its returns within 120 m.
+        point_objects: (P,) int64 id of the object each point lies on; 0 for the rest.
+    """
+
+    points: npt.NDArray[np.float32]
+    pose6: Pose6
+    infrastructure: bool
+    sensor: SensorModel
+    speed: float
+    objects: tuple[SimulatedObject, ...]
+    point_objects: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SimulatedFrame:
+    """All agents at one time.
+
+    Attributes:
+        timestamp: six digits, the frame's number.
+        time: seconds since the first frame.
+        agents: by agent id, the ego ("1") first.
+        objects: every object of the world, seen or not.
+    """
+
+    timestamp: str
+    time: float
+    agents: dict[str, SimulatedAgent]
+    objects: tuple[SimulatedObject, ...]
+
+
+@dataclass(frozen=True)
+class MapFrame:
+    """Turns and shifts scene coordinates about the vertical into the map."""
+
+    x: float
+    y: float
+    z: float
+    yaw: float
+
+    def pose(self, pose: Pose6) -> Pose6:
+        """Return a scene pose in the map; roll and pitch do not change."""
+        cosine, sine = np.cos(self.yaw), np.sin(self.yaw)
+        yaw = (pose[4] + np.degrees(self.yaw) + 180.0) % 360.0 - 180.0
+        return (
+            float(self.x + cosine * pose[0] - sine * pose[1]),
+            float(self.y + sine * pose[0] + cosine * pose[1]),
+            float(self.z + pose[2]),
+            pose[3],
+            float(yaw),
+            pose[5],
+        )
+
+
+@dataclass
+class Scene:
+    """A world at one moment; :func:`simulate_scene` advances it.
+
+    Attributes:
+        seed: what it was made from.
+        ground: its ground.
+        static_parts: scenery in scene coordinates.
+        traffic: moving and parked objects.
+        mounts: sensors by agent id.
+        map_frame: from scene to map coordinates.
+    """
+
+    seed: int
+    ground: Ground
+    static_parts: PartSet
+    traffic: Traffic
+    mounts: dict[str, Mount]
+    map_frame: MapFrame
+
+    @classmethod
+    def random(cls, seed: int, agents: int, layout: str | None = None) -> Scene:
+        """Generate a scene.
+
+        Args:
+            seed: any non-negative integer; the same seed gives the same scene.
+            agents: how many agents take part, at least 1.
+            layout: "road", "intersection" or "parking"; drawn at random when None.
+
+        Raises:
+            ValueError: ``agents`` is below 1, or the layout is unknown.
+        """
+        if layout is not None and layout not in LAYOUTS:
+            raise ValueError(f"layout {layout!r} is unknown, choose from {sorted(LAYOUTS)}")
+        rng = np.random.default_rng([seed, 1])
+        name = layout or str(rng.choice(["road", "intersection", "parking"], p=[0.4, 0.38, 0.22]))
+        ground = Ground.random(rng)
+        plan = LAYOUTS[name](rng, ground)
+        scenery = plan.static_parts()
+        populator = Populator(rng, plan, ground, scenery)
+        mounts, masts = mount_agents(rng, agent_ids(agents), populator, plan.sites, ground)
+        populator.populate(Population.random(rng))
+        offset = rng.uniform(-200, 200, 2)
+        map_frame = MapFrame(
+            float(offset[0]), float(offset[1]), float(rng.uniform(-2, 5)),
+            float(rng.uniform(-np.pi, np.pi)),
+        )
+        scene = cls(seed, ground, concatenate([scenery, *masts]), populator.traffic, mounts,
+                    map_frame)
+        scene.traffic.step(1.0)
+        return scene
+
+    def body_pose(self, actor: Actor) -> Pose6:
+        """Return the pose of an object's box centre in scene coordinates."""
+        length, width, height = actor.shape.size
+        x, y, yaw = actor.place
+        return self.ground.standing_pose(x, y, yaw, length, width, height / 2)
+
+    def observe(self, frame: int, time: float) -> SimulatedFrame:
+        """Take every agent's sweep of the world as it is now."""
+        actors = self.traffic.actors
+        poses = [self.body_pose(actor) for actor in actors]
+        moved = [
+            actor.shape.parts.transformed(matrix_from_v2x(np.array(pose)))
+            for actor, pose in zip(actors, poses, strict=True)
+        ]
+        parts = concatenate([self.static_parts, *moved])
+        owners = np.concatenate(
+            [np.full(len(self.static_parts), -1)]
+            + [np.full(len(p), i) for i, p in enumerate(moved)]
+        ).astype(np.int32)
+        sweeps, agents = {}, {}
+        for index, (name, mount) in enumerate(self.mounts.items()):
+            rng = np.random.default_rng([self.seed, 2, frame, index])
+            body = next((i for i, a in enumerate(actors) if a.object_id == mount.object_id), -1)
+            pose = mount.pose(poses[body] if body >= 0 else None, rng)
+            sweeps[name] = take_sweep(
+                rng, mount.sensor, parts, owners, len(actors), pose, self.ground, body
+            )
+            speed = actors[body].speed if body >= 0 else 0.0
+            agents[name] = self._agent(mount, sweeps[name], poses, pose, speed)
+        total = np.sum([s.hits for s in sweeps.values()], axis=0)
+        everything = tuple(
+            self._object(actor, pose, int(hits))
+            for actor, pose, hits in zip(actors, poses, total, strict=True)
+        )
+        return SimulatedFrame(f"{frame:06d}", time, agents, everything)
+
+    def _agent(
+        self, mount: Mount, sweep: Sweep, poses: list[Pose6], pose: Pose6, speed: float
+    ) -> SimulatedAgent:
+        actors = self.traffic.actors
+        ids = np.array([0] + [a.object_id for a in actors], np.int64)
+        near = [np.hypot(p[0] - pose[0], p[1] - pose[1]) <= ANNOTATION_RANGE for p in poses]
+        objects = tuple(
+            self._object(actors[i], poses[i], int(hits))
+            for i, hits in enumerate(sweep.hits)
+            if hits >= MINIMUM_POINTS and near[i]
+        )
+        return SimulatedAgent(
+            sweep.points, self.map_frame.pose(pose), mount.object_id is None, mount.sensor, speed,
+            objects, ids[sweep.owners + 1],
+        )
+
+    def _object(self, actor: Actor, pose: Pose6, points: int) -> SimulatedObject:
+        x, y, z, roll, yaw, pitch = self.map_frame.pose(pose)
+        length, width, height = actor.shape.size
+        return SimulatedObject(
+            actor.object_id, actor.shape.obj_type, (x, y, z), (roll, yaw, pitch),
+            (length / 2, width / 2, height / 2), actor.speed, points,
+        )
+
+
+def simulate_scene(
+    seed: int,
+    *,
+    frames: int,
+    agents: int,
+    rate_hz: float = 10.0,
+    layout: str | None = None,
+) -> Iterator[SimulatedFrame]:
+    """Generate a scene and yield its frames, deterministic in its arguments.
+
+    Args:
+        seed: any non-negative integer.
+        frames: number of frames.
+        agents: number of agents: 1 (ego), -1, 2, -2, 3, ... in this order.
+        rate_hz: frames a second; a low rate gives frames that differ more.
+        layout: "road", "intersection" or "parking"; drawn at random when None.
+
+    Raises:
+        ValueError: a count or the rate is not positive, or the layout is unknown.
+    """
+    if frames < 1 or rate_hz <= 0:
+        raise ValueError(f"frames {frames} and rate_hz {rate_hz} must be positive")
+    scene = Scene.random(seed, agents, layout)
+    for frame in range(frames):
+        yield scene.observe(frame, frame / rate_hz)
+        scene.traffic.step(1.0 / rate_hz)

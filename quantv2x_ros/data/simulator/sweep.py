@@ -1,0 +1,99 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One LiDAR revolution: cast rays, lose weak returns, add noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.data.simulator.ground import Ground, Pose6
+from quantv2x_ros.data.simulator.primitives import PartSet
+from quantv2x_ros.data.simulator.raycast import GROUND, NO_PART, cast_sweep
+from quantv2x_ros.data.simulator.sensors import SensorModel
+
+GROUND_REFLECTIVITY = 0.18
+ROUGHNESS = 0.012
+MAXIMUM_RETURNS = 120_000
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Returns of one revolution.
+
+    Attributes:
+        points: (P, 4) float32 in the sensor frame; intensity is 0.
+        owners: (P,) int32 index of the object hit, -1 for scenery and ground.
+        hits: (objects,) int64 returns on each object.
+    """
+
+    points: npt.NDArray[np.float32]
+    owners: npt.NDArray[np.int32]
+    hits: npt.NDArray[np.int64]
+
+
+def take_sweep(
+    rng: np.random.Generator,
+    sensor: SensorModel,
+    parts: PartSet,
+    owners: npt.NDArray[np.int32],
+    objects: int,
+    pose: Pose6,
+    ground: Ground,
+    body: int = -1,
+) -> Sweep:
+    """Cast a revolution from ``pose`` and keep what the sensor would return.
+
+    Args:
+        rng: noise, losses and the first column's azimuth.
+        sensor: the LiDAR.
+        parts: all parts in the scene frame.
+        owners: (K,) object index of each part, -1 for scenery.
+        objects: number of objects.
+        pose: sensor pose in the scene.
+        ground: the ground.
+        body: index of the carrying object: it shadows, but its own returns are left out.
+    """
+    elevations, offsets = sensor.beam_angles, sensor.azimuth_offsets
+    step = 2 * np.pi / sensor.columns
+    phase = float(rng.uniform(0, step)) - np.pi
+    depth, part, cosine = cast_sweep(
+        parts,
+        matrix_from_v2x(np.array(pose)),
+        ground.parameters,
+        elevations=elevations,
+        azimuth_offsets=offsets,
+        columns=sensor.columns,
+        phase=phase,
+        max_range=sensor.max_range,
+        roughness=ROUGHNESS,
+        salt=int(rng.integers(1 << 30)),
+    )
+    # column by column, as a spinning sensor reports them
+    column, beam = np.nonzero((part.T != NO_PART) & (depth.T >= sensor.min_range))
+    distance, hit, incidence = depth[beam, column], part[beam, column], cosine[beam, column]
+    on_part = hit >= 0
+    owner = np.where(on_part, owners[np.where(on_part, hit, 0)], -1) if len(owners) else hit * 0 - 1
+    reflectivity = np.full(len(hit), GROUND_REFLECTIVITY)
+    reflectivity[on_part] = parts.reflectivity[hit[on_part]]
+    keep = rng.random(len(hit)) < sensor.keep_probability(distance, reflectivity, incidence)
+    keep &= (owner != body) | (owner < 0)
+    kept = np.nonzero(keep)[0]
+    if len(kept) > MAXIMUM_RETURNS:
+        kept = np.sort(rng.choice(kept, MAXIMUM_RETURNS, replace=False))
+    distance = distance[kept] + rng.normal(0, 1, len(kept)) * sensor.range_noise
+    azimuth = phase + column[kept] * step + offsets[beam[kept]]
+    elevation = elevations[beam[kept]]
+    flat = distance * np.cos(elevation)
+    points = np.zeros((len(kept), 4), np.float32)
+    points[:, 0], points[:, 1] = flat * np.cos(azimuth), flat * np.sin(azimuth)
+    points[:, 2] = distance * np.sin(elevation)
+    owner = owner[kept].astype(np.int32)
+    hits = np.bincount(owner[owner >= 0], minlength=objects)
+    return Sweep(points, owner, hits.astype(np.int64))
+
+
+__all__ = ["GROUND", "Sweep", "take_sweep"]

@@ -1,0 +1,302 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Shapes of cars, vans, trucks and buses, as convex parts in the frame of their box.
+
+The frame's origin is the centre of the annotated box: x forward, y left, z up. Every part stays
+inside the box, and mirrors, bumpers, roof and wheels touch its sides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantv2x_ros.data.simulator.primitives import PartSet, box, concatenate, ellipsoid, prism, profile
+
+Size = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An object model.
+
+    Attributes:
+        obj_type: V2X-Real object type.
+        size: full length, width, height of its box, metres.
+        parts: convex parts in the box frame.
+    """
+
+    obj_type: str
+    size: Size
+    parts: PartSet
+
+
+def _wheels(size: Size, axles: list[float], radius: float, thickness: float) -> list[PartSet]:
+    length, width, height = size
+    side = width / 2 * 0.94 - thickness / 2
+    return [
+        prism((x * length / 2, y, radius - height / 2), radius, thickness, 1, reflectivity=0.08)
+        for x in axles
+        for y in (-side, side)
+    ]
+
+
+def _paint(rng: np.random.Generator) -> float:
+    return float(np.clip(rng.lognormal(np.log(0.3), 0.7), 0.04, 0.9))
+
+
+def _car_body(
+    rng: np.random.Generator, size: Size, belt: float, cabin: tuple[float, float, float, float]
+) -> list[PartSet]:
+    """Hull, greenhouse, seats, mirrors and wheels of a car.
+
+    Args:
+        rng: paint and ride height.
+        size: full sizes, metres.
+        belt: height of the window line as a share of the height.
+        cabin: x of rear base, rear top, front top and front base, as shares of half the length.
+    """
+    length, width, height = size
+    half, bottom = length / 2, -height / 2
+    paint, clearance = _paint(rng), rng.uniform(0.18, 0.32) * height / 1.5
+    belt_z, body_width = bottom + belt * height, width * 0.92
+    hood = belt_z - rng.uniform(0.04, 0.16) * height
+    nose = bottom + clearance + 0.45 * (hood - bottom - clearance)
+    rear_base, rear_top, front_top, front_base = (c * half for c in cabin)
+    hull = profile(
+        [
+            (-half * 0.97, bottom + clearance),
+            (half * 0.95, bottom + clearance),
+            (half, nose),
+            (half * 0.94, hood),
+            (min(front_base + 0.15, half * 0.9), belt_z),
+            (-half * 0.98, belt_z),
+            (-half, nose),
+        ],
+        body_width,
+        body_width * 0.97,
+        reflectivity=paint,
+    )
+    greenhouse = profile(
+        [
+            (rear_base, belt_z - 0.01),
+            (front_base, belt_z - 0.01),
+            (front_top, height / 2 - 0.05),
+            (front_top - 0.25, height / 2),
+            (rear_top + 0.25, height / 2),
+            (rear_top, height / 2 - 0.05),
+        ],
+        body_width * 0.96,
+        body_width * 0.76,
+        glass_edges=(1, 5),
+        glass_sides=True,
+        reflectivity=paint,
+    )
+    top = bottom + 0.82 * height
+    seats = [
+        box(
+            (rear_base + share * (front_base - rear_base), 0, (belt_z + top) / 2),
+            (0.25, body_width * 0.7, top - belt_z),
+            reflectivity=0.12,
+        )
+        for share in (0.3, 0.6)
+    ]
+    mirrors = [
+        box(
+            (front_base - 0.35, side * (width / 2 - 0.1), belt_z + 0.05),
+            (0.14, 0.2, 0.14),
+            reflectivity=paint,
+        )
+        for side in (-1, 1)
+    ]
+    radius = float(rng.uniform(0.29, 0.36))
+    return [hull, greenhouse, *seats, *mirrors, *_wheels(size, [-0.6, 0.62], radius, 0.22)]
+
+
+def car(rng: np.random.Generator, *, agent: bool = False) -> Shape:
+    """Return a sedan, hatchback, SUV, estate, pickup or long vehicle."""
+    kinds = ["sedan", "hatchback", "suv", "estate", "pickup", "limousine"]
+    weights = [0.34, 0.2, 0.26, 0.1, 0.07, 0.03]
+    kind = "suv" if agent and rng.random() < 0.5 else str(rng.choice(kinds, p=weights))
+    low, high = {
+        "sedan": ((4.3, 1.85, 1.38), (5.0, 2.1, 1.52)),
+        "hatchback": ((3.6, 1.75, 1.42), (4.4, 2.0, 1.6)),
+        "suv": ((4.2, 1.9, 1.6), (5.1, 2.2, 1.95)),
+        "estate": ((4.5, 1.85, 1.42), (5.0, 2.1, 1.6)),
+        "pickup": ((5.0, 1.95, 1.7), (6.1, 2.3, 2.0)),
+        "limousine": ((5.6, 1.95, 1.5), (7.0, 2.2, 2.0)),
+    }[kind]
+    size = tuple(float(v) for v in rng.uniform(low, high))
+    shift = rng.uniform(-0.05, 0.05)
+    cabin = {
+        "sedan": (-0.72, -0.42, 0.12, 0.42),
+        "hatchback": (-0.95, -0.8, 0.12, 0.5),
+        "suv": (-0.96, -0.84, 0.16, 0.45),
+        "estate": (-0.96, -0.82, 0.1, 0.44),
+        "pickup": (-0.15, -0.1, 0.28, 0.5),
+        "limousine": (-0.85, -0.7, 0.4, 0.6),
+    }[kind]
+    cabin = (cabin[0], cabin[1], cabin[2] + shift, cabin[3] + shift)
+    belt = float(rng.uniform(0.56, 0.64))
+    length, width, height = size
+    parts = _car_body(rng, (length, width, height), belt, cabin)
+    obj_type = "LongVehicle" if length > 5.4 else ("PoliceCar" if rng.random() < 0.01 else "Car")
+    return Shape(obj_type, (length, width, height), concatenate(parts))
+
+
+def van(rng: np.random.Generator) -> Shape:
+    """Return a delivery van or minibus: one tall body with a short sloped nose."""
+    length, width, height = (float(v) for v in rng.uniform((4.7, 2.0, 1.85), (6.6, 2.5, 2.7)))
+    half, bottom, paint = length / 2, -height / 2, _paint(rng)
+    clearance, body = bottom + rng.uniform(0.22, 0.35), width * 0.92
+    hood = bottom + rng.uniform(0.45, 0.55) * height
+    hull = profile(
+        [
+            (-half, clearance),
+            (half * 0.98, clearance),
+            (half, bottom + 0.3 * height),
+            (half * 0.95, hood),
+            (half * 0.55, height / 2 - 0.06),
+            (half * 0.45, height / 2),
+            (-half * 0.98, height / 2),
+        ],
+        body,
+        body * 0.88,
+        glass_edges=(3,),
+        reflectivity=paint,
+    )
+    mirrors = [
+        box((half * 0.7, s * (width / 2 - 0.1), hood + 0.1), (0.15, 0.2, 0.28)) for s in (-1, 1)
+    ]
+    wheels = _wheels((length, width, height), [-0.6, 0.66], 0.34, 0.24)
+    return Shape("Van", (length, width, height), concatenate([hull, *mirrors, *wheels]))
+
+
+def _cab(size: Size, cab_length: float, cab_height: float, paint: float) -> list[PartSet]:
+    length, width, height = size
+    front, bottom = length / 2, -height / 2
+    top = bottom + cab_height
+    cab = profile(
+        [
+            (front - cab_length, bottom + 0.45),
+            (front, bottom + 0.45),
+            (front, bottom + 0.5 * cab_height),
+            (front - 0.18, top - 0.1),
+            (front - 0.4, top),
+            (front - cab_length, top),
+        ],
+        width * 0.92,
+        width * 0.88,
+        glass_edges=(2,),
+        reflectivity=paint,
+    )
+    mirrors = [
+        box((front - 0.35, s * (width / 2 - 0.09), bottom + 0.7 * cab_height), (0.15, 0.18, 0.5))
+        for s in (-1, 1)
+    ]
+    return [cab, *mirrors]
+
+
+def truck(rng: np.random.Generator) -> Shape:
+    """Return a rigid truck (box, flatbed or tipper) or a tractor with a trailer."""
+    kind = str(rng.choice(["box", "flat", "tipper", "trailer"], p=[0.5, 0.12, 0.18, 0.2]))
+    length = float(rng.uniform(11.0, 16.0) if kind == "trailer" else rng.uniform(6.0, 9.5))
+    width, height = float(rng.uniform(2.4, 3.0)), float(rng.uniform(2.6, 3.9))
+    size, paint = (length, width, height), _paint(rng)
+    cab_length = float(rng.uniform(1.7, 2.3))
+    cab_height = height * float(rng.uniform(0.75, 0.95)) if kind != "flat" else height
+    parts = _cab(size, cab_length, cab_height, paint)
+    gap = 0.8 if kind == "trailer" else 0.15
+    rear, bottom = -length / 2, -height / 2
+    load = length - cab_length - gap
+    chassis = box(
+        (-0.2, 0, bottom + 0.8), (length - 0.8, width * 0.4, 0.3), reflectivity=0.1
+    )
+    top = {"flat": bottom + 1.5, "tipper": bottom + 0.75 * height}.get(kind, height / 2)
+    floor = bottom + 1.0
+    cargo = box(
+        (rear + load / 2, 0, (floor + top) / 2), (load, width * 0.97, top - floor),
+        reflectivity=_paint(rng),
+    )
+    axles = [-0.85, -0.68, 0.25, 0.75] if kind == "trailer" else [-0.55, 0.72]
+    return Shape(
+        "Truck", size, concatenate([*parts, chassis, cargo, *_wheels(size, axles, 0.5, 0.35)])
+    )
+
+
+def concrete_truck(rng: np.random.Generator) -> Shape:
+    """Return a mixer: cab, chassis and an inclined-looking drum."""
+    size = (
+        float(rng.uniform(7.0, 9.0)), float(rng.uniform(2.6, 3.2)), float(rng.uniform(3.1, 3.8))
+    )
+    length, width, height = size
+    cab_length, bottom = 1.9, -height / 2
+    parts = _cab(size, cab_length, 0.8 * height, _paint(rng))
+    load = length - cab_length - 0.1
+    center = -length / 2 + load / 2
+    drum = ellipsoid(
+        (center, 0, bottom + 0.35 * height + 0.325 * height),
+        (load / 2, width * 0.46, 0.325 * height),
+        reflectivity=0.4,
+    )
+    chassis = box((-0.2, 0, bottom + 0.9), (length - 0.5, width * 0.5, 0.4), reflectivity=0.15)
+    wheels = _wheels(size, [-0.75, -0.4, 0.7], 0.5, 0.4)
+    return Shape("ConcreteTruck", size, concatenate([*parts, drum, chassis, *wheels]))
+
+
+def bus(rng: np.random.Generator) -> Shape:
+    """Return a city bus with a window band that lets some rays through."""
+    length, width, height = (float(v) for v in rng.uniform((9.0, 2.6, 2.9), (13.5, 3.1, 3.5)))
+    bottom, paint = -height / 2, _paint(rng)
+    belt, roof = bottom + 0.4 * height, bottom + 0.85 * height
+    body = width * 0.94
+    low = box(
+        (0, 0, (bottom + 0.3 + belt) / 2), (length, body, belt - bottom - 0.3), reflectivity=paint
+    )
+    half = length / 2 - 0.02
+    windows = profile(
+        [(-half, belt), (half, belt), (half - 0.1, roof), (-half, roof)],
+        body * 0.99,
+        body * 0.97,
+        glass_edges=(1,),
+        glass_sides=True,
+        reflectivity=0.2,
+    )
+    inside = box((0, 0, belt + 0.25), (length * 0.85, body * 0.8, 0.5), reflectivity=0.12)
+    top = box((0, 0, (roof + height / 2) / 2), (length - 0.1, body, height / 2 - roof),
+              reflectivity=paint)
+    mirrors = [
+        box((half - 0.2, s * (width / 2 - 0.1), roof - 0.4), (0.2, 0.2, 0.5)) for s in (-1, 1)
+    ]
+    wheels = _wheels((length, width, height), [-0.5, 0.6], 0.48, 0.3)
+    return Shape(
+        "Bus", (length, width, height), concatenate([low, windows, inside, top, *mirrors, *wheels])
+    )
+
+
+def container(rng: np.random.Generator) -> Shape:
+    """Return a waste container (V2X-Real calls it TrashCan), open walls up to its rim."""
+    length, width, height = (float(v) for v in rng.uniform((1.6, 1.1, 1.3), (6.5, 2.6, 2.4)))
+    hull = profile(
+        [
+            (-length * 0.44, -height / 2),
+            (length * 0.44, -height / 2),
+            (length / 2, height / 2),
+            (-length / 2, height / 2),
+        ],
+        width * 0.9,
+        width,
+        reflectivity=0.25,
+    )
+    return Shape("TrashCan", (length, width, height), hull)
+
+
+def large_vehicle(rng: np.random.Generator) -> Shape:
+    """Return one of the truck class: van, truck, bus or mixer."""
+    draw = rng.random()
+    if draw < 0.45:
+        return van(rng)
+    if draw < 0.8:
+        return truck(rng)
+    return bus(rng) if draw < 0.93 else concrete_truck(rng)
