@@ -27,7 +27,7 @@ MAX_STATIONS = 64
 EGO_SILENCE = 1.0
 
 
-class SweepRefused(ValueError):
+class SweepRefusedError(ValueError):
     """A sweep that cannot take part.
 
     Attributes:
@@ -133,7 +133,7 @@ class SweepCollector(Generic[Pyramid]):
             True where time has jumped back, so that everything older was forgotten.
 
         Raises:
-            SweepRefused: for a sweep that is not newer, unless time has jumped back.
+            SweepRefusedError: for a sweep that is not newer, unless time has jumped back.
         """
         jumped = False
         if self._ego_stamp_ns is not None:
@@ -142,7 +142,7 @@ class SweepCollector(Generic[Pyramid]):
                 self.reset()
                 jumped = True
             elif step <= 0:
-                raise SweepRefused(
+                raise SweepRefusedError(
                     "duplicate" if step == 0 else "out_of_order",
                     f"own sweep is {-step / 1e9:.3f} s older than the one before it",
                 )
@@ -159,25 +159,25 @@ class SweepCollector(Generic[Pyramid]):
         """Take a peer's sweep.
 
         Raises:
-            SweepRefused: for one that is too old, known, or of one station too many.
+            SweepRefusedError: for one that is too old, known, or of one station too many.
         """
         now = self._ego_stamp_ns
         held = self._peers.get(sweep.station_id, [])
         if now is not None:
             age = now - sweep.stamp_ns
             if age > self._timeout_ns:
-                raise SweepRefused(
+                raise SweepRefusedError(
                     "late",
                     f"sweep of station {sweep.station_id} is {age / 1e9:.3f} s old, allowed are "
                     f"{self.peer_timeout:.3f} s",
                 )
             held = [other for other in held if abs(now - other.sweep.stamp_ns) <= self._timeout_ns]
         if any(other.sweep.stamp_ns == sweep.stamp_ns for other in held):
-            raise SweepRefused(
+            raise SweepRefusedError(
                 "duplicate", f"second sweep of station {sweep.station_id} at {sweep.stamp_ns} ns"
             )
         if sweep.station_id not in self._peers and len(self._peers) >= MAX_STATIONS:
-            raise SweepRefused(
+            raise SweepRefusedError(
                 "too_many_stations",
                 f"station {sweep.station_id} is one more than the {MAX_STATIONS} listened to",
             )

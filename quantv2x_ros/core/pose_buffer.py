@@ -28,7 +28,7 @@ POSE_NOT_YET = "pose_not_yet"
 POSE_GAP = "pose_gap"
 
 
-class PoseUnavailable(LookupError):
+class PoseUnavailableError(LookupError):
     """No pose is known at the asked time.
 
     Attributes:
@@ -111,22 +111,22 @@ class PoseBuffer:
             stamp_ns: nanoseconds.
 
         Raises:
-            PoseUnavailable: where no pose has this stamp and none can be interpolated.
+            PoseUnavailableError: where no pose has this stamp and none can be interpolated.
         """
         if not self._stamps:
-            raise PoseUnavailable(NO_POSE, "no pose has been received")
+            raise PoseUnavailableError(NO_POSE, "no pose has been received")
         place = bisect_left(self._stamps, stamp_ns)
         if place < len(self._stamps) and self._stamps[place] == stamp_ns:
             return self._poses[place]
         if place == 0:
             behind = (self._stamps[0] - stamp_ns) / 1e9
-            raise PoseUnavailable(POSE_TOO_NEW, f"the oldest pose is {behind:.3f} s newer")
+            raise PoseUnavailableError(POSE_TOO_NEW, f"the oldest pose is {behind:.3f} s newer")
         if place == len(self._stamps):
             ahead = (stamp_ns - self._stamps[-1]) / 1e9
-            raise PoseUnavailable(POSE_NOT_YET, f"the newest pose is {ahead:.3f} s older")
+            raise PoseUnavailableError(POSE_NOT_YET, f"the newest pose is {ahead:.3f} s older")
         before, after = self._stamps[place - 1], self._stamps[place]
         if after - before > self._max_gap_ns:
-            raise PoseUnavailable(
+            raise PoseUnavailableError(
                 POSE_GAP,
                 f"the poses around it are {(after - before) / 1e9:.3f} s apart, allowed are "
                 f"{self._max_gap_ns / 1e9:.3f} s",

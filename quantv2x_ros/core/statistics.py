@@ -85,4 +85,6 @@ class Drops:
 
     def items(self) -> list[tuple[str, int, str]]:
         """Return reason, count and latest text, most frequent first."""
-        return [(reason, count, self._texts[reason]) for reason, count in self._counts.most_common()]
+        return [
+            (reason, count, self._texts[reason]) for reason, count in self._counts.most_common()
+        ]

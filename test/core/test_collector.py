@@ -14,7 +14,7 @@ from quantv2x_ros.core.collector import (
     ComputePyramid,
     Fuse,
     SweepCollector,
-    SweepRefused,
+    SweepRefusedError,
     Wait,
 )
 from quantv2x_ros.core.sweep import AgentSweep
@@ -129,7 +129,7 @@ def test_age_of_exactly_the_timeout_counts():
 def test_a_late_sweep_is_refused_with_both_values():
     collector = make()
     collector.offer_ego(sweep(1, 1000))
-    with pytest.raises(SweepRefused, match=r"0\.400 s old, allowed are 0\.300 s") as error:
+    with pytest.raises(SweepRefusedError, match=r"0\.400 s old, allowed are 0\.300 s") as error:
         collector.offer_peer(sweep(2, 600))
     assert error.value.reason == "late"
 
@@ -137,7 +137,7 @@ def test_a_late_sweep_is_refused_with_both_values():
 def test_a_second_sweep_of_the_same_time_is_refused():
     collector = make()
     collector.offer_peer(sweep(2, 100))
-    with pytest.raises(SweepRefused) as error:
+    with pytest.raises(SweepRefusedError) as error:
         collector.offer_peer(sweep(2, 100))
     assert error.value.reason == "duplicate"
 
@@ -192,10 +192,10 @@ def test_a_jump_back_in_time_forgets_everything():
 def test_an_ego_sweep_slightly_out_of_order_is_refused():
     collector = make()
     collector.offer_ego(sweep(1, 200))
-    with pytest.raises(SweepRefused) as error:
+    with pytest.raises(SweepRefusedError) as error:
         collector.offer_ego(sweep(1, 100))
     assert error.value.reason == "out_of_order"
-    with pytest.raises(SweepRefused) as error:
+    with pytest.raises(SweepRefusedError) as error:
         collector.offer_ego(sweep(1, 200))
     assert error.value.reason == "duplicate"
 
@@ -215,23 +215,19 @@ def test_stations_are_bounded():
     collector = make()
     for station in range(2, MAX_STATIONS + 2):
         collector.offer_peer(sweep(station, 100))
-    with pytest.raises(SweepRefused) as error:
+    with pytest.raises(SweepRefusedError) as error:
         collector.offer_peer(sweep(MAX_STATIONS + 2, 100))
     assert error.value.reason == "too_many_stations"
 
 
-@pytest.mark.parametrize(
-    "change", [{"max_agents": 0}, {"peer_timeout": 0.0}, {"peer_wait": -1.0}]
-)
+@pytest.mark.parametrize("change", [{"max_agents": 0}, {"peer_timeout": 0.0}, {"peer_wait": -1.0}])
 def test_settings_are_validated(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         make(**change)
 
 
 @given(
-    st.lists(
-        st.tuples(st.integers(1, 5), st.integers(0, 12), st.floats(-90, 90)), max_size=60
-    ),
+    st.lists(st.tuples(st.integers(1, 5), st.integers(0, 12), st.floats(-90, 90)), max_size=60),
     st.integers(1, 4),
 )
 def test_whatever_arrives_fusions_are_bounded_fresh_and_have_every_station_once(events, agents):
@@ -243,7 +239,7 @@ def test_whatever_arrives_fusions_are_bounded_fresh_and_have_every_station_once(
                 collector.offer_ego(sweep(1, tick * 50, arrived=now, x=x))
             else:
                 collector.offer_peer(sweep(station, tick * 50, arrived=now, x=x))
-        except SweepRefused:
+        except SweepRefusedError:
             pass
         step = run(collector, now)
         if isinstance(step, Fuse):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantv2x_ros.core.pose import PoseError, check_pose, matrix_from_v2x
-from quantv2x_ros.core.pose_buffer import PoseBuffer, PoseUnavailable, interpolate
+from quantv2x_ros.core.pose_buffer import PoseBuffer, PoseUnavailableError, interpolate
 
 ZERO = np.zeros(36)
 SECOND = 1_000_000_000
@@ -57,7 +57,7 @@ def test_capacity_forgets_the_oldest():
     for stamp in range(5):
         buffer.add(stamp, np.eye(4), ZERO)
     assert len(buffer) == 3
-    with pytest.raises(PoseUnavailable) as error:
+    with pytest.raises(PoseUnavailableError) as error:
         buffer.at(1)
     assert error.value.reason == "pose_too_new"
 
@@ -75,7 +75,7 @@ def test_what_is_not_known_is_refused_with_its_reason(stamps, asked, reason, may
     buffer = PoseBuffer(max_gap=0.5)
     for stamp in stamps:
         buffer.add(stamp, np.eye(4), ZERO)
-    with pytest.raises(PoseUnavailable) as error:
+    with pytest.raises(PoseUnavailableError) as error:
         buffer.at(asked)
     assert error.value.reason == reason
     assert error.value.may_come is may_come
@@ -94,7 +94,7 @@ def test_clear_forgets_everything():
     buffer = PoseBuffer()
     buffer.add(0, np.eye(4), ZERO)
     buffer.clear()
-    with pytest.raises(PoseUnavailable):
+    with pytest.raises(PoseUnavailableError):
         buffer.at(0)
 
 

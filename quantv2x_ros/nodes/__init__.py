@@ -1,0 +1,3 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The ROS 2 nodes: parameters, QoS, conversion and timing; the algorithms are in core."""

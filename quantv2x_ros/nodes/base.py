@@ -1,0 +1,117 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What every node of this package has: diagnostics, counted drops, a way to finish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.duration import Duration
+from rclpy.node import Node
+
+from quantv2x_ros.core.statistics import Drops, RateMeter, StageTimes
+from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.parameters import declare
+
+
+class BaseNode(Node):  # type: ignore[misc]
+    """A node that reports what it does on ``/diagnostics``.
+
+    Attributes:
+        finished: True once there is nothing left to do, so that the process may end.
+        failure: the error that a worker thread ended with; the process ends with it.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        """Create the node.
+
+        Args:
+            name: its name, unless remapped.
+            options: passed on to `rclpy.node.Node`.
+        """
+        super().__init__(name, **options)
+        self.finished = False
+        self.failure: BaseException | None = None
+        self.drops = Drops()
+        self.rate = RateMeter()
+        self.stages = StageTimes()
+        self._reported_drops = 0
+        period = declare(
+            self, "diagnostics_period", 1.0, "Time between diagnostics [s].", low=0.1, high=60.0
+        )
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray,
+            "/diagnostics",
+            qos.output(),
+            qos_overriding_options=qos.overridable(),
+        )
+        self._steady_timer = self.create_timer(period, self._report)
+        # rclpy drops a callback whose handle is not kept.
+        self._jump_handle = self.get_clock().create_jump_callback(
+            JumpThreshold(
+                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
+            ),
+            post_callback=self._on_jump,
+        )
+
+    def drop(self, reason: str, text: str) -> None:
+        """Count something dropped; its first time and then every hundredth is logged.
+
+        Args:
+            reason: short and constant, such as ``codebook``.
+            text: what was got and what is allowed.
+        """
+        if self.drops.add(reason, text):
+            self.get_logger().warning(f"dropped ({reason}): {text}")
+        else:
+            self.get_logger().warning(
+                f"dropped ({reason}): {text}", throttle_duration_sec=10.0, skip_first=True
+            )
+
+    def time_jumped_back(self) -> None:
+        """Forget what a jump back in time makes wrong; called when the clock jumps."""
+
+    def report(self) -> tuple[str, Mapping[str, str]]:
+        """Return one line about the node and further values, for the diagnostics."""
+        return "running", {}
+
+    def report_id(self) -> str:
+        """Return what the report is about, such as the station id."""
+        return ""
+
+    def destroy_node(self) -> None:
+        """Destroy the node and what belongs to it."""
+        self._jump_handle.unregister()
+        super().destroy_node()
+
+    def _on_jump(self, jump: TimeJump) -> None:
+        self.get_logger().warning(
+            f"the clock jumped by {jump.delta.nanoseconds / 1e9:.3f} s; starting afresh"
+        )
+        self.time_jumped_back()
+
+    def _report(self) -> None:
+        """Publish the diagnostics; WARN where something was dropped since the last time."""
+        summary, values = self.report()
+        dropped = self.drops.total - self._reported_drops
+        self._reported_drops = self.drops.total
+        status = DiagnosticStatus()
+        status.level = DiagnosticStatus.WARN if dropped else DiagnosticStatus.OK
+        status.name = self.get_fully_qualified_name()
+        status.hardware_id = self.report_id()
+        status.message = summary if not dropped else f"{summary}; dropped {dropped}"
+        table: dict[str, str] = {"rate [Hz]": f"{self.rate.rate(time.monotonic()):.2f}"}
+        table.update(values)
+        for stage, (median, high) in self.stages.summary().items():
+            table[f"{stage} p50 [ms]"] = f"{median:.2f}"
+            table[f"{stage} p95 [ms]"] = f"{high:.2f}"
+        for reason, count, text in self.drops.items():
+            table[f"dropped: {reason}"] = f"{count} ({text})"
+        status.values = [KeyValue(key=key, value=value) for key, value in table.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)

@@ -1,0 +1,57 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The executables. Imports that take a while happen inside, where Ctrl-C is already handled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from quantv2x_ros.nodes.runner import run
+
+if TYPE_CHECKING:
+    from quantv2x_ros.nodes.base import BaseNode
+
+
+def encoder() -> int:
+    """Run the encoder of one agent."""
+
+    def create() -> Sequence[BaseNode]:
+        from quantv2x_ros.nodes.encoder import EncoderNode
+
+        return [EncoderNode()]
+
+    return run(create)
+
+
+def fusion() -> int:
+    """Run fusion alone; the own indices come over DDS from a separate encoder."""
+
+    def create() -> Sequence[BaseNode]:
+        from quantv2x_ros.nodes.fusion import FusionNode
+
+        return [FusionNode()]
+
+    return run(create)
+
+
+def ego() -> int:
+    """Run encoder and fusion in one process, with the own indices handed over directly."""
+
+    def create() -> Sequence[BaseNode]:
+        from quantv2x_ros.nodes.ego import create_ego
+
+        return create_ego()
+
+    return run(create)
+
+
+def replay() -> int:
+    """Play a dataset folder or a rosbag2 as topics."""
+
+    def create() -> Sequence[BaseNode]:
+        from quantv2x_ros.nodes.replay import ReplayNode
+
+        return [ReplayNode()]
+
+    return run(create)

@@ -1,0 +1,71 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Declaring parameters with their description, range and choices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+
+Value = TypeVar("Value", bool, int, float, str, "list[str]", "list[float]")
+
+
+class ParameterError(ValueError):
+    """A parameter that got a value that is not allowed."""
+
+
+def declare(
+    node: Node,
+    name: str,
+    default: Value,
+    description: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] = (),
+    read_only: bool = True,
+) -> Value:
+    """Declare a parameter and return its value.
+
+    Args:
+        node: whose parameter.
+        name: its name.
+        default: its value where none is given; fixes the type.
+        description: one sentence with the unit, shown by ``ros2 param describe``.
+        low: smallest number allowed; needs ``high``.
+        high: largest number allowed.
+        choices: allowed texts, where there are few.
+        read_only: whether it is fixed once the node runs.
+
+    Raises:
+        ParameterError: naming the parameter, its value and what is allowed.
+    """
+    descriptor = ParameterDescriptor(description=description, read_only=read_only)
+    if low is not None and high is not None:
+        if isinstance(default, int):
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+        else:
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=float(low), to_value=float(high))
+            ]
+    if choices:
+        descriptor.additional_constraints = "one of: " + ", ".join(choices)
+    try:
+        declared = node.declare_parameter(name, default, descriptor)
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        limits = f" (allowed: {low} to {high})" if low is not None else ""
+        raise ParameterError(
+            f"parameter {name} of node {node.get_fully_qualified_name()}: {error}{limits}. It "
+            f"means: {description}"
+        ) from error
+    value: Value = declared.value
+    if choices and value not in choices:
+        raise ParameterError(
+            f"parameter {name} of node {node.get_fully_qualified_name()}: got {value!r}, allowed "
+            f"are {', '.join(choices)}"
+        )
+    return value

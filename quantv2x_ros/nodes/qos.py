@@ -1,0 +1,76 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Quality of service of every topic, and why. Each can be overridden by ``qos_overrides.*``."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+
+def sensor_input() -> QoSProfile:
+    """Sweeps in: only the newest counts, and any driver's publisher must match."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
+    )
+
+
+def sensor_output() -> QoSProfile:
+    """Sweeps out (replay): reliable, so that both kinds of subscribers match."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.RELIABLE
+    )
+
+
+def pose_input() -> QoSProfile:
+    """Poses in: several may arrive while a sweep is worked on, and each helps to interpolate."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=50, reliability=ReliabilityPolicy.BEST_EFFORT
+    )
+
+
+def pose_output() -> QoSProfile:
+    """Poses out (replay): reliable, so that both kinds of subscribers match."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=50, reliability=ReliabilityPolicy.RELIABLE
+    )
+
+
+def indices() -> QoSProfile:
+    """Indices between stations: a broadcast.
+
+    Best effort, as on the air: a sweep sent again would come too late, and one slow receiver must
+    not hold up the others. Depth 10: the sweeps of several peers arrive within milliseconds.
+    """
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.BEST_EFFORT
+    )
+
+
+def latched() -> QoSProfile:
+    """The newest message is also delivered to whoever subscribes later."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
+def latched_input() -> QoSProfile:
+    """Latched messages of several publishers."""
+    profile = latched()
+    profile.depth = 64
+    return profile
+
+
+def output() -> QoSProfile:
+    """Results: reliable, so that recorders and displays miss none."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.RELIABLE
+    )
+
+
+def overridable() -> QoSOverridingOptions:
+    """Let history, depth and reliability be set by parameters."""
+    return QoSOverridingOptions.with_default_policies()
