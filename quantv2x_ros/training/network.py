@@ -85,7 +85,9 @@ class QuantV2XNetwork(nn.Module):
 
     def scatter(self, pillars: PillarInput) -> torch.Tensor:
         """Return pillar features scattered into (N, 64, rows, columns)."""
-        values = self.pillar_encoder(pillars.features, pillars.point_pillar, pillars.counts)
+        # bfloat16 has 8 bits: a coordinate of 100 m would be known to half a metre
+        with torch.autocast(pillars.features.device.type, enabled=False):
+            values = self.pillar_encoder(pillars.features, pillars.point_pillar, pillars.counts)
         rows, columns = pillars.shape
         canvas = values.new_zeros((pillars.agents * rows * columns, values.shape[1]))
         canvas = canvas.index_copy(0, pillars.cells, values)

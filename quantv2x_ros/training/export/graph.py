@@ -1,0 +1,181 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The deployed part of the network as a list of folded convolutions.
+
+One description, three readings: the ONNX writer exports it, the executor runs it in torch in full
+precision (calibration) or quantized (what the engines will compute).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+
+#: Channels a group that OpenVINO's int8 kernels want; narrower groups are widened with zeros.
+WIDE_GROUP = 64
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution with its BatchNorm folded in, and what follows it.
+
+    Computed: convolution, bias, plus residual, ReLU, pixel shuffle, in this order. The padding
+    keeps the size (3x3: 1, 1x1: 0).
+
+    Attributes:
+        name: unique in its graph.
+        source: name of the input tensor.
+        target: name of the output tensor.
+        weight: (O, I / groups, k, k) float32.
+        bias: (O,) float32.
+        stride: 1 or 2.
+        groups: groups of channels.
+        relu: whether a ReLU follows.
+        residual: name of a tensor added before the ReLU.
+        upscale: factor u of a pixel shuffle at the end. Channel (row * u + column) * C + c goes to
+            channel c of the cell at that row and column of the u x u block: a transposed
+            convolution whose kernel equals its stride.
+        quantized: whether the INT8 variant computes it in INT8.
+    """
+
+    name: str
+    source: str
+    target: str
+    weight: Float32
+    bias: Float32
+    stride: int = 1
+    groups: int = 1
+    relu: bool = True
+    residual: str | None = None
+    upscale: int = 1
+    quantized: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the shapes do not fit or a value is not finite."""
+        out, _, rows, columns = self.weight.shape
+        if self.bias.shape != (out,) or rows != columns or rows not in (1, 3):
+            raise ValueError(
+                f"convolution {self.name}: weight {self.weight.shape} and bias {self.bias.shape}, "
+                "expected (O, I, k, k) with k = 1 or 3, and (O,)"
+            )
+        if out % self.groups or out % self.upscale**2:
+            raise ValueError(
+                f"convolution {self.name}: {out} output channels do not split into "
+                f"{self.groups} groups and {self.upscale} x {self.upscale} cells"
+            )
+        if not (np.isfinite(self.weight).all() and np.isfinite(self.bias).all()):
+            raise ValueError(f"convolution {self.name}: weights that are not finite")
+
+    @property
+    def padding(self) -> int:
+        """Cells of zeros around the input."""
+        return int(self.weight.shape[2]) // 2
+
+    def widened(self) -> Convolution:
+        """Return the same function with groups of at least 64 channels, block-diagonally."""
+        out, width = self.weight.shape[:2]
+        merge = WIDE_GROUP // width if self.groups > 1 and width < WIDE_GROUP else 1
+        merge = int(np.gcd(merge, self.groups))
+        if merge == 1:
+            return self
+        group_out = out // self.groups
+        wide = np.zeros((out, width * merge, *self.weight.shape[2:]), dtype=np.float32)
+        for group in range(self.groups):
+            rows = slice(group * group_out, (group + 1) * group_out)
+            start = group % merge * width
+            wide[rows, start : start + width] = self.weight[rows]
+        return replace(self, weight=wide, groups=self.groups // merge)
+
+
+@dataclass(frozen=True)
+class Concatenation:
+    """Tensors of one resolution, one after another along the channels.
+
+    Attributes:
+        name: unique in its graph.
+        sources: names of the input tensors.
+        target: name of the output tensor.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    target: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """Fusion score of an occupancy logit: gain * (sigmoid(o) + 1e-4) (NETWORK section 4).
+
+    Attributes:
+        name: unique in its graph.
+        source: name of the logit tensor, one channel.
+        target: name of the output tensor.
+        gain: factor, positive.
+    """
+
+    name: str
+    source: str
+    target: str
+    gain: float
+
+
+Node = Convolution | Concatenation | Score
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output of a graph.
+
+    Attributes:
+        name: of the tensor.
+        channels: number of channels.
+        reduction: the graph's full resolution divided by this tensor's.
+    """
+
+    name: str
+    channels: int
+    reduction: int = 1
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in order of execution.
+
+    Attributes:
+        name: encoder, pyramid or head.
+        inputs: NHWC at the engine's border.
+        nodes: see the classes.
+        outputs: NHWC at the engine's border.
+    """
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a tensor is used before it is made, or made twice."""
+        known = {spec.name for spec in self.inputs}
+        for node in self.nodes:
+            used = node.sources if isinstance(node, Concatenation) else (node.source,)
+            if isinstance(node, Convolution) and node.residual is not None:
+                used = (*used, node.residual)
+            missing = [name for name in used if name not in known]
+            if missing or node.target in known:
+                raise ValueError(
+                    f"graph {self.name}: node {node.name} needs {missing} or makes "
+                    f"{node.target} a second time"
+                )
+            known.add(node.target)
+        lost = [spec.name for spec in self.outputs if spec.name not in known]
+        if lost:
+            raise ValueError(f"graph {self.name}: nothing makes the outputs {lost}")
+
+    @property
+    def convolutions(self) -> tuple[Convolution, ...]:
+        """Its convolutions in order."""
+        return tuple(node for node in self.nodes if isinstance(node, Convolution))

@@ -1,0 +1,270 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Training samples: one frame of several agents, augmented, cropped and with targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.pose import transform_between, warp_theta
+from quantv2x_ros.data.frame import Frame
+from quantv2x_ros.training.losses import TargetBatch
+from quantv2x_ros.training.points import PillarInput, pillar_input
+from quantv2x_ros.training.targets import TargetAssigner, occupancy_map
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """How frames become samples.
+
+    Attributes:
+        grid: the grid at inference; crops lie on its pillars.
+        window: length of the crop along x, metres, a multiple of 8 pillars.
+        ego_offset: the crop's centre lies up to this far ahead of or behind the ego, metres.
+        max_agents: agents of a sample, the ego included.
+        scaling: range of the random scale of the world.
+        vehicle_ego: probability that the ego is a vehicle where both kinds are there.
+        drop_points: probability that a cloud is thinned at random.
+    """
+
+    grid: BevGrid
+    window: float = 96.0
+    ego_offset: float = 50.0
+    max_agents: int = 3
+    scaling: tuple[float, float] = (0.95, 1.05)
+    vehicle_ego: float = 0.75
+    drop_points: float = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class AgentView:
+    """One agent's cloud and labels in its own LiDAR frame, and the way there from the ego.
+
+    Attributes:
+        points: (P, 4) float32.
+        boxes: (G, 7) float32 objects that this agent labels.
+        ego_to_agent: (4, 4) float64.
+    """
+
+    points: npt.NDArray[np.float32]
+    boxes: npt.NDArray[np.float32]
+    ego_to_agent: Array
+
+
+@dataclass(frozen=True, eq=False)
+class CooperativeFrame:
+    """What one ego and its peers see.
+
+    Attributes:
+        agents: the ego first.
+        boxes: (G, 7) float32 truth in the ego's frame, merged over the agents.
+        labels: (G,) int64.
+    """
+
+    agents: tuple[AgentView, ...]
+    boxes: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+
+    @classmethod
+    def from_frame(cls, frame: Frame, agents: Sequence[str]) -> CooperativeFrame:
+        """Take the agents named, the ego first, from a dataset's frame."""
+        ego = frame[agents[0]]
+        truth = frame.truth(agents[0], agents)
+        views = []
+        for name in agents:
+            agent = frame[name]
+            boxes = [item.box_in(agent.pose) for item in agent.objects]
+            views.append(
+                AgentView(
+                    agent.points,
+                    np.asarray(boxes, dtype=np.float32).reshape(-1, 7),
+                    transform_between(ego.pose, agent.pose),
+                )
+            )
+        return cls(tuple(views), truth.boxes, truth.labels)
+
+
+class Sample(NamedTuple):
+    """One frame, ready for the network.
+
+    Attributes:
+        pillars: of its agents.
+        thetas: (N, 2, 3) float64.
+        targets: of the one frame.
+    """
+
+    pillars: PillarInput
+    thetas: torch.Tensor
+    targets: TargetBatch
+
+
+def mirrored(frame: CooperativeFrame, axis: int) -> CooperativeFrame:
+    """Mirror the world at every agent's own x-z plane (axis 1) or y-z plane (axis 0)."""
+    mirror = np.eye(4)
+    mirror[axis, axis] = -1.0
+
+    def boxes(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        out = values.copy()
+        out[:, axis] *= -1
+        out[:, 6] = -out[:, 6] if axis == 1 else np.pi - out[:, 6]
+        return out
+
+    views = []
+    for view in frame.agents:
+        points = view.points.copy()
+        points[:, axis] *= -1
+        views.append(AgentView(points, boxes(view.boxes), mirror @ view.ego_to_agent @ mirror))
+    return CooperativeFrame(tuple(views), boxes(frame.boxes), frame.labels)
+
+
+def turned(frame: CooperativeFrame, angles: Sequence[float]) -> CooperativeFrame:
+    """Turn every agent's own frame about z by an angle [rad], as if it were mounted so."""
+
+    def rotation(angle: float) -> Array:
+        matrix = np.eye(4)
+        matrix[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        return matrix
+
+    def boxes(values: npt.NDArray[np.float32], angle: float) -> npt.NDArray[np.float32]:
+        out = values.copy()
+        out[:, :2] = values[:, :2] @ rotation(angle)[:2, :2].T.astype(np.float32)
+        out[:, 6] += angle
+        return out
+
+    back = rotation(-angles[0])
+    views = []
+    for view, angle in zip(frame.agents, angles):
+        points = view.points.copy()
+        points[:, :2] = points[:, :2] @ rotation(angle)[:2, :2].T.astype(np.float32)
+        transform = rotation(angle) @ view.ego_to_agent @ back
+        views.append(AgentView(points, boxes(view.boxes, angle), transform))
+    return CooperativeFrame(tuple(views), boxes(frame.boxes, angles[0]), frame.labels)
+
+
+def scaled(frame: CooperativeFrame, factor: float) -> CooperativeFrame:
+    """Scale the world about every sensor."""
+
+    def boxes(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        out = values.copy()
+        out[:, :6] *= factor
+        return out
+
+    views = []
+    for view in frame.agents:
+        points = view.points.copy()
+        points[:, :3] *= factor
+        transform = view.ego_to_agent.copy()
+        transform[:3, 3] *= factor
+        views.append(AgentView(points, boxes(view.boxes), transform))
+    return CooperativeFrame(tuple(views), boxes(frame.boxes), frame.labels)
+
+
+def augmented(
+    frame: CooperativeFrame, config: SampleConfig, rng: np.random.Generator
+) -> CooperativeFrame:
+    """Mirror, turn, scale and thin at random; the agents stay consistent with each other."""
+    for axis in (0, 1):
+        if rng.random() < 0.5:
+            frame = mirrored(frame, axis)
+    frame = turned(frame, rng.normal(0.0, np.radians(8.0), len(frame.agents)).tolist())
+    frame = scaled(frame, float(rng.uniform(*config.scaling)))
+    views = []
+    for view in frame.agents:
+        points = view.points
+        if rng.random() < config.drop_points:
+            points = points[rng.random(len(points)) < rng.uniform(0.4, 1.0)]
+        views.append(AgentView(points, view.boxes, view.ego_to_agent))
+    return CooperativeFrame(tuple(views), frame.boxes, frame.labels)
+
+
+def crop_grid(grid: BevGrid, window: float, centre_x: float) -> BevGrid:
+    """Return the part of a grid, window [m] long in x, that lies nearest to a centre."""
+    low_x, low_y, low_z, high_x, high_y, high_z = grid.lidar_range
+    step = 8 * grid.voxel_size[0]
+    start = np.clip(centre_x - window / 2, low_x, high_x - window)
+    start = low_x + round((start - low_x) / step) * step
+    start = min(start, high_x - window)
+    return BevGrid(
+        (start, low_y, low_z, start + window, high_y, high_z), grid.voxel_size, grid.stride
+    )
+
+
+class SampleMaker:
+    """Turns cooperative frames into samples."""
+
+    def __init__(self, config: SampleConfig, anchors: AnchorSet) -> None:
+        self.config = config
+        self.anchors = anchors
+
+    def __call__(
+        self, frame: CooperativeFrame, rng: np.random.Generator | None = None
+    ) -> Sample:
+        """Make a sample: a random crop of an augmented frame, or all of it without a generator."""
+        grids = [self.config.grid] * len(frame.agents)
+        if rng is not None:
+            frame = augmented(frame, self.config, rng)
+            grids = self._crops(frame, float(rng.uniform(-1, 1)) * self.config.ego_offset)
+        pillars = pillar_input([view.points for view in frame.agents], grids)
+        thetas = [
+            warp_theta(view.ego_to_agent, grids[0], grid)
+            for view, grid in zip(frame.agents, grids)
+        ]
+        inside = _inside(frame.boxes, grids[0])
+        targets = TargetAssigner(self.anchors, grids[0])(frame.boxes[inside], frame.labels[inside])
+        occupied = [occupancy_map(v.boxes, g) for v, g in zip(frame.agents, grids)]
+        return Sample(
+            pillars,
+            torch.from_numpy(np.stack(thetas)),
+            TargetBatch(
+                labels=torch.from_numpy(targets.labels.astype(np.int64))[None],
+                positives=torch.from_numpy(targets.positives),
+                deltas=torch.from_numpy(targets.deltas),
+                directions=torch.from_numpy(targets.directions),
+                occupancy=torch.from_numpy(np.stack(occupied))[:, None],
+            ),
+        )
+
+    def _crops(self, frame: CooperativeFrame, offset: float) -> list[BevGrid]:
+        """Choose every agent's crop so that all look at the same piece of the world."""
+        config = self.config
+        centre = np.array([offset, 0.0, 0.0, 1.0])
+        return [
+            crop_grid(config.grid, config.window, float((view.ego_to_agent @ centre)[0]))
+            for view in frame.agents
+        ]
+
+
+def choose_agents(frame: Frame, config: SampleConfig, rng: np.random.Generator) -> list[str]:
+    """Draw an ego and who cooperates with it, from one agent alone to max_agents."""
+    vehicles = [name for name, agent in frame.agents.items() if not agent.infrastructure]
+    roadside = [name for name, agent in frame.agents.items() if agent.infrastructure]
+    pool = vehicles if vehicles and rng.random() < config.vehicle_ego else roadside or vehicles
+    ego = pool[int(rng.integers(len(pool)))]
+    heard = frame.agents_in_range(ego)
+    peers = [str(name) for name in rng.permutation(heard[1:])]
+    most = min(config.max_agents - 1, len(peers))
+    # a quarter of the samples without cooperation keeps the ego alone as good as it can be
+    count = 0 if rng.random() < 0.25 else int(rng.integers(1, most + 1)) if most else 0
+    return [ego, *peers[:count]]
+
+
+def _inside(boxes: npt.NDArray[np.float32], grid: BevGrid) -> npt.NDArray[np.bool_]:
+    """Tell which boxes have their centre in the grid, (G,) bool."""
+    low_x, low_y, _, high_x, high_y, _ = grid.lidar_range
+    inside: npt.NDArray[np.bool_] = (
+        (boxes[:, 0] >= low_x)
+        & (boxes[:, 0] < high_x)
+        & (boxes[:, 1] >= low_y)
+        & (boxes[:, 1] < high_y)
+    )
+    return inside
