@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from quantv2x_ros.core import codebook_kernels
+from quantv2x_ros.core.background import commonest_row, differing_rows
 from quantv2x_ros.core.folding import CodebookError, fold_layers
 
 __all__ = ["CodebookError", "ResidualCodebook"]
@@ -26,105 +27,6 @@ Float32Array = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.uint8]
 
 MAX_DICT_SIZE = 256
-# Distances of so many cells at once stay in the second-level cache.
-_CHUNK = 512
-_BACKGROUND_SAMPLES = 256
-_INT32_MAX = np.int32(0x7FFFFFFF)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _ordered(bits: np.int32) -> np.int32:
-    """Map the bits of a float32 to an int32 that sorts alike."""
-    return bits ^ ((bits >> np.int32(31)) & _INT32_MAX)
-
-
-@njit(cache=True, nogil=True)
-def _choose(
-    scores: Float32Array,
-    score_bits: npt.NDArray[np.int32],
-    bias: Float32Array,
-    lookups: Float32Array,
-    segments: int,
-    indices: IndexArray,
-) -> int:
-    """Pick the code of least score, plane by plane; return how many cells had no finite score.
-
-    The minimum is taken over the scores' bits as integers: compilers vectorise that, and the exact
-    comparison of floats with NaN rules they do not.
-
-    Args:
-        scores: (cells, planes * k), overwritten.
-        score_bits: the same memory as int32.
-        bias: (planes * k,), added first.
-        lookups: (pairs, k, k).
-        segments: planes of a level.
-        indices: (planes, cells), written.
-    """
-    planes = len(indices)
-    size = scores.shape[1] // planes
-    failed = 0
-    for cell in range(len(scores)):
-        pair = 0
-        finite = True
-        for plane in range(planes):
-            row = scores[cell, plane * size : (plane + 1) * size]
-            row += bias[plane * size : (plane + 1) * size]
-            for earlier in range(plane // segments * segments):
-                added = lookups[pair, indices[earlier, cell]]
-                for k in range(size):
-                    row[k] += added[k]
-                pair += 1
-            bits = score_bits[cell, plane * size : (plane + 1) * size]
-            least = _INT32_MAX
-            for k in range(size):
-                least = min(least, _ordered(bits[k]))
-            chosen = _INT32_MAX
-            for k in range(size):
-                chosen = min(chosen, np.int32(k) if _ordered(bits[k]) == least else _INT32_MAX)
-            finite = finite and np.isfinite(row[chosen])
-            indices[plane, cell] = chosen
-        failed += 0 if finite else 1
-    return failed
-
-
-@njit(cache=True, nogil=True)
-def _sum_tables(tables: Float32Array, bias: Float32Array, indices: IndexArray) -> Float32Array:
-    """Sum of the table rows that indices (planes, cells) pick, (cells, C)."""
-    planes, cells = indices.shape
-    features = np.empty((cells, len(bias)), np.float32)
-    for cell in range(cells):
-        row = features[cell]
-        row[:] = bias
-        for plane in range(planes):
-            added = tables[plane, indices[plane, cell]]
-            for c in range(len(bias)):
-                row[c] += added[c]
-    return features
-
-
-@njit(cache=True, nogil=True)
-def _foreground(rows: npt.NDArray[Any], background: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Numbers of the rows that differ from background anywhere."""
-    differing = np.empty(len(rows), np.int64)
-    count = 0
-    for i in range(len(rows)):
-        same = True
-        for c in range(len(background)):
-            if rows[i, c] != background[c]:
-                same = False
-                break
-        if not same:
-            differing[count] = i
-            count += 1
-    return differing[:count].copy()
-
-
-def _most_frequent_row(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The commonest row in an even sample of rows (cells, words); any row if all differ."""
-    sample = rows[:: max(1, len(rows) // _BACKGROUND_SAMPLES)]
-    values, counts = np.unique(sample, axis=0, return_counts=True)
-    commonest: npt.NDArray[Any] = values[counts.argmax()]
-    return commonest
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,22 +143,31 @@ class ResidualCodebook:
                 f"features must be float32 of shape (cells, {self.channels}), "
                 f"got {features.dtype} of {features.shape}"
             )
-        indices = np.empty((self.planes, len(features)), np.uint8)
-        failed = 0
-        for start in range(0, len(features), _CHUNK):
-            # Values that are not finite are counted below; BLAS's warning would only repeat it.
-            with np.errstate(invalid="ignore", over="ignore"):
-                scores = features[start : start + _CHUNK] @ self.encode_weight
-            failed += _choose(
-                scores,
-                scores.view(np.int32),
-                self.encode_bias,
-                self.encode_lookups,
-                self.segments,
-                indices[:, start : start + _CHUNK],
-            )
+        return self._encode_rows(features, 1.0, np.arange(len(features)))
+
+    def _encode_rows(
+        self,
+        features: npt.NDArray[Any],
+        scale: float,
+        rows: npt.NDArray[np.int64],
+    ) -> IndexArray:
+        """Indices (planes, rows) of some rows of features (cells, C) times scale."""
+        indices = np.empty((self.planes, len(rows)), np.uint8)
+        failed = codebook_kernels.encode_rows(
+            np.ascontiguousarray(features),
+            np.float32(scale),
+            rows,
+            self.encode_weight,
+            self.encode_bias,
+            self.encode_lookups,
+            self.segments,
+            indices,
+        )
         if failed:
-            raise CodebookError(f"{failed} of {len(features)} cells have features without distance")
+            raise CodebookError(
+                f"{failed} of {len(rows)} cells have features that are not finite, or so large "
+                "that no distance is"
+            )
         return indices
 
     def encode_map(
@@ -276,31 +187,25 @@ class ResidualCodebook:
         Returns:
             (planes, H, W) uint8.
         """
-        if features.ndim != 3 or features.dtype not in (np.uint8, np.float32):
+        if features.shape[2:] != (self.channels,) or features.dtype not in (np.uint8, np.float32):
             raise CodebookError(
                 f"a map must be uint8 or float32 of shape (H, W, {self.channels}), "
                 f"got {features.dtype} of {features.shape}"
             )
-        rows = np.ascontiguousarray(features).reshape(-1, features.shape[2])
-        word = np.uint64 if rows.dtype.itemsize * rows.shape[1] % 8 == 0 else np.uint8
-        words = rows.view(word)
+        if not 0.0 < scale < np.inf:
+            raise CodebookError(f"scale must be positive and finite, got {scale}")
+        rows = np.ascontiguousarray(features).reshape(-1, self.channels)
         if background is None:
-            common = _most_frequent_row(words) if len(rows) else words[:0].reshape(-1)
-        elif background.shape == rows.shape[1:] and background.dtype == rows.dtype:
-            common = np.ascontiguousarray(background).view(word)
-        else:
+            background = commonest_row(rows)
+        elif background.shape != (self.channels,) or background.dtype != rows.dtype:
             raise CodebookError(
-                f"background must be {rows.dtype} of shape {rows.shape[1:]}, "
+                f"background must be {rows.dtype} of shape ({self.channels},), "
                 f"got {background.dtype} of {background.shape}"
             )
-        differing = _foreground(words, common)
-        coded = np.concatenate(
-            [rows[differing], common.view(rows.dtype).reshape(-1, rows.shape[1])]
-        )
-        codes = self.encode(coded.astype(np.float32) * np.float32(scale))
+        differing = differing_rows(rows, background)
         indices = np.empty((self.planes, len(rows)), np.uint8)
-        indices[:] = codes[:, -1:]
-        indices[:, differing] = codes[:, :-1]
+        indices[:] = self._encode_rows(background[None], scale, np.zeros(1, np.int64))
+        indices[:, differing] = self._encode_rows(rows, scale, differing)
         return indices.reshape(self.planes, *features.shape[:2])
 
     def decode(self, indices: IndexArray) -> Float32Array:
@@ -319,7 +224,9 @@ class ResidualCodebook:
                 f"index {int(indices.max())} is outside the codebook of {self.dict_size} codes"
             )
         tables = self.tables.reshape(self.planes, self.dict_size, self.channels)
-        features: Float32Array = _sum_tables(tables, self.bias, np.ascontiguousarray(indices))
+        features: Float32Array = codebook_kernels.sum_tables(
+            tables, self.bias, np.ascontiguousarray(indices)
+        )
         return features
 
     def decode_map(self, indices: IndexArray) -> Float32Array:

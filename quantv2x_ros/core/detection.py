@@ -61,10 +61,8 @@ class DetectionConfig:
             raise DetectionError(f"nms_threshold must be in [0, 1], got {self.nms_threshold}")
         if self.max_candidates < 1:
             raise DetectionError(f"max_candidates must be at least 1, got {self.max_candidates}")
-        if not (self.range_x > 0.0 and self.range_y > 0.0):
-            raise DetectionError(
-                f"range_x and range_y must be positive, got {self.range_x} and {self.range_y}"
-            )
+        if not min(self.range_x, self.range_y) > 0.0:
+            raise DetectionError(f"ranges must be positive, got {self.range_x}, {self.range_y}")
 
     @classmethod
     def parity(cls) -> "DetectionConfig":

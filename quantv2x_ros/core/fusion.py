@@ -6,10 +6,6 @@ Each agent's features and occupancy score are warped into the ego's grid (biline
 ``align_corners=False``); a cell of the result is the agents' sum weighted by a softmax over the
 warped scores that are not exactly 0. Pyramid fusion is that of HEAL (arXiv 2401.13964), used by
 QuantV2X (arXiv 2509.03704).
-
-The kernels keep to what affine_grid in float64 and grid_sample in float32 compute, because an exact
-0 is a discontinuity. All of them live in this file: Numba's on-disk cache notices changes of a
-function's own file only.
 """
 
 from collections.abc import Sequence
@@ -17,187 +13,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from quantv2x_ros.core import fusion_kernels
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 FeatureArray = npt.NDArray[np.uint8] | Float32Array
 
 _IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-_MAX_LEVEL = 255.0
 
 
 class FusionError(ValueError):
     """Maps, scores or transforms that do not fit each other or are not finite."""
-
-
-@njit(cache=True, nogil=True)
-def _bilinear_row(
-    theta: Float64Array,
-    row: int,
-    shape: tuple[int, int],
-    cells: npt.NDArray[np.int32],
-    weights: Float32Array,
-) -> None:
-    """Where the cells of one ego row lie in an agent's map.
-
-    Args:
-        theta: (2, 3).
-        row: row of the ego's grid.
-        shape: (h, w) of both grids.
-        cells: (w, 4), written: flat number of the four cells around.
-        weights: (w, 4), written: their bilinear weights, 0 outside of the map (cell number 0).
-    """
-    height, width = shape
-    y = (2.0 * row + 1.0) / height - 1.0
-    one, half = np.float32(1.0), np.float32(0.5)
-    for column in range(width):
-        x = (2.0 * column + 1.0) / width - 1.0
-        grid_x = np.float32(theta[0, 0] * x + theta[0, 1] * y + theta[0, 2])
-        grid_y = np.float32(theta[1, 0] * x + theta[1, 1] * y + theta[1, 2])
-        at_x = ((grid_x + one) * np.float32(width) - one) * half
-        at_y = ((grid_y + one) * np.float32(height) - one) * half
-        weights[column] = np.float32(0.0)
-        cells[column] = 0
-        if not (-one < at_x < width and -one < at_y < height):
-            continue
-        left, top = np.floor(at_x), np.floor(at_y)
-        right_share, bottom_share = at_x - left, at_y - top
-        left_share, top_share = left + one - at_x, top + one - at_y
-        first_column, first_row = int(left), int(top)
-        for corner in range(4):
-            r, c = first_row + corner // 2, first_column + corner % 2
-            if 0 <= r < height and 0 <= c < width:
-                cells[column, corner] = r * width + c
-                weights[column, corner] = (right_share if corner % 2 else left_share) * (
-                    bottom_share if corner // 2 else top_share
-                )
-
-
-@njit(cache=True, nogil=True)
-def _weigh_row(
-    scores: Float32Array,
-    thetas: Float64Array,
-    identity: npt.NDArray[np.bool_],
-    row: int,
-    cells: npt.NDArray[np.int32],
-    weights: Float32Array,
-    shares: Float32Array,
-) -> None:
-    """Taps of one ego row in every agent's map and the agents' shares of each cell.
-
-    Args:
-        scores: (N, h, w), before the warp.
-        thetas: (N, 2, 3).
-        identity: (N,), agents that need no interpolation.
-        row: row of the ego's grid.
-        cells: (N, w, 4), written, see _bilinear_row.
-        weights: (N, w, 4), written.
-        shares: (N, w), written: softmax over agents; 0 where the warped score is exactly 0.
-    """
-    agents, height, width = scores.shape
-    for agent in range(agents):
-        flat = scores[agent].reshape(height * width)
-        if identity[agent]:
-            weights[agent] = np.float32(0.0)
-            for column in range(width):
-                cells[agent, column] = row * width + column
-                weights[agent, column, 0] = np.float32(1.0)
-                shares[agent, column] = flat[row * width + column]
-            continue
-        _bilinear_row(thetas[agent], row, (height, width), cells[agent], weights[agent])
-        for column in range(width):
-            score = np.float32(0.0)
-            for corner in range(4):
-                score += flat[cells[agent, column, corner]] * weights[agent, column, corner]
-            shares[agent, column] = score
-    for column in range(width):
-        highest = np.float32(-np.inf)
-        for agent in range(agents):
-            if shares[agent, column] != 0.0 and shares[agent, column] > highest:
-                highest = shares[agent, column]
-        total = np.float32(0.0)
-        for agent in range(agents):
-            if shares[agent, column] != 0.0:
-                shares[agent, column] = np.exp(shares[agent, column] - highest)
-                total += shares[agent, column]
-        if total > 0.0:
-            for agent in range(agents):
-                shares[agent, column] /= total
-
-
-@njit(cache=True, nogil=True)
-def _sum_row(
-    features: npt.NDArray[Any],
-    cells: npt.NDArray[np.int32],
-    weights: Float32Array,
-    shares: Float32Array,
-    column: int,
-    total: Float32Array,
-) -> None:
-    """Weighted sum over agents of one cell's warped features, into total (C,)."""
-    total[:] = np.float32(0.0)
-    for agent in range(len(features)):
-        share = shares[agent, column]
-        if share == 0.0:
-            continue
-        if weights[agent, column, 0] == 1.0:
-            only = features[agent, cells[agent, column, 0]]
-            for k in range(len(total)):
-                total[k] += share * np.float32(only[k])
-            continue
-        w0, w1 = share * weights[agent, column, 0], share * weights[agent, column, 1]
-        w2, w3 = share * weights[agent, column, 2], share * weights[agent, column, 3]
-        f0, f1 = features[agent, cells[agent, column, 0]], features[agent, cells[agent, column, 1]]
-        f2, f3 = features[agent, cells[agent, column, 2]], features[agent, cells[agent, column, 3]]
-        for k in range(len(total)):
-            total[k] += (w0 * np.float32(f0[k]) + w1 * np.float32(f1[k])) + (
-                w2 * np.float32(f2[k]) + w3 * np.float32(f3[k])
-            )
-
-
-@njit(cache=True, nogil=True)
-def _fuse(
-    features: npt.NDArray[Any],
-    scores: Float32Array,
-    thetas: Float64Array,
-    identity: npt.NDArray[np.bool_],
-    gain: np.float32,
-    quantized: bool,
-    fused: npt.NDArray[Any],
-) -> None:
-    """Fuse features (N, h * w, C) into fused (h, w, C); ``quantized`` rounds and clips to uint8."""
-    agents, height, width = scores.shape
-    cells = np.empty((agents, width, 4), np.int32)
-    weights = np.empty((agents, width, 4), np.float32)
-    shares = np.empty((agents, width), np.float32)
-    total = np.empty(features.shape[2], np.float32)
-    highest = np.float32(_MAX_LEVEL)
-    for row in range(height):
-        _weigh_row(scores, thetas, identity, row, cells, weights, shares)
-        for column in range(width):
-            _sum_row(features, cells, weights, shares, column, total)
-            target = fused[row, column]
-            if quantized:
-                for k in range(len(total)):
-                    target[k] = min(np.rint(total[k] * gain), highest)
-            else:
-                for k in range(len(total)):
-                    target[k] = total[k] * gain
-
-
-@njit(cache=True, nogil=True)
-def _shares(
-    scores: Float32Array, thetas: Float64Array, identity: npt.NDArray[np.bool_]
-) -> Float32Array:
-    """Every agent's share of every cell, (N, h, w)."""
-    agents, height, width = scores.shape
-    cells = np.empty((agents, width, 4), np.int32)
-    weights = np.empty((agents, width, 4), np.float32)
-    shares = np.empty((height, agents, width), np.float32)
-    for row in range(height):
-        _weigh_row(scores, thetas, identity, row, cells, weights, shares[row])
-    return shares.transpose(1, 0, 2).copy()
 
 
 def _stack(arrays: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
@@ -219,7 +46,7 @@ def _stack(arrays: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], name: str) -> 
 def _check_geometry(
     scores: Sequence[Float32Array] | Float32Array, thetas: Float64Array
 ) -> tuple[Float32Array, Float64Array, npt.NDArray[np.bool_]]:
-    """Stacked scores, thetas and which thetas are the identity; FusionError where they are wrong."""
+    """Stacked scores, thetas, and which thetas are the identity; or FusionError."""
     stacked = _stack(scores, "scores")
     if stacked.ndim != 3 or stacked.dtype != np.float32:
         raise FusionError(
@@ -274,7 +101,7 @@ def fuse_level(
         raise FusionError(f"scales must be positive and finite, got {scale_in} and {scale_out}")
     agents, height, width, channels = stacked.shape
     fused = np.empty((height, width, channels), stacked.dtype)
-    _fuse(
+    fusion_kernels.fuse(
         stacked.reshape(agents, height * width, channels),
         stacked_scores,
         thetas,
@@ -293,7 +120,7 @@ def agent_shares(
 
     They sum to 1 over agents, or to 0 where no agent reaches the cell. Arguments as for fuse_level.
     """
-    shares: Float32Array = _shares(*_check_geometry(scores, thetas))
+    shares: Float32Array = fusion_kernels.agent_shares(*_check_geometry(scores, thetas))
     return shares
 
 
@@ -314,5 +141,5 @@ def mask_scores(scores: Float32Array, received: npt.NDArray[np.bool_]) -> Float3
         )
     if received.all():
         return scores
-    whole = received.reshape(len(scores), -1).all(axis=1)
+    whole = np.all(received.reshape(len(scores), -1), axis=1)
     return np.where(whole[:, None], scores, np.float32(0.0))
