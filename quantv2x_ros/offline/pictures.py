@@ -1,0 +1,153 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures and animations of scenes, as files. No display is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from quantv2x_ros.offline.drawing import BACKGROUND, TEXT, Scene, View, draw_scene, legend_handles
+
+Panel = tuple[str, Scene]
+"""A title and the scene below it."""
+
+_PANEL_WIDTH = 6.0  # inches
+_COLOURS = 128  # of an animation; more cost much size and show little
+
+
+def save_picture(
+    path: str | Path, panels: Sequence[Panel], *, heading: str = "", dots_per_inch: int = 110
+) -> None:
+    """Draw panels side by side over the same part of the ground.
+
+    Args:
+        path: A `.png` file; its folder is made where it does not exist.
+        panels: Titles and scenes, such as without and with cooperation.
+        heading: Text above all panels.
+        dots_per_inch: Resolution.
+    """
+    view = View.around([scene for _, scene in panels])
+    figure = _figure(len(panels), view)
+    _draw(figure, panels, view, heading)
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=dots_per_inch, facecolor=BACKGROUND)
+
+
+def save_comparison(
+    path: str | Path, alone: Scene, together: Scene, *, heading: str = ""
+) -> None:
+    """Draw a scene without and with cooperation side by side.
+
+    Args:
+        path: A `.png` file.
+        alone: What the ego finds by itself.
+        together: What it finds with its peers.
+        heading: Text above both panels.
+    """
+    panels = [(panel_title("ego alone", alone), alone),
+              (panel_title("with cooperation", together), together)]
+    save_picture(path, panels, heading=heading)
+
+
+def save_animation(
+    path: str | Path,
+    frames: Iterable[Sequence[Panel]],
+    view: View,
+    *,
+    headings: Iterable[str] | None = None,
+    frames_per_second: float = 10.0,
+    dots_per_inch: int = 60,
+) -> None:
+    """Write an animated GIF that repeats forever.
+
+    Args:
+        path: A `.gif` file; its folder is made where it does not exist.
+        frames: The panels of each frame.
+        view: The part of the ground that all frames show.
+        headings: Text above each frame.
+        frames_per_second: Speed.
+        dots_per_inch: Resolution.
+
+    Raises:
+        ValueError: If there is no frame.
+    """
+    figure: Figure | None = None
+    images: list[Image.Image] = []
+    texts = iter(headings) if headings is not None else None
+    for panels in frames:
+        if figure is None:
+            figure = _figure(len(panels), view)
+            figure.set_dpi(dots_per_inch)
+        _draw(figure, panels, view, next(texts) if texts is not None else "")
+        images.append(_render(figure, images[0] if images else None))
+    if not images:
+        raise ValueError(f"{path}: an animation needs one frame at least")
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    images[0].save(
+        target,
+        save_all=True,
+        append_images=images[1:],
+        duration=round(1000.0 / frames_per_second),
+        loop=0,
+        optimize=False,
+    )
+
+
+def panel_title(name: str, scene: Scene) -> str:
+    """Return a panel's title with what was found of the truth."""
+    count = len(scene.detections)
+    if scene.truth_boxes is None:
+        return f"{name}: {count} objects"
+    found = scene.found()
+    return f"{name}: {found.sum()} of {len(found)} objects found, {count - found.sum()} false"
+
+
+def _figure(panels: int, view: View) -> Figure:
+    figure = Figure(
+        figsize=(_PANEL_WIDTH * panels + 0.3, _PANEL_WIDTH * view.aspect + 1.5),
+        facecolor=BACKGROUND,
+    )
+    FigureCanvasAgg(figure)
+    figure.subplots(1, panels, squeeze=False)
+    height = figure.get_figheight()
+    figure.subplots_adjust(
+        left=0.01, right=0.99, bottom=0.65 / height, top=1.0 - 0.85 / height, wspace=0.02)
+    return figure
+
+
+def _draw(figure: Figure, panels: Sequence[Panel], view: View, heading: str) -> None:
+    for ax, (title, scene) in zip(figure.axes, panels, strict=True):
+        draw_scene(ax, scene, view, title)
+    figure.legends.clear()
+    handles = legend_handles(max((scene for _, scene in panels), key=lambda s: len(s.clouds)))
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        ncols=min(len(handles), 5 * len(panels)),
+        frameon=False,
+        labelcolor=TEXT,
+        fontsize=8,
+    )
+    figure.suptitle(heading, color="white", fontsize=13, fontweight="bold",
+                    y=1.0 - 0.12 / figure.get_figheight(), va="top")
+
+
+def _render(figure: Figure, palette_of: Image.Image | None) -> Image.Image:
+    """Draw the figure into an image with a palette, the first frame's for all."""
+    canvas: Any = figure.canvas  # the Agg canvas of _figure; matplotlib leaves it untyped
+    canvas.draw()
+    pixels: npt.NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())[..., :3]
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if palette_of is None:
+        return image.quantize(_COLOURS, dither=Image.Dither.NONE)
+    return image.quantize(palette=palette_of, dither=Image.Dither.NONE)
