@@ -59,9 +59,11 @@ class Ground:
         """Return the pose of a body resting on the ground under its four corners.
 
         Args:
-            x, y: position, metres.
+            x: position, metres.
+            y: position, metres.
             yaw: heading, radians.
-            length, width: footprint over which the slope is taken, metres.
+            length: footprint over which the slope is taken, metres.
+            width: its width, metres.
             lift: height of the pose's origin over the ground, metres.
 
         Returns:

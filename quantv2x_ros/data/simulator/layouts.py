@@ -18,19 +18,41 @@ Place = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
+class Signal:
+    """Traffic lights that give way to one group of routes after the other.
+
+    Attributes:
+        groups: the groups in the order of their green.
+        period: seconds from one group's green to the next, its last 3 s red for all.
+        start: time into the cycle at which the scene begins, seconds.
+    """
+
+    groups: tuple[int, ...]
+    period: float
+    start: float
+
+    def green(self, group: int, time: float) -> bool:
+        """Return whether ``group`` may pass at ``time`` seconds."""
+        phase, into = divmod(time + self.start, self.period)
+        return self.groups[int(phase) % len(self.groups)] == group and into < self.period - 3.0
+
+
+@dataclass(frozen=True)
 class Route:
     """A way that vehicles drive.
 
     Attributes:
         path: the driven line.
         speed: free speed, m/s.
-        stop: arc length of a red light's stop line, or None.
+        stop: arc length of the stop line at the lights, or None.
+        group: the group of lights that it obeys.
         flow: relative share of the traffic.
     """
 
     path: Path
     speed: float
     stop: float | None = None
+    group: int = 0
     flow: float = 1.0
 
 
@@ -44,6 +66,7 @@ class Layout:
     sidewalks: list[Path] = field(default_factory=list)
     sites: list[Place] = field(default_factory=list)
     scenery: list[PartSet] = field(default_factory=list)
+    signal: Signal | None = None
 
     def static_parts(self) -> PartSet:
         """Return all scenery in the world frame."""
@@ -110,16 +133,19 @@ def _forecourt(rng: np.random.Generator, line: Path, offset: float) -> list[Plac
 
 
 def intersection(rng: np.random.Generator, ground: Ground) -> Layout:
-    """Return a crossing of two roads; one axis has green, the other queues at its stop lines."""
+    """Return a crossing of two roads; one group of lanes has green, the others queue."""
     layout = Layout("intersection")
     width = float(rng.uniform(3.2, 3.7))
     each = [int(rng.integers(1, 4)), int(rng.integers(1, 4))]
     half = [n * width for n in each]
-    green, protected_left = int(rng.integers(2)), bool(rng.random() < 0.35)
+    left = bool(rng.random() < 0.4)
+    groups = (0, 1, 2, 3) if left else (0, 2)
+    period = float(rng.uniform(12, 25))
+    layout.signal = Signal(groups, period, float(rng.uniform(0, period * len(groups))))
     speed = float(rng.uniform(7, 13))
     gap = [half[1] + rng.uniform(5, 9), half[0] + rng.uniform(5, 9)]
     for arm in range(4):
-        layout.routes += _arm_routes(arm, each, width, gap, speed, green, protected_left)
+        layout.routes += _arm_routes(arm, each, width, gap, speed, left)
     keepout = Keepout(((0.0, half[0]), (np.pi / 2, half[1])))
     for arm in range(4):
         angle, own = arm * np.pi / 2, arm % 2
@@ -142,10 +168,9 @@ def intersection(rng: np.random.Generator, ground: Ground) -> Layout:
 
 
 def _arm_routes(
-    arm: int, each: list[int], width: float, gap: list[float], speed: float, green: int,
-    protected_left: bool,
+    arm: int, each: list[int], width: float, gap: list[float], speed: float, left: bool
 ) -> list[Route]:
-    """Return the routes that come in on one arm: straight on, right, or a protected left."""
+    """Return the routes that come in on one arm: straight on, right, or left from its own lane."""
     own, other = arm % 2, (arm + 1) % 2
     heading = arm * np.pi / 2
 
@@ -155,21 +180,18 @@ def _arm_routes(
         return straight(along * start + right, along * end + right)
 
     routes = []
-    red = own != green
     for index in range(each[own]):
         entry = lane(heading, index, -REACH, -gap[own])
-        stop = entry.length - 2.0 if red else None
-        left_turn = index == 0 and protected_left
-        if left_turn:
+        stop = entry.length - 2.0
+        if left and index == 0 and each[own] > 1:
             out = lane(heading + np.pi / 2, 0, gap[other], REACH)
-            routes.append(Route(turn(entry, out), speed * 0.7, stop, 0.7))
-        else:
-            onward = lane(heading, index, gap[own], REACH)
-            blocked = entry.length - 2.0 if red or protected_left else None
-            routes.append(Route(turn(entry, onward), speed, blocked))
-        if index == each[own] - 1 and not left_turn:
+            routes.append(Route(turn(entry, out), speed * 0.7, stop, 2 * own + 1, 0.7))
+            continue
+        onward = lane(heading, index, gap[own], REACH)
+        routes.append(Route(turn(entry, onward), speed, stop, 2 * own))
+        if index == each[own] - 1:
             out = lane(heading - np.pi / 2, each[other] - 1, gap[other], REACH)
-            routes.append(Route(turn(entry, out), speed * 0.6, stop, 0.4))
+            routes.append(Route(turn(entry, out), speed * 0.6, stop, 2 * own, 0.4))
     return routes
 
 
@@ -182,10 +204,9 @@ def parking(rng: np.random.Generator, ground: Ground) -> Layout:
     for row in range(rows):
         y = (row - (rows - 1) / 2) * pitch
         forward = straight((-length / 2 - 8, y - 1.5), (length / 2 + 8, y - 1.5))
-        layout.routes.append(Route(forward, 3.5, None, 0.25))
-        layout.routes.append(
-            Route(straight((length / 2 + 8, y + 1.5), (-length / 2 - 8, y + 1.5)), 3.5, None, 0.25)
-        )
+        layout.routes.append(Route(forward, 3.5, flow=0.25))
+        backward = straight((length / 2 + 8, y + 1.5), (-length / 2 - 8, y + 1.5))
+        layout.routes.append(Route(backward, 3.5, flow=0.25))
         for side in (-1.0, 1.0):
             for x in np.arange(-length / 2, length / 2, slot):
                 yaw = side * np.pi / 2 + (np.pi if rng.random() < 0.3 else 0.0)

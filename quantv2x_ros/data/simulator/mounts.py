@@ -44,8 +44,14 @@ class Mount:
         if body is None:
             return (*self.offset, float(roll), float(yaw), float(pitch))
         x, y, z = (matrix_from_v2x(np.array(body)) @ np.array([*self.offset, 1.0]))[:3]
-        return (float(x), float(y), float(z), float(body[3] + roll), float(body[4] + yaw),
-                float(body[5] + pitch))
+        return (
+            float(x),
+            float(y),
+            float(z),
+            float(body[3] + roll),
+            float(body[4] + yaw),
+            float(body[5] + pitch),
+        )
 
 
 def agent_ids(count: int) -> list[str]:
@@ -80,17 +86,22 @@ def mount_agents(
     center = (ego.place[0], ego.place[1])
     open_sites = [sites[i] for i in rng.permutation(len(sites))]
     open_sites = [
-        s for s in open_sites
+        s
+        for s in open_sites
         if np.hypot(s[0] - center[0], s[1] - center[1]) < COMMUNICATION_RANGE - 5
     ]
     for name in names:
         sensor = random_sensor(rng)
         if int(name) > 0:
-            vehicle = ego if name == "1" else populator.add_agent(
-                int(name), center, 9.0, COMMUNICATION_RANGE - 10
+            vehicle = (
+                ego
+                if name == "1"
+                else populator.add_agent(int(name), center, 9.0, COMMUNICATION_RANGE - 10)
             )
+            if vehicle.path is not None:  # an agent stays: it halts where its road ends
+                vehicle.last_stop = vehicle.path.length - 6.0
             length, _, height = vehicle.shape.size
-            above = max(float(rng.uniform(0.15, 0.5)), 1.72 - height)
+            above = max(float(rng.uniform(0.2, 0.6)), 1.72 - height)
             x = float(rng.uniform(-0.08, 0.06)) * length
             tilt = (float(rng.normal(0, 0.4)), float(rng.normal(0, 0.5)), float(rng.normal(0, 0.4)))
             mounts[name] = Mount(sensor, int(name), (x, 0.0, height / 2 + above), tilt, 0.08)

@@ -63,7 +63,7 @@ class Path:
         return Path(self.points[::-1].copy())
 
 
-def straight(start: Sequence[float], end: Sequence[float]) -> Path:
+def straight(start: Sequence[float] | FloatArray, end: Sequence[float] | FloatArray) -> Path:
     """Return a straight path sampled about every 2 m."""
     start_array, end_array = np.asarray(start, float), np.asarray(end, float)
     count = max(2, int(np.hypot(*(end_array - start_array)) / 2) + 1)

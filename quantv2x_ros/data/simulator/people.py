@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantv2x_ros.data.simulator.primitives import PartSet, box, concatenate, ellipsoid, prism
-from quantv2x_ros.data.simulator.vehicles import Shape
+from quantv2x_ros.data.simulator.shape import Shape
 
 
 def _person(
@@ -22,12 +22,17 @@ def _person(
         for s in (-1, 1)
     ]
     torso = ellipsoid(
-        (0, 0, base + 0.63 * height), (0.17, min(0.24, width * 0.4), 0.21 * height),
+        (0, 0, base + 0.63 * height),
+        (0.17, min(0.24, width * 0.4), 0.21 * height),
         reflectivity=float(rng.uniform(0.08, 0.6)),
     )
     arms = [
-        prism((-s * stride * 0.7, s * (width / 2 - 0.06), base + 0.6 * height), 0.06, 0.36 * height,
-              reflectivity=dark)
+        prism(
+            (-s * stride * 0.7, s * (width / 2 - 0.06), base + 0.6 * height),
+            0.06,
+            0.36 * height,
+            reflectivity=dark,
+        )
         for s in (-1, 1)
     ]
     head = ellipsoid((0.02, 0, base + 0.92 * height), (0.11, 0.09, 0.08 * height))
@@ -81,14 +86,13 @@ def scooter_rider(rng: np.random.Generator) -> Shape:
 def motorcycle(rng: np.random.Generator, *, rider: bool) -> Shape:
     """Return a motorcycle, parked or with its rider."""
     length, width = float(rng.uniform(1.8, 2.3)), float(rng.uniform(0.65, 0.9))
-    height = float(rng.uniform(1.45, 1.75) if rider else rng.uniform(1.05, 1.3))
+    height = float(rng.uniform(1.45, 1.75) if rider else rng.uniform(1.02, 1.2))
     bottom = -height / 2
     parts = [
         *_two_wheels(length, height, 0.3, 0.14),
         box((0, 0, bottom + 0.6), (length * 0.6, 0.3, 0.5), reflectivity=0.15),
         box((length * 0.25, 0, bottom + 0.97), (0.08, width, 0.1)),
-        box((length * 0.25, 0, bottom + 0.95), (0.12, 0.12, 2 * min(0.3, height - 0.95))
-            if not rider else (0.12, 0.12, 0.3)),
+        box((length * 0.3, 0, bottom + 0.75), (0.12, 0.12, 0.5)),
     ]
     if rider:
         parts += _person(rng, bottom + 0.5, height - 0.5, 0.6, width * 0.8)

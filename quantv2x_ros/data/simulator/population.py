@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from quantv2x_ros.data.simulator.cars import car
 from quantv2x_ros.data.simulator.ground import Ground
 from quantv2x_ros.data.simulator.layouts import REACH, Layout, Route
 from quantv2x_ros.data.simulator.people import motorcycle, vulnerable_user
 from quantv2x_ros.data.simulator.primitives import PartSet
+from quantv2x_ros.data.simulator.shape import Shape
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic, driving
-from quantv2x_ros.data.simulator.vehicles import Shape, car, container, large_vehicle
+from quantv2x_ros.data.simulator.trucks import container, large_vehicle
 
 FIRST_OBJECT_ID = 101
 
@@ -35,13 +37,19 @@ class Population:
     parked_share: float
 
     @classmethod
-    def random(cls, rng: np.random.Generator) -> Population:
-        """Draw 10 to 45 cars, 0 to 8 large vehicles and 0 to 25 people."""
+    def random(cls, rng: np.random.Generator, slots: int) -> Population:
+        """Draw 12 to 50 cars, 0 to 8 large vehicles and 0 to 25 people.
+
+        Args:
+            rng: source of randomness.
+            slots: how many parking slots there are; a large lot holds mostly parked cars.
+        """
+        share = rng.uniform(0.55, 0.9) if slots > 80 else rng.uniform(0.15, 0.7)
         return cls(
-            int(rng.integers(10, 46)),
+            int(rng.integers(24, 51) if slots > 80 else rng.integers(12, 46)),
             int(rng.integers(0, 9)),
             int(rng.integers(0, 26)),
-            float(rng.uniform(0.15, 0.75)),
+            float(share),
         )
 
 
@@ -52,15 +60,20 @@ class Populator:
         self, rng: np.random.Generator, layout: Layout, ground: Ground, scenery: PartSet
     ) -> None:
         self._rng, self._layout, self._ground, self._scenery = rng, layout, ground, scenery
+        self._drivers = 0
         self._next_id = FIRST_OBJECT_ID
-        self.traffic = Traffic()
+        self.traffic = Traffic(signal=layout.signal)
 
     def _clear_of_scenery(self, actor: Actor) -> bool:
         x, y, yaw = actor.place
         length, width, height = actor.shape.size
         grid = np.array(
-            [[a, b, c] for a in np.linspace(-0.5, 0.5, 7) for b in (-0.5, -0.2, 0.2, 0.5)
-             for c in (0.25, 0.9)]
+            [
+                [a, b, c]
+                for a in np.linspace(-0.5, 0.5, 7)
+                for b in (-0.5, -0.2, 0.2, 0.5)
+                for c in (0.25, 0.9)
+            ]
         ) * (length + 0.3, width + 0.3, height)
         points = np.empty_like(grid)
         points[:, 0] = x + grid[:, 0] * np.cos(yaw) - grid[:, 1] * np.sin(yaw)
@@ -75,14 +88,16 @@ class Populator:
         self._next_id = max(self._next_id, actor.object_id + 1)
         return True
 
-    def add_agent(self, object_id: int, near: tuple[float, float], low: float, high: float) -> Actor:
+    def add_agent(
+        self, object_id: int, near: tuple[float, float], low: float, high: float
+    ) -> Actor:
         """Place an agent's vehicle between ``low`` and ``high`` metres from ``near``.
 
         Raises:
             ValueError: no free place was found.
         """
         rng = self._rng
-        for attempt in range(400):
+        for _ in range(400):
             shape = car(rng, agent=True)
             if self._layout.slots and rng.random() < 0.12:
                 place = self._layout.slots[rng.integers(len(self._layout.slots))]
@@ -101,10 +116,22 @@ class Populator:
         actor = driving(object_id, shape, route, s, speed)
         actor.free_speed *= float(self._rng.uniform(0.85, 1.15))
         actor.lateral = float(np.clip(self._rng.normal(0, 0.15), -0.3, 0.3))
-        if actor.stop is not None:  # slow enough to stop at the red light
+        if (
+            self.traffic.must_stop(actor) and actor.stop is not None
+        ):  # slow enough to stop at the red light
             actor.speed = min(actor.speed, float(np.sqrt(3.0 * max(actor.stop - s - 4.0, 0.0))))
         actor.settle()
         return actor
+
+    def replace_departed(self) -> None:
+        """Let one car enter at a road's beginning for one that has left, where there is room."""
+        driving = sum(a.path is not None and not a.walks for a in self.traffic.actors)
+        routes = [r for r in self._layout.routes if r.flow >= 0.5]
+        if driving >= self._drivers or not routes:
+            return
+        route = routes[self._rng.integers(len(routes))]
+        actor = self._driver(self._next_id, car(self._rng), route, 3.0)
+        self._admit(actor, 10.0)
 
     def populate(self, population: Population) -> None:
         """Add parked cars, large vehicles, queues, flowing traffic and people."""
@@ -112,9 +139,10 @@ class Populator:
         slots = [self._layout.slots[i] for i in rng.permutation(len(self._layout.slots))]
         slots.sort(key=lambda p: np.hypot(p[0], p[1]) + rng.exponential(30.0))
         parked = min(int(population.vehicles * population.parked_share), len(slots))
-        for place in slots[: int(parked * 1.3)]:
-            if parked > 0 and self._park(place):
-                parked -= 1
+        for place in slots:
+            if parked < 1:
+                break
+            parked -= self._park(place)
         for _ in range(population.large):
             if rng.random() < 0.2 and slots:
                 self._park(slots[rng.integers(len(slots))], large=True)
@@ -125,19 +153,23 @@ class Populator:
             if self._count_cars() >= population.vehicles:
                 break
             self._drive(car(rng))
+        self._drivers = sum(a.path is not None for a in self.traffic.actors)
         for _ in range(population.people):
             self._walk()
 
     def _count_cars(self) -> int:
-        return sum(a.shape.obj_type in ("Car", "LongVehicle", "PoliceCar")
-                   for a in self.traffic.actors)
+        return sum(
+            a.shape.obj_type in ("Car", "LongVehicle", "PoliceCar") for a in self.traffic.actors
+        )
 
     def _park(self, place: tuple[float, float, float], *, large: bool = False) -> bool:
         rng = self._rng
         turned = np.pi if rng.random() < 0.15 else 0.0
         x, y, yaw = place
         noisy = (
-            x + rng.normal(0, 0.12), y + rng.normal(0, 0.12), yaw + turned + rng.normal(0, 0.03)
+            x + rng.normal(0, 0.12),
+            y + rng.normal(0, 0.12),
+            yaw + turned + rng.normal(0, 0.03),
         )
         if large:
             shape = container(rng) if rng.random() < 0.4 else large_vehicle(rng)
@@ -156,16 +188,16 @@ class Populator:
             if s > route.path.length - shape.size[0] / 2:
                 continue
             if route.stop is not None and -shape.size[0] / 2 < s - route.stop < 30:
-                continue
+                continue  # nobody begins within the junction
             if self._admit(self._driver(self._next_id, shape, route, s), 2.0):
                 return True
         return False
 
     def _queues(self) -> None:
         """Let vehicles wait at the stop lines of red lights."""
-        rng = self._rng
+        rng, signal = self._rng, self._layout.signal
         for route in self._layout.routes:
-            if route.stop is None:
+            if route.stop is None or signal is None or signal.green(route.group, 0.0):
                 continue
             front = route.stop - rng.uniform(0.0, 2.0)
             for _ in range(int(rng.integers(0, 6))):
@@ -188,8 +220,17 @@ class Populator:
             s = float(np.clip(rng.normal(middle, max(middle / 3, 8.0)), 0, path.length - 1))
             top = 1.7 if shape.obj_type in ("Pedestrian", "Child", "RoadWorker") else 5.0
             speed = 0.0 if rng.random() < 0.2 else float(rng.uniform(0.7, top))
-            actor = Actor(self._next_id, shape, (0.0, 0.0, 0.0), path, s, speed, speed,
-                          lateral=float(rng.uniform(-1.0, 1.0)), walks=True)
+            actor = Actor(
+                self._next_id,
+                shape,
+                (0.0, 0.0, 0.0),
+                path,
+                s,
+                speed,
+                speed,
+                lateral=float(rng.uniform(-1.0, 1.0)),
+                walks=True,
+            )
             actor.settle()
             if self._admit(actor, 0.05):
                 return

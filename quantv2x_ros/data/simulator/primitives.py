@@ -71,7 +71,6 @@ class PartSet:
             self.porosity,
         )
 
-
     def contains(self, points: FloatArray) -> npt.NDArray[np.bool_]:
         """Return (P,) whether each of (P, 3) points lies in any part."""
         values = np.einsum("kra,pa->pkr", self.rows[..., :3], points) + self.rows[..., 3]

@@ -15,6 +15,12 @@ import numpy.typing as npt
 from numba import njit
 
 from quantv2x_ros.data.simulator.primitives import PartSet
+from quantv2x_ros.data.simulator.rays import (
+    angular_bounds,
+    enter_ellipsoid,
+    enter_polyhedron,
+    uniform,
+)
 
 FloatArray = npt.NDArray[np.float64]
 NO_PART = -1
@@ -24,89 +30,9 @@ GLASS_RETURN = 0.35
 
 
 @njit(cache=True)
-def _uniform(a: int, b: int, c: int, salt: int) -> float:
-    """Hash three indices to a number in [0, 1): cheap, and independent of the order of parts."""
-    h = np.uint32(a * 0x9E3779B1 + b * 0x85EBCA77 + c * 0xC2B2AE3D + salt * 0x27D4EB2F)
-    h ^= h >> np.uint32(15)
-    h = np.uint32(h * np.uint32(0x2C1B3C6D))
-    h ^= h >> np.uint32(12)
-    h = np.uint32(h * np.uint32(0x297A2D39))
-    h ^= h >> np.uint32(15)
-    return float(h) / 4294967296.0
-
-
-@njit(cache=True)
-def _angular_bounds(corners: FloatArray) -> tuple[float, float, float, float, float]:
-    """Bound a box seen from the origin: azimuth low, high, elevation low, high, distance."""
-    center_x, center_y = corners[:, 0].mean(), corners[:, 1].mean()
-    base = math.atan2(center_y, center_x)
-    low, high, far = 0.0, 0.0, 0.0
-    for i in range(8):
-        delta = math.atan2(corners[i, 1], corners[i, 0]) - base
-        if delta > math.pi:
-            delta -= 2 * math.pi
-        elif delta < -math.pi:
-            delta += 2 * math.pi
-        low, high = min(low, delta), max(high, delta)
-        far = max(far, math.hypot(corners[i, 0], corners[i, 1]))
-    z_low, z_high = corners[:, 2].min(), corners[:, 2].max()
-    near = far
-    for i in range(8):
-        for bit in (1, 2, 4):
-            if i & bit:
-                continue
-            ax, ay = corners[i, 0], corners[i, 1]
-            dx, dy = corners[i | bit, 0] - ax, corners[i | bit, 1] - ay
-            length = dx * dx + dy * dy
-            t = 0.0 if length < 1e-12 else -(ax * dx + ay * dy) / length
-            t = min(1.0, max(0.0, t))
-            near = min(near, math.hypot(ax + t * dx, ay + t * dy))
-    if high - low >= math.pi - 1e-6:  # the sensor is above, below or inside the part
-        low, high, near = -math.pi, math.pi, 0.0
-    elevation_low = math.atan2(z_low, near if z_low < 0 else far)
-    elevation_high = math.atan2(z_high, near if z_high > 0 else far)
-    return base + low, base + high, elevation_low, elevation_high, near
-
-
-@njit(cache=True)
-def _polyhedron(rows, count, dx, dy, dz, limit):  # type: ignore[no-untyped-def]
-    """Return (entry, exit, entry face, cosine); entry < 0 where the ray misses."""
-    near, far, face, cosine = 0.0, limit, -1, 0.0
-    for i in range(count):
-        along = rows[i, 0] * dx + rows[i, 1] * dy + rows[i, 2] * dz
-        offset = rows[i, 3]
-        if along < -1e-12:
-            t = -offset / along
-            if t > near:
-                near, face, cosine = t, i, -along
-        elif along > 1e-12:
-            far = min(far, -offset / along)
-        elif offset > 0:
-            return -1.0, -1.0, -1, 0.0
-        if near >= far:
-            return -1.0, -1.0, -1, 0.0
-    if face < 0:
-        return -1.0, -1.0, -1, 0.0
-    return near, far, face, cosine
-
-
-@njit(cache=True)
-def _ellipsoid(rows, dx, dy, dz, limit):  # type: ignore[no-untyped-def]
-    """Return (entry, exit, -1, cosine) of the quadric; entry < 0 where the ray misses."""
-    a, b, c = 0.0, 0.0, -1.0
-    for i in range(3):
-        u = rows[i, 0] * dx + rows[i, 1] * dy + rows[i, 2] * dz
-        a += u * u
-        b += u * rows[i, 3]
-        c += rows[i, 3] * rows[i, 3]
-    discriminant = b * b - a * c
-    if discriminant <= 0 or c <= 0:
-        return -1.0, -1.0, -1, 0.0
-    root = math.sqrt(discriminant)
-    near, far = (-b - root) / a, (-b + root) / a
-    if near <= 0 or near >= limit:
-        return -1.0, -1.0, -1, 0.0
-    return near, far, -1, min(1.0, root / math.sqrt(b * b + 1e-12) + 0.2)
+def _lets_through(window: bool, porosity: float, draw: float) -> bool:
+    """Return whether a ray with the random number ``draw`` goes on through a part."""
+    return draw > GLASS_RETURN if window else draw < porosity
 
 
 @njit(cache=True)
@@ -129,21 +55,16 @@ def _cast_part(  # type: ignore[no-untyped-def]
             dx = cos_elevation * (cos_azimuth[j] * cos_offset - sin_azimuth[j] * sin_offset)
             dy = cos_elevation * (sin_azimuth[j] * cos_offset + cos_azimuth[j] * sin_offset)
             if count > 0:
-                near, far, face, cos_in = _polyhedron(rows, count, dx, dy, dz, depth[beam, j])
+                near, far, face, cos_in = enter_polyhedron(rows, count, dx, dy, dz, depth[beam, j])
             else:
-                near, far, face, cos_in = _ellipsoid(rows, dx, dy, dz, depth[beam, j])
+                near, far, face, cos_in = enter_ellipsoid(rows, dx, dy, dz, depth[beam, j])
             if near < 0:
                 continue
-            if face >= 0 and (glass >> face) & 1:
-                if _uniform(beam, j, k, salt) > GLASS_RETURN:
-                    continue
-            if porosity > 0:
-                if _uniform(beam, j, k, salt) < porosity:
-                    continue
-                if count == 0:  # foliage returns from anywhere in its depth
-                    near += 0.8 * (far - near) * _uniform(beam, j, k, salt + 1)
-                    if near >= depth[beam, j]:
-                        continue
+            window = face >= 0 and (glass >> face) & 1
+            if _lets_through(window, porosity, uniform(beam, j, k, salt)):
+                continue
+            if porosity > 0 and count == 0:  # foliage returns from anywhere in its depth
+                near += 0.8 * (far - near) * uniform(beam, j, k, salt + 1)
             depth[beam, j], part[beam, j], cosine[beam, j] = near, k, cos_in
 
 
@@ -156,7 +77,7 @@ def _cast(  # type: ignore[no-untyped-def]
     trig = (np.cos(angles), np.sin(angles))
     limit = depth.max()
     for k in range(len(counts)):
-        low, high, elevation_low, elevation_high, near = _angular_bounds(corners[k])
+        low, high, elevation_low, elevation_high, near = angular_bounds(corners[k])
         if near > limit:
             continue
         first = np.searchsorted(elevations, elevation_low - 1e-9)
@@ -203,7 +124,7 @@ def _cast_ground(  # type: ignore[no-untyped-def]
             descent = ground[0, 1] * dx + ground[0, 2] * dy - dz
             if descent < 0.003:
                 continue
-            bump = roughness * (_uniform(beam, j, 7, salt) + _uniform(beam, j, 8, salt) - 1.0)
+            bump = roughness * (uniform(beam, j, 7, salt) + uniform(beam, j, 8, salt) - 1.0)
             t = (oz - ground_height(ox, oy, ground)) / descent
             for _ in range(4):  # the waves are gentle: the slope of the plane is close enough
                 t = min(t, 1000.0)
@@ -249,12 +170,30 @@ def cast_sweep(
     part = np.full(shape, NO_PART, np.int32)
     cosine = np.zeros(shape)
     _cast_ground(
-        sensor_to_world, ground, roughness, elevations, azimuth_offsets, phase, salt, depth, part,
+        sensor_to_world,
+        ground,
+        roughness,
+        elevations,
+        azimuth_offsets,
+        phase,
+        salt,
+        depth,
+        part,
         cosine,
     )
-    local = parts.transformed(np.linalg.inv(sensor_to_world))
+    local = parts.transformed(np.asarray(np.linalg.inv(sensor_to_world), np.float64))
     _cast(
-        local.rows, local.counts, local.corners, local.glass, local.porosity, elevations,
-        azimuth_offsets, phase, salt, depth, part, cosine,
+        local.rows,
+        local.counts,
+        local.corners,
+        local.glass,
+        local.porosity,
+        elevations,
+        azimuth_offsets,
+        phase,
+        salt,
+        depth,
+        part,
+        cosine,
     )
     return depth, part, cosine

@@ -8,84 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.data.simulator.frames import SimulatedAgent, SimulatedFrame, SimulatedObject
 from quantv2x_ros.data.simulator.ground import Ground, Pose6
 from quantv2x_ros.data.simulator.layouts import LAYOUTS
 from quantv2x_ros.data.simulator.mounts import Mount, agent_ids, mount_agents
-from quantv2x_ros.data.simulator.population import Populator, Population
+from quantv2x_ros.data.simulator.population import Population, Populator
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
-from quantv2x_ros.data.simulator.sensors import SensorModel
 from quantv2x_ros.data.simulator.sweep import Sweep, take_sweep
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic
 
-FloatArray = npt.NDArray[np.float64]
 MINIMUM_POINTS = 5
 ANNOTATION_RANGE = 120.0
-
-
-@dataclass(frozen=True)
-class SimulatedObject:
-    """An annotated object in the map frame.
-
-    Attributes:
-        object_id: kept over frames; the body of vehicle agent n has id n.
-        obj_type: V2X-Real object type.
-        location: centre of the box (x, y, z), metres.
-        angle: (roll, yaw, pitch) in degrees, V2X convention.
-        extent: half length, width and height, metres.
-        speed: m/s.
-        points: returns on it (of the agent that lists it; of all agents in a frame's truth).
-    """
-
-    object_id: int
-    obj_type: str
-    location: tuple[float, float, float]
-    angle: tuple[float, float, float]
-    extent: tuple[float, float, float]
-    speed: float
-    points: int
-
-
-@dataclass(frozen=True)
-class SimulatedAgent:
-    """One agent's sweep.
-
-    Attributes:
-        points: (P, 4) float32 x, y, z, intensity 0 in the LiDAR frame, metres.
-        pose6: sensor pose in the map (x, y, z, roll, yaw, pitch), metres and degrees.
-        infrastructure: whether it is a roadside unit.
-        sensor: its LiDAR.
-        speed: m/s.
-        objects: objects with at least 5 of its returns within 120 m.
-        point_objects: (P,) int64 id of the object each point lies on; 0 for the rest.
-    """
-
-    points: npt.NDArray[np.float32]
-    pose6: Pose6
-    infrastructure: bool
-    sensor: SensorModel
-    speed: float
-    objects: tuple[SimulatedObject, ...]
-    point_objects: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class SimulatedFrame:
-    """All agents at one time.
-
-    Attributes:
-        timestamp: six digits, the frame's number.
-        time: seconds since the first frame.
-        agents: by agent id, the ego ("1") first.
-        objects: every object of the world, seen or not.
-    """
-
-    timestamp: str
-    time: float
-    agents: dict[str, SimulatedAgent]
-    objects: tuple[SimulatedObject, ...]
 
 
 @dataclass(frozen=True)
@@ -119,7 +54,7 @@ class Scene:
         seed: what it was made from.
         ground: its ground.
         static_parts: scenery in scene coordinates.
-        traffic: moving and parked objects.
+        populator: the traffic, and what replaces it when it leaves.
         mounts: sensors by agent id.
         map_frame: from scene to map coordinates.
     """
@@ -127,7 +62,7 @@ class Scene:
     seed: int
     ground: Ground
     static_parts: PartSet
-    traffic: Traffic
+    populator: Populator
     mounts: dict[str, Mount]
     map_frame: MapFrame
 
@@ -152,16 +87,27 @@ class Scene:
         scenery = plan.static_parts()
         populator = Populator(rng, plan, ground, scenery)
         mounts, masts = mount_agents(rng, agent_ids(agents), populator, plan.sites, ground)
-        populator.populate(Population.random(rng))
+        populator.populate(Population.random(rng, len(plan.slots)))
         offset = rng.uniform(-200, 200, 2)
         map_frame = MapFrame(
-            float(offset[0]), float(offset[1]), float(rng.uniform(-2, 5)),
+            float(offset[0]),
+            float(offset[1]),
+            float(rng.uniform(-2, 5)),
             float(rng.uniform(-np.pi, np.pi)),
         )
-        scene = cls(seed, ground, concatenate([scenery, *masts]), populator.traffic, mounts,
-                    map_frame)
-        scene.traffic.step(1.0)
+        scene = cls(seed, ground, concatenate([scenery, *masts]), populator, mounts, map_frame)
+        scene.advance(1.0)  # gaps and speeds settle
         return scene
+
+    @property
+    def traffic(self) -> Traffic:
+        """The moving and parked objects."""
+        return self.populator.traffic
+
+    def advance(self, dt: float) -> None:
+        """Move everything by ``dt`` seconds."""
+        self.traffic.step(dt)
+        self.populator.replace_departed()
 
     def body_pose(self, actor: Actor) -> Pose6:
         """Return the pose of an object's box centre in scene coordinates."""
@@ -211,16 +157,26 @@ class Scene:
             if hits >= MINIMUM_POINTS and near[i]
         )
         return SimulatedAgent(
-            sweep.points, self.map_frame.pose(pose), mount.object_id is None, mount.sensor, speed,
-            objects, ids[sweep.owners + 1],
+            sweep.points,
+            self.map_frame.pose(pose),
+            mount.object_id is None,
+            mount.sensor,
+            speed,
+            objects,
+            ids[sweep.owners + 1],
         )
 
     def _object(self, actor: Actor, pose: Pose6, points: int) -> SimulatedObject:
         x, y, z, roll, yaw, pitch = self.map_frame.pose(pose)
         length, width, height = actor.shape.size
         return SimulatedObject(
-            actor.object_id, actor.shape.obj_type, (x, y, z), (roll, yaw, pitch),
-            (length / 2, width / 2, height / 2), actor.speed, points,
+            actor.object_id,
+            actor.shape.obj_type,
+            (x, y, z),
+            (roll, yaw, pitch),
+            (length / 2, width / 2, height / 2),
+            actor.speed,
+            points,
         )
 
 
@@ -249,4 +205,4 @@ def simulate_scene(
     scene = Scene.random(seed, agents, layout)
     for frame in range(frames):
         yield scene.observe(frame, frame / rate_hz)
-        scene.traffic.step(1.0 / rate_hz)
+        scene.advance(1.0 / rate_hz)

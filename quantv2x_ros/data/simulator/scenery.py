@@ -25,8 +25,10 @@ def tree(rng: np.random.Generator) -> PartSet:
         radii = rng.uniform(0.45, 0.8) * crown
         parts.append(
             ellipsoid(
-                center, (radii, radii, min(half, radii * rng.uniform(0.7, 1.2))),
-                reflectivity=0.4, porosity=float(rng.uniform(0.1, 0.5)),
+                center,
+                (radii, radii, min(half, radii * rng.uniform(0.7, 1.2))),
+                reflectivity=0.4,
+                porosity=float(rng.uniform(0.1, 0.5)),
             )
         )
     return concatenate(parts)
@@ -52,8 +54,9 @@ def pole(rng: np.random.Generator) -> PartSet:
     height = {"lamp": rng.uniform(5.0, 9.0), "sign": rng.uniform(2.2, 3.0)}.get(kind, 4.5)
     parts = [prism((0, 0, height / 2), rng.uniform(0.05, 0.14), height)]
     if kind == "sign":
-        parts.append(box((0, 0, height - 0.3), (0.04, 0.7, 0.6), rng.uniform(0, np.pi),
-                         reflectivity=0.9))
+        parts.append(
+            box((0, 0, height - 0.3), (0.04, 0.7, 0.6), rng.uniform(0, np.pi), reflectivity=0.9)
+        )
     if kind == "signal":
         parts.append(box((0, 0, height - 0.9), (0.35, 0.35, 0.95)))
         parts.append(box((0, 0, 1.3), (0.3, 0.25, 0.6)))
@@ -78,16 +81,15 @@ def wall(rng: np.random.Generator, length: float) -> PartSet:
     if rng.random() < 0.5:
         return box((0, 0, 0.3), (length, 0.3, rng.uniform(1.4, 4.4)), reflectivity=0.35)
     height = rng.uniform(0.8, 1.8)
-    return box((0, 0, height / 2), (length, rng.uniform(0.6, 1.2), height), porosity=0.25,
-               reflectivity=0.4)
+    return box(
+        (0, 0, height / 2), (length, rng.uniform(0.6, 1.2), height), porosity=0.25, reflectivity=0.4
+    )
 
 
 def building(rng: np.random.Generator, length: float, depth: float) -> PartSet:
     """Return a house with its front along x at y = 0 and its body at positive y."""
     height, paint = rng.uniform(3.5, 16.0), float(rng.uniform(0.15, 0.7))
-    parts = [
-        box((0, depth / 2, height / 2 - 0.5), (length, depth, height + 1), reflectivity=paint)
-    ]
+    parts = [box((0, depth / 2, height / 2 - 0.5), (length, depth, height + 1), reflectivity=paint)]
     for x in np.arange(-length / 2 + 2.0, length / 2 - 1.9, rng.uniform(3.0, 6.0)):
         if rng.random() < 0.6:  # pilasters, bays and porches
             out = rng.uniform(0.15, 0.9)

@@ -76,10 +76,10 @@ def _uniform_beams(low: float, high: float, count: int) -> tuple[float, ...]:
     return tuple(float(v) for v in np.linspace(low, high, count))
 
 
-def _dense_horizon_beams(low: float, high: float, count: int) -> tuple[float, ...]:
-    """Beams three times as dense around -2 degrees as at the ends, like VLS-128 and VLP-32C."""
+def _dense_horizon_beams(low: float, high: float, count: int, gain: float) -> tuple[float, ...]:
+    """Beams ``1 + gain`` times as dense at -1 degree as at the ends (VLS-128, VLP-32C)."""
     fine = np.linspace(low, high, 4001)
-    density = 1.0 + 2.5 * np.exp(-(((fine + 2.0) / 6.0) ** 2))
+    density = 1.0 + gain * np.exp(-(((fine + 1.0) / 5.0) ** 2))
     cumulative = np.cumsum(density)
     targets = np.linspace(cumulative[0], cumulative[-1], count)
     return tuple(float(v) for v in np.interp(targets, cumulative, fine))
@@ -88,27 +88,39 @@ def _dense_horizon_beams(low: float, high: float, count: int) -> tuple[float, ..
 SENSORS: dict[str, SensorModel] = {
     model.name: model
     for model in (
+        SensorModel("carla64", _uniform_beams(-25, 2, 64), 1016, 120.0, math.inf, 0.0, 0.001),
+        SensorModel("spinning32", _uniform_beams(-30.67, 10.67, 32), 2088, 100.0, 80.0, 0.02, 0.03),
         SensorModel(
-            "carla64", _uniform_beams(-25, 2, 64), 1016, 120.0, math.inf, 0.0, 0.001
-        ),
-        SensorModel(
-            "spinning32", _uniform_beams(-30.67, 10.67, 32), 2088, 100.0, 80.0, 0.02, 0.03
-        ),
-        SensorModel(
-            "staggered32", _dense_horizon_beams(-25, 15, 32), 1800, 180.0, 120.0, 0.02, 0.03,
+            "staggered32",
+            _dense_horizon_beams(-25, 15, 32, 3.0),
+            1800,
+            180.0,
+            120.0,
+            0.02,
+            0.03,
             azimuth_spread=5.6,
         ),
+        SensorModel("narrow64", _uniform_beams(-16.6, 16.6, 64), 1536, 120.0, 60.0, 0.015, 0.03),
+        SensorModel("wide64", _uniform_beams(-22.5, 22.5, 64), 1536, 150.0, 90.0, 0.012, 0.02),
+        SensorModel("wide128", _uniform_beams(-22.5, 22.5, 128), 1024, 150.0, 90.0, 0.012, 0.02),
         SensorModel(
-            "narrow64", _uniform_beams(-16.6, 16.6, 64), 1536, 120.0, 60.0, 0.015, 0.03
+            "dense128",
+            _dense_horizon_beams(-25, 15, 128, 2.5),
+            1080,
+            200.0,
+            180.0,
+            0.02,
+            0.02,
+            azimuth_spread=4.2,
         ),
         SensorModel(
-            "wide64", _uniform_beams(-22.5, 22.5, 64), 1536, 150.0, 90.0, 0.012, 0.02
-        ),
-        SensorModel(
-            "wide128", _uniform_beams(-22.5, 22.5, 128), 1024, 150.0, 90.0, 0.012, 0.02
-        ),
-        SensorModel(
-            "dense128", _dense_horizon_beams(-25, 15, 128), 1080, 200.0, 180.0, 0.02, 0.02,
+            "horizon128",
+            _dense_horizon_beams(-25, 15, 128, 14.0),
+            1080,
+            220.0,
+            220.0,
+            0.02,
+            0.02,
             azimuth_spread=4.2,
         ),
     )

@@ -73,7 +73,7 @@ def take_sweep(
         salt=int(rng.integers(1 << 30)),
     )
     # column by column, as a spinning sensor reports them
-    column, beam = np.nonzero((part.T != NO_PART) & (depth.T >= sensor.min_range))
+    column, beam = np.nonzero((part.T != NO_PART) & (sensor.min_range <= depth.T))
     distance, hit, incidence = depth[beam, column], part[beam, column], cosine[beam, column]
     on_part = hit >= 0
     owner = np.where(on_part, owners[np.where(on_part, hit, 0)], -1) if len(owners) else hit * 0 - 1

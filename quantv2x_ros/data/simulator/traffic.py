@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.data.simulator.layouts import Place, Route
+from quantv2x_ros.data.simulator.layouts import Place, Route, Signal
 from quantv2x_ros.data.simulator.paths import Path
-from quantv2x_ros.data.simulator.vehicles import Shape
+from quantv2x_ros.data.simulator.shape import Shape
 
 FloatArray = npt.NDArray[np.float64]
 #: Intelligent driver model (Treiber et al. 2000): acceleration, braking [m/s^2], headway [s], gap.
@@ -31,7 +31,9 @@ class Actor:
         s: arc length of its centre on the path, metres.
         speed: m/s.
         free_speed: m/s.
-        stop: arc length of a stop line that it must not pass, or None.
+        stop: arc length of a stop line ahead, or None.
+        group: lights it obeys at the stop line.
+        last_stop: arc length where it halts for good, or None to leave at the path's end.
         lateral: constant offset to the left of the path, metres.
         walks: whether it keeps its speed whatever is ahead.
     """
@@ -44,6 +46,8 @@ class Actor:
     speed: float = 0.0
     free_speed: float = 0.0
     stop: float | None = None
+    group: int = 0
+    last_stop: float | None = None
     lateral: float = 0.0
     walks: bool = False
 
@@ -62,6 +66,11 @@ class Actor:
             float(y + self.lateral * np.cos(yaw)),
             yaw,
         )
+
+    def finish(self) -> None:
+        """Turn round at the end of the path, on foot; vehicles leave the scene there."""
+        if self.walks and self.path is not None and self.s >= self.path.length:
+            self.path, self.s = self.path.reversed(), self.s - self.path.length
 
     def fits(self, others: list[Actor], margin: float) -> bool:
         """Return whether no other actor is within ``margin`` metres."""
@@ -88,7 +97,7 @@ def driving(object_id: int, shape: Shape, route: Route, s: float, speed: float) 
     """Return a vehicle on a route; a stop line already behind it does not count."""
     stop = route.stop if route.stop is not None and s < route.stop else None
     actor = Actor(
-        object_id, shape, (0.0, 0.0, 0.0), route.path, s, speed, route.speed, stop
+        object_id, shape, (0.0, 0.0, 0.0), route.path, s, speed, route.speed, stop, route.group
     )
     actor.settle()
     return actor
@@ -100,9 +109,13 @@ class Traffic:
 
     Attributes:
         actors: parked, driving and walking objects.
+        signal: the lights of an intersection.
+        time: seconds since the scene began.
     """
 
     actors: list[Actor] = field(default_factory=list)
+    signal: Signal | None = None
+    time: float = 0.0
 
     def step(self, dt: float) -> None:
         """Advance by ``dt`` seconds, in steps of at most 0.1 s."""
@@ -110,7 +123,17 @@ class Traffic:
         for _ in range(count):
             self._advance(dt / count)
 
+    def must_stop(self, actor: Actor) -> bool:
+        """Return whether the stop line ahead counts: red, and not too late to brake."""
+        if actor.stop is None or actor.s > actor.stop:
+            return False
+        if self.signal is None or self.signal.green(actor.group, self.time):
+            return False
+        distance = actor.stop - actor.s - actor.shape.size[0] / 2
+        return distance > -1.0 and actor.speed**2 < 2 * 4.0 * max(distance, 0.1)
+
     def _advance(self, dt: float) -> None:
+        self.time += dt
         if not self.actors:
             return
         covers = [actor.circles() for actor in self.actors]
@@ -119,23 +142,22 @@ class Traffic:
         owner = np.repeat(np.arange(len(covers)), [len(c) for c, _ in covers])
         speeds = np.array([a.speed * (1.0 if a.path else 0.0) for a in self.actors])
         headings = np.array([a.place[2] for a in self.actors])
-        moved = []
-        for index, actor in enumerate(self.actors):
-            if actor.path is None:
-                continue
+        moving = [(i, a) for i, a in enumerate(self.actors) if a.path is not None]
+        for index, actor in moving:
             if not actor.walks:
-                gap, leader = _gap_ahead(actor, index, centers, radii, owner)
-                ahead = 0.0 if leader < 0 else speeds[leader] * max(
-                    0.0, float(np.cos(headings[leader] - actor.place[2]))
+                stop = actor.stop if self.must_stop(actor) else actor.last_stop
+                gap, leader = _gap_ahead(actor, index, stop, centers, radii, owner)
+                ahead = (
+                    0.0
+                    if leader < 0
+                    else speeds[leader] * max(0.0, float(np.cos(headings[leader] - actor.place[2])))
                 )
                 actor.speed = max(0.0, actor.speed + dt * _idm(actor, gap, ahead))
             actor.s += actor.speed * dt
-            moved.append(actor)
-        for actor in moved:
+        for _, actor in moving:
+            actor.finish()
             actor.settle()
-        self.actors = [
-            a for a in self.actors if a.path is None or a.s < a.path.length - 1e-6
-        ]
+        self.actors = [a for a in self.actors if a.path is None or a.s < a.path.length]
 
 
 def _idm(actor: Actor, gap: float, ahead: float) -> float:
@@ -149,6 +171,7 @@ def _idm(actor: Actor, gap: float, ahead: float) -> float:
 def _gap_ahead(
     actor: Actor,
     index: int,
+    stop: float | None,
     centers: FloatArray,
     radii: FloatArray,
     owner: npt.NDArray[np.intp],
@@ -157,8 +180,8 @@ def _gap_ahead(
     assert actor.path is not None
     half_length, half_width = actor.shape.size[0] / 2, actor.shape.size[1] / 2
     gap, leader = np.inf, -1
-    if actor.stop is not None:
-        gap = max(actor.stop - actor.s - half_length, 0.0)
+    if stop is not None:
+        gap = max(stop - actor.s - half_length, 0.0)
     reach = np.arange(half_length + 0.5, half_length + LOOK_AHEAD, 1.5)
     position = np.asarray(actor.place[:2])
     near = (owner != index) & (np.hypot(*(centers - position).T) < half_length + LOOK_AHEAD)
