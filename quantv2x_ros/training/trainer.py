@@ -26,10 +26,11 @@ class TrainConfig:
 
     Attributes:
         steps: optimizer steps.
-        learning_rate: peak of the one-cycle schedule.
+        learning_rate: after the warm-up, until the decay.
         weight_decay: of AdamW.
         average: decay of the running average of the weights that is kept as the result.
-        warm_up: fraction of the steps until the peak.
+        warm_up: fraction of the steps with a linearly rising learning rate.
+        decay: fraction of the steps, at the end, with a linearly falling one.
         save_every: steps between checkpoints.
         bfloat16: autocast to bfloat16.
     """
@@ -38,9 +39,16 @@ class TrainConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     average: float = 0.998
-    warm_up: float = 0.1
+    warm_up: float = 0.05
+    decay: float = 0.4
     save_every: int = 500
     bfloat16: bool = True
+
+    def learning_rate_factor(self, step: int) -> float:
+        """Return what the learning rate is multiplied with at a step: 0.01 to 1."""
+        rising = (step + 1) / max(1.0, self.warm_up * self.steps)
+        falling = (self.steps - step) / max(1.0, self.decay * self.steps)
+        return max(0.01, min(1.0, rising, falling))
 
 
 def save_network(network: torch.nn.Module, path: Path) -> None:
@@ -111,10 +119,7 @@ def train(
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.steps, pct_start=config.warm_up,
-        div_factor=10, final_div_factor=100,
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, config.learning_rate_factor)
     sums: dict[str, float] = {}
     started = time.monotonic()
     for step in range(1, config.steps + 1):

@@ -101,21 +101,23 @@ class GraphBuilder:
             value = self.add("Add", [value, node.residual], f"{node.name}.sum")
         if node.relu:
             value = self.add("Relu", [value], f"{node.name}.relu")
+        if node.upscale > 1 and node.target in self.scales:
+            self._shuffled(node, value)
+            return
         if node.upscale > 1:
-            if node.target in self.scales:
-                # integers are shuffled, a quarter of the bytes
-                scale = self.scales[node.target]
-                value = self.quantize(value, node.target, scale)
-                value = self.add(
-                    "DepthToSpace", [value], f"{node.name}.shuffle", blocksize=node.upscale,
-                    mode="DCR",
-                )
-                self.dequantize(value, node.target, scale)
-                return
-            value = self.add(
-                "DepthToSpace", [value], f"{node.name}.shuffle", blocksize=node.upscale, mode="DCR"
-            )
+            value = self._shuffle(value, f"{node.name}.shuffle", node.upscale)
         self.finish(node.target, value, node.target)
+
+    def _shuffle(self, source: str, output: str, upscale: int) -> str:
+        return self.add("DepthToSpace", [source], output, blocksize=upscale, mode="DCR")
+
+    def _shuffled(self, node: Convolution, value: str) -> None:
+        """Quantize before the pixel shuffle: integers are a quarter of the bytes."""
+        scale = self.scales[node.target]
+        names = self._scale(node.target, scale)
+        packed = self.add("QuantizeLinear", [value, *names], f"{node.target}.packed")
+        shuffled = self._shuffle(packed, f"{node.target}.q", node.upscale)
+        self.dequantize(shuffled, node.target, scale)
 
     def _quantized_weight(self, name: str, weight: QuantizedWeight) -> str:
         values = self.constant(f"{name}.weight.q", weight.values)
@@ -153,11 +155,11 @@ class GraphBuilder:
     def input_nhwc(self, spec: TensorSpec, batch: str | int = 1) -> onnx.ValueInfoProto:
         """Append an NHWC input: integers where the tensor has a scale."""
         border = f"{spec.name}_nhwc"
-        turned = self.add("Transpose", [border], f"{spec.name}.nchw", perm=_TO_NCHW)
+        source = border
         if spec.name in self.scales:
-            self.dequantize(turned, spec.name, self.scales[spec.name])
-        else:
-            self.add("Identity", [turned], spec.name)
+            # before the transpose: after it, OpenVINO would fuse the scale into FP32 weights
+            source = self.dequantize(border, f"{spec.name}.nhwc", self.scales[spec.name])
+        self.add("Transpose", [source], spec.name, perm=_TO_NCHW)
         return self.value_info(border, spec, batch)
 
     def output_nhwc(self, spec: TensorSpec, batch: str | int = 1) -> onnx.ValueInfoProto:

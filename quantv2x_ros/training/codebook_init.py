@@ -1,0 +1,60 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A start for the residual codebook: k-means on the features of a trained encoder."""
+
+from __future__ import annotations
+
+import torch
+
+from quantv2x_ros.training.codebook import ResidualCodebook
+
+
+def kmeans(
+    points: torch.Tensor, size: int, *, iterations: int = 20, generator: torch.Generator
+) -> torch.Tensor:
+    """Cluster (P, C) into (size, C) by Lloyd's algorithm.
+
+    Empty clusters are moved to the points that are farthest from their centres.
+
+    Raises:
+        ValueError: if there are fewer points than clusters.
+    """
+    if len(points) < size:
+        raise ValueError(f"k-means: {len(points)} points are too few for {size} clusters")
+    centres = points[torch.randperm(len(points), generator=generator)[:size]].clone()
+    for _ in range(iterations):
+        distance = torch.cdist(points, centres)
+        nearest, owner = distance.min(dim=1)
+        counts = torch.bincount(owner, minlength=size)
+        sums = torch.zeros_like(centres).index_add_(0, owner, points)
+        centres = sums / counts.clamp_min(1)[:, None]
+        empty = torch.nonzero(counts == 0).flatten()
+        if len(empty):
+            centres[empty] = points[nearest.topk(len(empty)).indices]
+    return centres
+
+
+@torch.no_grad()
+def initialise_codebook(codebook: ResidualCodebook, features: torch.Tensor, seed: int) -> None:
+    """Set every level's codewords by k-means on what the levels before leave over.
+
+    The codebook's linear layers must still be the identity they are made as. Most cells of a
+    map are empty and alike, so cells are drawn with a probability that grows with their
+    distance from the commonest feature: codewords go to where there is something to tell.
+
+    Args:
+        codebook: changed in place.
+        features: (P, C) float32 cells of many maps.
+        seed: of the draw and of k-means.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    background = features.median(dim=0).values
+    interest = (features - background).norm(dim=1) + 1e-3
+    drawn = torch.multinomial(interest, min(len(features), 60_000), True, generator=generator)
+    rest = torch.cat([features[drawn], background[None]])
+    segments, size, width = codebook.levels[0].codebook.shape
+    for level in codebook.levels:
+        for segment in range(segments):
+            part = rest[:, segment * width : (segment + 1) * width]
+            level.codebook[segment] = kmeans(part, size, generator=generator)
+        rest = rest - level.lookup(level.assign(rest))
