@@ -60,8 +60,8 @@ class DetectionConfig:
         if not 0.0 <= self.nms_threshold <= 1.0:
             raise DetectionError(f"nms_threshold must be in [0, 1], got {self.nms_threshold}")
         if self.max_candidates < 1:
-            raise DetectionError(f"max_candidates must be at least 1, got {self.max_candidates}")
-        if not min(self.range_x, self.range_y) > 0.0:
+            raise DetectionError(f"max_candidates must be 1 or more, got {self.max_candidates}")
+        if not (self.range_x > 0.0 and self.range_y > 0.0):
             raise DetectionError(f"ranges must be positive, got {self.range_x}, {self.range_y}")
 
     @classmethod
@@ -94,7 +94,7 @@ class Detections:
                 f"got shapes {self.scores.shape} and {self.labels.shape}"
             )
         if (self.labels < 1).any():
-            raise DetectionError("labels count from 1; a label of 0 or less was given")
+            raise DetectionError("labels count from 1, got 0 or less")
 
     def __len__(self) -> int:
         """Number of boxes."""
