@@ -44,6 +44,9 @@ class ResidualCodebook:
             earlier levels' choices are known.
         encode_lookups: (pairs, k, k) float32, what a choice in an earlier level adds to the scores
             of a plane: pairs run over planes, then over all planes of earlier levels.
+
+    Raises:
+        CodebookError: shapes or dtypes do not fit each other, or a value is not finite.
     """
 
     tables: Float32Array
@@ -53,12 +56,8 @@ class ResidualCodebook:
     encode_lookups: Float32Array
 
     def __post_init__(self) -> None:
-        """Raise CodebookError where shapes or dtypes do not fit or a value is not finite."""
         if self.tables.ndim != 4 or 0 in self.tables.shape:
-            raise CodebookError(
-                f"tables must have the shape (levels, segments, k, channels), "
-                f"got {self.tables.shape}"
-            )
+            raise CodebookError(f"tables must be (levels, segments, k, C), got {self.tables.shape}")
         levels, segments, size, channels = self.tables.shape
         if not 2 <= size <= MAX_DICT_SIZE:
             raise CodebookError(f"a segment must have 2 to {MAX_DICT_SIZE} codes, got {size}")
@@ -85,8 +84,7 @@ class ResidualCodebook:
         cls, arrays: Mapping[str, Any], prefix: str = "codebook."
     ) -> "ResidualCodebook":
         """Fold a codebook from its layers in the published naming; see core.folding.fold_layers."""
-        folded = fold_layers(arrays, prefix)
-        return cls(**{field.name: getattr(folded, field.name) for field in fields(cls)})
+        return cls(**fold_layers(arrays, prefix))
 
     @property
     def levels(self) -> int:
@@ -135,8 +133,7 @@ class ResidualCodebook:
             (planes, cells) uint8; the lowest index on a tie.
 
         Raises:
-            CodebookError: wrong shape or dtype, or features so large or not finite that no
-                distance is.
+            CodebookError: wrong shape or dtype, or features without finite distances.
         """
         if features.shape != (len(features), self.channels) or features.dtype != np.float32:
             raise CodebookError(
@@ -164,10 +161,7 @@ class ResidualCodebook:
             indices,
         )
         if failed:
-            raise CodebookError(
-                f"{failed} of {len(rows)} cells have features that are not finite, or so large "
-                "that no distance is"
-            )
+            raise CodebookError(f"{failed} of {len(rows)} cells have features that are not finite")
         return indices
 
     def encode_map(
@@ -182,7 +176,7 @@ class ResidualCodebook:
             features: (H, W, C) uint8 (value = scale * number) or float32 (value = scale * number).
             scale: value of one step.
             background: (C,) in features' dtype; by default the commonest vector of the map.
-                It changes the time taken, never the result.
+                It changes the time taken only.
 
         Returns:
             (planes, H, W) uint8.
@@ -220,9 +214,7 @@ class ResidualCodebook:
                 f"got {indices.dtype} of {indices.shape}"
             )
         if indices.size and int(indices.max()) >= self.dict_size:
-            raise CodebookError(
-                f"index {int(indices.max())} is outside the codebook of {self.dict_size} codes"
-            )
+            raise CodebookError(f"index {int(indices.max())} is outside of {self.dict_size} codes")
         tables = self.tables.reshape(self.planes, self.dict_size, self.channels)
         features: Float32Array = codebook_kernels.sum_tables(
             tables, self.bias, np.ascontiguousarray(indices)
@@ -249,13 +241,11 @@ class ResidualCodebook:
             CodebookError: not such a file, an array is missing or wrong.
             OSError: the file cannot be read.
         """
-        names = {field.name for field in fields(cls)}
+        names = sorted(field.name for field in fields(cls))
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                if set(archive.files) != names:
-                    raise CodebookError(
-                        f"{path} holds {sorted(archive.files)}, expected {sorted(names)}"
-                    )
+            with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
+                if sorted(archive.files) != names:
+                    raise CodebookError(f"it holds {sorted(archive.files)}, expected {names}")
                 arrays = {name: np.ascontiguousarray(archive[name]) for name in names}
         except (zipfile.BadZipFile, EOFError, ValueError) as error:
             raise CodebookError(f"{path} is not a codebook: {error}") from error

@@ -43,6 +43,9 @@ class DetectionConfig:
         use_direction: correct headings with the direction head.
         range_x: all corners must lie in x ± this [m]; infinity switches the test off.
         range_y: the same in y.
+
+    Raises:
+        DetectionError: a value is out of range.
     """
 
     score_threshold: float = 0.2
@@ -54,7 +57,6 @@ class DetectionConfig:
     range_y: float = 40.0
 
     def __post_init__(self) -> None:
-        """Raise DetectionError for a value out of range."""
         if not 0.0 <= self.score_threshold < 1.0:
             raise DetectionError(f"score_threshold must be in [0, 1), got {self.score_threshold}")
         if not 0.0 <= self.nms_threshold <= 1.0:
@@ -85,7 +87,6 @@ class Detections:
     labels: npt.NDArray[np.int32]
 
     def __post_init__(self) -> None:
-        """Raise DetectionError where shapes or dtypes do not fit."""
         check_boxes(self.boxes)
         count = len(self.boxes)
         if self.scores.shape != (count,) or self.labels.shape != (count,):
@@ -97,7 +98,6 @@ class Detections:
             raise DetectionError("labels count from 1, got 0 or less")
 
     def __len__(self) -> int:
-        """Number of boxes."""
         return len(self.boxes)
 
     @classmethod
@@ -135,8 +135,8 @@ def nms(
     rectangles = bev_rectangles(boxes)
     if scores.shape != (len(boxes),) or (labels is not None and labels.shape != (len(boxes),)):
         raise DetectionError(
-            f"{len(boxes)} boxes need as many scores and labels, got scores of shape "
-            f"{scores.shape} and labels of shape {None if labels is None else labels.shape}"
+            f"{len(boxes)} boxes need as many scores and labels, got {scores.shape} scores and "
+            f"{None if labels is None else labels.shape} labels"
         )
     if not np.isfinite(scores).all():
         raise DetectionError("scores has a value that is not finite: drop such boxes first")
@@ -186,19 +186,14 @@ def _check_heads(
                 f"{cls.shape[:2]}, got {output.dtype} of shape {output.shape}"
             )
     cells = cls.shape[0] * cls.shape[1]
-    per_cell = reg.shape[2] // BOX_SIZE
-    if (
-        per_cell == 0
-        or reg.shape[2] != per_cell * BOX_SIZE
-        or direction.shape[2] != per_cell * _DIRECTIONS
-        or cls.shape[2] == 0
-        or cls.shape[2] % per_cell
-        or len(anchors) != cells * per_cell
-    ):
+    per_cell = max(reg.shape[2] // BOX_SIZE, 1)
+    fits = reg.shape[2] == per_cell * BOX_SIZE and direction.shape[2] == per_cell * _DIRECTIONS
+    labels, rest = divmod(cls.shape[2], per_cell)
+    if not fits or labels == 0 or rest or len(anchors) != cells * per_cell:
         raise DetectionError(
-            f"head channels {cls.shape[2]}, {reg.shape[2]}, {direction.shape[2]} on {cells} cells "
-            f"do not fit {len(anchors)} anchors: expected A x labels, A x 7, A x 2 channels and "
-            "A anchors a cell"
+            f"cls, reg and direction have {cls.shape[2]}, {reg.shape[2]} and {direction.shape[2]} "
+            f"channels on {cells} cells for {len(anchors)} anchors; expected A x labels, A x 7 and "
+            "A x 2 channels for A anchors a cell"
         )
     return per_cell
 
@@ -212,12 +207,10 @@ def find_candidates(
 ) -> Detections:
     """Boxes above the score threshold before suppression, in flat order (row, column, anchor).
 
-    At most ``config.max_candidates``, the best ones. Boxes that are not finite (a size that
-    overflows) are no candidates: they could not lie in any range. Arguments as for detect().
+    The best ``config.max_candidates`` at most. Boxes that are not finite (a size overflows) are no
+    candidates: they could not lie in any range. Arguments as for detect().
     """
     per_cell = _check_heads(cls, reg, direction, anchors)
-    if cls.size == 0:
-        return Detections.empty()
     logits = np.ascontiguousarray(cls).reshape(-1, cls.shape[2] // per_cell)
     threshold = config.score_threshold
     floor = math.log(threshold / (1.0 - threshold)) - _LOGIT_SLACK if threshold > 0 else -math.inf

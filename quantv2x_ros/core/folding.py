@@ -8,7 +8,6 @@ plus table look-ups of the codes already chosen. Sums run in float64 and are rou
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,17 +19,6 @@ Affine = tuple[Float64Array, Float64Array]
 
 class CodebookError(ValueError):
     """A codebook whose parts are missing, do not fit each other or are not finite."""
-
-
-@dataclass(frozen=True)
-class FoldedCodebook:
-    """The float32 arrays of core.codebook.ResidualCodebook, see there."""
-
-    tables: npt.NDArray[np.float32]
-    bias: npt.NDArray[np.float32]
-    encode_weight: npt.NDArray[np.float32]
-    encode_bias: npt.NDArray[np.float32]
-    encode_lookups: npt.NDArray[np.float32]
 
 
 class _Layers:
@@ -149,13 +137,18 @@ def _fold_encoder(
     return np.concatenate(weights).T, np.concatenate(biases), stacked
 
 
-def fold_layers(arrays: Mapping[str, Any], prefix: str = "codebook.") -> FoldedCodebook:
+def fold_layers(
+    arrays: Mapping[str, Any], prefix: str = "codebook."
+) -> dict[str, npt.NDArray[np.float32]]:
     """Fold the layers of a codebook in the published naming.
 
     Args:
         arrays: name → array (anything that NumPy can convert), at least the codebook's part of a
             state dict.
         prefix: what the codebook's names begin with.
+
+    Returns:
+        The fields of core.codebook.ResidualCodebook by name, see there.
 
     Raises:
         CodebookError: a tensor is missing, has a wrong shape or is not finite.
@@ -166,9 +159,11 @@ def fold_layers(arrays: Mapping[str, Any], prefix: str = "codebook.") -> FoldedC
     vectors = [_embed(layers.codebook(level, first.shape)) for level in range(layers.levels)]
     tables, bias = _fold_decoder(layers, vectors, channels)
     weight, encode_bias, lookups = _fold_encoder(layers, vectors, channels)
-    return FoldedCodebook(
-        *(
-            np.ascontiguousarray(array, dtype=np.float32)
-            for array in (tables, bias, weight, encode_bias, lookups)
-        )
-    )
+    folded = {
+        "tables": tables,
+        "bias": bias,
+        "encode_weight": weight,
+        "encode_bias": encode_bias,
+        "encode_lookups": lookups,
+    }
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in folded.items()}
