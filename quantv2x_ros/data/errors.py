@@ -25,3 +25,7 @@ class DatasetError(ValueError):
         self.path = Path(path)
         self.problem = problem
         self.remedy = remedy
+
+
+class BagError(DatasetError):
+    """A bag that cannot be read or written."""
