@@ -102,7 +102,7 @@ def road(rng: np.random.Generator, ground: Ground) -> Layout:
         layout.scenery += furnish_road(rng, ground, line, edge, walk)
         if rng.random() < 0.35:
             layout.slots += _forecourt(rng, line, edge + walk + 1.5)
-        for s in rng.uniform(REACH - 45, REACH + 45, 3):
+        for s in rng.uniform(REACH - 65, REACH + 65, 8):
             x, y = line.offset(edge + 0.5).position(s)
             layout.sites.append((float(x), float(y), line.heading(s) - np.pi / 2))
     return layout
@@ -160,6 +160,8 @@ def intersection(rng: np.random.Generator, ground: Ground) -> Layout:
             normal = np.array([-direction[1], direction[0]]) * side
             x, y = corner + normal * (half[own] + 2.0)
             layout.sites.append((float(x), float(y), float(np.arctan2(-y, -x))))
+            x, y = direction * rng.uniform(25, 60) + normal * (half[own] + 0.8)
+            layout.sites.append((float(x), float(y), float(np.arctan2(-normal[1], -normal[0]))))
     for side in (-1.0, 1.0):  # crosswalks over both roads
         x, y = gap[0] - 2.5, gap[1] - 2.5
         layout.sidewalks.append(straight((side * x, -half[0] - 4), (side * x, half[0] + 4)))
@@ -212,7 +214,8 @@ def parking(rng: np.random.Generator, ground: Ground) -> Layout:
                 yaw = side * np.pi / 2 + (np.pi if rng.random() < 0.3 else 0.0)
                 layout.slots.append((float(x), float(y + side * (aisle + depth) / 2), float(yaw)))
         layout.sidewalks.append(straight((-length / 2, y + 2.6), (length / 2, y + 2.6)))
-        layout.sites.append((float(rng.uniform(-25, 25)), float(y + aisle / 2 + depth), 0.0))
+        for x in (*rng.uniform((-30, 5), (-5, 30)), -length / 2 - 3, length / 2 + 3):
+            layout.sites.append((float(x), float(y + aisle / 2 + depth), 0.0))
     street_y = -(rows / 2) * pitch - rng.uniform(7, 14)
     axis = straight((-REACH, street_y), (REACH, street_y))
     layout.routes += _lanes(axis, int(rng.integers(1, 3)), 3.5, float(rng.uniform(7, 13)), 0.0)
@@ -220,7 +223,7 @@ def parking(rng: np.random.Generator, ground: Ground) -> Layout:
     layout.scenery += furnish_road(rng, ground, axis.reversed(), 7.5, 2.5)
     back = straight((-REACH, rows / 2 * pitch + 3), (REACH, rows / 2 * pitch + 3))
     layout.scenery += furnish_side(rng, ground, back, 2.0, style="mixed")
-    layout.scenery += scatter(rng, ground, layout.sites)
+    layout.scenery += scatter(rng, ground, layout.sites[::4])
     return layout
 
 

@@ -17,6 +17,7 @@ from quantv2x_ros.data.simulator.primitives import PartSet, concatenate, prism
 from quantv2x_ros.data.simulator.sensors import SensorModel, random_sensor
 
 COMMUNICATION_RANGE = 70.0
+MARGIN = 19.0  # metres that two agents may drive apart while traffic settles
 
 
 @dataclass(frozen=True)
@@ -71,24 +72,23 @@ def mount_agents(
     populator: Populator,
     sites: Sequence[Place],
     ground: Ground,
-) -> tuple[dict[str, Mount], list[PartSet]]:
+) -> dict[str, Mount]:
     """Place agents' vehicles and masts within communication range of the ego.
 
     Returns:
-        Mounts by agent id, and the masts as scenery.
+        Mounts by agent id; the masts join the populator's scenery.
 
     Raises:
         ValueError: no free place for a vehicle, or no site in range for a roadside unit.
     """
     mounts: dict[str, Mount] = {}
-    masts: list[PartSet] = []
     ego = populator.add_agent(1, (0.0, 0.0), 0.0, 55.0)
     center = (ego.place[0], ego.place[1])
     open_sites = [sites[i] for i in rng.permutation(len(sites))]
     open_sites = [
         s
         for s in open_sites
-        if np.hypot(s[0] - center[0], s[1] - center[1]) < COMMUNICATION_RANGE - 5
+        if np.hypot(s[0] - center[0], s[1] - center[1]) < COMMUNICATION_RANGE - MARGIN
     ]
     for name in names:
         sensor = random_sensor(rng)
@@ -96,22 +96,23 @@ def mount_agents(
             vehicle = (
                 ego
                 if name == "1"
-                else populator.add_agent(int(name), center, 9.0, COMMUNICATION_RANGE - 10)
+                else populator.add_agent(int(name), center, 9.0, COMMUNICATION_RANGE - MARGIN)
             )
             if vehicle.path is not None:  # an agent stays: it halts where its road ends
                 vehicle.last_stop = vehicle.path.length - 6.0
             length, _, height = vehicle.shape.size
-            above = max(float(rng.uniform(0.2, 0.6)), 1.72 - height)
+            above = max(float(rng.uniform(1.75, 2.6)) - height, 0.2)  # on a roof rack
             x = float(rng.uniform(-0.08, 0.06)) * length
             tilt = (float(rng.normal(0, 0.4)), float(rng.normal(0, 0.5)), float(rng.normal(0, 0.4)))
             mounts[name] = Mount(sensor, int(name), (x, 0.0, height / 2 + above), tilt, 0.08)
             continue
+        while open_sites and not populator.is_free(open_sites[-1], (1.5, 1.5, 1.0)):
+            open_sites.pop()
         if not open_sites:
             raise ValueError(f"no roadside site is left in range of the ego for agent {name}")
-        mount, mast = _mast(rng, sensor, open_sites.pop(), ground)
-        mounts[name] = mount
-        masts.append(mast)
-    return mounts, masts
+        mounts[name], mast = _mast(rng, sensor, open_sites.pop(), ground)
+        populator.add_scenery(mast)
+    return mounts
 
 
 def _mast(

@@ -10,10 +10,10 @@ import numpy as np
 
 from quantv2x_ros.data.simulator.cars import car
 from quantv2x_ros.data.simulator.ground import Ground
-from quantv2x_ros.data.simulator.layouts import REACH, Layout, Route
+from quantv2x_ros.data.simulator.layouts import REACH, Layout, Place, Route
 from quantv2x_ros.data.simulator.people import motorcycle, vulnerable_user
-from quantv2x_ros.data.simulator.primitives import PartSet
-from quantv2x_ros.data.simulator.shape import Shape
+from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
+from quantv2x_ros.data.simulator.shape import Shape, Size
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic, driving
 from quantv2x_ros.data.simulator.trucks import container, large_vehicle
 
@@ -59,10 +59,20 @@ class Populator:
     def __init__(
         self, rng: np.random.Generator, layout: Layout, ground: Ground, scenery: PartSet
     ) -> None:
-        self._rng, self._layout, self._ground, self._scenery = rng, layout, ground, scenery
+        self._rng, self._layout, self._ground = rng, layout, ground
+        self.scenery = scenery
         self._drivers = 0
         self._next_id = FIRST_OBJECT_ID
         self.traffic = Traffic(signal=layout.signal)
+
+    def add_scenery(self, parts: PartSet) -> None:
+        """Add parts in scene coordinates that later objects must stay clear of."""
+        self.scenery = concatenate([self.scenery, parts])
+
+    def is_free(self, place: Place, size: Size) -> bool:
+        """Return whether no actor stands within a footprint of ``size`` (l, w, h)."""
+        shape = Shape("", size, concatenate([]))
+        return Actor(0, shape, place).fits(self.traffic.actors, 0.0)
 
     def _clear_of_scenery(self, actor: Actor) -> bool:
         x, y, yaw = actor.place
@@ -79,7 +89,7 @@ class Populator:
         points[:, 0] = x + grid[:, 0] * np.cos(yaw) - grid[:, 1] * np.sin(yaw)
         points[:, 1] = y + grid[:, 0] * np.sin(yaw) + grid[:, 1] * np.cos(yaw)
         points[:, 2] = self._ground.height(x, y) + grid[:, 2]
-        return not self._scenery.contains(points).any()
+        return not self.scenery.contains(points).any()
 
     def _admit(self, actor: Actor, margin: float) -> bool:
         if not actor.fits(self.traffic.actors, margin) or not self._clear_of_scenery(actor):
@@ -162,7 +172,7 @@ class Populator:
             a.shape.obj_type in ("Car", "LongVehicle", "PoliceCar") for a in self.traffic.actors
         )
 
-    def _park(self, place: tuple[float, float, float], *, large: bool = False) -> bool:
+    def _park(self, place: Place, *, large: bool = False) -> bool:
         rng = self._rng
         turned = np.pi if rng.random() < 0.15 else 0.0
         x, y, yaw = place

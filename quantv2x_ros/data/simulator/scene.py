@@ -84,9 +84,8 @@ class Scene:
         name = layout or str(rng.choice(["road", "intersection", "parking"], p=[0.4, 0.38, 0.22]))
         ground = Ground.random(rng)
         plan = LAYOUTS[name](rng, ground)
-        scenery = plan.static_parts()
-        populator = Populator(rng, plan, ground, scenery)
-        mounts, masts = mount_agents(rng, agent_ids(agents), populator, plan.sites, ground)
+        populator = Populator(rng, plan, ground, plan.static_parts())
+        mounts = mount_agents(rng, agent_ids(agents), populator, plan.sites, ground)
         populator.populate(Population.random(rng, len(plan.slots)))
         offset = rng.uniform(-200, 200, 2)
         map_frame = MapFrame(
@@ -95,8 +94,8 @@ class Scene:
             float(rng.uniform(-2, 5)),
             float(rng.uniform(-np.pi, np.pi)),
         )
-        scene = cls(seed, ground, concatenate([scenery, *masts]), populator, mounts, map_frame)
-        scene.advance(1.0)  # gaps and speeds settle
+        scene = cls(seed, ground, populator.scenery, populator, mounts, map_frame)
+        scene.advance(0.5)  # gaps and speeds settle
         return scene
 
     @property

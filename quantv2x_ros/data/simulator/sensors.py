@@ -102,7 +102,7 @@ SENSORS: dict[str, SensorModel] = {
         ),
         SensorModel("narrow64", _uniform_beams(-16.6, 16.6, 64), 1536, 120.0, 60.0, 0.015, 0.03),
         SensorModel("wide64", _uniform_beams(-22.5, 22.5, 64), 1536, 150.0, 90.0, 0.012, 0.02),
-        SensorModel("wide128", _uniform_beams(-22.5, 22.5, 128), 1024, 150.0, 90.0, 0.012, 0.02),
+        SensorModel("wide128", _uniform_beams(-22.5, 22.5, 128), 1024, 150.0, 110.0, 0.012, 0.02),
         SensorModel(
             "dense128",
             _dense_horizon_beams(-25, 15, 128, 2.5),
