@@ -15,7 +15,7 @@ def _person(
 ) -> list[PartSet]:
     """Legs in mid-stride, torso, arms and head between z = base and base + height."""
     dark = float(rng.uniform(0.08, 0.5))
-    stride, leg = rng.uniform(0.1, 0.9) * length * 0.4, 0.48 * height
+    stride, leg = rng.uniform(0.75, 1.0) * (length / 2 - 0.085), 0.48 * height
     side = 0.2 * width
     legs = [
         box((s * stride, s * side, base + leg / 2), (0.17, 0.15, leg), reflectivity=dark)
@@ -88,11 +88,12 @@ def motorcycle(rng: np.random.Generator, *, rider: bool) -> Shape:
     length, width = float(rng.uniform(1.8, 2.3)), float(rng.uniform(0.65, 0.9))
     height = float(rng.uniform(1.45, 1.75) if rider else rng.uniform(1.02, 1.2))
     bottom = -height / 2
+    fork = (1.0 if rider else height) - 0.5  # with the wind screen of a parked one
     parts = [
         *_two_wheels(length, height, 0.3, 0.14),
         box((0, 0, bottom + 0.6), (length * 0.6, 0.3, 0.5), reflectivity=0.15),
         box((length * 0.25, 0, bottom + 0.97), (0.08, width, 0.1)),
-        box((length * 0.3, 0, bottom + 0.75), (0.12, 0.12, 0.5)),
+        box((length * 0.3, 0, bottom + 0.5 + fork / 2), (0.12, 0.12, fork)),
     ]
     if rider:
         parts += _person(rng, bottom + 0.5, height - 0.5, 0.6, width * 0.8)

@@ -70,7 +70,7 @@ def truck(rng: np.random.Generator) -> Shape:
     width, height = float(rng.uniform(2.4, 3.0)), float(rng.uniform(2.6, 3.9))
     size, colour = (length, width, height), paint(rng)
     cab_length = float(rng.uniform(1.7, 2.3))
-    cab_height = height * float(rng.uniform(0.75, 0.95)) if kind != "flat" else height
+    cab_height = height * float(rng.uniform(0.75, 0.95)) if kind in ("box", "trailer") else height
     parts = _cab(size, cab_length, cab_height, colour)
     gap = 0.8 if kind == "trailer" else 0.15
     rear, bottom = -length / 2, -height / 2
