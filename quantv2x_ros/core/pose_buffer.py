@@ -27,6 +27,9 @@ POSE_TOO_NEW = "pose_too_new"
 POSE_NOT_YET = "pose_not_yet"
 POSE_GAP = "pose_gap"
 
+#: A pose this much older than the newest did not come late, time has jumped; nanoseconds.
+HORIZON = 5_000_000_000
+
 
 class PoseUnavailableError(LookupError):
     """No pose is known at the asked time.
@@ -77,6 +80,9 @@ class PoseBuffer:
     def add(self, stamp_ns: int, matrix: npt.ArrayLike, covariance: npt.ArrayLike) -> None:
         """Add a pose; one with the same stamp is replaced.
 
+        A pose that is older than all a full buffer knows, or by more than `HORIZON` than its
+        newest, means that time has jumped back: the others are forgotten.
+
         Args:
             stamp_ns: its time, nanoseconds.
             matrix: (4, 4) sensor-to-map.
@@ -90,6 +96,10 @@ class PoseBuffer:
         spread = np.asarray(covariance, dtype=np.float64).reshape(-1)
         if spread.shape != (36,) or not np.isfinite(spread).all():
             raise ValueError("pose covariance: expected 36 finite numbers")
+        if self._stamps:
+            full = len(self._stamps) == self._capacity
+            if (full and stamp_ns < self._stamps[0]) or stamp_ns < self._stamps[-1] - HORIZON:
+                self.clear()
         place = bisect_left(self._stamps, stamp_ns)
         if place < len(self._stamps) and self._stamps[place] == stamp_ns:
             self._poses[place] = (pose, spread)

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One agent's sweep as codebook indices: what encoders hand to fusion."""
+"""An agent's sweep as codebook indices: what encoders hand to fusion, whole or in tiles."""
 
 from __future__ import annotations
 
@@ -54,3 +54,32 @@ class AgentSweep:
             )
         if self.pose.shape != (4, 4):
             raise ValueError(f"pose: got shape {self.pose.shape}, expected (4, 4)")
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A band of rows of a sweep, as received, checked and decoded.
+
+    Attributes:
+        station_id: of the sender.
+        sequence: sweep number of the sender.
+        stamp_ns: time of the sweep, nanoseconds.
+        frame_id: the sender's LiDAR frame.
+        pose: (4, 4) sensor-to-map, metres.
+        first_row: first row of the map that it holds.
+        tile_index: its number among tile_count.
+        tile_count: tiles of the sweep.
+        indices: (planes, tile rows, W) uint8.
+        payload_bytes: encoded size.
+    """
+
+    station_id: int
+    sequence: int
+    stamp_ns: int
+    frame_id: str
+    pose: npt.NDArray[np.float64]
+    first_row: int
+    tile_index: int
+    tile_count: int
+    indices: npt.NDArray[np.uint8]
+    payload_bytes: int

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.node import Node
 
@@ -36,12 +37,13 @@ class BaseNode(Node):  # type: ignore[misc]
         super().__init__(name, **options)
         self.finished = False
         self.failure: BaseException | None = None
-        self.drops = Drops()
-        self.rate = RateMeter()
-        self.stages = StageTimes()
+        self._statistics = threading.Lock()  # worker threads note, the executor reports
+        self._drops = Drops()
+        self._rate = RateMeter()
+        self._stages = StageTimes()
         self._reported_drops = 0
         period = declare(
-            self, "diagnostics_period", 1.0, "Time between diagnostics [s].", low=0.1, high=60.0
+            self, "diagnostics_period", 0.5, "Time between diagnostics [s].", low=0.1, high=60.0
         )
         self._diagnostics = self.create_publisher(
             DiagnosticArray,
@@ -49,7 +51,9 @@ class BaseNode(Node):  # type: ignore[misc]
             qos.output(),
             qos_overriding_options=qos.overridable(),
         )
-        self._steady_timer = self.create_timer(period, self._report)
+        # Steady, so that a slow or stopped simulation still reports.
+        self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(period, self._report, clock=self.steady_clock)
         # rclpy drops a callback whose handle is not kept.
         self._jump_handle = self.get_clock().create_jump_callback(
             JumpThreshold(
@@ -59,18 +63,26 @@ class BaseNode(Node):  # type: ignore[misc]
         )
 
     def drop(self, reason: str, text: str) -> None:
-        """Count something dropped; its first time and then every hundredth is logged.
+        """Count something dropped, and log it: at once if it is new, else now and then.
 
         Args:
             reason: short and constant, such as ``codebook``.
             text: what was got and what is allowed.
         """
-        if self.drops.add(reason, text):
+        with self._statistics:
+            is_new = self._drops.add(reason, text)
+        if is_new:
             self.get_logger().warning(f"dropped ({reason}): {text}")
         else:
             self.get_logger().warning(
                 f"dropped ({reason}): {text}", throttle_duration_sec=10.0, skip_first=True
             )
+
+    def note_frame(self, stage_ms: Mapping[str, float]) -> None:
+        """Count a finished frame and its latencies by stage, milliseconds."""
+        with self._statistics:
+            self._rate.tick(time.monotonic())
+            self._stages.add(stage_ms)
 
     def time_jumped_back(self) -> None:
         """Forget what a jump back in time makes wrong; called when the clock jumps."""
@@ -97,19 +109,23 @@ class BaseNode(Node):  # type: ignore[misc]
     def _report(self) -> None:
         """Publish the diagnostics; WARN where something was dropped since the last time."""
         summary, values = self.report()
-        dropped = self.drops.total - self._reported_drops
-        self._reported_drops = self.drops.total
+        with self._statistics:
+            rate = self._rate.rate(time.monotonic())
+            stages = self._stages.summary()
+            drops = self._drops.items()
+            dropped = self._drops.total - self._reported_drops
+            self._reported_drops = self._drops.total
         status = DiagnosticStatus()
         status.level = DiagnosticStatus.WARN if dropped else DiagnosticStatus.OK
         status.name = self.get_fully_qualified_name()
         status.hardware_id = self.report_id()
         status.message = summary if not dropped else f"{summary}; dropped {dropped}"
-        table: dict[str, str] = {"rate [Hz]": f"{self.rate.rate(time.monotonic()):.2f}"}
+        table: dict[str, str] = {"rate [Hz]": f"{rate:.2f}"}
         table.update(values)
-        for stage, (median, high) in self.stages.summary().items():
+        for stage, (median, high) in stages.items():
             table[f"{stage} p50 [ms]"] = f"{median:.2f}"
             table[f"{stage} p95 [ms]"] = f"{high:.2f}"
-        for reason, count, text in self.drops.items():
+        for reason, count, text in drops:
             table[f"dropped: {reason}"] = f"{count} ({text})"
         status.values = [KeyValue(key=key, value=value) for key, value in table.items()]
         message = DiagnosticArray(status=[status])

@@ -62,11 +62,6 @@ class IndexFormat:
         """Index planes of a map: levels * segments."""
         return self.levels * self.segments
 
-    def packed_bytes(self, rows: int) -> int:
-        """Return the size of bit-packed indices of so many rows, without overhead."""
-        bits = (self.dict_size - 1).bit_length()
-        return -(-self.planes * rows * self.columns * bits // 8)
-
     def fill(self, message: BevIndices | Codebook) -> None:
         """Write the format into a message."""
         message.codebook_id = self.codebook_id

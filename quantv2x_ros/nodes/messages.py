@@ -6,47 +6,21 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.wire import IndexPrior, WireError, decode_indices, encode_indices
+from quantv2x_ros.core.sweep import Tile
+from quantv2x_ros.core.wire import (
+    IndexPrior,
+    WireError,
+    decode_indices,
+    encode_indices,
+    packed_size,
+)
 from quantv2x_ros.nodes.conversions import MessageRefusedError, nanoseconds, pose_from_message
 from quantv2x_ros.nodes.index_format import IndexFormat
-
-#: What an encoding's own header and checksum may add to the packed indices, bytes.
-PAYLOAD_OVERHEAD = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Tile:
-    """A checked and decoded ``BevIndices`` message.
-
-    Attributes:
-        station_id: of the sender.
-        sequence: sweep number of the sender.
-        stamp_ns: time of the sweep, nanoseconds.
-        frame_id: the sender's LiDAR frame.
-        pose: (4, 4) sensor-to-map, metres.
-        first_row: first row of the map that it holds.
-        tile_index: its number among tile_count.
-        tile_count: tiles of the sweep.
-        indices: (planes, tile rows, W) uint8.
-        payload_bytes: encoded size.
-    """
-
-    station_id: int
-    sequence: int
-    stamp_ns: int
-    frame_id: str
-    pose: npt.NDArray[np.float64]
-    first_row: int
-    tile_index: int
-    tile_count: int
-    indices: npt.NDArray[np.uint8]
-    payload_bytes: int
 
 
 def tile_from_message(
@@ -157,7 +131,8 @@ def _check_place(message: BevIndices, index_format: IndexFormat) -> None:
             f"station {message.station_id} sent rows {first} to {first + rows - 1} of a map of "
             f"{index_format.rows} rows",
         )
-    size, limit = len(message.payload), index_format.packed_bytes(rows) + PAYLOAD_OVERHEAD
+    shape = (index_format.planes, rows, index_format.columns)
+    size, limit = len(message.payload), packed_size(shape, IndexPrior(index_format.dict_size))
     if size > limit:
         raise MessageRefusedError(
             "payload_size",
@@ -180,7 +155,9 @@ def _decode(message: BevIndices, index_format: IndexFormat) -> npt.NDArray[np.ui
         )
     shape = (index_format.planes, message.tile_rows, index_format.columns)
     try:
-        return decode_indices(bytes(message.payload), IndexPrior(index_format.dict_size), shape)
+        return decode_indices(
+            memoryview(message.payload), IndexPrior(index_format.dict_size), shape
+        )
     except WireError as error:
         raise MessageRefusedError(
             "payload", f"payload of station {message.station_id}: {error}"

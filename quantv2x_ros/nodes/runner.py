@@ -72,13 +72,15 @@ def _run(
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
+    from quantv2x_ros.inference.engine import EngineError
+
     rclpy.init(
         args=sys.argv if args is None else list(args),
         signal_handler_options=SignalHandlerOptions.NO,
     )
     try:
         nodes.extend(create())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EngineError) as error:
         rclpy.logging.get_logger("quantv2x_ros").fatal(f"cannot start: {error}")
         _shut_down(nodes)
         return 1

@@ -81,6 +81,16 @@ def test_what_is_not_known_is_refused_with_its_reason(stamps, asked, reason, may
     assert error.value.may_come is may_come
 
 
+@pytest.mark.parametrize(("stamps", "jumped"), [([100, 110], 10), ([1.0, 1.1, 1.2, 1.3], 0.9)])
+def test_a_jump_back_in_time_starts_afresh(stamps, jumped):
+    buffer = PoseBuffer(capacity=4)
+    for stamp in stamps:
+        buffer.add(int(stamp * SECOND), np.eye(4), ZERO)
+    buffer.add(int(jumped * SECOND), matrix_from_v2x([7, 0, 0, 0, 0, 0]), ZERO)
+    assert len(buffer) == 1
+    assert buffer.at(int(jumped * SECOND))[0][0, 3] == 7
+
+
 def test_pose_that_is_not_finite_is_refused():
     pose = np.eye(4)
     pose[0, 3] = np.nan

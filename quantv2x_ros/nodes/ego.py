@@ -1,0 +1,31 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Encoder and fusion of the ego in one process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quantv2x_ros.nodes.base import BaseNode
+from quantv2x_ros.nodes.encoder import EncoderNode
+from quantv2x_ros.nodes.fusion import FusionNode
+
+
+def create_ego(**options: Any) -> list[BaseNode]:
+    """Create both nodes; the encoder hands its sweeps to fusion without a message between.
+
+    The encoder still broadcasts them for the peers.
+
+    Args:
+        options: passed on to both nodes.
+
+    Raises:
+        ValueError: for a parameter or bundle that cannot be used.
+    """
+    fusion = FusionNode(own_in_process=True, **options)
+    try:
+        encoder = EncoderNode(hand_over=fusion.accept_own, **options)
+    except BaseException:
+        fusion.destroy_node()
+        raise
+    return [encoder, fusion]

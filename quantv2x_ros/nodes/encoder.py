@@ -1,0 +1,268 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Encoder node: an agent's sweeps and poses in, codebook indices out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+
+from quantv2x_msgs.msg import BevIndices, Codebook
+from quantv2x_ros.core.cloud import CloudError, outside_box
+from quantv2x_ros.core.pose_buffer import PoseBuffer, PoseUnavailableError
+from quantv2x_ros.core.sweep import AgentSweep
+from quantv2x_ros.core.wire import IndexPrior
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.pipeline import AgentEncoder
+from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.base import BaseNode
+from quantv2x_ros.nodes.conversions import (
+    MessageRefusedError,
+    nanoseconds,
+    pose_from_message,
+    pose_to_message,
+)
+from quantv2x_ros.nodes.index_format import IndexFormat
+from quantv2x_ros.nodes.messages import messages_from_indices
+from quantv2x_ros.nodes.model import declare_engine, declare_station
+from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.point_cloud import cloud_from_message
+
+Float64 = npt.NDArray[np.float64]
+HandOver = Callable[[AgentSweep, Mapping[str, float]], None]
+
+#: Sweep numbers wrap after 32 bits.
+_SEQUENCES = 2**32
+
+
+@dataclass(frozen=True, eq=False)
+class _WaitingSweep:
+    """A sweep whose pose has not come yet."""
+
+    message: PointCloud2
+    arrived: float
+
+
+class EncoderNode(BaseNode):
+    """Publishes every sweep of one agent as codebook indices.
+
+    Subscriptions: ``points`` (PointCloud2 of any layout), ``pose`` (PoseWithCovarianceStamped of
+    the LiDAR in the map frame). Publications: ``/v2x/bev_indices``, ``/v2x/codebook`` (latched),
+    ``/diagnostics``. A sweep is sent with the pose at its own stamp; one without a pose is
+    dropped and counted, never sent with a guess.
+    """
+
+    def __init__(
+        self,
+        *,
+        bundle: ModelBundle | None = None,
+        hand_over: HandOver | None = None,
+        **options: Any,
+    ) -> None:
+        """Load the model and subscribe.
+
+        Args:
+            bundle: the model bundle where it is loaded already.
+            hand_over: called with every coded sweep and its stage latencies [ms], in this process.
+            options: passed on to `rclpy.node.Node`.
+
+        Raises:
+            ValueError: for a parameter or bundle that cannot be used.
+        """
+        super().__init__("encoder", **options)
+        self._hand_over = hand_over
+        self._station = declare_station(self)
+        self._bundle, backend, threads = declare_engine(self, bundle)
+        self._declare()
+        self._format = IndexFormat.of(self._bundle)
+        self._prior = IndexPrior(self._format.dict_size)
+        self._engine = AgentEncoder(self._bundle, backend, threads)
+        self._sequence = 0
+        self._sent_bytes = 0
+        self._intensity_known = False
+        self._waiting: _WaitingSweep | None = None
+        self._connect()
+        self.get_logger().info(
+            f"station {self._station}: model {self._bundle.name} {self._bundle.version}, codebook "
+            f"{self._format.codebook_id:016x}, grid {self._format.rows} x {self._format.columns}"
+        )
+
+    def _declare(self) -> None:
+        self._map_frame = declare(
+            self, "map_frame", "map", "Name of the map frame that all stations share."
+        )
+        self._pose_timeout = declare(
+            self,
+            "pose_timeout",
+            0.1,
+            "Longest wait for the pose of a sweep before it is dropped [s].",
+            low=0.0,
+            high=10.0,
+        )
+        max_gap = declare(
+            self,
+            "pose_max_gap",
+            0.5,
+            "Longest time between two poses that is interpolated [s].",
+            low=0.001,
+            high=10.0,
+        )
+        self._poses = PoseBuffer(max_gap=max_gap)
+        self._crop = declare(
+            self, "crop_ego_body", True, "Drop the points on the own vehicle (ego_body_box)."
+        )
+        self._body = declare(
+            self,
+            "ego_body_box",
+            [-1.95, -1.1, 2.95, 1.1],
+            "Where the LiDAR sees its own vehicle: minimum x, y, maximum x, y [m].",
+        )
+        outside_box(np.empty((0, 4), np.float32), self._body)  # refuse a bad box now, not later
+        self._tiles = declare(
+            self, "tiles", 1, "Messages a sweep is split into, by rows.", low=1, high=64
+        )
+
+    def _connect(self) -> None:
+        overridable = {"qos_overriding_options": qos.overridable()}
+        self._publisher = self.create_publisher(
+            BevIndices, "/v2x/bev_indices", qos.indices(), **overridable
+        )
+        self._announcer = self.create_publisher(Codebook, "/v2x/codebook", qos.latched())
+        self.create_subscription(
+            PointCloud2, "points", self._on_points, qos.sensor_input(), **overridable
+        )
+        self.create_subscription(
+            PoseWithCovarianceStamped, "pose", self._on_pose, qos.pose_input(), **overridable
+        )
+        self.create_timer(0.02, self._give_up_waiting, clock=self.steady_clock)
+        announcement = Codebook(
+            header=Header(stamp=self.get_clock().now().to_msg()),
+            station_id=self._station,
+            bundle_name=self._bundle.name,
+            bundle_version=self._bundle.version,
+        )
+        self._format.fill(announcement)
+        self._announcer.publish(announcement)
+
+    def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
+        if message.header.frame_id != self._map_frame:
+            self.drop(
+                "pose_frame",
+                f"pose in frame {message.header.frame_id!r}, expected {self._map_frame!r}",
+            )
+            return
+        try:
+            matrix = pose_from_message(message.pose, f"station {self._station}")
+        except MessageRefusedError as error:
+            self.drop(error.reason, str(error))
+            return
+        self._poses.add(nanoseconds(message.header.stamp), matrix, message.pose.covariance)
+        if self._waiting is not None:
+            self._try(self._waiting)
+
+    def _on_points(self, message: PointCloud2) -> None:
+        if self._waiting is not None:
+            self.drop("superseded", "a newer sweep came before the pose of the one that waited")
+        self._waiting = _WaitingSweep(message, time.monotonic())
+        self._try(self._waiting)
+
+    def _try(self, waiting: _WaitingSweep) -> None:
+        """Encode a sweep if its pose is known, drop it if that will never be."""
+        try:
+            pose, covariance = self._poses.at(nanoseconds(waiting.message.header.stamp))
+        except PoseUnavailableError as error:
+            if not error.may_come:
+                self._waiting = None
+                self.drop(error.reason, f"sweep without a pose: {error}")
+            return
+        self._waiting = None
+        self._encode(waiting, pose, covariance)
+
+    def _give_up_waiting(self) -> None:
+        waiting = self._waiting
+        if waiting is None or time.monotonic() - waiting.arrived < self._pose_timeout:
+            return
+        self._waiting = None
+        try:
+            self._poses.at(nanoseconds(waiting.message.header.stamp))
+        except PoseUnavailableError as error:
+            self.drop(error.reason, f"no pose for a sweep within {self._pose_timeout} s: {error}")
+
+    def _encode(self, waiting: _WaitingSweep, pose: Float64, covariance: Float64) -> None:
+        start = time.perf_counter()
+        try:
+            cloud = cloud_from_message(waiting.message)
+        except CloudError as error:
+            self.drop("cloud", str(error))
+            return
+        if not cloud.has_intensity and not self._intensity_known:
+            self._intensity_known = True
+            self.get_logger().info("the cloud has no field intensity; it counts as 0")
+        points = outside_box(cloud.points, self._body) if self._crop else cloud.points
+        converted = time.perf_counter()
+        encoded = self._engine.encode(points)
+        stages = {"convert": 1e3 * (converted - start), **encoded.stage_ms}
+        coded = time.perf_counter()
+        sweep = self._send(waiting, pose, covariance, encoded.indices)
+        stages["wire"] = 1e3 * (time.perf_counter() - coded)
+        self.note_frame({**stages, "total": 1e3 * (time.perf_counter() - start)})
+        if self._hand_over is not None:
+            self._hand_over(sweep, stages)
+
+    def _send(
+        self,
+        waiting: _WaitingSweep,
+        pose: Float64,
+        covariance: Float64,
+        indices: npt.NDArray[np.uint8],
+    ) -> AgentSweep:
+        """Publish a coded sweep and return it."""
+        header = waiting.message.header
+        template = BevIndices(
+            header=header,
+            station_id=self._station,
+            sequence=self._sequence,
+            map_frame=self._map_frame,
+            sensor_pose=PoseWithCovariance(pose=pose_to_message(pose), covariance=covariance),
+        )
+        messages = messages_from_indices(indices, self._format, self._prior, template, self._tiles)
+        for message in messages:
+            self._publisher.publish(message)
+        self._sent_bytes = sum(len(message.payload) for message in messages)
+        sweep = AgentSweep(
+            station_id=self._station,
+            sequence=self._sequence,
+            stamp_ns=nanoseconds(header.stamp),
+            frame_id=header.frame_id,
+            pose=pose,
+            indices=indices,
+            received_rows=np.ones(indices.shape[1], dtype=np.bool_),
+            payload_bytes=self._sent_bytes,
+            arrived=waiting.arrived,
+        )
+        self._sequence = (self._sequence + 1) % _SEQUENCES
+        return sweep
+
+    def time_jumped_back(self) -> None:
+        """Forget poses and the sweep that waits: they belong to another time."""
+        self._poses.clear()
+        self._waiting = None
+
+    def report_id(self) -> str:
+        """Return the station id."""
+        return f"station {self._station}"
+
+    def report(self) -> tuple[str, Mapping[str, str]]:
+        """Return what was sent."""
+        return f"sent {self._sequence} sweeps", {
+            "bytes a frame": str(self._sent_bytes),
+            "codebook": f"{self._format.codebook_id:016x}",
+        }

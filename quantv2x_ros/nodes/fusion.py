@@ -1,0 +1,263 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Fusion node: the ego's and its peers' indices in, 3D boxes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3DArray
+from quantv2x_ros.core.assembly import AssemblyError
+from quantv2x_ros.core.collector import SweepCollector, SweepRefusedError
+from quantv2x_ros.core.reception import Reception, ReceptionError
+from quantv2x_ros.core.sweep import AgentSweep
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.pipeline import CooperativeDetector
+from quantv2x_ros.nodes import objects, qos
+from quantv2x_ros.nodes.base import BaseNode
+from quantv2x_ros.nodes.conversions import MessageRefusedError, time_message
+from quantv2x_ros.nodes.fusion_worker import FusionWorker, Outcome
+from quantv2x_ros.nodes.index_format import IndexFormat
+from quantv2x_ros.nodes.markers import FusedAgent, fusion_markers
+from quantv2x_ros.nodes.messages import tile_from_message
+from quantv2x_ros.nodes.model import declare_engine, declare_station
+from quantv2x_ros.nodes.parameters import declare
+
+
+class FusionNode(BaseNode):
+    """Fuses the ego's sweeps with its peers' and publishes what is found.
+
+    Subscriptions: ``/v2x/bev_indices``, ``/v2x/codebook``. Publications: ``objects``,
+    ``markers``, ``detections`` (vision_msgs, where installed), ``/diagnostics``. Whatever is
+    wrong with a message drops it, counted by reason and named in the diagnostics.
+    """
+
+    def __init__(
+        self, *, bundle: ModelBundle | None = None, own_in_process: bool = False, **options: Any
+    ) -> None:
+        """Load the model, subscribe and start the worker thread.
+
+        Args:
+            bundle: the model bundle where it is loaded already.
+            own_in_process: the own sweeps come through `accept_own`; those on the topic, which
+                are the same, are then not used.
+            options: passed on to `rclpy.node.Node`.
+
+        Raises:
+            ValueError: for a parameter or bundle that cannot be used.
+        """
+        super().__init__("fusion", **options)
+        self._own_in_process = own_in_process
+        self._station = declare_station(self)
+        self._bundle, backend, threads = declare_engine(self, bundle)
+        self._format = IndexFormat.of(self._bundle)
+        collector = self._declare()
+        self._frames = 0
+        self._last: Outcome | None = None
+        self._announced: set[tuple[int, str]] = set()
+        self._objects = self.create_publisher(DetectedObject3DArray, "objects", qos.output())
+        self._markers = self.create_publisher(MarkerArray, "markers", qos.output())
+        self._detections = (
+            self.create_publisher(objects.Detection3DArray, "detections", qos.output())
+            if objects.Detection3DArray is not None
+            else None
+        )
+        detector = CooperativeDetector(self._bundle, backend, threads)
+        self._worker = FusionWorker(detector, collector, self._publish, self._fail)
+        self.create_subscription(
+            BevIndices,
+            "/v2x/bev_indices",
+            self._on_indices,
+            qos.indices(),
+            qos_overriding_options=qos.overridable(),
+        )
+        self.create_subscription(Codebook, "/v2x/codebook", self._on_codebook, qos.latched_input())
+        self.create_timer(0.02, self._take_overdue, clock=self.steady_clock)
+
+    def _declare(self) -> SweepCollector[Any]:
+        self._map_frame = declare(
+            self, "map_frame", "map", "Name of the map frame that all stations share."
+        )
+        max_agents = declare(
+            self,
+            "max_agents",
+            self._bundle.max_agents,
+            "Most agents fused, the ego included; the nearest count.",
+            low=1,
+            high=self._bundle.max_agents,
+        )
+        peer_timeout = declare(
+            self,
+            "peer_timeout",
+            0.3,
+            "Oldest peer sweep that is fused, against the ego's sweep [s].",
+            low=0.01,
+            high=10.0,
+        )
+        peer_wait = declare(
+            self,
+            "peer_wait",
+            0.03,
+            "Longest wait for peers' sweeps that are due, after the own one arrived [s].",
+            low=0.0,
+            high=1.0,
+        )
+        tile_timeout = declare(
+            self,
+            "tile_timeout",
+            0.04,
+            "Longest wait for the further tiles of a sweep before it is fused with holes [s].",
+            low=0.0,
+            high=1.0,
+        )
+        self._clock_tolerance_ns = round(
+            1e9
+            * declare(
+                self,
+                "clock_tolerance",
+                0.5,
+                "How far a sweep's stamp may lie in the future by this node's clock [s].",
+                low=0.0,
+                high=60.0,
+            )
+        )
+        form = self._format
+        background = np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
+        self._reception = Reception(
+            (form.planes, form.rows, form.columns), background, tile_timeout
+        )
+        return SweepCollector(self._station, max_agents, peer_timeout, peer_wait)
+
+    def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
+        """Take a sweep of the own encoder in this process.
+
+        Args:
+            sweep: the ego's.
+            stage_ms: what the encoder spent, milliseconds by stage.
+        """
+        try:
+            if self._worker.offer_ego(sweep):
+                self.get_logger().warning("own sweeps jumped back in time; starting afresh")
+                self._reception.reset()
+        except SweepRefusedError as error:
+            self.drop(error.reason, str(error))
+
+    def _on_indices(self, message: BevIndices) -> None:
+        own = message.station_id == self._station
+        if own and self._own_in_process:
+            return
+        latest_ns = self.get_clock().now().nanoseconds + self._clock_tolerance_ns
+        try:
+            tile = tile_from_message(message, self._format, self._map_frame, latest_ns)
+            sweep = self._reception.add(tile, time.monotonic())
+        except (MessageRefusedError, AssemblyError, ReceptionError) as error:
+            self.drop(error.reason, str(error))
+            return
+        if sweep is not None:
+            self._offer(sweep)
+
+    def _take_overdue(self) -> None:
+        """Hand on what lost tiles have left incomplete."""
+        for sweep in self._reception.overdue(time.monotonic()):
+            self._offer(sweep)
+
+    def _offer(self, sweep: AgentSweep) -> None:
+        if sweep.station_id == self._station:
+            self.accept_own(sweep, {})
+            return
+        try:
+            self._worker.offer_peer(sweep)
+        except SweepRefusedError as error:
+            self.drop(error.reason, str(error))
+
+    def _on_codebook(self, message: Codebook) -> None:
+        """Name a station that will not be understood before its first sweep is dropped."""
+        if message.station_id == self._station:
+            return
+        model = f"{message.bundle_name} {message.bundle_version}"
+        if (message.station_id, model) in self._announced or len(self._announced) > 1000:
+            return
+        self._announced.add((message.station_id, model))
+        try:
+            self._format.check(message)
+        except MessageRefusedError as error:
+            self.get_logger().warning(f"will not be understood, model {model}: {error}")
+            return
+        self.get_logger().info(f"heard of station {message.station_id}, model {model}")
+
+    def _publish(self, outcome: Outcome) -> None:
+        """Publish a fused frame; called in the worker's thread."""
+        start = time.perf_counter()
+        ego = outcome.sweeps[0]
+        ages = [ego.stamp_ns - sweep.stamp_ns for sweep in outcome.sweeps]
+        frame = objects.FusedFrame(
+            header=Header(stamp=time_message(ego.stamp_ns), frame_id=ego.frame_id),
+            classes=self._bundle.classes,
+            detections=outcome.result.detections,
+            stations=[sweep.station_id for sweep in outcome.sweeps],
+            ages=ages,
+            contributors=[np.flatnonzero(row).tolist() for row in outcome.result.contributions],
+        )
+        self._objects.publish(objects.objects_message(frame))
+        if self._markers.get_subscription_count():
+            agents = [
+                FusedAgent(sweep.station_id, pose, age / 1e9)
+                for sweep, pose, age in zip(outcome.sweeps, outcome.agent_to_ego, ages, strict=True)
+            ]
+            self._markers.publish(fusion_markers(frame, agents))
+        if self._detections is not None:
+            self._detections.publish(objects.vision_message(frame))
+        for station, age in outcome.expired:
+            limit = self.get_parameter("peer_timeout").value
+            self.drop("silent", f"station {station} unheard for {age:.3f} s, allowed {limit} s")
+        for station in outcome.over_limit:
+            self.drop("max_agents", f"station {station} is one more than max_agents")
+        self._frames += 1
+        self._last = outcome
+        published = time.perf_counter()
+        self.note_frame(
+            {
+                **outcome.stage_ms,
+                "publish": 1e3 * (published - start),
+                "sweep to objects": 1e3 * (time.monotonic() - ego.arrived),
+            }
+        )
+
+    def _fail(self, error: BaseException) -> None:
+        self.get_logger().fatal(f"fusion ended: {error}")
+        self.failure = error
+
+    def time_jumped_back(self) -> None:
+        """Forget every sweep: they belong to another time."""
+        self._reception.reset()
+        self._worker.reset()
+
+    def report_id(self) -> str:
+        """Return the station id."""
+        return f"station {self._station}"
+
+    def report(self) -> tuple[str, Mapping[str, str]]:
+        """Return what was fused last."""
+        values = {
+            "superseded sweeps": str(self._worker.superseded),
+            "partial sweeps": str(self._reception.partial),
+        }
+        if self._last is not None:
+            ego = self._last.sweeps[0]
+            values["objects"] = str(len(self._last.result.detections))
+            for sweep in self._last.sweeps:
+                values[f"station {sweep.station_id} [B]"] = str(sweep.payload_bytes)
+                age = (ego.stamp_ns - sweep.stamp_ns) / 1e6
+                values[f"station {sweep.station_id} age [ms]"] = f"{age:.1f}"
+        return f"fused {self._frames} frames", values
+
+    def destroy_node(self) -> None:
+        """Stop the worker, then destroy the node."""
+        self._worker.stop()
+        super().destroy_node()

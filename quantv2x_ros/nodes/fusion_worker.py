@@ -1,0 +1,157 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that computes pyramids and fuses, so that reception never waits for an engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.collector import ComputePyramid, Fuse, HeldSweep, SweepCollector, Wait
+from quantv2x_ros.core.pose import transform_between
+from quantv2x_ros.core.sweep import AgentSweep
+from quantv2x_ros.inference.pipeline import AgentPyramid, CooperativeDetector, FusionResult
+
+
+@dataclass(frozen=True, eq=False)
+class TimedPyramid:
+    """A pyramid and how long it took, milliseconds."""
+
+    pyramid: AgentPyramid
+    milliseconds: float
+
+
+Collector = SweepCollector[TimedPyramid]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A fused frame.
+
+    Attributes:
+        sweeps: what was fused, the ego's first.
+        agent_to_ego: (N, 4, 4) float64, metres.
+        result: what the detector found.
+        stage_ms: latency by stage, milliseconds.
+        expired: station and age [s] of peers that have fallen silent.
+        over_limit: stations left out because max_agents was reached.
+    """
+
+    sweeps: tuple[AgentSweep, ...]
+    agent_to_ego: npt.NDArray[np.float64]
+    result: FusionResult
+    stage_ms: Mapping[str, float]
+    expired: tuple[tuple[int, float], ...]
+    over_limit: tuple[int, ...]
+
+
+class FusionWorker:
+    """Does what its collector says, one step at a time, in a thread of its own."""
+
+    def __init__(
+        self,
+        detector: CooperativeDetector,
+        collector: Collector,
+        on_outcome: Callable[[Outcome], None],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            detector: used by this thread alone from now on.
+            collector: used under this worker's lock from now on.
+            on_outcome: called in the thread with every fused frame.
+            on_failure: called in the thread with the error that ends it.
+        """
+        self._detector = detector
+        self._collector = collector
+        self._on_outcome = on_outcome
+        self._on_failure = on_failure
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="fusion", daemon=True)
+        self._thread.start()
+
+    @property
+    def superseded(self) -> int:
+        """Return the number of sweeps never used because newer ones came first."""
+        return self._collector.superseded
+
+    def offer_ego(self, sweep: AgentSweep) -> bool:
+        """See `SweepCollector.offer_ego`."""
+        with self._changed:
+            jumped = self._collector.offer_ego(sweep)
+            self._changed.notify()
+        return jumped
+
+    def offer_peer(self, sweep: AgentSweep) -> None:
+        """See `SweepCollector.offer_peer`."""
+        with self._changed:
+            self._collector.offer_peer(sweep)
+            self._changed.notify()
+
+    def configure(self, peer_timeout: float, peer_wait: float) -> None:
+        """Change the times that `SweepCollector` goes by, seconds."""
+        with self._changed:
+            self._collector.peer_timeout = peer_timeout
+            self._collector.peer_wait = peer_wait
+
+    def reset(self) -> None:
+        """Forget every sweep."""
+        with self._changed:
+            self._collector.reset()
+
+    def stop(self) -> None:
+        """End the thread after its current step."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while (step := self._next()) is not None:
+                if isinstance(step, ComputePyramid):
+                    self._compute(step.held)
+                else:
+                    self._on_outcome(self._fuse(step))
+        except BaseException as error:  # whatever ends the thread must end the node, too
+            self._on_failure(error)
+
+    def _next(self) -> ComputePyramid[TimedPyramid] | Fuse[TimedPyramid] | None:
+        """Wait for the next step; None once the worker is to stop."""
+        with self._changed:
+            while not self._stopping:
+                step = self._collector.next_step(time.monotonic())
+                if not isinstance(step, Wait):
+                    return step
+                self._changed.wait(step.seconds)
+        return None
+
+    def _compute(self, held: HeldSweep[TimedPyramid]) -> None:
+        start = time.perf_counter()
+        rows = held.sweep.received_rows
+        pyramid = self._detector.pyramid(held.sweep.indices, None if rows.all() else rows)
+        held.pyramid = TimedPyramid(pyramid, 1e3 * (time.perf_counter() - start))
+
+    def _fuse(self, step: Fuse[TimedPyramid]) -> Outcome:
+        held = (step.ego, *step.peers)
+        sweeps = tuple(item.sweep for item in held)
+        ego_to_agent = np.stack([transform_between(sweeps[0].pose, sweep.pose) for sweep in sweeps])
+        agent_to_ego = np.stack([transform_between(sweep.pose, sweeps[0].pose) for sweep in sweeps])
+        pyramids = [item.pyramid for item in held if item.pyramid is not None]
+        start = time.perf_counter()
+        result = self._detector.fuse([timed.pyramid for timed in pyramids], ego_to_agent)
+        stage_ms = {
+            "pyramid, ego": pyramids[0].milliseconds,
+            "pyramids, peers": sum(timed.milliseconds for timed in pyramids[1:]),
+            **result.stage_ms,
+            "fusion": 1e3 * (time.perf_counter() - start),
+        }
+        return Outcome(sweeps, agent_to_ego, result, stage_ms, step.expired, step.over_limit)

@@ -1,0 +1,56 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters that encoder and fusion share: station id, model bundle and engine."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.engine import BACKENDS
+from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.resources import find_bundle
+
+
+def declare_station(node: Node) -> int:
+    """Declare and return the node's own station id."""
+    return declare(
+        node,
+        "station_id",
+        1,
+        "ETSI StationID of this station; no two stations in reach may share one.",
+        low=0,
+        high=2**32 - 1,
+    )
+
+
+def declare_engine(node: Node, bundle: ModelBundle | None) -> tuple[ModelBundle, str, int | None]:
+    """Declare what the engines need, and load the bundle.
+
+    Args:
+        node: whose parameters.
+        bundle: a bundle that is loaded already; the parameter ``bundle`` is then only declared.
+
+    Returns:
+        The bundle, the backend and the number of threads (None: one a core).
+
+    Raises:
+        ValueError: for a bundle that is missing or damaged, or an unknown backend.
+    """
+    name = declare(
+        node,
+        "bundle",
+        "",
+        "Folder of a model bundle, or the name of one in engines/; empty for the default one.",
+    )
+    backend = declare(
+        node,
+        "backend",
+        "auto",
+        "Engine: auto takes tensorrt where there is an NVIDIA GPU, else openvino.",
+        choices=BACKENDS,
+    )
+    threads = declare(
+        node, "threads", 0, "Threads of a CPU engine; 0: one a core.", low=0, high=256
+    )
+    return bundle or ModelBundle.load(find_bundle(name)), backend, threads or None

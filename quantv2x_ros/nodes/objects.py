@@ -1,0 +1,109 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Detections as ``DetectedObject3DArray`` and, where installed, ``vision_msgs``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from std_msgs.msg import Header
+
+from quantv2x_msgs.msg import DetectedObject3D, DetectedObject3DArray
+from quantv2x_ros.core.detection import Detections
+
+try:
+    from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
+except ImportError:  # an optional package
+    Detection3DArray = None
+
+#: Classes that the message has a constant for, by their name in a bundle.
+_CLASS_IDS = {
+    "vehicle": DetectedObject3D.CLASS_VEHICLE,
+    "pedestrian": DetectedObject3D.CLASS_PEDESTRIAN,
+    "truck": DetectedObject3D.CLASS_TRUCK,
+}
+
+
+@dataclass(frozen=True)
+class FusedFrame:
+    """What a fusion found, and from whom.
+
+    Attributes:
+        header: stamp of the ego's sweep and its LiDAR frame.
+        classes: names; a detection's label is the 1-based index.
+        detections: boxes in the ego's LiDAR frame, descending score.
+        stations: stations that were fused, the ego first.
+        ages: age of each one's sweep against the ego's, nanoseconds.
+        contributors: for each detection the places in `stations` of those whose features took
+            part in it.
+    """
+
+    header: Header
+    classes: Sequence[str]
+    detections: Detections
+    stations: Sequence[int]
+    ages: Sequence[int]
+    contributors: Sequence[Sequence[int]]
+
+
+def objects_message(frame: FusedFrame) -> DetectedObject3DArray:
+    """Return the detections as this package's message."""
+    message = DetectedObject3DArray(header=frame.header, contributing_stations=frame.stations)
+    found = frame.detections
+    for box, score, label, places in zip(
+        found.boxes, found.scores, found.labels, frame.contributors, strict=True
+    ):
+        name = frame.classes[int(label) - 1]
+        message.objects.append(
+            DetectedObject3D(
+                class_id=_CLASS_IDS.get(name, DetectedObject3D.CLASS_UNKNOWN),
+                class_name=name,
+                score=float(score),
+                pose=box_pose(box),
+                size=box_size(box),
+                contributing_stations=[frame.stations[place] for place in places],
+                age=_duration(max((frame.ages[place] for place in places), default=0)),
+            )
+        )
+    return message
+
+
+def vision_message(frame: FusedFrame) -> Any:
+    """Return the detections as ``vision_msgs/Detection3DArray``; only where it is installed."""
+    message = Detection3DArray(header=frame.header)
+    found = frame.detections
+    for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True):
+        detection = Detection3D(header=frame.header)
+        detection.bbox.center = box_pose(box)
+        detection.bbox.size = box_size(box)
+        hypothesis = ObjectHypothesisWithPose()
+        hypothesis.hypothesis.class_id = frame.classes[int(label) - 1]
+        hypothesis.hypothesis.score = float(score)
+        hypothesis.pose.pose = box_pose(box)
+        detection.results.append(hypothesis)
+        message.detections.append(detection)
+    return message
+
+
+def box_pose(box: Sequence[float]) -> Pose:
+    """Return centre and heading of a box [x, y, z, l, w, h, yaw]."""
+    x, y, z, half = float(box[0]), float(box[1]), float(box[2]), float(box[6]) / 2
+    return Pose(
+        position=Point(x=x, y=y, z=z),
+        orientation=Quaternion(x=0.0, y=0.0, z=math.sin(half), w=math.cos(half)),
+    )
+
+
+def box_size(box: Sequence[float]) -> Vector3:
+    """Return length, width and height of a box [x, y, z, l, w, h, yaw]."""
+    return Vector3(x=float(box[3]), y=float(box[4]), z=float(box[5]))
+
+
+def _duration(nanoseconds: int) -> Duration:
+    seconds, rest = divmod(int(nanoseconds), 1_000_000_000)
+    return Duration(sec=seconds, nanosec=rest)

@@ -1,0 +1,156 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Plays a playlist in time: one thread reads ahead, another one publishes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from quantv2x_ros.nodes.playlist import Event, Playlist
+
+#: Messages read ahead; some frames of several agents.
+_AHEAD = 24
+#: Time between clock messages, seconds.
+_CLOCK_PERIOD = 0.02
+#: Subscribers that were just found get this long to find the publishers, too, seconds.
+_SETTLE = 1.0
+#: After the last message its receivers get this long, seconds.
+_LINGER = 1.0
+#: A message this late stops the played time instead of letting it run ahead, seconds.
+_PATIENCE = 0.05
+
+
+class Player:
+    """Publishes events when their time has come.
+
+    Attributes:
+        late_seconds: time by which reading has held up playing so far.
+    """
+
+    def __init__(
+        self,
+        playlist: Playlist,
+        *,
+        rate: float,
+        loop: bool,
+        wait: float,
+        is_heard: Callable[[], bool],
+        publish: Callable[[Event], None],
+        publish_clock: Callable[[int], None],
+        on_end: Callable[[BaseException | None], None],
+    ) -> None:
+        """Start to play.
+
+        Args:
+            playlist: what is played.
+            rate: speed against real time.
+            loop: whether to begin again at the end.
+            wait: longest wait until it is heard, seconds.
+            is_heard: whether somebody listens.
+            publish: called with each event at its time.
+            publish_clock: called with the played time, nanoseconds.
+            on_end: called at the end with the error there was, if any; not after `stop`.
+        """
+        self._playlist = playlist
+        self._rate = rate
+        self._loop = loop
+        self._wait = wait
+        self._is_heard = is_heard
+        self._publish = publish
+        self._publish_clock = publish_clock
+        self._on_end = on_end
+        self._stopped = threading.Event()
+        self._ahead: queue.Queue[Event | BaseException | None] = queue.Queue(_AHEAD)
+        self.late_seconds = 0.0
+        self._threads = [
+            threading.Thread(target=self._read, name="replay reader", daemon=True),
+            threading.Thread(target=self._play, name="replay player", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop at once and wait for the threads."""
+        self._stopped.set()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def _read(self) -> None:
+        """Fill the queue; None marks the end, an error the reason for an early one."""
+        try:
+            offset_ns = 0
+            while not self._stopped.is_set():
+                for event in self._playlist.events(offset_ns):
+                    if not self._put(event):
+                        return
+                if not self._loop:
+                    break
+                offset_ns += self._playlist.period_ns
+            self._put(None)
+        except BaseException as error:  # reported by the player's thread
+            self._put(error)
+
+    def _put(self, item: Event | BaseException | None) -> bool:
+        """Queue an item; False where playing was stopped meanwhile."""
+        while not self._stopped.is_set():
+            try:
+                self._ahead.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _play(self) -> None:
+        failure: BaseException | None = None
+        try:
+            self._wait_until_heard()
+            self._play_events()
+        except BaseException as error:
+            failure = error
+        if not self._stopped.is_set() or failure is not None:
+            self._on_end(failure)
+
+    def _wait_until_heard(self) -> None:
+        """Let the clock stand at the beginning until there are listeners."""
+        deadline = time.monotonic() + self._wait
+        while not self._is_heard() and time.monotonic() < deadline and not self._stopped.is_set():
+            self._hold_clock(0.1)
+        self._hold_clock(_SETTLE)
+
+    def _hold_clock(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self._stopped.is_set():
+            self._publish_clock(self._playlist.start_ns)
+            self._stopped.wait(_CLOCK_PERIOD)
+
+    def _play_events(self) -> None:
+        began = time.monotonic()  # when played time was at its start
+        while not self._stopped.is_set():
+            try:
+                item = self._ahead.get(timeout=0.1)
+            except queue.Empty:
+                continue  # reading is slow: the clock stands still meanwhile
+            if item is None:
+                self._stopped.wait(_LINGER)
+                return
+            if isinstance(item, BaseException):
+                raise item
+            due = began + (item.time_ns - self._playlist.start_ns) / 1e9 / self._rate
+            lateness = time.monotonic() - due
+            if lateness > _PATIENCE:
+                began += lateness
+                self.late_seconds += lateness
+            self._wait_until(due, item.time_ns)
+            if not self._stopped.is_set():
+                self._publish(item)
+
+    def _wait_until(self, due: float, time_ns: int) -> None:
+        """Let the clock run up to an event's time."""
+        while (left := due - time.monotonic()) > 0 and not self._stopped.is_set():
+            self._publish_clock(time_ns - round(left * self._rate * 1e9))
+            self._stopped.wait(min(left, _CLOCK_PERIOD))
+        self._publish_clock(time_ns)

@@ -1,0 +1,213 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What replay plays: messages in the order of time, from a dataset folder or a rosbag2."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from quantv2x_ros.data.bag import BagReader
+from quantv2x_ros.data.recording import (
+    START_STAMP,
+    frame_stamp,
+    lidar_frame,
+)
+from quantv2x_ros.data.scenario import FRAME_PERIOD, Frame, Scenario, agent_namespace
+from quantv2x_ros.data.v2x_real import CLASSES
+from quantv2x_ros.nodes.conversions import pose_to_message, time_message
+from quantv2x_ros.nodes.markers import truth_markers
+from quantv2x_ros.nodes.point_cloud import message_from_points
+from quantv2x_ros.replay_source import bag_agents, topic_of
+
+
+@dataclass(frozen=True)
+class Track:
+    """A topic that is played.
+
+    Attributes:
+        topic: its name, relative to replay's namespace.
+        message_type: its class.
+        is_cloud: whether playing waits for a subscriber to it.
+    """
+
+    topic: str
+    message_type: Any
+    is_cloud: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """A message to publish.
+
+    Attributes:
+        time_ns: when, nanoseconds of the played time.
+        topic: of the track.
+        message: a ROS message, or one serialized already.
+    """
+
+    time_ns: int
+    topic: str
+    message: Any
+
+
+class Playlist(Protocol):
+    """A recording that can be played again and again.
+
+    Attributes:
+        tracks: its topics.
+        start_ns: played time of its beginning, nanoseconds.
+        period_ns: from its beginning to the beginning of its repetition, nanoseconds.
+        name: for log lines.
+    """
+
+    tracks: Sequence[Track]
+    start_ns: int
+    period_ns: int
+    name: str
+
+    def events(self, offset_ns: int) -> Iterator[Event]:
+        """Yield all messages in order of time, later by ``offset_ns``, stamps included."""
+
+
+class ScenarioPlaylist:
+    """A V2X-Real or OPV2V folder; see `Playlist`.
+
+    The ego's topics are ``points``, ``pose`` and ``ground_truth``, a peer's lie in its namespace,
+    such as ``agent_2/points``. A sweep follows its pose, so that it need not wait for it.
+    """
+
+    def __init__(
+        self, scenario: Scenario, agents: Sequence[str], map_frame: str, truth: bool = True
+    ) -> None:
+        """Prepare to play.
+
+        Args:
+            scenario: the folder.
+            agents: who is played, the ego first.
+            map_frame: frame of the poses.
+            truth: whether the ground truth is published as markers.
+
+        Raises:
+            ValueError: for an agent that the scenario does not have.
+        """
+        unknown = [agent for agent in agents if agent not in scenario.agents]
+        if unknown or not agents:
+            raise ValueError(
+                f"agents: got {', '.join(agents) or 'none'}, {scenario.folder} has "
+                f"{', '.join(scenario.agents)}"
+            )
+        self._scenario = scenario
+        self._namespaces = {agent: agent_namespace(agent) for agent in agents}
+        self._namespaces[agents[0]] = ""
+        self._agents = list(agents)
+        self._map_frame = map_frame
+        self._truth = truth
+        self.name = str(scenario.folder)
+        self.start_ns = START_STAMP
+        self.period_ns = round(FRAME_PERIOD * 1e9) * len(scenario.timestamps)
+        self.tracks: Sequence[Track] = [
+            *(Track(topic_of(ns, "points"), PointCloud2, True) for ns in self._namespaces.values()),
+            *(
+                Track(topic_of(ns, "pose"), PoseWithCovarianceStamped)
+                for ns in self._namespaces.values()
+            ),
+            *([Track("ground_truth", MarkerArray)] if truth else []),
+        ]
+
+    def events(self, offset_ns: int) -> Iterator[Event]:
+        """Yield poses, sweeps and truth of every frame."""
+        for number, timestamp in enumerate(self._scenario.timestamps):
+            stamp_ns = frame_stamp(number) + offset_ns
+            yield from self._frame(self._scenario.frame(timestamp), stamp_ns)
+
+    def _frame(self, frame: Frame, stamp_ns: int) -> Iterator[Event]:
+        stamp = time_message(stamp_ns)
+        present = [agent for agent in self._agents if agent in frame.agents]
+        for agent in present:
+            pose = PoseWithCovarianceStamped(header=Header(stamp=stamp, frame_id=self._map_frame))
+            pose.pose = PoseWithCovariance(
+                pose=pose_to_message(frame.agents[agent].pose), covariance=np.zeros(36)
+            )
+            yield Event(stamp_ns, topic_of(self._namespaces[agent], "pose"), pose)
+        for agent in present:
+            header = Header(stamp=stamp, frame_id=lidar_frame(agent))
+            cloud = message_from_points(frame.agents[agent].points, header)
+            yield Event(stamp_ns, topic_of(self._namespaces[agent], "points"), cloud)
+        ego = self._agents[0]
+        if self._truth and ego in frame.agents:
+            boxes, labels, _ = frame.truth(ego, present)
+            markers = truth_markers(
+                Header(stamp=stamp, frame_id=lidar_frame(ego)),
+                boxes,
+                [CLASSES[int(label) - 1] for label in labels],
+            )
+            yield Event(stamp_ns, "ground_truth", markers)
+
+
+class BagPlaylist:
+    """Sweeps and poses of a rosbag2; see `Playlist`.
+
+    An agent is a namespace with ``points`` (PointCloud2) and ``pose`` (PoseWithCovarianceStamped).
+    The messages are published as they were recorded, byte for byte, but for the stamps of
+    repetitions.
+    """
+
+    def __init__(self, path: Path, agents: Sequence[str]) -> None:
+        """Open the bag.
+
+        Args:
+            path: the bag.
+            agents: namespaces of who is played, without slashes, the ego first.
+
+        Raises:
+            ValueError: for a bag that is damaged or lacks an agent.
+        """
+        known = bag_agents(path)
+        unknown = [agent for agent in agents if agent not in known]
+        if unknown or not agents:
+            raise ValueError(
+                f"agents: got {', '.join(agents) or 'none'}, {path} has {', '.join(known)}"
+            )
+        self._path = path
+        self.name = str(path)
+        self._topics: dict[str, str] = {}
+        self.tracks: Sequence[Track] = []
+        for place, agent in enumerate(agents):
+            namespace = agent if place else ""
+            for name, kind in (("points", PointCloud2), ("pose", PoseWithCovarianceStamped)):
+                self._topics[f"/{topic_of(agent, name)}"] = topic_of(namespace, name)
+                track = Track(topic_of(namespace, name), kind, name == "points")
+                self.tracks = [*self.tracks, track]
+        with BagReader(path) as bag:
+            self.start_ns = bag.start
+            self.period_ns = bag.end - bag.start + round(FRAME_PERIOD * 1e9)
+
+    def events(self, offset_ns: int) -> Iterator[Event]:
+        """Yield the messages as recorded."""
+        with BagReader(self._path) as bag:
+            for message in bag.messages(self._topics):
+                data = shift_stamp(message.data, offset_ns) if offset_ns else message.data
+                yield Event(message.stamp + offset_ns, self._topics[message.topic], data)
+
+
+def shift_stamp(data: bytes, offset_ns: int) -> bytes:
+    """Return a serialized message that begins with a header with a later stamp.
+
+    Args:
+        data: CDR with its four bytes of encapsulation.
+        offset_ns: how much later, nanoseconds.
+    """
+    order = "<" if data[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
+    moved = divmod(seconds * 1_000_000_000 + nanoseconds + offset_ns, 1_000_000_000)
+    return data[:4] + struct.pack(f"{order}iI", *moved) + data[12:]

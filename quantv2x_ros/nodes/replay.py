@@ -1,0 +1,132 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Replay node: plays a dataset folder, a rosbag2 or a simulated scene as topics, with a clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock as ClockMessage
+
+from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.base import BaseNode
+from quantv2x_ros.nodes.conversions import time_message
+from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.player import Player
+from quantv2x_ros.nodes.playlist import BagPlaylist, Event, Playlist, ScenarioPlaylist
+from quantv2x_ros.replay_source import ReplaySource
+
+
+class ReplayNode(BaseNode):
+    """Plays a recording as if its sensors were here.
+
+    Publications, of the ego ``points``, ``pose`` and ``ground_truth``, of each peer the first two
+    in its namespace; ``/clock``, so that the other nodes run on the recording's time
+    (use_sim_time); ``/tf`` where tf2_msgs is installed.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Open the recording and start to play as soon as somebody listens.
+
+        Args:
+            options: passed on to `rclpy.node.Node`.
+
+        Raises:
+            ValueError: for a parameter or recording that cannot be used.
+        """
+        super().__init__("replay", **options)
+        playlist = self._declare()
+        self._publishers_by_topic = {
+            track.topic: self.create_publisher(
+                track.message_type,
+                track.topic,
+                qos.sensor_output() if track.is_cloud else qos.pose_output(),
+            )
+            for track in playlist.tracks
+        }
+        self._clouds = [track.topic for track in playlist.tracks if track.is_cloud]
+        # As rosbag2 does: only the newest time counts.
+        clock_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._clock_publisher = self.create_publisher(ClockMessage, "/clock", clock_qos)
+        self._frames = 0
+        self.get_logger().info(f"playing {playlist.name} at {self._rate} x")
+        self._player = Player(
+            playlist,
+            rate=self._rate,
+            loop=self._loop,
+            wait=self._wait,
+            is_heard=self._is_heard,
+            publish=self._publish,
+            publish_clock=self._publish_clock,
+            on_end=self._end,
+        )
+
+    def _declare(self) -> Playlist:
+        path = declare(
+            self,
+            "path",
+            "",
+            "V2X-Real or OPV2V scenario, or a rosbag2 (folder, .mcap or .db3); empty for a "
+            "simulated scene, which is made and kept in the user's cache folder.",
+        )
+        agents = declare(
+            self,
+            "agents",
+            "all",
+            "Agents to play, the ego first: all, a number, or names with commas between.",
+        )
+        self._rate = declare(self, "rate", 1.0, "Speed against real time.", low=0.01, high=100.0)
+        self._loop = declare(self, "loop", False, "Start again at the end; stamps go on growing.")
+        self._exit_at_end = declare(
+            self, "exit_at_end", True, "End the process after the last message."
+        )
+        self._wait = declare(
+            self,
+            "wait",
+            60.0,
+            "Longest wait for a subscriber to every cloud before playing starts [s].",
+            low=0.0,
+            high=3600.0,
+        )
+        map_frame = declare(self, "map_frame", "map", "Name of the map frame.")
+        truth = declare(self, "truth", True, "Publish the labels as dashed boxes (ground_truth).")
+        source = ReplaySource.find(path, agents, announce=self.get_logger().info)
+        if source.is_bag:
+            return BagPlaylist(Path(source.path), source.agents)
+        return ScenarioPlaylist(Scenario.open(source.path), source.agents, map_frame, truth)
+
+    def _is_heard(self) -> bool:
+        """Whether every cloud has a subscriber."""
+        return all(
+            self._publishers_by_topic[topic].get_subscription_count() for topic in self._clouds
+        )
+
+    def _publish(self, event: Event) -> None:
+        self._publishers_by_topic[event.topic].publish(event.message)
+        if event.topic == self._clouds[0]:
+            self._frames += 1
+            self.note_frame({})
+
+    def _publish_clock(self, time_ns: int) -> None:
+        self._clock_publisher.publish(ClockMessage(clock=time_message(time_ns)))
+
+    def _end(self, failure: BaseException | None) -> None:
+        """Called by the player when it has ended."""
+        self.failure = failure
+        if failure is None:
+            self.get_logger().info(f"played {self._frames} sweeps of the ego")
+            self.finished = self._exit_at_end
+
+    def report(self) -> tuple[str, dict[str, str]]:
+        """Return how far it is."""
+        return f"played {self._frames} sweeps of the ego", {
+            "late [s]": f"{self._player.late_seconds:.2f}"
+        }
+
+    def destroy_node(self) -> None:
+        """Stop playing, then destroy the node."""
+        self._player.stop()
+        super().destroy_node()

@@ -1,0 +1,134 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is to be replayed, and whose sweeps: resolved the same way by replay, launch and demo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantv2x_ros.data.agent_names import agent_namespace, station_id
+from quantv2x_ros.default_scene import default_scene
+
+#: Agents of the simulated scene where no number is given.
+DEFAULT_AGENTS = 2
+
+
+class ReplaySourceError(ValueError):
+    """A recording or choice of agents that cannot be played."""
+
+
+@dataclass(frozen=True)
+class ReplaySource:
+    """A recording and the agents in it that are played.
+
+    Attributes:
+        path: the scenario's folder, or the bag.
+        agents: names in the recording, the ego first: a dataset's agents, a bag's namespaces.
+        is_bag: whether it is a rosbag2.
+    """
+
+    path: str
+    agents: tuple[str, ...]
+    is_bag: bool
+
+    @classmethod
+    def find(
+        cls, path: str, agents: str = "all", announce: Callable[[str], None] | None = None
+    ) -> ReplaySource:
+        """Look a recording up.
+
+        Args:
+            path: scenario, rosbag2, or empty for the simulated scene, which is made if need be.
+            agents: ``all``, a number, or names with commas between, the ego first.
+            announce: called with a sentence before a scene is made.
+
+        Raises:
+            ReplaySourceError: naming the agents there are.
+            ValueError: for a recording that cannot be read.
+        """
+        if not path:
+            path = str(default_scene(_count(agents) or DEFAULT_AGENTS, announce=announce))
+        folder = Path(path).expanduser()
+        is_bag = folder.suffix in (".mcap", ".db3") or (folder / "metadata.yaml").is_file()
+        return cls(str(folder), _choose(_known(folder, is_bag), agents, folder), is_bag)
+
+    def namespace(self, agent: str) -> str:
+        """Return the namespace of an agent's topics: empty for the ego."""
+        if agent == self.agents[0]:
+            return ""
+        return agent if self.is_bag else agent_namespace(agent)
+
+    def station(self, agent: str) -> int:
+        """Return the station id of an agent."""
+        if not self.is_bag:
+            return station_id(agent)
+        number = agent.removeprefix(agent_namespace(""))  # "agent_m1" was "-1" in the dataset
+        return station_id(f"-{number[1:]}" if number.startswith("m") else number)
+
+
+def topic_of(namespace: str, name: str) -> str:
+    """Join an agent's namespace, which may be empty, and a topic."""
+    return f"{namespace}/{name}" if namespace else name
+
+
+def bag_agents(path: Path) -> list[str]:
+    """Return the namespaces of the agents in a bag, without slashes, in their order.
+
+    Raises:
+        ReplaySourceError: for a bag without agents.
+        ValueError: for a bag that cannot be read.
+    """
+    from quantv2x_ros.data.bag import BagReader
+    from quantv2x_ros.data.recording import POINTS_TYPE, POSE_TYPE
+
+    with BagReader(path) as bag:
+        kinds = {name: topic.msgtype for name, topic in bag.topics.items() if topic.count}
+    agents = [
+        name[1 : -len("/points")]
+        for name, kind in kinds.items()
+        if name.endswith("/points") and kind == POINTS_TYPE
+    ]
+    complete = [a for a in agents if kinds.get(f"/{topic_of(a, 'pose')}") == POSE_TYPE]
+    if not complete:
+        raise ReplaySourceError(
+            f"bag {path}: no namespace has points ({POINTS_TYPE}) and pose ({POSE_TYPE}); its "
+            f"topics are {', '.join(sorted(kinds)) or 'none'}"
+        )
+    return sorted(complete)
+
+
+def _known(folder: Path, is_bag: bool) -> list[str]:
+    """Return the agents of a recording in their order."""
+    if is_bag:
+        return bag_agents(folder)
+    from quantv2x_ros.data.scenario import Scenario
+
+    return Scenario.open(folder).agents
+
+
+def _count(agents: str) -> int | None:
+    """Return the number that is asked for; None for ``all``, empty or names."""
+    return int(agents) if agents.isdecimal() else None
+
+
+def _choose(known: list[str], agents: str, folder: Path) -> tuple[str, ...]:
+    """Return the agents that are asked for."""
+    count = _count(agents)
+    if agents in ("", "all"):
+        return tuple(known)
+    if count is not None and count > 0:
+        if count > len(known):
+            raise ReplaySourceError(
+                f"agents: {count} wanted, {folder} has {len(known)}: {', '.join(known)}"
+            )
+        return tuple(known[:count])
+    names = tuple(name.strip() for name in agents.split(",") if name.strip())
+    unknown = [name for name in names if name not in known]
+    if unknown or len(set(names)) < len(names):
+        raise ReplaySourceError(
+            f"agents: got {agents!r}, expected all, a number, or different names with commas "
+            f"between, out of {', '.join(known)}"
+        )
+    return names
