@@ -49,7 +49,7 @@ def test_a_box_without_size_has_no_regression_target() -> None:
 
 @pytest.mark.parametrize("coder", [box.decode_boxes, box.encode_boxes])
 def test_coding_needs_an_anchor_for_each_row(coder: Any) -> None:
-    with pytest.raises(box.BoxError, match="2 .* do not fit 1 anchors"):
+    with pytest.raises(box.BoxError, match=r"2 .* do not fit 1 anchors"):
         coder(np.ones((2, 7)), ANCHORS[:1])
     with pytest.raises(box.BoxError, match=r"shape \(N, 7\)"):
         coder(np.ones((1, 6)), ANCHORS[:1])

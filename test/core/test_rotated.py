@@ -26,9 +26,7 @@ rectangles = st.tuples(
 
 def _corners(rectangle: Array) -> Array:
     x, y, length, width, yaw = rectangle
-    local = 0.5 * np.array(
-        [(length, width), (-length, width), (-length, -width), (length, -width)]
-    )
+    local = 0.5 * np.array([(length, width), (-length, width), (-length, -width), (length, -width)])
     cos, sin = np.cos(yaw), np.sin(yaw)
     return local @ np.array([(cos, sin), (-sin, cos)]) + (x, y)
 
