@@ -32,7 +32,9 @@ def _double(tensor: torch.Tensor) -> npt.NDArray[np.float64]:
     return tensor.detach().cpu().double().numpy()
 
 
-def fold_norm(conv: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> tuple[Float32, Float32]:
+def fold_norm(
+    conv: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d
+) -> tuple[Float32, Float32]:
     """Fold a BatchNorm's running statistics into the convolution before it, in float64.
 
     Returns:
@@ -104,8 +106,9 @@ def encoder_graph(network: QuantV2XNetwork) -> Graph:
         nodes += _basic_block(block, target, source)
         source = target
     channels = nodes[-1].weight.shape[0]  # type: ignore[union-attr]
-    return Graph("encoder", (TensorSpec("pillars", 64),), tuple(nodes),
-                 (TensorSpec("feature", channels, 2),))
+    return Graph(
+        "encoder", (TensorSpec("pillars", 64),), tuple(nodes), (TensorSpec("feature", channels, 2),)
+    )
 
 
 def pyramid_graph(network: QuantV2XNetwork, offset: Float32 | float = 0.0) -> Graph:
@@ -130,9 +133,7 @@ def pyramid_graph(network: QuantV2XNetwork, offset: Float32 | float = 0.0) -> Gr
         head = network.pyramid.occupancy_heads[index]
         assert isinstance(head, nn.Conv2d)
         logit = f"occupancy{index}"
-        nodes.append(
-            Convolution(logit, source, logit, *_plain(head), relu=False, quantized=False)
-        )
+        nodes.append(Convolution(logit, source, logit, *_plain(head), relu=False, quantized=False))
         nodes.append(Score(f"score{index}", logit, f"score{index}", network.pyramid.score_gain))
         outputs.append(TensorSpec(source, head.in_channels, 2**index))
     outputs += [TensorSpec(f"score{i}", 1, 2**i) for i in range(len(network.pyramid.levels))]
@@ -170,8 +171,12 @@ def _deblock(block: nn.Sequential, index: int) -> Convolution:
     channels_in, channels = weight.shape[:2]
     rows = weight.transpose(2, 3, 1, 0).reshape(upscale**2 * channels, channels_in, 1, 1)
     return Convolution(
-        f"deblock{index}", f"fused{index}", f"upsampled{index}", np.ascontiguousarray(rows),
-        np.tile(bias, upscale**2), upscale=upscale,
+        f"deblock{index}",
+        f"fused{index}",
+        f"upsampled{index}",
+        np.ascontiguousarray(rows),
+        np.tile(bias, upscale**2),
+        upscale=upscale,
     )
 
 
@@ -191,12 +196,12 @@ def head_graph(network: QuantV2XNetwork) -> Graph:
     ]
     outputs = []
     heads: Mapping[str, nn.Conv2d] = {
-        "cls": network.cls_head, "reg": network.reg_head, "dir": network.dir_head
+        "cls": network.cls_head,
+        "reg": network.reg_head,
+        "dir": network.dir_head,
     }
     for name, head in heads.items():
-        nodes.append(
-            Convolution(name, "shrink1", name, *_plain(head), relu=False, quantized=False)
-        )
+        nodes.append(Convolution(name, "shrink1", name, *_plain(head), relu=False, quantized=False))
         outputs.append(TensorSpec(name, head.out_channels))
     inputs = tuple(
         TensorSpec(block.source, int(block.weight.shape[1]), 2**index)

@@ -50,14 +50,12 @@ class GraphBuilder:
 
     def constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
         """Append a constant; returns its name."""
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def quantize(self, source: str, name: str, scale: TensorScale) -> str:
         """Quantize a float tensor; returns the name of the integers, ``<name>.q``."""
-        return self.add(
-            "QuantizeLinear", [source, *self._scale(name, scale)], f"{name}.q"
-        )
+        return self.add("QuantizeLinear", [source, *self._scale(name, scale)], f"{name}.q")
 
     def dequantize(self, source: str, name: str, scale: TensorScale) -> str:
         """Dequantize integers; returns the name of the float tensor, ``name``."""
@@ -94,8 +92,13 @@ class GraphBuilder:
         bias = self.constant(f"{node.name}.bias", node.bias)
         size = int(node.weight.shape[2])
         value = self.add(
-            "Conv", [node.source, weight, bias], f"{node.name}.conv", kernel_shape=[size, size],
-            strides=[node.stride] * 2, pads=[node.padding] * 4, group=node.groups,
+            "Conv",
+            [node.source, weight, bias],
+            f"{node.name}.conv",
+            kernel_shape=[size, size],
+            strides=[node.stride] * 2,
+            pads=[node.padding] * 4,
+            group=node.groups,
         )
         if node.residual is not None:
             value = self.add("Add", [value, node.residual], f"{node.name}.sum")
@@ -131,7 +134,9 @@ class GraphBuilder:
         gain = self.constant(f"{node.name}.gain", np.array(node.gain, np.float32))
         floor = self.constant(f"{node.name}.floor", np.array(node.gain * SCORE_FLOOR, np.float32))
         scaled = self.add("Mul", [likely, gain], f"{node.name}.scaled")
-        self.finish(node.target, self.add("Add", [scaled, floor], f"{node.name}.value"), node.target)
+        self.finish(
+            node.target, self.add("Add", [scaled, floor], f"{node.name}.value"), node.target
+        )
 
     def concatenation(self, node: Concatenation) -> None:
         """Append a concatenation; quantized parts are joined as integers (they share a scale)."""

@@ -1,0 +1,219 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The model bundle: a folder with a manifest, engines as ONNX, and tables (DESIGN "Interchange")."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.core.codebook import CodebookError, ResidualCodebook
+from quantv2x_ros.core.detection import DetectionConfig
+from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.pillars import PillarWeights
+from quantv2x_ros.inference.manifest import (
+    MANIFEST_NAME,
+    BundleError,
+    Manifest,
+    parse_manifest,
+)
+
+__all__ = ["ENGINE_FILES", "BundleError", "ModelBundle"]
+
+#: Engine name to file.
+ENGINE_FILES = {
+    "encoder": "encoder.onnx",
+    "pyramid": "pyramid.onnx",
+    "head": "head.onnx",
+    "fuse": "fuse.onnx",
+}
+CODEBOOK_FILE = "codebook.npz"
+PILLAR_FILE = "pillars.npz"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+REQUIRED_FILES = (*ENGINE_FILES.values(), CODEBOOK_FILE, PILLAR_FILE)
+_LFS_POINTER = b"version https://git-lfs"
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class ModelBundle:
+    """A verified model bundle.
+
+    Attributes:
+        folder: where it lies.
+        manifest: what its manifest says.
+        codebook: tables of the residual codebook.
+        pillar_weights: the pillar layer.
+    """
+
+    folder: Path
+    manifest: Manifest
+    codebook: ResidualCodebook
+    pillar_weights: PillarWeights
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ModelBundle:
+        """Read and verify a bundle.
+
+        Args:
+            folder: the bundle's folder.
+
+        Raises:
+            BundleError: naming the folder, file or manifest entry that is missing, altered,
+                unknown or does not fit, and what to do.
+        """
+        root = Path(folder)
+        if not root.is_dir():
+            raise BundleError(
+                f"bundle {root}: no such folder; give the folder that holds {MANIFEST_NAME}"
+            )
+        manifest = parse_manifest(_read(root, MANIFEST_NAME), root / MANIFEST_NAME)
+        unlisted = [name for name in REQUIRED_FILES if name not in manifest.files]
+        if unlisted:
+            raise BundleError(f"bundle {root}: its manifest lists no {', '.join(unlisted)}")
+        for name, expected in manifest.files.items():
+            _verify(root, name, expected)
+        bundle = cls(root, manifest, _load_codebook(root), _load_pillars(root))
+        bundle._check_codebook()
+        return bundle
+
+    def _check_codebook(self) -> None:
+        found, stated = self.codebook, self.manifest.codebook
+        actual = (found.fingerprint, found.levels, found.segments, found.dict_size)
+        listed = (stated.id, stated.levels, stated.segments, stated.dict_size)
+        if actual != listed:
+            raise BundleError(
+                f"bundle {self.folder}: {CODEBOOK_FILE} has id {actual[0]:016x} and levels, "
+                f"segments, codes {actual[1:]}, but the manifest says {listed[0]:016x} and "
+                f"{listed[1:]}; export the bundle again"
+            )
+
+    def engine_path(self, engine: str) -> Path:
+        """Path of an engine: encoder, pyramid, head or fuse."""
+        return self.folder / ENGINE_FILES[engine]
+
+    def scale(self, tensor: str) -> float | None:
+        """Value of one step of a border tensor; None in full precision.
+
+        Raises:
+            BundleError: for an INT8 bundle whose manifest lacks the scale.
+        """
+        if self.precision == "fp32":
+            return None
+        if tensor not in self.manifest.scales:
+            raise BundleError(f"bundle {self.folder}: its manifest has no scale of '{tensor}'")
+        return self.manifest.scales[tensor]
+
+    @property
+    def grid(self) -> BevGrid:
+        """The BEV grid."""
+        return self.manifest.grid
+
+    @property
+    def range(self) -> tuple[float, float, float, float, float, float]:
+        """x, y, z minimum, then maximum, metres."""
+        return self.manifest.grid.lidar_range
+
+    @property
+    def anchors(self) -> AnchorSet:
+        """The anchors."""
+        return self.manifest.anchors
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; label k is classes[k - 1]."""
+        return self.manifest.anchors.names
+
+    @property
+    def detection(self) -> DetectionConfig:
+        """Settings of the post-processing."""
+        return self.manifest.detection
+
+    @property
+    def scales(self) -> Mapping[str, float]:
+        """Scales of the border tensors; empty in full precision."""
+        return self.manifest.scales
+
+    @property
+    def precision(self) -> str:
+        """fp32 or int8."""
+        return self.manifest.precision
+
+    @property
+    def parity(self) -> bool:
+        """Whether it reproduces a published checkpoint, with the published post-processing."""
+        return self.manifest.parity
+
+    @property
+    def name(self) -> str:
+        """Name of the bundle."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        """Version of the bundle."""
+        return self.manifest.version
+
+    @property
+    def codebook_id(self) -> int:
+        """First 64 bits of the SHA-256 of the codebook tables."""
+        return self.manifest.codebook.id
+
+    @property
+    def max_agents(self) -> int:
+        """Most agents fused, the ego included."""
+        return self.manifest.max_agents
+
+
+def _read(root: Path, name: str) -> bytes:
+    path = root / name
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(
+            f"bundle {root}: {name} is missing; restore it (git checkout) or export again"
+        ) from None
+    except OSError as error:
+        raise BundleError(f"bundle {root}: {name} cannot be read: {error}") from error
+    if content.startswith(_LFS_POINTER):
+        raise BundleError(f"bundle {root}: {name} is a git-LFS pointer; run: git lfs pull")
+    return content
+
+
+def _verify(root: Path, name: str, expected: str) -> None:
+    actual = hashlib.sha256(_read(root, name)).hexdigest()
+    if actual != expected:
+        raise BundleError(
+            f"bundle {root}: {name} was altered: its SHA-256 is {actual[:16]}…, the manifest says "
+            f"{expected[:16]}…; restore it (git checkout) or export the bundle again"
+        )
+
+
+def _load_codebook(root: Path) -> ResidualCodebook:
+    try:
+        return ResidualCodebook.load(root / CODEBOOK_FILE)
+    except (CodebookError, OSError) as error:
+        raise BundleError(f"bundle {root}: {CODEBOOK_FILE}: {error}") from error
+
+
+def _load_pillars(root: Path) -> PillarWeights:
+    try:
+        with np.load(root / PILLAR_FILE, allow_pickle=False) as archive:
+            arrays: dict[str, Any] = {name: archive[name] for name in ("linear", "bias")}
+        return PillarWeights(**{k: v.astype(np.float32) for k, v in arrays.items()})
+    except (ValueError, KeyError, OSError) as error:
+        raise BundleError(f"bundle {root}: {PILLAR_FILE}: {error}") from error

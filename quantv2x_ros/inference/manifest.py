@@ -1,0 +1,222 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest of a model bundle: what it may contain, and its validation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from quantv2x_ros.core.anchors import AnchorClass, AnchorSet
+from quantv2x_ros.core.detection import DetectionConfig
+from quantv2x_ros.core.grid import BevGrid
+
+MANIFEST_NAME = "manifest.yaml"
+MANIFEST_FORMAT = 1
+PRECISIONS = ("fp32", "int8")
+#: More agents than this would not fit a fusion engine's profile.
+AGENT_LIMIT = 64
+
+
+class BundleError(ValueError):
+    """A model bundle that is incomplete, altered, or does not fit this version."""
+
+
+@dataclass(frozen=True)
+class CodebookInfo:
+    """What the manifest says of the codebook.
+
+    Attributes:
+        id: first 64 bits of the SHA-256 of its tables.
+        levels: residual levels.
+        segments: segments a level.
+        dict_size: codes a segment.
+        background: index of each plane in a cell where nothing is.
+    """
+
+    id: int
+    levels: int
+    segments: int
+    dict_size: int
+    background: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Raise BundleError for numbers out of range."""
+        if not 0 <= self.id < 1 << 64:
+            raise BundleError(f"codebook id: got {self.id:x}, expected 64 bits")
+        if not (1 <= self.levels <= 8 and 1 <= self.segments <= 64 and 2 <= self.dict_size <= 256):
+            raise BundleError(
+                f"codebook: levels {self.levels}, segments {self.segments}, dict_size "
+                f"{self.dict_size}; allowed are 1 to 8, 1 to 64, 2 to 256"
+            )
+        planes = self.levels * self.segments
+        wrong = [code for code in self.background if not 0 <= code < self.dict_size]
+        if len(self.background) != planes or wrong:
+            raise BundleError(
+                f"codebook background: got {list(self.background)}, expected {planes} indices "
+                f"below {self.dict_size}"
+            )
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything in manifest.yaml.
+
+    Attributes:
+        name: of the bundle.
+        version: of the bundle.
+        precision: fp32 or int8.
+        parity: published post-processing and no shortcuts, to reproduce a published checkpoint.
+        grid: the BEV grid.
+        anchors: classes and anchors.
+        codebook: what was exported.
+        max_agents: most agents fused, the ego included.
+        score_gain: factor in the pyramid engine's scores (already applied there).
+        detection: settings of the post-processing.
+        scales: value of one step of each border tensor; empty for fp32.
+        files: file name to SHA-256.
+        training: what it was trained with; free.
+        measured: accuracy and the like; free.
+    """
+
+    name: str
+    version: str
+    precision: str
+    parity: bool
+    grid: BevGrid
+    anchors: AnchorSet
+    codebook: CodebookInfo
+    max_agents: int
+    score_gain: float
+    detection: DetectionConfig
+    scales: Mapping[str, float]
+    files: Mapping[str, str]
+    training: Mapping[str, Any] = field(default_factory=dict)
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise BundleError for a value out of range."""
+        if self.precision not in PRECISIONS:
+            raise BundleError(f"precision: got '{self.precision}', allowed are {PRECISIONS}")
+        if not 1 <= self.max_agents <= AGENT_LIMIT:
+            raise BundleError(f"max_agents: got {self.max_agents}, allowed are 1 to {AGENT_LIMIT}")
+        if not 0 < self.score_gain < np.inf:
+            raise BundleError(f"score_gain: got {self.score_gain}, expected a positive number")
+        for tensor, scale in self.scales.items():
+            if not 0 < scale < np.inf:
+                raise BundleError(f"scale of {tensor}: got {scale}, expected a positive number")
+        if (self.precision == "int8") != bool(self.scales):
+            raise BundleError("scales belong to int8 bundles, and to those alone")
+        for name, digest in self.files.items():
+            if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
+                raise BundleError(f"files: '{name}' is not a plain file name")
+            if not re.fullmatch(r"[0-9a-f]{64}", digest):
+                raise BundleError(f"files: {name} has no SHA-256 but '{digest}'")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for YAML; parse_manifest inverts it."""
+        codebook = {**asdict(self.codebook), "id": f"{self.codebook.id:016x}"}
+        codebook["background"] = list(self.codebook.background)
+        anchors = [{**asdict(c), "size": list(c.size)} for c in self.anchors.classes]
+        return {
+            "format": MANIFEST_FORMAT,
+            "name": self.name,
+            "version": self.version,
+            "precision": self.precision,
+            "parity": self.parity,
+            "grid": {
+                "lidar_range": list(self.grid.lidar_range),
+                "voxel_size": list(self.grid.voxel_size),
+                "stride": self.grid.stride,
+            },
+            "anchors": {"yaws": list(self.anchors.yaws), "classes": anchors},
+            "codebook": codebook,
+            "max_agents": self.max_agents,
+            "score_gain": self.score_gain,
+            "detection": asdict(self.detection),
+            "scales": dict(self.scales),
+            "files": dict(self.files),
+            "training": dict(self.training),
+            "measured": dict(self.measured),
+        }
+
+
+def _section(value: Any, name: str, allowed: set[str], optional: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """A mapping with exactly the allowed keys, or BundleError."""
+    if not isinstance(value, dict):
+        raise BundleError(f"{name}: got {type(value).__name__}, expected a mapping")
+    unknown = sorted(str(key) for key in set(value) - allowed)
+    missing = sorted(allowed - set(value) - optional)
+    if unknown or missing:
+        parts = [f"unknown keys {unknown}"] if unknown else []
+        parts += [f"missing keys {missing}"] if missing else []
+        raise BundleError(f"{name}: {' and '.join(parts)}")
+    return value
+
+
+def _names(kind: Any) -> set[str]:
+    return {f.name for f in fields(kind)}
+
+
+def parse_manifest(content: bytes, path: str | Path = MANIFEST_NAME) -> Manifest:
+    """Parse and validate a manifest.
+
+    Args:
+        content: YAML.
+        path: how to call it in errors.
+
+    Raises:
+        BundleError: naming the entry that is unknown, missing or wrong.
+    """
+    try:
+        document = yaml.safe_load(content)
+        if isinstance(document, dict) and document.get("format") != MANIFEST_FORMAT:
+            raise BundleError(
+                f"format: got {document.get('format')!r}, this version reads {MANIFEST_FORMAT}; "
+                "export the bundle again or update quantv2x_ros"
+            )
+        return _manifest(document)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: not readable as YAML: {error}") from error
+    except (TypeError, ValueError, KeyError) as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def _manifest(document: Any) -> Manifest:
+    top = _section(document, "manifest", _names(Manifest) | {"format"})
+    grid = _section(top["grid"], "grid", _names(BevGrid))
+    anchors = _section(top["anchors"], "anchors", _names(AnchorSet))
+    classes = [_section(c, "anchors", _names(AnchorClass)) for c in anchors["classes"]]
+    codebook = _section(top["codebook"], "codebook", _names(CodebookInfo))
+    detection = _section(top["detection"], "detection", _names(DetectionConfig))
+    code_id = str(codebook["id"])
+    if not re.fullmatch(r"[0-9a-f]{16}", code_id):
+        raise BundleError(f"codebook id: got '{code_id}', expected 16 hexadecimal digits")
+    background = tuple(int(code) for code in codebook["background"])
+    return Manifest(
+        name=str(top["name"]),
+        version=str(top["version"]),
+        precision=str(top["precision"]),
+        parity=bool(top["parity"]),
+        grid=BevGrid(tuple(grid["lidar_range"]), tuple(grid["voxel_size"]), int(grid["stride"])),
+        anchors=AnchorSet(
+            tuple(AnchorClass(**{**c, "size": tuple(c["size"])}) for c in classes),
+            tuple(float(yaw) for yaw in anchors["yaws"]),
+        ),
+        codebook=CodebookInfo(
+            **{**codebook, "id": int(code_id, 16), "background": background}
+        ),
+        max_agents=int(top["max_agents"]),
+        score_gain=float(top["score_gain"]),
+        detection=DetectionConfig(**detection),
+        scales={str(k): float(v) for k, v in dict(top["scales"]).items()},
+        files={str(k): str(v) for k, v in dict(top["files"]).items()},
+        training=dict(top["training"]),
+        measured=dict(top["measured"]),
+    )

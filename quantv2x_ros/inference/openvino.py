@@ -1,0 +1,128 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenVINO backend: INT8 or FP32 engines on the CPU."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+
+from quantv2x_ros.inference.engine import (
+    Array,
+    EngineError,
+    Shapes,
+    TensorInfo,
+    check_inputs,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def cache_root() -> Path:
+    """The user's cache folder for compiled engines (XDG_CACHE_HOME, else ~/.cache)."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "quantv2x_ros" / "openvino"
+
+
+def _cache_folder(path: Path, shapes: Shapes, threads: int) -> Path:
+    """Where an engine is kept: its name holds all that it depends on."""
+    key = hashlib.sha256(path.read_bytes())
+    key.update(repr((sorted(shapes.items()), threads)).encode())
+    version = openvino.get_version().split("-")[0]
+    return cache_root() / f"{version}-{path.stem}-{key.hexdigest()[:20]}"
+
+
+class OpenVinoEngine:
+    """An ONNX model compiled for the CPU.
+
+    What the file quantizes explicitly runs in INT8, all else in FP32: OpenVINO's own default for
+    the rest would be bfloat16 where the processor has it.
+
+    Args:
+        path: ONNX file.
+        shapes: shape of every input.
+        threads: CPU threads; None for one a core.
+
+    Raises:
+        EngineError: for a file that OpenVINO refuses, or shapes that do not fit it.
+    """
+
+    def __init__(self, path: str | Path, shapes: Shapes, threads: int | None = None) -> None:
+        self.path = Path(path)
+        count = threads or os.cpu_count() or 1
+        try:
+            self._compiled = self._compile(shapes, count)
+        except (RuntimeError, OSError) as error:
+            raise EngineError(f"OpenVINO cannot compile {self.path}: {error}") from error
+        self._request = self._compiled.create_infer_request()
+        self.inputs = {port.any_name: _info(port) for port in self._compiled.inputs}
+        self.outputs = {port.any_name: _info(port) for port in self._compiled.outputs}
+        self._kept: Mapping[str, Array] = {}
+
+    def _compile(self, shapes: Shapes, threads: int) -> Any:
+        core = openvino.Core()
+        model = core.read_model(self.path)
+        known = {port.any_name for port in model.inputs}
+        if known != set(shapes):
+            raise EngineError(
+                f"shapes for {self.path.name}: got {sorted(shapes)}, its inputs are {sorted(known)}"
+            )
+        model.reshape({name: list(shape) for name, shape in shapes.items()})
+        config: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            # several nodes share the cores: pinned threads of two engines would meet on one core
+            "ENABLE_CPU_PINNING": False,
+        }
+        folder = _cache_folder(self.path, shapes, threads)
+        if not any(folder.glob("*.blob")):
+            logger.warning(
+                "compiling %s for OpenVINO %s (no engine in %s yet): about a second",
+                self.path, openvino.get_version().split("-")[0], folder,
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            config["CACHE_DIR"] = str(folder)
+        except OSError as error:
+            logger.warning("compiled engines are not kept: %s cannot be made: %s", folder, error)
+        start = time.perf_counter()
+        compiled = core.compile_model(model, "CPU", config)
+        logger.info("%s ready after %.2f s", self.path.name, time.perf_counter() - start)
+        return compiled
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run once; see the protocol Engine."""
+        check_inputs(inputs, self.inputs)
+        self._kept = dict(inputs)  # their memory is read in place
+        for name, array in inputs.items():
+            self._request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
+        try:
+            self._request.infer()
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO failed in {self.path.name}: {error}") from error
+        return {name: self._request.get_tensor(name).data for name in self.outputs}
+
+    def layer_precisions(self) -> dict[str, str]:
+        """Precision in which each convolution runs, by its name: I8 or f32."""
+        found = {}
+        for operation in self._compiled.get_runtime_model().get_ops():
+            info = operation.get_rt_info()
+            if info["layerType"].astype(str) in ("Convolution", "GroupConvolution"):
+                kernel = info["primitiveType"].astype(str)
+                found[operation.get_friendly_name()] = kernel.rsplit("_", 1)[-1]
+        return found
+
+
+def _info(port: Any) -> TensorInfo:
+    shape = port.get_partial_shape()
+    sizes = tuple(d.get_length() if d.is_static else -1 for d in shape)
+    return TensorInfo(sizes, np.dtype(port.element_type.to_dtype()))

@@ -1,0 +1,62 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The part of the grid that the heads compute."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from quantv2x_ros.core.detection import DetectionConfig
+from quantv2x_ros.core.grid import BevGrid
+
+#: Two 3x3 convolutions reach two cells beyond what is kept.
+HALO = 2
+#: The coarsest pyramid level has cells of four.
+ALIGNMENT = 4
+#: How far a box's centre is regressed from its anchor's cell at most, metres. Matched anchors overlap
+#: their box by at least a third, which half the length of a truck bounds.
+REGRESSION_REACH = 4.0
+
+
+@dataclass(frozen=True)
+class HeadWindow:
+    """Columns of the feature map that the heads compute, and those whose anchors count.
+
+    Boxes are wanted in x ± range_x only, and two 3x3 convolutions lie between the fused map and the
+    heads: anchors within the regression's reach of that range, plus two cells, give exactly what the
+    whole map would.
+
+    Attributes:
+        computed: columns of the fused map that enter the head engine; multiples of 4.
+        kept: columns whose head outputs are exact and used.
+    """
+
+    computed: slice
+    kept: slice
+
+    @classmethod
+    def of(cls, grid: BevGrid, detection: DetectionConfig, exact: bool = False) -> HeadWindow:
+        """Window of a grid; the whole grid with ``exact`` or where it is no larger anyway."""
+        width = grid.shape[1]
+        whole = cls(slice(0, width), slice(0, width))
+        reach = detection.range_x + REGRESSION_REACH
+        if exact or not math.isfinite(reach):
+            return whole
+        size = grid.cell_size[1]
+        first = max(0, math.floor((-reach - grid.lidar_range[0]) / size))
+        last = min(width, math.ceil((reach - grid.lidar_range[0]) / size))
+        if first >= last:
+            return whole
+        start = max(0, (first - HALO) // ALIGNMENT * ALIGNMENT)
+        stop = min(width, -((-last - HALO) // ALIGNMENT) * ALIGNMENT)
+        return cls(slice(start, stop), slice(first, last))
+
+    @property
+    def inner(self) -> slice:
+        """The kept columns, counted from the first computed one."""
+        return slice(self.kept.start - self.computed.start, self.kept.stop - self.computed.start)
+
+    def at_level(self, level: int) -> slice:
+        """Computed columns on a pyramid level, whose cells are 2**level times as large."""
+        return slice(self.computed.start >> level, self.computed.stop >> level)

@@ -1,0 +1,196 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a model bundle from a trained network."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+import yaml
+
+from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.core.detection import DetectionConfig
+from quantv2x_ros.inference.bundle import (
+    CHECKPOINT_FILE,
+    CODEBOOK_FILE,
+    ENGINE_FILES,
+    PILLAR_FILE,
+    ModelBundle,
+    file_sha256,
+)
+from quantv2x_ros.inference.manifest import MANIFEST_NAME, CodebookInfo, Manifest
+from quantv2x_ros.training.export.calibration import CalibrationFrame
+from quantv2x_ros.training.export.checkpoint import save_checkpoint
+from quantv2x_ros.training.export.engines import (
+    encoder_model,
+    fuse_model,
+    head_model,
+    pyramid_model,
+)
+from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.training.export.quantize import quantize_network
+from quantv2x_ros.training.network import QuantV2XNetwork
+
+
+@dataclass(frozen=True)
+class BundleSettings:
+    """What a bundle says beside what its network says.
+
+    Attributes:
+        version: of the bundle.
+        anchors: the anchors it was trained with.
+        detection: post-processing.
+        max_agents: most agents fused.
+        parity: published post-processing, no shortcuts.
+        training: what it was trained with; free, plain values.
+        measured: accuracy; free, plain values.
+    """
+
+    version: str = "1"
+    anchors: AnchorSet = field(default_factory=AnchorSet.v2x_real)
+    detection: DetectionConfig = field(default_factory=lambda: DetectionConfig(class_aware=True))
+    max_agents: int = 8
+    parity: bool = False
+    training: Mapping[str, Any] = field(default_factory=dict)
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+
+def background_codes(network: NetworkGraphs) -> tuple[int, ...]:
+    """Index of each plane where an agent sees nothing: the code of an empty sweep's inner cell."""
+    pillars = torch.zeros((1, network.pillars.channels, 32, 32))
+    feature = network.executor("encoder")({"pillars": pillars})["feature"]
+    inner = feature[0, :, 8, 8].numpy().astype(np.float32)[None]
+    return tuple(int(code) for code in network.codebook.encode(inner)[:, 0])
+
+
+def border_scales(network: NetworkGraphs) -> dict[str, float]:
+    """Scales of the tensors between the engines, by tensor."""
+    scales: dict[str, float] = {}
+    for name, graph in network.graphs.items():
+        known = network.graph_scales(name)
+        for spec in (*graph.inputs, *graph.outputs):
+            if spec.name in known:
+                scales[spec.name] = known[spec.name].scale
+    return scales
+
+
+def write_bundle(
+    network: QuantV2XNetwork,
+    graphs: NetworkGraphs,
+    folder: str | Path,
+    name: str,
+    settings: BundleSettings,
+) -> ModelBundle:
+    """Write all files of a bundle, replacing a bundle that lies there, and load it back.
+
+    Args:
+        network: for the checkpoint.
+        graphs: the same network folded, in the bundle's precision.
+        folder: the bundle's folder.
+        name: the bundle's name.
+        settings: all else.
+
+    Raises:
+        FileExistsError: where the folder holds something that is not a bundle.
+    """
+    target = Path(folder)
+    if target.exists() and any(target.iterdir()) and not (target / MANIFEST_NAME).is_file():
+        raise FileExistsError(f"{target} exists and holds no {MANIFEST_NAME}: not overwritten")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+        staged = Path(temporary) / "bundle"
+        staged.mkdir()
+        _write_files(network, graphs, staged)
+        manifest = _manifest(graphs, staged, name, settings)
+        text = yaml.safe_dump(manifest.as_dict(), sort_keys=False, allow_unicode=True)
+        (staged / MANIFEST_NAME).write_text(text, encoding="utf-8")
+        if target.exists():
+            shutil.rmtree(target)
+        staged.rename(target)
+    return ModelBundle.load(target)
+
+
+def _write_files(network: QuantV2XNetwork, graphs: NetworkGraphs, folder: Path) -> None:
+    models = {
+        "encoder": encoder_model, "pyramid": pyramid_model, "head": head_model, "fuse": fuse_model
+    }
+    for name, make in models.items():
+        onnx.save(make(graphs), folder / ENGINE_FILES[name])
+    graphs.codebook.save(folder / CODEBOOK_FILE)
+    with open(folder / PILLAR_FILE, "wb") as file:
+        np.savez(file, linear=graphs.pillars.linear, bias=graphs.pillars.bias)
+    save_checkpoint(network, folder / CHECKPOINT_FILE)
+
+
+def _manifest(
+    graphs: NetworkGraphs, folder: Path, name: str, settings: BundleSettings
+) -> Manifest:
+    codebook = graphs.codebook
+    return Manifest(
+        name=name,
+        version=settings.version,
+        precision=graphs.precision,
+        parity=settings.parity,
+        grid=graphs.grid,
+        anchors=settings.anchors,
+        codebook=CodebookInfo(
+            codebook.fingerprint,
+            codebook.levels,
+            codebook.segments,
+            codebook.dict_size,
+            background_codes(graphs),
+        ),
+        max_agents=settings.max_agents,
+        score_gain=graphs.score_gain,
+        detection=settings.detection,
+        scales=border_scales(graphs),
+        files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
+        training=settings.training,
+        measured=settings.measured,
+    )
+
+
+def export_bundle(
+    network: QuantV2XNetwork,
+    folder: str | Path,
+    *,
+    name: str,
+    calibration_frames: Iterable[CalibrationFrame] = (),
+    precision: str = "int8",
+    settings: BundleSettings | None = None,
+    activations: str = "mse",
+    weights: str = "mse",
+) -> ModelBundle:
+    """Export a trained network as a bundle.
+
+    Args:
+        network: in eval mode.
+        folder: where to; an older bundle there is replaced.
+        name: the bundle's name.
+        calibration_frames: for INT8, frames with real numbers of agents.
+        precision: int8 or fp32.
+        settings: post-processing and what else the manifest says.
+        activations: "mse" or "minmax" scales.
+        weights: "mse" or "minmax" scales.
+
+    Raises:
+        ValueError: for another precision, or INT8 without frames.
+    """
+    network.eval()
+    if precision == "fp32":
+        graphs = NetworkGraphs.fold(network)
+    elif precision == "int8":
+        graphs = quantize_network(
+            network, calibration_frames, activations=activations, weights=weights
+        )
+    else:
+        raise ValueError(f"precision: got '{precision}', allowed are int8 and fp32")
+    return write_bundle(network, graphs, folder, name, settings or BundleSettings())

@@ -1,0 +1,100 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The three graphs of a network, in full precision or quantized."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from quantv2x_ros.core.codebook import ResidualCodebook
+from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.pillars import PillarWeights
+from quantv2x_ros.training.export.executor import GraphExecutor
+from quantv2x_ros.training.export.folding import (
+    encoder_graph,
+    fold_codebook,
+    fold_pillars,
+    head_graph,
+    pyramid_graph,
+)
+from quantv2x_ros.training.export.graph import Graph
+from quantv2x_ros.training.export.quantization import (
+    QuantizedWeight,
+    TensorScale,
+    TensorScales,
+)
+from quantv2x_ros.training.network import QuantV2XNetwork
+
+Float32 = npt.NDArray[np.float32]
+
+
+def tensor_name(graph: str, tensor: str) -> str:
+    """Name of a tensor among all graphs' scales."""
+    return f"{graph}/{tensor}"
+
+
+@dataclass(frozen=True)
+class NetworkGraphs:
+    """A network ready for export.
+
+    Attributes:
+        grid: the inference grid.
+        pillars: folded pillar weights.
+        codebook: folded codebook.
+        graphs: encoder, pyramid and head.
+        score_gain: see NetworkConfig.
+        offset: (C,), what the decoded feature is raised by before the pyramid, so that it is
+            never negative; zeros in full precision.
+        scales: by tensor_name; empty in full precision.
+        weights: by tensor_name(graph, convolution); empty in full precision.
+    """
+
+    grid: BevGrid
+    pillars: PillarWeights
+    codebook: ResidualCodebook
+    graphs: Mapping[str, Graph]
+    score_gain: float
+    offset: Float32
+    scales: TensorScales = field(default_factory=dict)
+    weights: Mapping[str, QuantizedWeight] = field(default_factory=dict)
+
+    @classmethod
+    def fold(cls, network: QuantV2XNetwork, offset: Float32 | None = None) -> NetworkGraphs:
+        """Fold a network in full precision."""
+        codebook = fold_codebook(network)
+        raised = np.zeros(codebook.channels, np.float32) if offset is None else offset
+        graphs = (encoder_graph(network), pyramid_graph(network, raised), head_graph(network))
+        return cls(
+            network.config.grid,
+            fold_pillars(network),
+            codebook,
+            {graph.name: graph for graph in graphs},
+            network.config.score_gain,
+            raised,
+        )
+
+    @property
+    def precision(self) -> str:
+        """fp32 or int8."""
+        return "int8" if self.scales else "fp32"
+
+    def graph_scales(self, graph: str) -> dict[str, TensorScale]:
+        """Scales of one graph's tensors, by their names in it."""
+        prefix = tensor_name(graph, "")
+        return {k[len(prefix) :]: v for k, v in self.scales.items() if k.startswith(prefix)}
+
+    def graph_weights(self, graph: str) -> dict[str, QuantizedWeight]:
+        """Quantized weights of one graph's convolutions."""
+        prefix = tensor_name(graph, "")
+        return {k[len(prefix) :]: v for k, v in self.weights.items() if k.startswith(prefix)}
+
+    def executor(self, graph: str, dtype: torch.dtype = torch.float32) -> GraphExecutor:
+        """One graph in torch, in this object's precision."""
+        return GraphExecutor(
+            self.graphs[graph], self.graph_scales(graph), self.graph_weights(graph), dtype
+        )
