@@ -39,7 +39,9 @@ def test_a_box_contains_its_inside_and_nothing_else() -> None:
 
 def test_a_profile_narrows_towards_its_top() -> None:
     part = profile([(-2, 0), (2, 0), (1, 1), (-1, 1)], 2.0, 1.0)
-    points = np.array([[0, 0.95, 0.01], [0, 0.95, 0.9], [0, 0.5, 0.9], [1.8, 0, 0.1], [1.8, 0, 0.9]])
+    points = np.array(
+        [[0, 0.95, 0.01], [0, 0.95, 0.9], [0, 0.5, 0.9], [1.8, 0, 0.1], [1.8, 0, 0.9]]
+    )
     assert part.contains(points).tolist() == [True, False, True, True, False]
 
 
