@@ -12,9 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import settings
 
 from quantv2x_ros.core.codebook import ResidualCodebook
 from quantv2x_ros.core.grid import BevGrid
+
+# An example's first call may compile a Numba kernel for seconds; time is not what is tested.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
