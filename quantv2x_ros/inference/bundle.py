@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The model bundle: a folder with a manifest, engines as ONNX, and tables (DESIGN "Interchange")."""
+"""The model bundle: a folder with a manifest, engines as ONNX, and tables."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def check_inputs(inputs: Mapping[str, Array], expected: Mapping[str, TensorInfo]
     for name, info in expected.items():
         array = inputs[name]
         fits = len(array.shape) == len(info.shape) and all(
-            wanted in (-1, size) for size, wanted in zip(array.shape, info.shape)
+            wanted in (-1, size) for size, wanted in zip(array.shape, info.shape, strict=True)
         )
         if not fits or array.dtype != info.dtype or not array.flags.c_contiguous:
             raise EngineError(

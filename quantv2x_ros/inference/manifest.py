@@ -147,16 +147,22 @@ class Manifest:
         }
 
 
-def _section(value: Any, name: str, allowed: set[str], optional: frozenset[str] = frozenset()) -> dict[str, Any]:
+def _section(value: Any, name: str, allowed: set[str]) -> dict[str, Any]:
     """A mapping with exactly the allowed keys, or BundleError."""
     if not isinstance(value, dict):
         raise BundleError(f"{name}: got {type(value).__name__}, expected a mapping")
     unknown = sorted(str(key) for key in set(value) - allowed)
-    missing = sorted(allowed - set(value) - optional)
+    missing = sorted(allowed - set(value))
     if unknown or missing:
         parts = [f"unknown keys {unknown}"] if unknown else []
         parts += [f"missing keys {missing}"] if missing else []
         raise BundleError(f"{name}: {' and '.join(parts)}")
+    return value
+
+
+def _switch(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise BundleError(f"{name}: got {value!r}, allowed are true and false")
     return value
 
 
@@ -203,7 +209,7 @@ def _manifest(document: Any) -> Manifest:
         name=str(top["name"]),
         version=str(top["version"]),
         precision=str(top["precision"]),
-        parity=bool(top["parity"]),
+        parity=_switch(top["parity"], "parity"),
         grid=BevGrid(tuple(grid["lidar_range"]), tuple(grid["voxel_size"]), int(grid["stride"])),
         anchors=AnchorSet(
             tuple(AnchorClass(**{**c, "size": tuple(c["size"])}) for c in classes),

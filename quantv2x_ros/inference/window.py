@@ -14,8 +14,8 @@ from quantv2x_ros.core.grid import BevGrid
 HALO = 2
 #: The coarsest pyramid level has cells of four.
 ALIGNMENT = 4
-#: How far a box's centre is regressed from its anchor's cell at most, metres. Matched anchors overlap
-#: their box by at least a third, which half the length of a truck bounds.
+#: How far a box's centre is regressed from its anchor's cell at most, metres. Matched anchors
+#: overlap their box by at least a third, which half the length of a truck bounds.
 REGRESSION_REACH = 4.0
 
 
@@ -23,9 +23,9 @@ REGRESSION_REACH = 4.0
 class HeadWindow:
     """Columns of the feature map that the heads compute, and those whose anchors count.
 
-    Boxes are wanted in x ± range_x only, and two 3x3 convolutions lie between the fused map and the
-    heads: anchors within the regression's reach of that range, plus two cells, give exactly what the
-    whole map would.
+    Boxes are wanted in x ± range_x only, and two 3x3 convolutions lie between the fused map and
+    the heads: anchors within the regression's reach of that range, plus two cells, give exactly
+    what the whole map would.
 
     Attributes:
         computed: columns of the fused map that enter the head engine; multiples of 4.

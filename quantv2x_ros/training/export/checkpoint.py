@@ -40,7 +40,7 @@ def load_checkpoint(path: str | Path) -> QuantV2XNetwork:
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}
+            state = {name: file.get_tensor(name) for name in list(file.keys())}
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"checkpoint {path}: not a safetensors file: {error}") from error
     if _CONFIG_KEY not in metadata:

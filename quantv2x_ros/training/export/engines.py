@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from quantv2x_ros.training.export.graph import TensorSpec
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
 from quantv2x_ros.training.export.onnx_writer import GraphBuilder, graph_model
+from quantv2x_ros.training.export.quantization import TensorScales
 
 _TO_NCHW = [0, 3, 1, 2]
 
@@ -58,7 +59,7 @@ def pyramid_model(network: NetworkGraphs) -> onnx.ModelProto:
     _decode(builder, network)
     builder.body(graph)
     outputs = [builder.output_nhwc(spec) for spec in graph.outputs]
-    shape = [1, network.codebook.planes, "height_1", "width_1"]
+    shape: list[str | int | None] = [1, network.codebook.planes, "height_1", "width_1"]
     indices = helper.make_tensor_value_info("indices", TensorProto.UINT8, shape)
     return builder.model("pyramid", [indices], outputs)
 
@@ -89,7 +90,7 @@ def fuse_model(network: NetworkGraphs) -> onnx.ModelProto:
 
 
 def _fuse_inputs(
-    builder: GraphBuilder, level: int, spec: TensorSpec, scales: dict
+    builder: GraphBuilder, level: int, spec: TensorSpec, scales: TensorScales
 ) -> list[onnx.ValueInfoProto]:
     """Append a level's two inputs with N agents, in real values, NCHW."""
     own = GraphBuilder(

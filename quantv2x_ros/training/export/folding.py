@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,8 @@ def fold_norm(
     Returns:
         Weight in the convolution's own layout and bias (O,), float32.
     """
-    assert norm.running_var is not None and norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
     scale = _double(norm.weight) / np.sqrt(_double(norm.running_var) + norm.eps)
     out_axis = 1 if isinstance(conv, nn.ConvTranspose2d) else 0
     shape = [1, 1, 1, 1]
@@ -61,7 +63,8 @@ def _shortcut(block: BasicBlock | Bottleneck, name: str, source: str) -> tuple[l
     if block.downsample is None:
         return [], source
     conv, norm = block.downsample
-    assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
     weight, bias = fold_norm(conv, norm)
     target = f"{name}.shortcut"
     stride = int(conv.stride[0])
@@ -144,8 +147,6 @@ def pyramid_graph(network: QuantV2XNetwork, offset: Float32 | float = 0.0) -> Gr
 
 def _without_offset(graph: Graph, offset: npt.NDArray[np.float64]) -> Graph:
     """Subtract an offset of the graph's input in the biases of the convolutions that read it."""
-    from dataclasses import replace
-
     name = graph.inputs[0].name
     nodes: list[Node] = []
     for node in graph.nodes:
@@ -165,7 +166,8 @@ def _without_offset(graph: Graph, offset: npt.NDArray[np.float64]) -> Graph:
 def _deblock(block: nn.Sequential, index: int) -> Convolution:
     """A transposed convolution with kernel = stride, as 1x1 convolution and pixel shuffle."""
     conv, norm = block[0], block[1]
-    assert isinstance(conv, nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d)
+    assert isinstance(conv, nn.ConvTranspose2d)
+    assert isinstance(norm, nn.BatchNorm2d)
     weight, bias = fold_norm(conv, norm)  # weight (I, O, u, u)
     upscale = int(conv.stride[0])
     channels_in, channels = weight.shape[:2]
@@ -187,7 +189,8 @@ def head_graph(network: QuantV2XNetwork) -> Graph:
         assert isinstance(block, nn.Sequential)
         deblocks.append(_deblock(block, index))
     first, second = network.shrink[0], network.shrink[2]
-    assert isinstance(first, nn.Conv2d) and isinstance(second, nn.Conv2d)
+    assert isinstance(first, nn.Conv2d)
+    assert isinstance(second, nn.Conv2d)
     nodes: list[Node] = [
         *deblocks,
         Concatenation("merged", tuple(block.target for block in deblocks), "merged"),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,7 @@ class GraphBuilder:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: list[onnx.TensorProto] = field(default_factory=list)
 
-    def add(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Append a node, named after its output; returns the output's name."""
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
@@ -181,7 +182,8 @@ class GraphBuilder:
         kind = TensorProto.FLOAT
         if spec.name in self.scales:
             kind = TensorProto.INT8 if self.scales[spec.name].signed else TensorProto.UINT8
-        shape = [batch, f"height_{spec.reduction}", f"width_{spec.reduction}", spec.channels]
+        sizes = (f"height_{spec.reduction}", f"width_{spec.reduction}")
+        shape: list[str | int | None] = [batch, *sizes, spec.channels]
         return helper.make_tensor_value_info(border, kind, shape)
 
     def model(

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.training.export.calibration import (
-    CalibrationFrame,
     Calibration,
+    CalibrationFrame,
     calibrate,
 )
 from quantv2x_ros.training.export.graph import Concatenation, Convolution, Graph

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -38,11 +39,11 @@ def random_network(seed: int, grid: BevGrid, score_gain: float = 6.0) -> QuantV2
             nn.init.normal_(module.weight, std=(2.0 / fan_in) ** 0.5)
     nn.init.normal_(network.cls_head.weight, std=0.05)
     nn.init.normal_(network.reg_head.weight, std=0.01)
-    nn.init.constant_(network.cls_head.bias, -2.0)
+    nn.init.constant_(network.cls_head.bias, -2.0)  # type: ignore[arg-type]
     return network
 
 
-def random_cloud(seed: int, grid: BevGrid, points: int = 20_000) -> np.ndarray:
+def random_cloud(seed: int, grid: BevGrid, points: int = 20_000) -> npt.NDArray[np.float32]:
     """A (P, 4) float32 cloud: ground rings and upright boxes, intensity 0."""
     generator = np.random.default_rng(seed)
     low = np.array(grid.lidar_range[:3])
