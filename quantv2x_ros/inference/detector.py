@@ -1,0 +1,193 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The ego's part: index maps of several agents to boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.detection import Detections, detect
+from quantv2x_ros.core.fusion import agent_shares, fuse_level, mask_scores
+from quantv2x_ros.core.pose import check_pose, warp_theta
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.engine import create_engine
+from quantv2x_ros.inference.results import (
+    LEVELS,
+    AgentPyramid,
+    FusionResult,
+    HeadMaps,
+    IndexMap,
+    PipelineError,
+    StageTimer,
+)
+from quantv2x_ros.inference.window import HeadWindow
+
+
+class CooperativeDetector:
+    """Index maps of several agents to boxes. One thread at a time may use each method.
+
+    Args:
+        bundle: the model bundle.
+        backend: see create_engine.
+        threads: CPU threads; None for one a core.
+    """
+
+    def __init__(
+        self, bundle: ModelBundle, backend: str = "auto", threads: int | None = None
+    ) -> None:
+        self.bundle = bundle
+        height, width = bundle.grid.shape
+        self._shape = (bundle.codebook.planes, height, width)
+        self._background = np.array(bundle.manifest.codebook.background, np.uint8)
+        self._pyramid = create_engine(
+            bundle.engine_path("pyramid"), {"indices": (1, *self._shape)}, backend, threads
+        )
+        self._window = HeadWindow.of(bundle.grid, bundle.detection, exact=bundle.parity)
+        shapes = {}
+        for level in range(LEVELS):
+            h, _, channels = self._pyramid.outputs[f"level{level}_nhwc"].shape[1:]
+            columns = self._window.at_level(level)
+            shapes[f"fused{level}_nhwc"] = (1, h, columns.stop - columns.start, channels)
+        self._head = create_engine(bundle.engine_path("head"), shapes, backend, threads)
+        anchors = bundle.anchors.grid_anchors(bundle.grid)
+        per_row = anchors.reshape(height, width, bundle.anchors.per_cell, -1)
+        self._anchors = np.ascontiguousarray(per_row[:, self._window.kept]).reshape(-1, 7)
+
+    def pyramid(
+        self, indices: IndexMap, received_rows: npt.NDArray[np.bool_] | None = None
+    ) -> AgentPyramid:
+        """Compute one agent's pyramid, as soon as its indices are there.
+
+        Args:
+            indices: (planes, H, W) uint8.
+            received_rows: (H,) bool, False where a row was lost; None if all arrived. Lost rows
+                are taken for background and have no part in the fusion.
+
+        Raises:
+            PipelineError: for another shape, type, or an index outside the codebook.
+        """
+        timer = StageTimer()
+        checked = self._check_indices(indices, received_rows)
+        outputs = self._pyramid.run({"indices": checked[None]})
+        levels, scores = [], []
+        for level in range(LEVELS):
+            levels.append(outputs[f"level{level}_nhwc"][0].copy())
+            score = outputs[f"score{level}_nhwc"][0, :, :, 0].copy()
+            scores.append(score if received_rows is None else mask_scores(score, received_rows))
+        timer.stop("pyramid")
+        return AgentPyramid(tuple(levels), tuple(scores), timer.stages)
+
+    def _check_indices(
+        self, indices: IndexMap, received_rows: npt.NDArray[np.bool_] | None
+    ) -> IndexMap:
+        if indices.shape != self._shape or indices.dtype != np.uint8:
+            raise PipelineError(
+                f"indices: got {indices.dtype} of shape {indices.shape}, this bundle needs uint8 "
+                f"of shape {self._shape}"
+            )
+        if received_rows is not None:
+            if received_rows.shape != self._shape[1:2] or received_rows.dtype != np.bool_:
+                raise PipelineError(
+                    f"received_rows: got {received_rows.dtype} of shape {received_rows.shape}, "
+                    f"expected bool of shape {self._shape[1:2]}"
+                )
+            indices = indices.copy()
+            indices[:, ~received_rows] = self._background[:, None, None]
+        if int(indices.max()) >= self.bundle.codebook.dict_size:
+            raise PipelineError(
+                f"indices: {int(indices.max())} is outside the codebook of "
+                f"{self.bundle.codebook.dict_size} codes"
+            )
+        return np.ascontiguousarray(indices)
+
+    def fuse(
+        self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
+    ) -> FusionResult:
+        """Fuse agents' pyramids in the ego's frame and detect.
+
+        Args:
+            pyramids: the ego's first, 1 to max_agents.
+            ego_to_agent: (N, 4, 4) transforms from ego to agent coordinates, metres; the ego's is
+                the identity.
+
+        Raises:
+            PipelineError: for no agent, too many, or another number of transforms.
+            PoseError: for a transform that is not finite and rigid.
+        """
+        timer = StageTimer()
+        thetas = self._thetas(pyramids, ego_to_agent)
+        maps = self._heads(pyramids, thetas, timer)
+        detections = detect(maps.cls, maps.reg, maps.dir, self._anchors, self.bundle.detection)
+        timer.stop("detection")
+        contributions = self._contributions(pyramids, thetas, detections)
+        timer.stop("contributions")
+        return FusionResult(detections, timer.stages, contributions)
+
+    def head_maps(
+        self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
+    ) -> HeadMaps:
+        """Return the raw outputs of the heads; arguments and errors as for fuse."""
+        return self._heads(pyramids, self._thetas(pyramids, ego_to_agent), StageTimer())
+
+    def _heads(
+        self,
+        pyramids: Sequence[AgentPyramid],
+        thetas: npt.NDArray[np.float64],
+        timer: StageTimer,
+    ) -> HeadMaps:
+        fused: dict[str, npt.NDArray[Any]] = {}
+        for level in range(LEVELS):
+            features = fuse_level(
+                [pyramid.levels[level] for pyramid in pyramids],
+                [pyramid.scores[level] for pyramid in pyramids],
+                thetas,
+                scale_in=self.bundle.scale(f"level{level}") or 1.0,
+                scale_out=self.bundle.scale(f"fused{level}") or 1.0,
+            )
+            columns = self._window.at_level(level)
+            fused[f"fused{level}_nhwc"] = np.ascontiguousarray(features[None, :, columns])
+        timer.stop("warp")
+        outputs = self._head.run(fused)
+        timer.stop("head")
+        inner = self._window.inner
+        cls, reg, direction = (
+            np.ascontiguousarray(outputs[f"{name}_nhwc"][0, :, inner])
+            for name in ("cls", "reg", "dir")
+        )
+        return HeadMaps(cls, reg, direction)
+
+    def _thetas(
+        self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        if not 1 <= len(pyramids) <= self.bundle.max_agents:
+            raise PipelineError(
+                f"fusion of {len(pyramids)} agents: this bundle fuses 1 to {self.bundle.max_agents}"
+            )
+        if np.shape(ego_to_agent) != (len(pyramids), 4, 4):
+            raise PipelineError(
+                f"ego_to_agent: got shape {np.shape(ego_to_agent)}, expected "
+                f"({len(pyramids)}, 4, 4)"
+            )
+        poses = [check_pose(m, f"ego_to_agent[{i}]") for i, m in enumerate(ego_to_agent)]
+        return np.stack([warp_theta(pose, self.bundle.grid) for pose in poses])
+
+    def _contributions(
+        self,
+        pyramids: Sequence[AgentPyramid],
+        thetas: npt.NDArray[np.float64],
+        detections: Detections,
+    ) -> npt.NDArray[np.float32]:
+        """Agents' shares in the cells of the boxes' centres, on the finest level."""
+        shares = agent_shares([pyramid.scores[0] for pyramid in pyramids], thetas)
+        grid = self.bundle.grid
+        height, width = grid.shape
+        size_y, size_x = grid.cell_size
+        rows = np.floor((detections.boxes[:, 1] - grid.lidar_range[1]) / size_y).astype(int)
+        columns = np.floor((detections.boxes[:, 0] - grid.lidar_range[0]) / size_x).astype(int)
+        # a box may reach beyond the grid's edge by a fraction of its length
+        inside = shares[:, rows.clip(0, height - 1), columns.clip(0, width - 1)]
+        return np.ascontiguousarray(inside.T)

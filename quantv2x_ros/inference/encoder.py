@@ -1,0 +1,56 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""An agent's own part: points to codebook indices."""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+
+from quantv2x_ros.core.pillars import PillarNet
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.engine import create_engine
+from quantv2x_ros.inference.results import EncodedSweep, StageTimer
+
+
+class AgentEncoder:
+    """Points to codebook indices. One thread at a time may use it.
+
+    Args:
+        bundle: the model bundle.
+        backend: see create_engine.
+        threads: CPU threads; None for one a core.
+    """
+
+    def __init__(
+        self, bundle: ModelBundle, backend: str = "auto", threads: int | None = None
+    ) -> None:
+        self.bundle = bundle
+        rows, columns = bundle.grid.pillar_shape
+        channels = bundle.pillar_weights.channels
+        self._pillars = PillarNet(bundle.pillar_weights, bundle.grid, bundle.scale("pillars"))
+        self._engine = create_engine(
+            bundle.engine_path("encoder"),
+            {"pillars_nhwc": (1, rows, columns, channels)},
+            backend,
+            threads,
+        )
+        self._scale = bundle.scale("feature") or 1.0
+
+    def encode(self, points: npt.ArrayLike) -> EncodedSweep:
+        """Encode one sweep.
+
+        Args:
+            points: (P, 4) float32 x, y, z [m], intensity, in the agent's LiDAR frame. Points that
+                are not finite or out of range are dropped; none left is a valid, empty sweep.
+
+        Raises:
+            ValueError: for another shape.
+        """
+        timer = StageTimer()
+        pillars = self._pillars(points)
+        timer.stop("pillars")
+        feature = self._engine.run({"pillars_nhwc": pillars.features[None]})["feature_nhwc"][0]
+        timer.stop("encoder")
+        indices = self.bundle.codebook.encode_map(feature, self._scale)
+        timer.stop("codebook")
+        return EncodedSweep(indices, timer.stages, pillars.pillars, pillars.points)

@@ -1,0 +1,99 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the pipeline hands over between its steps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.detection import Detections
+
+LEVELS = 3
+#: The codebook's maps: uint8 as in the bundle's precision, or float32.
+FeatureArray = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+IndexMap = npt.NDArray[np.uint8]
+
+
+class PipelineError(ValueError):
+    """Indices, maps or transforms that do not fit the bundle."""
+
+
+class StageTimer:
+    """Milliseconds of consecutive stages."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def stop(self, stage: str) -> None:
+        """Book the time since the last stop to a stage."""
+        now = time.perf_counter()
+        self.stages[stage] = self.stages.get(stage, 0.0) + (now - self._last) * 1e3
+        self._last = now
+
+
+@dataclass(frozen=True)
+class EncodedSweep:
+    """One agent's sweep, ready to send.
+
+    Attributes:
+        indices: (planes, H, W) uint8.
+        stage_ms: milliseconds of pillars, encoder and codebook.
+        pillars: pillars in the sweep.
+        points: points kept.
+    """
+
+    indices: IndexMap
+    stage_ms: dict[str, float]
+    pillars: int
+    points: int
+
+
+@dataclass(frozen=True)
+class AgentPyramid:
+    """One agent's pyramid in its own frame.
+
+    Attributes:
+        levels: (h, w, C) of each level, uint8 (INT8 bundle) or float32.
+        scores: (h, w) float32 of each level; exactly 0 in cells that were not received.
+        stage_ms: milliseconds it took.
+    """
+
+    levels: tuple[FeatureArray, ...]
+    scores: tuple[npt.NDArray[np.float32], ...]
+    stage_ms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class HeadMaps:
+    """Raw outputs of the heads (NETWORK section 5).
+
+    Attributes:
+        cls: (H, columns, anchors * labels) float32 logits.
+        reg: (H, columns, anchors * 7) float32 box deltas.
+        dir: (H, columns, anchors * 2) float32 logits.
+    """
+
+    cls: npt.NDArray[np.float32]
+    reg: npt.NDArray[np.float32]
+    dir: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FusionResult:
+    """The ego's view of one moment.
+
+    Attributes:
+        detections: boxes in the ego's LiDAR frame, descending score.
+        stage_ms: milliseconds of warp, head and detection.
+        contributions: (boxes, agents) float32, the agents' shares of the fused feature at each
+            box's centre; a row sums to 1, or is 0 where no agent reaches.
+    """
+
+    detections: Detections
+    stage_ms: dict[str, float]
+    contributions: npt.NDArray[np.float32]
