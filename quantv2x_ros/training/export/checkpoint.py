@@ -30,32 +30,35 @@ def save_checkpoint(network: QuantV2XNetwork, path: str | Path) -> None:
     Path(path).chmod(0o644)  # it is created for the owner only, but bundles are shared
 
 
-def load_checkpoint(path: str | Path) -> QuantV2XNetwork:
-    """Build the network of a checkpoint that save_checkpoint wrote, in eval mode.
+def load_checkpoint(path: str | Path, config: NetworkConfig | None = None) -> QuantV2XNetwork:
+    """Build the network of a checkpoint, in eval mode.
+
+    Args:
+        path: a file of save_checkpoint, or a plain state dict as the trainer writes.
+        config: of a plain state dict; a configuration in the file comes first.
 
     Raises:
-        CheckpointError: not such a file, or tensors that do not fit its configuration.
+        CheckpointError: not such a file, no configuration, or tensors that do not fit it.
         OSError: the file cannot be read.
     """
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in list(file.keys())}
+            state = {
+                name: file.get_tensor(name).to(torch.float32)
+                for name in list(file.keys())
+                if not name.endswith("num_batches_tracked")
+            }
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"checkpoint {path}: not a safetensors file: {error}") from error
-    if _CONFIG_KEY not in metadata:
+    if _CONFIG_KEY in metadata:
+        config = _parse_config(metadata[_CONFIG_KEY])
+    if config is None:
         raise CheckpointError(
             f"checkpoint {path}: no network configuration in its metadata; it was not written by "
             "this package. Published checkpoints go through load_published"
         )
-    config = json.loads(metadata[_CONFIG_KEY])
-    grid = config.pop("grid")
-    network = QuantV2XNetwork(
-        NetworkConfig(
-            grid=BevGrid(tuple(grid["lidar_range"]), tuple(grid["voxel_size"]), grid["stride"]),
-            **config,
-        )
-    )
+    network = QuantV2XNetwork(config)
     own = {k for k in network.state_dict() if not k.endswith("num_batches_tracked")}
     if own != set(state):
         raise CheckpointError(
@@ -63,7 +66,16 @@ def load_checkpoint(path: str | Path) -> QuantV2XNetwork:
             f"superfluous {sorted(set(state) - own)[:5]}"
         )
     try:
-        network.load_state_dict({k: v.to(torch.float32) for k, v in state.items()}, strict=False)
+        network.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise CheckpointError(f"checkpoint {path}: {error}") from error
     return network.eval()
+
+
+def _parse_config(text: str) -> NetworkConfig:
+    values = json.loads(text)
+    grid = values.pop("grid")
+    return NetworkConfig(
+        grid=BevGrid(tuple(grid["lidar_range"]), tuple(grid["voxel_size"]), grid["stride"]),
+        **values,
+    )

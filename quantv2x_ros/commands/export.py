@@ -1,0 +1,80 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`export`: makes a model bundle of a trained network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    checkpoint: Annotated[Path, typer.Option(help="Trained network (.safetensors).")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle, such as engines/NAME.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Dataset that INT8 scales are calibrated on.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="int8 or fp32.")] = "int8",
+    name: Annotated[str, typer.Option(help="Name of the bundle; empty: its folder's.")] = "",
+    version: Annotated[str, typer.Option(help="Version of the bundle.")] = "1",
+    frames: Annotated[int, typer.Option(min=1, help="Calibration frames.")] = 24,
+    agents: Annotated[int, typer.Option(min=1, help="Most agents of a calibration frame.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Of the calibration frames' agents.")] = 0,
+    activations: Annotated[str, typer.Option(help="Scales of activations: mse or minmax.")] = "mse",
+    weights: Annotated[str, typer.Option(help="Scales of weights: mse or minmax.")] = "mse",
+    max_agents: Annotated[int, typer.Option(min=1, help="Most agents the bundle fuses.")] = 8,
+    class_aware: Annotated[
+        bool, typer.Option(help="Boxes suppress only boxes of their own class.")
+    ] = True,
+    note: Annotated[
+        str, typer.Option(help="What it was trained with, for the manifest.")
+    ] = "",
+) -> None:
+    """Export a trained network as a bundle: ONNX engines, tables, weights and a manifest."""
+    from rich.progress import track
+
+    from quantv2x_ros.core.detection import DetectionConfig
+    from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
+    from quantv2x_ros.training.export.calibration_data import CalibrationFrames
+    from quantv2x_ros.training.export.checkpoint import load_checkpoint
+    from quantv2x_ros.training.recipe import default_network
+
+    network = load_checkpoint(checkpoint, default_network(codebook=True).config)
+    training: dict[str, object] = {"note": note, "parameters": _parameters(network)}
+    calibration = []
+    if precision == "int8":
+        if data is None:
+            raise typer.BadParameter("INT8 needs --data: the scales come from real frames")
+        chosen = CalibrationFrames(data, frames, network.config.grid, agents, seed)
+        training["calibration"] = {
+            "frames": len(chosen), "agents": agents, "activations": activations, "weights": weights
+        }
+        calibration = track(chosen, "Calibrating", total=len(chosen))
+    settings = BundleSettings(
+        version=version,
+        detection=DetectionConfig(class_aware=class_aware),
+        max_agents=max_agents,
+        training=training,
+    )
+    bundle = export_bundle(
+        network,
+        out,
+        name=name or out.resolve().name,
+        calibration_frames=calibration,
+        precision=precision,
+        settings=settings,
+        activations=activations,
+        weights=weights,
+    )
+    size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
+    print(f"{out}: {bundle.name} {bundle.version}, {bundle.precision}, {size:.1f} MB, "
+          f"codebook {bundle.codebook_id:016x}")
+
+
+def _parameters(network: object) -> int:
+    from torch import nn
+
+    assert isinstance(network, nn.Module)
+    return sum(parameter.numel() for parameter in network.parameters())
