@@ -14,7 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from quantv2x_ros.offline.drawing import BACKGROUND, TEXT, Scene, View, draw_scene, legend_handles
+from quantv2x_ros.offline.drawing import BACKGROUND, TEXT, draw_scene, legend_handles
+from quantv2x_ros.offline.scene import Scene, View
 
 Panel = tuple[str, Scene]
 """A title and the scene below it."""
@@ -42,9 +43,7 @@ def save_picture(
     figure.savefig(target, dpi=dots_per_inch, facecolor=BACKGROUND)
 
 
-def save_comparison(
-    path: str | Path, alone: Scene, together: Scene, *, heading: str = ""
-) -> None:
+def save_comparison(path: str | Path, alone: Scene, together: Scene, *, heading: str = "") -> None:
     """Draw a scene without and with cooperation side by side.
 
     Args:
@@ -53,8 +52,10 @@ def save_comparison(
         together: What it finds with its peers.
         heading: Text above both panels.
     """
-    panels = [(panel_title("ego alone", alone), alone),
-              (panel_title("with cooperation", together), together)]
+    panels = [
+        (panel_title("ego alone", alone), alone),
+        (panel_title("with cooperation", together), together),
+    ]
     save_picture(path, panels, heading=heading)
 
 
@@ -121,7 +122,8 @@ def _figure(panels: int, view: View) -> Figure:
     figure.subplots(1, panels, squeeze=False)
     height = figure.get_figheight()
     figure.subplots_adjust(
-        left=0.01, right=0.99, bottom=0.65 / height, top=1.0 - 0.85 / height, wspace=0.02)
+        left=0.01, right=0.99, bottom=0.65 / height, top=1.0 - 0.85 / height, wspace=0.02
+    )
     return figure
 
 
@@ -138,8 +140,14 @@ def _draw(figure: Figure, panels: Sequence[Panel], view: View, heading: str) -> 
         labelcolor=TEXT,
         fontsize=8,
     )
-    figure.suptitle(heading, color="white", fontsize=13, fontweight="bold",
-                    y=1.0 - 0.12 / figure.get_figheight(), va="top")
+    figure.suptitle(
+        heading,
+        color="white",
+        fontsize=13,
+        fontweight="bold",
+        y=1.0 - 0.12 / figure.get_figheight(),
+        va="top",
+    )
 
 
 def _render(figure: Figure, palette_of: Image.Image | None) -> Image.Image:

@@ -26,8 +26,7 @@ def boxes_at(*positions, size=(4.0, 2.0, 1.5)):
 
 
 def found(boxes, scores, label=1):
-    return Detections(
-        boxes, np.array(scores, np.float32), np.full(len(boxes), label, np.int32))
+    return Detections(boxes, np.array(scores, np.float32), np.full(len(boxes), label, np.int32))
 
 
 def labels(count, label=1):
@@ -147,9 +146,7 @@ def slow_average_precision(hits, truth_count):
     total = 0.0
     for rank in range(1, truth_count + 1):
         precisions = [
-            sum(hits[: n + 1]) / (n + 1)
-            for n in range(len(hits))
-            if sum(hits[: n + 1]) >= rank
+            sum(hits[: n + 1]) / (n + 1) for n in range(len(hits)) if sum(hits[: n + 1]) >= rank
         ]
         total += max(precisions, default=0.0) / truth_count
     return total
@@ -192,7 +189,8 @@ def test_recall_and_precision_of_a_frame():
     assert (score.found, score.missed, score.false) == (2, 1, 1)
     assert score.recall == score.precision == pytest.approx(2 / 3)
     hidden = recall_precision(
-        detections, truth, labels(3), iou=0.3, optional=np.array([False, True, True]))
+        detections, truth, labels(3), iou=0.3, optional=np.array([False, True, True])
+    )
     assert (hidden.found, hidden.missed, hidden.false) == (1, 0, 1)
 
 

@@ -56,12 +56,18 @@ def test_a_large_cloud_survives_every_encoding(tmp_path, encoding):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_fields_come_in_any_order_and_type(tmp_path, encoding):
-    columns = [np.array([1, 2], np.uint16), np.array([0.5, 1.5]), np.array([7.0, 8.0]),
-               np.array([3, 4], np.int32)]
+    columns = [
+        np.array([1, 2], np.uint16),
+        np.array([0.5, 1.5]),
+        np.array([7.0, 8.0]),
+        np.array([3, 4], np.int32),
+    ]
     cloud_of(columns, ("ring", "z", "x", "y"), (np.uint16, np.float64, np.float64, np.int32)).save(
-        tmp_path / "a.pcd", encoding)
+        tmp_path / "a.pcd", encoding
+    )
     np.testing.assert_allclose(
-        read_pcd(tmp_path / "a.pcd"), [[7.0, 3.0, 0.5, 0.0], [8.0, 4.0, 1.5, 0.0]])
+        read_pcd(tmp_path / "a.pcd"), [[7.0, 3.0, 0.5, 0.0], [8.0, 4.0, 1.5, 0.0]]
+    )
 
 
 def test_holes_of_an_organised_cloud_are_dropped(tmp_path):

@@ -203,10 +203,12 @@ def test_five_real_opv2v_agents_agree_on_where_the_vehicles_are(shared_dir):
         assert set(labels) == {1}
         assert len(set(ids.tolist())) == len(ids) >= 25
         transforms = np.linalg.inv(frame.ego_to_agents([ego, *frame.agents]))[1:]
-        union = np.concatenate([
-            item.points[:, :3] @ matrix[:3, :3].T + matrix[:3, 3]
-            for item, matrix in zip(frame.agents.values(), transforms, strict=True)
-        ])
+        union = np.concatenate(
+            [
+                item.points[:, :3] @ matrix[:3, :3].T + matrix[:3, 3]
+                for item, matrix in zip(frame.agents.values(), transforms, strict=True)
+            ]
+        )
         shares = [share for box in boxes if (share := share_inside(union, box)) is not None]
         assert len(shares) >= 20
         # mirrored points would leave most boxes beside their vehicles
@@ -217,8 +219,12 @@ def share_inside(points, box):
     """Share of the points in and around a box, above its lowest 0.3 m, that are inside."""
     offset = points - box[:3]
     cos, sin = np.cos(box[6]), np.sin(box[6])
-    local = np.abs(np.stack(
-        [offset[:, 0] * cos + offset[:, 1] * sin, offset[:, 1] * cos - offset[:, 0] * sin], axis=1))
+    local = np.abs(
+        np.stack(
+            [offset[:, 0] * cos + offset[:, 1] * sin, offset[:, 1] * cos - offset[:, 0] * sin],
+            axis=1,
+        )
+    )
     standing = (offset[:, 2] > 0.3 - box[5] / 2) & (offset[:, 2] < box[5] / 2 + 0.1)
     near = standing & (local < box[3:5] / 2 + 0.7).all(axis=1)
     inside = standing & (local < box[3:5] / 2 + 0.1).all(axis=1)

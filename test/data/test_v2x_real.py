@@ -34,11 +34,20 @@ angles = st.floats(-360.0, 360.0)
     infrastructure=st.booleans(),
 )
 def test_a_written_frame_is_read_back(points, pose, identities, infrastructure, labelled_frame):
-    objects = [labelled_frame(i, "Car", (1.0 * k, 2.0, 3.0), (0.1, 0.2, 0.3))
-               for k, i in enumerate(identities)]
+    objects = [
+        labelled_frame(i, "Car", (1.0 * k, 2.0, 3.0), (0.1, 0.2, 0.3))
+        for k, i in enumerate(identities)
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        write_agent_frame(folder, "000007", points, lidar_pose=pose, objects=objects,
-                          infrastructure=infrastructure, speed=12.5)
+        write_agent_frame(
+            folder,
+            "000007",
+            points,
+            lidar_pose=pose,
+            objects=objects,
+            infrastructure=infrastructure,
+            speed=12.5,
+        )
         record = read_agent_yaml(Path(folder, "000007.yaml"))
         cloud = read_bin(Path(folder, "000007.bin"), vehicle=False)
     np.testing.assert_array_equal(cloud[:, :3], points[:, :3])
@@ -60,8 +69,13 @@ def labelled_frame(request):
     from types import SimpleNamespace
 
     def make(object_id, obj_type, location, angle):
-        return SimpleNamespace(object_id=object_id, obj_type=obj_type, location=location,
-                               angle=angle, extent=(2.0, 1.0, 0.75))
+        return SimpleNamespace(
+            object_id=object_id,
+            obj_type=obj_type,
+            location=location,
+            angle=angle,
+            extent=(2.0, 1.0, 0.75),
+        )
 
     return make
 
@@ -69,12 +83,17 @@ def labelled_frame(request):
 def test_a_vehicle_does_not_see_itself_but_a_roadside_unit_keeps_all(tmp_path):
     x_low, y_low, x_high, y_high = EGO_BODY
     rows = np.array(
-        [[0.0, 0.0, -1.0, 9.0], [x_low, y_low, 0.0, 9.0], [x_high + 0.01, 0.0, 0.0, 9.0],
-         [0.0, y_high + 0.01, 0.0, 9.0]], np.float32)
+        [
+            [0.0, 0.0, -1.0, 9.0],
+            [x_low, y_low, 0.0, 9.0],
+            [x_high + 0.01, 0.0, 0.0, 9.0],
+            [0.0, y_high + 0.01, 0.0, 9.0],
+        ],
+        np.float32,
+    )
     rows.tofile(tmp_path / "a.bin")
     assert len(read_bin(tmp_path / "a.bin", vehicle=False)) == 4
-    np.testing.assert_array_equal(
-        read_bin(tmp_path / "a.bin", vehicle=True)[:, :3], rows[2:, :3])
+    np.testing.assert_array_equal(read_bin(tmp_path / "a.bin", vehicle=True)[:, :3], rows[2:, :3])
 
 
 def test_rows_that_are_not_finite_are_dropped_and_intensity_is_zero(tmp_path):
@@ -176,10 +195,15 @@ def test_garbled_fields_never_raise_anything_else(pose, vehicles, item, infra):
         ("lidar_pose: [1, 2, 3]", "lidar_pose must be 6 finite numbers"),
         ("lidar_pose: [0, 0, 0, 0, .nan, 0]", "lidar_pose must be 6 finite numbers"),
         ("lidar_pose: [0, 0, 0, 0, 0, 0]\nvehicles: [1]", "'vehicles' must map ids"),
-        ("lidar_pose: [0, 0, 0, 0, 0, 0]\nvehicles: {3: {angle: [0, 0, 0]}}",
-         "object 3 has no location and no extent"),
-        ("lidar_pose: [0, 0, 0, 0, 0, 0]\nvehicles: {3: {angle: [0, 0, 0], location: [0, 0, 0],"
-         " extent: [1, -1, 1]}}", "extent of object 3 is negative"),
+        (
+            "lidar_pose: [0, 0, 0, 0, 0, 0]\nvehicles: {3: {angle: [0, 0, 0]}}",
+            "object 3 has no location and no extent",
+        ),
+        (
+            "lidar_pose: [0, 0, 0, 0, 0, 0]\nvehicles: {3: {angle: [0, 0, 0], location: [0, 0, 0],"
+            " extent: [1, -1, 1]}}",
+            "extent of object 3 is negative",
+        ),
         ("lidar_pose: [0, 0, 0, 0, 0, 0]\ninfra: maybe", "'infra' must be true or false"),
         ("lidar_pose: [1, 2", "not valid yaml"),
     ],
@@ -201,8 +225,9 @@ def test_what_is_wrong_with_a_yaml_is_said(tmp_path, text, message):
 )
 def test_nothing_is_written_for_bad_arguments(tmp_path, points, pose, message):
     with pytest.raises(ValueError, match=message):
-        write_agent_frame(tmp_path / "1", "000000", points, lidar_pose=pose, objects=[],
-                          infrastructure=False)
+        write_agent_frame(
+            tmp_path / "1", "000000", points, lidar_pose=pose, objects=[], infrastructure=False
+        )
     assert not (tmp_path / "1").exists()
 
 
@@ -217,10 +242,20 @@ def test_genuine_files_are_read(shared_dir, tmp_path):
     assert (vehicle.infrastructure, roadside.infrastructure) == (False, True)
     assert vehicle.lidar_pose[:3] == (55.326, -94.818, 5.4259)
     assert [item.obj_type for item in roadside.objects] == [
-        "Car", "Pedestrian", "Bus", "BicycleRider"]
+        "Car",
+        "Pedestrian",
+        "Bus",
+        "BicycleRider",
+    ]
     # a yaml as the package writes it holds the same
     shutil.copy(folder / "vehicle_1_000030.trimmed.yaml", tmp_path / "original.yaml")
-    write_agent_frame(tmp_path, "000030", np.zeros((0, 4), np.float32),
-                      lidar_pose=vehicle.lidar_pose, objects=vehicle.objects,
-                      infrastructure=False, speed=vehicle.speed)
+    write_agent_frame(
+        tmp_path,
+        "000030",
+        np.zeros((0, 4), np.float32),
+        lidar_pose=vehicle.lidar_pose,
+        objects=vehicle.objects,
+        infrastructure=False,
+        speed=vehicle.speed,
+    )
     assert read_agent_yaml(tmp_path / "000030.yaml") == vehicle

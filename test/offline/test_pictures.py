@@ -14,13 +14,12 @@ from quantv2x_ros.offline.drawing import (
     AGENT_COLOURS,
     MISSED_COLOUR,
     TRUTH_COLOUR,
-    Scene,
-    View,
     class_colour,
     draw_scene,
     legend_handles,
 )
 from quantv2x_ros.offline.pictures import panel_title, save_animation, save_comparison
+from quantv2x_ros.offline.scene import Scene, View
 
 CLASSES = ("vehicle", "pedestrian", "truck")
 
@@ -87,7 +86,8 @@ def test_truth_is_dashed_and_what_was_missed_stands_out():
     assert len(outlines(ax, TRUTH_COLOUR)) == 1
     assert len(outlines(ax, MISSED_COLOUR)) == 1
     assert panel_title("alone", scene_with([CAR], [CAR, BUS])) == (
-        "alone: 1 of 2 objects found, 0 false")
+        "alone: 1 of 2 objects found, 0 false"
+    )
     assert panel_title("alone", scene_with([CAR, BUS], None)) == "alone: 2 objects"
 
 

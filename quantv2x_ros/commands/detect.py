@@ -1,0 +1,69 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`detect`: one frame of a dataset, or a single cloud, without ROS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+def command(
+    json: Annotated[Path, typer.Option(help="File to write the result to.")],
+    scenario: Annotated[
+        Optional[Path],  # noqa: UP045 - typer evaluates it on Python 3.10
+        typer.Option(help="Folder of a scenario: V2X-Real, OPV2V, or a single frame."),
+    ] = None,
+    cloud: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Instead: a single .pcd or .bin cloud of a vehicle."),
+    ] = None,
+    timestamp: Annotated[str, typer.Option(help="Frame of the scenario; the first if empty.")] = "",
+    ego: Annotated[str, typer.Option(help="Ego agent; the first vehicle if empty.")] = "",
+    agents: Annotated[
+        str, typer.Option(help="Who takes part: all, or names separated by commas.")
+    ] = "all",
+    bundle: Annotated[
+        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
+    ] = "",
+    backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")] = 0,
+    picture: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="PNG to draw: the ego alone beside the cooperation."),
+    ] = None,
+) -> None:
+    """Detect objects in one frame: boxes in the ego's LiDAR frame, metres and radians."""
+    if (scenario is None) == (cloud is None):
+        raise typer.BadParameter("give either --scenario or --cloud")
+
+    from quantv2x_ros.data.scenario import Scenario
+    from quantv2x_ros.inference.bundle import ModelBundle
+    from quantv2x_ros.offline import detect as offline
+    from quantv2x_ros.offline.detector import EngineDetector
+    from quantv2x_ros.offline.report import write_json
+    from quantv2x_ros.resources import find_bundle
+
+    model = ModelBundle.load(find_bundle(bundle))
+    moment = ""
+    if scenario is not None:
+        source = Scenario.open(scenario)
+        frame = source.frame(timestamp or source.timestamps[0])
+        chosen = offline.choose_agents(frame, ego or None, agents, model.max_agents)
+        given, moment = offline.frame_input(frame, chosen), frame.timestamp
+        heading = f"{source.folder.name} {moment}"
+        if agents.strip() == "all" and len(chosen) < len(frame.agents):
+            left = ", ".join(name for name in frame.agents if name not in chosen)
+            print(f"note: the bundle fuses {model.max_agents} agents; left out: {left}")
+    elif cloud is not None:
+        given, heading = offline.cloud_input(cloud), cloud.name
+    detector = EngineDetector(model, backend, threads)
+    outcome = offline.detect(detector, given)
+    report = offline.as_report(given, outcome, model.classes)
+    write_json(json, {**report, "timestamp": moment, "bundle": model.name})
+    total = sum(outcome.stage_ms.values())
+    print(f"{len(outcome.detections)} objects seen by {len(given.clouds)} agents in {total:.0f} ms")
+    if picture is not None:
+        offline.draw(picture, detector, given, outcome, heading)

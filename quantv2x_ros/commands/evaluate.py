@@ -1,0 +1,66 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`evaluate`: average precision of a bundle over a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    data: Annotated[Path, typer.Option(help="A dataset, one of its splits, or a scenario.")],
+    json: Annotated[Path, typer.Option(help="File to write the result to.")],
+    bundle: Annotated[
+        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
+    ] = "",
+    precision: Annotated[
+        str,
+        typer.Option(help="int8 or fp32 (the torch network); empty: that of the bundle's engines."),
+    ] = "",
+    backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")] = 0,
+    agents: Annotated[int, typer.Option(min=1, help="Most agents a frame, ego included.")] = 3,
+    ego_only: Annotated[
+        bool, typer.Option("--ego-only", help="Fuse nothing; the truth stays that of all agents.")
+    ] = False,
+    mode: Annotated[str, typer.Option(help="vc, ic, v2v or i2i: who is ego, who is heard.")] = "vc",
+    protocol: Annotated[
+        str, typer.Option(help="global ranks all detections; v2xreal ranks within frames only.")
+    ] = "global",
+    loss: Annotated[float, typer.Option(help="Probability of losing a peer's message.")] = 0.0,
+    latency_ms: Annotated[
+        float, typer.Option(help="Age of the peers' messages, rounded to whole frames.")
+    ] = 0.0,
+    pose_noise: Annotated[
+        float, typer.Option(help="Deviation of the peers' positions [m] and headings [degrees].")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of losses and noise.")] = 0,
+    max_frames: Annotated[
+        int, typer.Option(min=0, help="Only so many frames, spread over the data; 0: all.")
+    ] = 0,
+) -> None:
+    """Evaluate on a dataset: AP by class at BEV IoU 0.3, 0.5 and 0.7, and bytes a message."""
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    from quantv2x_ros.offline.detector import open_detector
+    from quantv2x_ros.offline.evaluate import EvaluationConfig, Link, evaluate
+    from quantv2x_ros.offline.report import print_precision, write_json
+    from quantv2x_ros.resources import find_bundle
+
+    link = Link(loss, latency_ms, pose_noise, seed)
+    config = EvaluationConfig(agents, ego_only, mode, protocol, link, max_frames)
+    detector = open_detector(find_bundle(bundle), precision, backend, threads)
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task("Evaluating", total=None)
+        result = evaluate(
+            detector,
+            data,
+            config,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    write_json(json, result)
+    print_precision(result)

@@ -1,0 +1,166 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Detection on one frame of a dataset, or on a single cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.pose import invert, transform_points
+from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.frame import Frame
+from quantv2x_ros.data.pcd import read_pcd
+from quantv2x_ros.data.v2x_real import drop_ego_body, read_bin
+from quantv2x_ros.offline.detector import Cloud, Detector, detect_once
+from quantv2x_ros.offline.pictures import panel_title, save_comparison, save_picture
+from quantv2x_ros.offline.scene import Scene
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """What takes part in a detection.
+
+    Attributes:
+        clouds: Sweeps by agent, the ego first, each in its own LiDAR frame.
+        ego_to_agents: (N, 4, 4) from the ego's coordinates to each agent's.
+        truth_boxes: (M, 7) in the ego's LiDAR frame, `None` where there is no truth.
+    """
+
+    clouds: dict[str, Cloud]
+    ego_to_agents: npt.NDArray[np.float64]
+    truth_boxes: npt.NDArray[np.float32] | None
+
+    @property
+    def ego(self) -> str:
+        """Name of the ego."""
+        return next(iter(self.clouds))
+
+    def alone(self) -> Input:
+        """The same without the peers."""
+        return Input({self.ego: self.clouds[self.ego]}, self.ego_to_agents[:1], self.truth_boxes)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of a detection.
+
+    Attributes:
+        detections: Boxes in the ego's LiDAR frame.
+        payload_bytes: Bytes that each agent sends.
+        stage_ms: Milliseconds of each stage, those of all agents added up.
+    """
+
+    detections: Detections
+    payload_bytes: dict[str, int]
+    stage_ms: dict[str, float]
+
+
+def choose_agents(frame: Frame, ego: str | None, agents: str, limit: int) -> list[str]:
+    """Return who takes part, the ego first.
+
+    Args:
+        frame: The moment.
+        ego: Name of the ego; the first vehicle where `None` (the first agent, if there is none).
+        agents: `all`, or names separated by commas; the ego takes part in any case.
+        limit: Most agents that the model fuses. Of `all`, the nearest are taken.
+
+    Raises:
+        DatasetError: If an agent is not in the frame, or more are named than the limit.
+    """
+    vehicles = [name for name, item in frame.agents.items() if not item.infrastructure]
+    first = ego if ego is not None else (vehicles or list(frame.agents))[0]
+    origin = frame[first].pose[:3, 3]
+    if agents.strip() == "all":
+        others = [name for name in frame.agents if name != first]
+        others.sort(key=lambda name: float(np.linalg.norm(frame[name].pose[:3, 3] - origin)))
+        return [first, *others[: limit - 1]]
+    named = [name.strip() for name in agents.split(",") if name.strip()]
+    chosen = list(dict.fromkeys([first, *(frame[name].agent for name in named)]))
+    if len(chosen) > limit:
+        raise DatasetError(
+            frame.folder,
+            f"{len(chosen)} agents were chosen, the bundle fuses {limit}",
+            "Name fewer agents",
+        )
+    return chosen
+
+
+def frame_input(frame: Frame, agents: Sequence[str]) -> Input:
+    """Gather the clouds, poses and truth of some agents, the ego first."""
+    return Input(
+        {name: frame[name].points for name in agents},
+        frame.ego_to_agents(agents),
+        frame.truth(agents[0]).boxes,
+    )
+
+
+def cloud_input(path: Path) -> Input:
+    """Read a single `.pcd` or `.bin` cloud of a vehicle.
+
+    Raises:
+        DatasetError: If it cannot be read.
+    """
+    if path.suffix == ".bin":
+        points = read_bin(path, vehicle=True)
+    elif path.suffix == ".pcd":
+        points = drop_ego_body(read_pcd(path))
+    else:
+        raise DatasetError(path, f"a cloud of type {path.suffix!r} is unknown", "Give .pcd or .bin")
+    return Input({path.stem: points}, np.eye(4)[None], None)
+
+
+def detect(detector: Detector, given: Input) -> Outcome:
+    """Detect, once to warm up and once to measure."""
+    detect_once(detector, given.clouds, given.ego_to_agents)
+    return Outcome(*detect_once(detector, given.clouds, given.ego_to_agents))
+
+
+def as_report(given: Input, outcome: Outcome, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the result as plain values: metres and radians in the ego's LiDAR frame."""
+    found = outcome.detections
+    objects = [
+        {
+            "class": classes[int(label) - 1],
+            "score": float(score),
+            "center": [float(value) for value in box[:3]],
+            "size": [float(value) for value in box[3:6]],
+            "yaw": float(box[6]),
+        }
+        for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True)
+    ]
+    return {
+        "ego": given.ego,
+        "agents": list(given.clouds),
+        "objects": objects,
+        "bytes": outcome.payload_bytes,
+        "ms": outcome.stage_ms,
+    }
+
+
+def as_scene(given: Input, outcome: Outcome, classes: Sequence[str]) -> Scene:
+    """Return what to draw, everything brought to the ego's LiDAR frame."""
+    clouds, sensors = {}, {}
+    for (name, points), transform in zip(given.clouds.items(), given.ego_to_agents, strict=True):
+        agent_to_ego = invert(transform)
+        clouds[name] = transform_points(points, agent_to_ego)
+        sensors[name] = (float(agent_to_ego[0, 3]), float(agent_to_ego[1, 3]))
+    return Scene(clouds, sensors, outcome.detections, given.truth_boxes, classes)
+
+
+def draw(path: Path, detector: Detector, given: Input, outcome: Outcome, heading: str) -> None:
+    """Save a picture: the ego alone beside the cooperation, if there are peers."""
+    classes = detector.bundle.classes
+    scene = as_scene(given, outcome, classes)
+    if len(given.clouds) == 1:
+        save_picture(path, [(panel_title("detections", scene), scene)], heading=heading)
+        return
+    alone = given.alone()
+    lonely = Outcome(*detect_once(detector, alone.clouds, alone.ego_to_agents))
+    save_comparison(path, as_scene(alone, lonely, classes), scene, heading=heading)

@@ -1,0 +1,156 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Clouds of several agents in, boxes out: the engines of a bundle, or its FP32 network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
+from quantv2x_ros.inference.bundle import BundleError, ModelBundle
+from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+
+Cloud = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Broadcast:
+    """What one agent sends for one sweep.
+
+    Attributes:
+        payload: The bytes on the air.
+        stage_ms: Time of each stage that made them, milliseconds.
+    """
+
+    payload: bytes
+    stage_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Fused:
+    """What the ego makes of its own sweep and its peers' messages.
+
+    Attributes:
+        detections: Boxes in the ego's LiDAR frame.
+        stage_ms: Time of each stage, milliseconds; those of several agents are added up.
+    """
+
+    detections: Detections
+    stage_ms: Mapping[str, float]
+
+
+class Detector(Protocol):
+    """The two halves of cooperative detection.
+
+    Attributes:
+        bundle: Model that is used.
+        precision: `int8` or `fp32`.
+    """
+
+    bundle: ModelBundle
+    precision: str
+
+    def broadcast(self, points: Cloud) -> Broadcast:
+        """Encode one agent's sweep (P, 4), in its own LiDAR frame."""
+
+    def fuse(self, payloads: Sequence[bytes], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+        """Detect from the agents' messages, the ego's first; (N, 4, 4) transforms."""
+
+
+class EngineDetector:
+    """Runs the engines of a bundle, as the nodes do."""
+
+    def __init__(self, bundle: ModelBundle, backend: str = "auto", threads: int = 0) -> None:
+        """Compile the engines.
+
+        Args:
+            bundle: The model.
+            backend: `auto`, `openvino` or `tensorrt`.
+            threads: Threads of a CPU engine; 0: one a core.
+        """
+        self.bundle = bundle
+        self.precision = bundle.precision
+        self._encoder = AgentEncoder(bundle, backend, threads or None)
+        self._detector = CooperativeDetector(bundle, backend, threads or None)
+        book = bundle.codebook
+        self._prior = IndexPrior(book.dict_size)
+        self._shape = (book.levels * book.segments, *bundle.grid.shape)
+
+    def broadcast(self, points: Cloud) -> Broadcast:
+        """Encode a sweep into the bytes of its index map."""
+        sweep = self._encoder.encode(points)
+        return Broadcast(encode_indices(sweep.indices, self._prior), dict(sweep.stage_ms))
+
+    def fuse(self, payloads: Sequence[bytes], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+        """Decode every agent's bytes and fuse them."""
+        pyramids = [
+            self._detector.pyramid(decode_indices(payload, self._prior, self._shape))
+            for payload in payloads
+        ]
+        result = self._detector.fuse(pyramids, ego_to_agents)
+        stages = add_stages([*(item.stage_ms for item in pyramids), result.stage_ms])
+        return Fused(result.detections, stages)
+
+
+def open_detector(
+    folder: Path, precision: str = "", backend: str = "auto", threads: int = 0
+) -> Detector:
+    """Load a bundle and make what detects with it.
+
+    Args:
+        folder: The bundle.
+        precision: `int8` or `fp32`; empty for that of its engines. `fp32` of an INT8 bundle is the
+            torch network with the bundle's checkpoint.
+        backend: Of the engines: `auto`, `openvino` or `tensorrt`.
+        threads: Threads of a CPU engine; 0: one a core.
+
+    Raises:
+        BundleError: If the bundle is damaged, or has not this precision.
+    """
+    bundle = ModelBundle.load(folder)
+    if precision in ("", bundle.precision):
+        return EngineDetector(bundle, backend, threads)
+    if precision != "fp32":
+        raise BundleError(
+            f"bundle {folder}: precision {precision!r} was asked for, its engines are"
+            f" {bundle.precision}; choose {bundle.precision} or fp32"
+        )
+    # needs torch, which a vehicle does not have
+    from quantv2x_ros.offline.reference import NetworkDetector
+
+    return NetworkDetector(bundle, threads)
+
+
+def add_stages(times: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Add milliseconds up, stage by stage."""
+    total: dict[str, float] = {}
+    for stages in times:
+        for stage, milliseconds in stages.items():
+            total[stage] = total.get(stage, 0.0) + milliseconds
+    return total
+
+
+def detect_once(
+    detector: Detector, clouds: Mapping[str, Cloud], ego_to_agents: npt.NDArray[np.float64]
+) -> tuple[Detections, dict[str, int], dict[str, float]]:
+    """Run one frame through the detector.
+
+    Args:
+        detector: What detects.
+        clouds: Sweeps by agent, the ego first, each in its own LiDAR frame.
+        ego_to_agents: (N, 4, 4) from the ego's coordinates to each agent's.
+
+    Returns:
+        Detections in the ego's frame, bytes each agent sends, milliseconds of each stage.
+    """
+    sent = {agent: detector.broadcast(points) for agent, points in clouds.items()}
+    fused = detector.fuse([item.payload for item in sent.values()], ego_to_agents)
+    stages = add_stages([*(item.stage_ms for item in sent.values()), fused.stage_ms])
+    return fused.detections, {agent: len(item.payload) for agent, item in sent.items()}, stages

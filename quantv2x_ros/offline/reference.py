@@ -1,0 +1,97 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The FP32 twin of a bundle: the torch network with the bundle's checkpoint. Needs torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from quantv2x_ros.core.detection import detect
+from quantv2x_ros.core.pose import warp_theta
+from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
+from quantv2x_ros.inference.bundle import CHECKPOINT_FILE, BundleError, ModelBundle
+from quantv2x_ros.offline.detector import Broadcast, Cloud, Fused
+from quantv2x_ros.training.export.checkpoint import load_checkpoint
+from quantv2x_ros.training.points import pillar_input
+from quantv2x_ros.training.published import CheckpointError
+
+
+class NetworkDetector:
+    """Runs the torch network in full precision; see `Detector`."""
+
+    precision = "fp32"
+
+    def __init__(self, bundle: ModelBundle, threads: int = 0) -> None:
+        """Build the network of a bundle.
+
+        Args:
+            bundle: The model.
+            threads: Threads of torch, for the whole process; 0: one a core.
+
+        Raises:
+            BundleError: If the bundle has no checkpoint, or one of another architecture.
+        """
+        path = bundle.folder / CHECKPOINT_FILE
+        if not path.is_file():
+            raise BundleError(
+                f"bundle {bundle.folder}: it has no {CHECKPOINT_FILE}, so it cannot be evaluated in"
+                " fp32; export it with its weights"
+            )
+        if threads:
+            torch.set_num_threads(threads)
+        try:
+            network = load_checkpoint(path)
+        except CheckpointError as error:
+            raise BundleError(f"bundle {bundle.folder}: {error}") from error
+        book = bundle.codebook
+        if network.codebook is None or network.config.grid != bundle.grid:
+            raise BundleError(
+                f"bundle {bundle.folder}: {CHECKPOINT_FILE} is of another grid than the engines, or"
+                " without a codebook; export the bundle again"
+            )
+        self.bundle = bundle
+        self._network = network
+        self._codebook = network.codebook
+        self._anchors = bundle.anchors.grid_anchors(bundle.grid)
+        self._prior = IndexPrior(book.dict_size)
+        self._shape = (book.levels * book.segments, *bundle.grid.shape)
+
+    @torch.no_grad()
+    def broadcast(self, points: Cloud) -> Broadcast:
+        """Encode a sweep into the bytes of its index map."""
+        start = time.perf_counter()
+        feature = self._network.encode(pillar_input([points], [self.bundle.grid]))
+        _, codes, _ = self._codebook(feature)
+        payload = encode_indices(codes[0].numpy().astype(np.uint8), self._prior)
+        return Broadcast(payload, {"encoder": 1e3 * (time.perf_counter() - start)})
+
+    @torch.no_grad()
+    def fuse(self, payloads: Sequence[bytes], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+        """Decode every agent's bytes and fuse them."""
+        start = time.perf_counter()
+        tables = [decode_indices(payload, self._prior, self._shape) for payload in payloads]
+        features = self._decode(np.stack(tables))
+        thetas = np.stack([warp_theta(matrix, self.bundle.grid) for matrix in ego_to_agents])
+        outputs, _ = self._network.detect(features, torch.from_numpy(thetas), [len(payloads)])
+        maps = [np.ascontiguousarray(item[0].permute(1, 2, 0).float().numpy()) for item in outputs]
+        fused = time.perf_counter()
+        detections = detect(maps[0], maps[1], maps[2], self._anchors, self.bundle.detection)
+        stages = {
+            "fusion": 1e3 * (fused - start),
+            "detection": 1e3 * (time.perf_counter() - fused),
+        }
+        return Fused(detections, stages)
+
+    def _decode(self, indices: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """Look index maps (N, planes, H, W) up: features (N, C, H, W)."""
+        agents, planes, rows, columns = indices.shape
+        book = self.bundle.codebook
+        cells = book.decode(indices.transpose(1, 0, 2, 3).reshape(planes, -1))
+        return torch.from_numpy(
+            np.ascontiguousarray(cells.reshape(agents, rows, columns, -1).transpose(0, 3, 1, 2))
+        )

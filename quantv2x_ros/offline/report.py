@@ -1,0 +1,50 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Results as JSON files."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def write_json(path: str | Path, result: Any) -> None:
+    """Write a result; numbers that are not finite become null, as JSON demands.
+
+    Args:
+        path: The file; its folder is made where it does not exist.
+        result: Dictionaries, lists, texts and numbers.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_plain(result), indent=2, ensure_ascii=False, allow_nan=False)
+    target.write_text(text + "\n", encoding="utf-8")
+
+
+def print_precision(result: dict[str, Any]) -> None:
+    """Print an evaluation's average precision as a table."""
+    thresholds = list(result["mAP"])
+    table = Table(title=f"AP over {result['frames']} frames, {result['precision']}")
+    table.add_column("class")
+    for threshold in thresholds:
+        table.add_column(f"IoU {threshold}", justify="right")
+    for name, row in {**result["AP"], "mean": result["mAP"]}.items():
+        table.add_row(name, *(f"{row[threshold]:.3f}" for threshold in thresholds))
+    console = Console()
+    console.print(table)
+    console.print(f"{result['bytes_per_frame']:.0f} bytes a message")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
