@@ -166,6 +166,7 @@ class Populator:
         self._drivers = sum(a.path is not None for a in self.traffic.actors)
         for _ in range(population.people):
             self._walk()
+        self.traffic.calm()
 
     def _count_cars(self) -> int:
         return sum(

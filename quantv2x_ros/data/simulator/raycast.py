@@ -112,12 +112,16 @@ def _cast_ground(  # type: ignore[no-untyped-def]
     matrix, ground, roughness, elevations, offsets, phase, salt, depth, part, cosine
 ):
     width = depth.shape[1]
+    angles = phase + np.arange(width) * (2 * math.pi / width)
+    cos_azimuth, sin_azimuth = np.cos(angles), np.sin(angles)
     ox, oy, oz = matrix[0, 3], matrix[1, 3], matrix[2, 3]
+    base = ground_height(ox, oy, ground)
     for beam in range(len(elevations)):
         cos_elevation, sz = math.cos(elevations[beam]), math.sin(elevations[beam])
+        cos_offset, sin_offset = math.cos(offsets[beam]), math.sin(offsets[beam])
         for j in range(width):
-            azimuth = phase + offsets[beam] + j * (2 * math.pi / width)
-            sx, sy = cos_elevation * math.cos(azimuth), cos_elevation * math.sin(azimuth)
+            sx = cos_elevation * (cos_azimuth[j] * cos_offset - sin_azimuth[j] * sin_offset)
+            sy = cos_elevation * (sin_azimuth[j] * cos_offset + cos_azimuth[j] * sin_offset)
             dx = matrix[0, 0] * sx + matrix[0, 1] * sy + matrix[0, 2] * sz
             dy = matrix[1, 0] * sx + matrix[1, 1] * sy + matrix[1, 2] * sz
             dz = matrix[2, 0] * sx + matrix[2, 1] * sy + matrix[2, 2] * sz
@@ -125,7 +129,7 @@ def _cast_ground(  # type: ignore[no-untyped-def]
             if descent < 0.003:
                 continue
             bump = roughness * (uniform(beam, j, 7, salt) + uniform(beam, j, 8, salt) - 1.0)
-            t = (oz - ground_height(ox, oy, ground)) / descent
+            t = (oz - base) / descent
             for _ in range(4):  # the waves are gentle: the slope of the plane is close enough
                 t = min(t, 1000.0)
                 error = oz + t * dz - ground_height(ox + t * dx, oy + t * dy, ground) - bump

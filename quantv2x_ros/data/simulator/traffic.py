@@ -132,26 +132,30 @@ class Traffic:
         distance = actor.stop - actor.s - actor.shape.size[0] / 2
         return distance > -1.0 and actor.speed**2 < 2 * 4.0 * max(distance, 0.1)
 
+    def calm(self) -> None:
+        """Slow every vehicle so that it can stop before what is ahead; call it once at the start.
+
+        Placed at random, some would be too fast for their gap to brake in time.
+        """
+        obstacles = Obstacles.of(self.actors)
+        for index, actor in enumerate(self.actors):
+            if actor.path is not None and not actor.walks:
+                gap, ahead = obstacles.ahead(actor, index, self._stop(actor))
+                room = max(0.0, gap - STANDSTILL)
+                actor.speed = min(actor.speed, float(np.sqrt(ahead**2 + 2 * BRAKING * room)))
+
+    def _stop(self, actor: Actor) -> float | None:
+        return actor.stop if self.must_stop(actor) else actor.last_stop
+
     def _advance(self, dt: float) -> None:
         self.time += dt
         if not self.actors:
             return
-        covers = [actor.circles() for actor in self.actors]
-        centers = np.concatenate([c for c, _ in covers])
-        radii = np.repeat([r for _, r in covers], [len(c) for c, _ in covers])
-        owner = np.repeat(np.arange(len(covers)), [len(c) for c, _ in covers])
-        speeds = np.array([a.speed * (1.0 if a.path else 0.0) for a in self.actors])
-        headings = np.array([a.place[2] for a in self.actors])
+        obstacles = Obstacles.of(self.actors)
         moving = [(i, a) for i, a in enumerate(self.actors) if a.path is not None]
         for index, actor in moving:
             if not actor.walks:
-                stop = actor.stop if self.must_stop(actor) else actor.last_stop
-                gap, leader = _gap_ahead(actor, index, stop, centers, radii, owner)
-                ahead = (
-                    0.0
-                    if leader < 0
-                    else speeds[leader] * max(0.0, float(np.cos(headings[leader] - actor.place[2])))
-                )
+                gap, ahead = obstacles.ahead(actor, index, self._stop(actor))
                 actor.speed = max(0.0, actor.speed + dt * _idm(actor, gap, ahead))
             actor.s += actor.speed * dt
         for _, actor in moving:
@@ -168,32 +172,68 @@ def _idm(actor: Actor, gap: float, ahead: float) -> float:
     return float(np.clip(ACCELERATION * (free - (wanted / max(gap, 0.1)) ** 2), -8.0, ACCELERATION))
 
 
-def _gap_ahead(
-    actor: Actor,
-    index: int,
-    stop: float | None,
-    centers: FloatArray,
-    radii: FloatArray,
-    owner: npt.NDArray[np.intp],
-) -> tuple[float, int]:
-    """Return the free distance ahead on the own path and what ends it (-1: a stop line)."""
-    assert actor.path is not None
-    half_length, half_width = actor.shape.size[0] / 2, actor.shape.size[1] / 2
-    gap, leader = np.inf, -1
-    if stop is not None:
-        gap = max(stop - actor.s - half_length, 0.0)
-    reach = np.arange(half_length + 0.5, half_length + LOOK_AHEAD, 1.5)
-    position = np.asarray(actor.place[:2])
-    near = (owner != index) & (np.hypot(*(centers - position).T) < half_length + LOOK_AHEAD)
-    if near.any():
+@dataclass(frozen=True)
+class Obstacles:
+    """Footprints of all actors at one moment, as circles.
+
+    Attributes:
+        centers: (C, 2) circle centres, metres.
+        radii: (C,) metres.
+        owner: (C,) index of the actor.
+        speeds: (actors,) m/s.
+        headings: (actors,) radians.
+    """
+
+    centers: FloatArray
+    radii: FloatArray
+    owner: npt.NDArray[np.intp]
+    speeds: FloatArray
+    headings: FloatArray
+
+    @classmethod
+    def of(cls, actors: list[Actor]) -> Obstacles:
+        """Cover the actors, at least one, where they are now."""
+        covers = [actor.circles() for actor in actors]
+        counts = [len(centers) for centers, _ in covers]
+        return cls(
+            np.concatenate([centers for centers, _ in covers]),
+            np.repeat([radius for _, radius in covers], counts),
+            np.repeat(np.arange(len(covers)), counts),
+            np.array([actor.speed for actor in actors]),
+            np.array([actor.place[2] for actor in actors]),
+        )
+
+    def ahead(self, actor: Actor, index: int, stop: float | None) -> tuple[float, float]:
+        """Return the free distance ahead on the actor's path and the speed of what ends it.
+
+        Args:
+            actor: one of the actors, with a path.
+            index: its index.
+            stop: arc length of a line that it must not pass, or None.
+
+        Returns:
+            Metres (infinite on a free road), and m/s along the actor's heading.
+        """
+        assert actor.path is not None
+        half_length, half_width = actor.shape.size[0] / 2, actor.shape.size[1] / 2
+        gap, speed = np.inf, 0.0
+        if stop is not None:
+            gap = max(stop - actor.s - half_length, 0.0)
+        reach = np.arange(half_length + 0.5, half_length + LOOK_AHEAD, 1.5)
+        offset = self.centers - np.asarray(actor.place[:2])
+        near = (self.owner != index) & (np.hypot(*offset.T) < half_length + LOOK_AHEAD)
+        if not near.any():
+            return gap, speed
         yaw = actor.path.heading(actor.s)
         shift = actor.lateral * np.array([-np.sin(yaw), np.cos(yaw)])
         line = actor.path.position(actor.s + reach) + shift
-        distance = np.hypot(*(line[:, None] - centers[near][None]).transpose(2, 0, 1))
-        hit = distance < half_width * 0.9 + radii[near]
+        away = np.hypot(*(line[:, None] - self.centers[near][None]).transpose(2, 0, 1))
+        hit = away < half_width * 0.9 + self.radii[near]
         if hit.any():
             first = int(np.argmax(hit.any(axis=1)))
             free = max(float(reach[first]) - half_length - 0.5, 0.0)
             if free < gap:
-                gap, leader = free, int(owner[near][int(np.argmax(hit[first]))])
-    return float(gap), leader
+                leader = int(self.owner[near][int(np.argmax(hit[first]))])
+                along = float(np.cos(self.headings[leader] - actor.place[2]))
+                gap, speed = free, float(self.speeds[leader]) * max(0.0, along)
+        return gap, speed

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -18,7 +20,7 @@ LAYOUTS = ("road", "intersection", "parking")
 
 @pytest.fixture(scope="module", params=LAYOUTS)
 def frames(request: pytest.FixtureRequest) -> list[SimulatedFrame]:
-    return list(simulate_scene(21, frames=4, agents=4, layout=request.param))
+    return list(simulate_scene(21, frames=3, agents=4, layout=request.param))
 
 
 def to_map(points: npt.NDArray[np.float32], pose6: tuple[float, ...]) -> FloatArray:
@@ -59,7 +61,7 @@ def test_agents_are_named_as_in_v2x_real_and_in_range(frames: list[SimulatedFram
 
 
 def test_each_agents_returns_from_an_object_lie_in_its_box(frames: list[SimulatedFrame]) -> None:
-    for frame in frames[::3]:
+    for frame in frames[::2]:
         inside = total = 0
         for agent in frame.agents.values():
             points = to_map(agent.points, agent.pose6)
@@ -75,7 +77,7 @@ def test_each_agents_returns_from_an_object_lie_in_its_box(frames: list[Simulate
 def test_the_union_of_clouds_fills_the_truth(frames: list[SimulatedFrame]) -> None:
     frame = frames[0]
     union = np.concatenate([to_map(a.points, a.pose6) for a in frame.agents.values()])
-    seen = [item for item in frame.objects if item.points >= 30]
+    seen = [item for item in frame.objects if item.points >= 30][:10]
     assert len(seen) >= 4
     for item in seen:
         assert in_box(union, item, 0.05).sum() >= 0.9 * item.points
@@ -100,21 +102,19 @@ def test_agents_see_the_ground_at_one_height(frames: list[SimulatedFrame]) -> No
 def test_listed_objects_have_five_returns_and_are_near(frames: list[SimulatedFrame]) -> None:
     for agent in frames[0].agents.values():
         for item in agent.objects:
-            distance = np.hypot(
-                item.location[0] - agent.pose6[0], item.location[1] - agent.pose6[1]
-            )
+            distance = np.hypot(*(np.array(item.location) - agent.pose6[:3])[:2])
             assert item.points == (agent.point_objects == item.object_id).sum() >= 5
             assert distance <= 120
 
 
 def test_cooperation_shows_objects_that_the_ego_cannot_see() -> None:
     hidden = 0
-    for seed in range(4):
+    for seed in range(3):
         frame = next(simulate_scene(seed, frames=1, agents=3))
         own = {item.object_id for item in frame.agents["1"].objects}
         peers = {o.object_id for a in frame.agents.values() for o in a.objects}
         hidden += len(peers - own - {1})
-    assert hidden >= 4
+    assert hidden >= 3
 
 
 def test_an_agent_does_not_list_its_own_body_but_others_may(frames: list[SimulatedFrame]) -> None:
@@ -130,7 +130,7 @@ def test_an_agent_does_not_list_its_own_body_but_others_may(frames: list[Simulat
 
 def test_objects_keep_their_identity_and_move_by_their_speed(frames: list[SimulatedFrame]) -> None:
     moved = 0
-    for before, after in zip(frames[:-1], frames[1:], strict=True):
+    for before, after in itertools.pairwise(frames):
         later = {item.object_id: item for item in after.objects}
         assert after.time - before.time == pytest.approx(0.1)
         for item in before.objects:

@@ -106,7 +106,7 @@ def test_a_turn_has_no_jumps() -> None:
 @pytest.mark.parametrize("layout", ["road", "intersection", "parking"])
 def test_nobody_drives_through_anybody(layout: str) -> None:
     scene = Scene.random(5, 3, layout)
-    for _ in range(12):
+    for _ in range(8):
         scene.advance(0.5)
         actors = [a for a in scene.traffic.actors if not a.walks]
         for i, actor in enumerate(actors):
@@ -117,7 +117,7 @@ def test_nobody_drives_through_anybody(layout: str) -> None:
 def test_traffic_that_leaves_is_replaced() -> None:
     scene = Scene.random(3, 2, "road")
     before = {a.object_id for a in scene.traffic.actors if a.path and not a.walks}
-    for _ in range(80):
+    for _ in range(50):
         scene.advance(0.5)
     after = {a.object_id for a in scene.traffic.actors if a.path and not a.walks}
     assert after - before
