@@ -101,6 +101,6 @@ class BevGrid:
         """Return the y of every row (H,) and the x of every column (W,), metres."""
         rows, columns = self.shape
         size_y, size_x = self.cell_size
-        y = self.lidar_range[1] + (np.arange(rows) + 0.5) * size_y
-        x = self.lidar_range[0] + (np.arange(columns) + 0.5) * size_x
+        y = self.lidar_range[1] + (np.arange(rows, dtype=np.float64) + 0.5) * size_y
+        x = self.lidar_range[0] + (np.arange(columns, dtype=np.float64) + 0.5) * size_x
         return y, x

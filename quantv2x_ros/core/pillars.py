@@ -127,8 +127,20 @@ def check_points(points: npt.ArrayLike) -> Float32:
 
 @numba.njit(cache=True, nogil=True)
 def _group(  # type: ignore[no-untyped-def]
-    points, low, high, voxel, columns, depth, max_points, max_pillars,
-    slot_of_cell, cells, counts, sums, point_pillar, point_index,
+    points,
+    low,
+    high,
+    voxel,
+    columns,
+    depth,
+    max_points,
+    max_pillars,
+    slot_of_cell,
+    cells,
+    counts,
+    sums,
+    point_pillar,
+    point_index,
 ):
     """Fill the output arrays; return (pillars, kept points). NaN fails every comparison."""
     pillars = 0
@@ -216,9 +228,20 @@ class PillarGrouper:
             self._point_pillar = np.empty(len(cloud), dtype=np.int32)
             self._point_index = np.empty(len(cloud), dtype=np.int32)
         pillars, kept = _group(
-            cloud, self._low, self._high, self._voxel, self.grid.pillar_shape[1], self._depth,
-            self.max_points, self.max_pillars, self._slot_of_cell, self._cells, self._counts,
-            self._sums, self._point_pillar, self._point_index,
+            cloud,
+            self._low,
+            self._high,
+            self._voxel,
+            self.grid.pillar_shape[1],
+            self._depth,
+            self.max_points,
+            self.max_pillars,
+            self._slot_of_cell,
+            self._cells,
+            self._counts,
+            self._sums,
+            self._point_pillar,
+            self._point_index,
         )
         counts = self._counts[:pillars]
         means = (self._sums[:pillars] / np.maximum(counts, 1)[:, None]).astype(np.float32)
@@ -234,8 +257,8 @@ class PillarGrouper:
         """Return the centres (M, 3) float32 of pillar cells, metres."""
         row, column = np.divmod(cells, self.grid.pillar_shape[1])
         index = np.stack([column, row, np.zeros_like(row)], axis=1).astype(np.float32)
-        centres: Float32 = index * self._voxel + (self._voxel / 2 + self._low)
-        return centres
+        centres = index * self._voxel + (self._voxel / 2 + self._low)
+        return centres.astype(np.float32, copy=False)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

@@ -165,8 +165,12 @@ class PillarFeatureNet(nn.Module):
             empty = values.new_zeros((len(counts), values.shape[1]))
             pillars = empty.scatter_reduce(0, index, values, "amax", include_self=True)
         else:
-            pillars = SegmentMax.apply(values, point_pillar, len(counts))
-        scale = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
-        padding = torch.relu(self.norm.bias - self.norm.running_mean * scale)
+            pillars = SegmentMax.apply(  # type: ignore[no-untyped-call]
+                values, point_pillar, len(counts)
+            )
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        assert mean is not None and variance is not None
+        scale = self.norm.weight / torch.sqrt(variance + self.norm.eps)
+        padding = torch.relu(self.norm.bias - mean * scale)
         not_full = (counts < self.max_points)[:, None]
         return torch.where(not_full, torch.maximum(pillars, padding), pillars)

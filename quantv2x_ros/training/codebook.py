@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
@@ -72,15 +72,19 @@ class ResidualCodebook(nn.Module):
             CodebookLevel(channels, segments, size, last=i == levels - 1) for i in range(levels)
         )
 
+    def ordered_levels(self) -> list[CodebookLevel]:
+        """Return the levels, coarsest first."""
+        return [cast(CodebookLevel, level) for level in self.levels]
+
     @property
     def segments(self) -> int:
         """Segments of a codeword."""
-        return int(self.levels[0].codebook.shape[0])
+        return self.ordered_levels()[0].codebook.shape[0]
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return codes (P, levels, segments) int64 of (P, C) and the commitment loss."""
         codes, commitment = [], x.new_zeros(())
-        for level in self.levels:
+        for level in self.ordered_levels():
             latent = level.stage(x)
             with torch.no_grad():
                 code = level.assign(latent)
@@ -94,10 +98,11 @@ class ResidualCodebook(nn.Module):
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Return features (P, C) of codes (P, levels, segments)."""
         out: torch.Tensor | None = None
-        for index in range(len(self.levels) - 1, -1, -1):
-            level = self.levels[index]
+        levels = self.ordered_levels()
+        for index in range(len(levels) - 1, -1, -1):
+            level = levels[index]
             q = level.dequantization(level.lookup(codes[:, index]))
-            if out is not None:
+            if out is not None and level.side is not None:
                 q = q + level.side(out)
             out = level.restore(q)
         assert out is not None

@@ -52,8 +52,8 @@ def initialise_codebook(codebook: ResidualCodebook, features: torch.Tensor, seed
     interest = (features - background).norm(dim=1) + 1e-3
     drawn = torch.multinomial(interest, min(len(features), 60_000), True, generator=generator)
     rest = torch.cat([features[drawn], background[None]])
-    segments, size, width = codebook.levels[0].codebook.shape
-    for level in codebook.levels:
+    segments, size, width = codebook.ordered_levels()[0].codebook.shape
+    for level in codebook.ordered_levels():
         for segment in range(segments):
             part = rest[:, segment * width : (segment + 1) * width]
             level.codebook[segment] = kmeans(part, size, generator=generator)

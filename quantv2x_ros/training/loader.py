@@ -41,8 +41,12 @@ def collate(samples: Sequence[Sample]) -> tuple[Sample, list[int]]:
         agents_before += pillars.agents
         pillars_before += len(pillars.counts)
     joined = PillarInput(
-        torch.cat(features), torch.cat(point_pillar), torch.cat(counts), torch.cat(cells),
-        agents_before, shape,
+        torch.cat(features),
+        torch.cat(point_pillar),
+        torch.cat(counts),
+        torch.cat(cells),
+        agents_before,
+        shape,
     )
     targets = TargetBatch(
         labels=torch.cat([s.targets.labels for s in samples]),
@@ -94,12 +98,13 @@ class RandomSamples(IterableDataset[Sample]):
 
 def training_loader(
     root: Path, config: SampleConfig, anchors: AnchorSet, *, seed: int, batch: int, workers: int
-) -> DataLoader[tuple[Sample, list[int]]]:
-    """Return an endless loader of batches."""
-    return DataLoader(
+) -> Iterator[tuple[Sample, list[int]]]:
+    """Return an endless stream of batches: a sample of several frames, and their agents."""
+    loader: DataLoader[Sample] = DataLoader(
         RandomSamples(root, config, anchors, seed),
         batch_size=batch,
         num_workers=workers,
         collate_fn=collate,
         prefetch_factor=4 if workers else None,
     )
+    return iter(loader)

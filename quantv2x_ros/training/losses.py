@@ -112,7 +112,7 @@ def occupancy_loss(
 ) -> torch.Tensor:
     """Return the focal loss of every level's occupancy, divided by its occupied cells."""
     total = occupied.new_zeros(())
-    for level, weight in zip(logits, weights.occupancy):
+    for level, weight in zip(logits, weights.occupancy, strict=True):
         factor = occupied.shape[-1] // level.shape[-1]
         wanted = functional.max_pool2d(occupied, factor) if factor > 1 else occupied
         loss = focal(level.float(), wanted, weights.focal_alpha, weights.focal_gamma)

@@ -145,8 +145,6 @@ class QuantV2XNetwork(nn.Module):
         return {**result, **out._asdict()}
 
 
-
-
 def load_published(
     state_dict: Tensors,
     *,

@@ -49,7 +49,7 @@ def pillar_input(
     shape = shapes.pop()
     features, point_pillar, counts, cells = [], [], [], []
     pillars_before = 0
-    for agent, (cloud, grid) in enumerate(zip(clouds, grids)):
+    for agent, (cloud, grid) in enumerate(zip(clouds, grids, strict=True)):
         points = check_points(cloud)
         grouper = PillarGrouper(grid)
         pillars = grouper(points)

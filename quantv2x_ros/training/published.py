@@ -6,36 +6,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-#: (published pattern, own replacement), first match wins; names below are NETWORK's "State dict".
+#: (published name, own name), first match wins; names are NETWORK's "State dict".
 RULES: tuple[tuple[str, str], ...] = (
-    (r"encoder_m1\.pillar_vfe\.pfn_layers\.0\.(.+)", r"pillar_encoder.\1"),
-    (r"backbone_m1\.resnet\.layer0\.(.+)", r"backbone.\1"),
-    (r"pyramid_backbone\.resnet\.layer(\d)\.(.+)", r"pyramid.levels.\1.\2"),
-    (r"pyramid_backbone\.deblocks\.(.+)", r"pyramid.deblocks.\1"),
-    (r"pyramid_backbone\.single_head_(\d)\.(.+)", r"pyramid.occupancy_heads.\1.\2"),
-    (r"shrink_conv\.layers\.0\.double_conv\.(.+)", r"shrink.\1"),
-    (r"(cls|reg|dir)_head\.(.+)", r"\1_head.\2"),
-    (r"codebook\._encoders\.(\d)\._quantizer\._codebook", r"codebook.levels.\1.codebook"),
-    (r"codebook\._encoders\.(\d)\._latentStageEncoder\.(.+)", r"codebook.levels.\1.stage.\2"),
-    (r"codebook\._encoders\.(\d)\._quantizationHead\.(.+)", r"codebook.levels.\1.head.\2"),
-    (r"codebook\._encoders\.(\d)\._latentHead\.(.+)", r"codebook.levels.\1.latent.\2"),
+    ("encoder_m1.pillar_vfe.pfn_layers.0.{tail}", "pillar_encoder.{tail}"),
+    ("backbone_m1.resnet.layer0.{tail}", "backbone.{tail}"),
+    ("pyramid_backbone.resnet.layer{level}.{tail}", "pyramid.levels.{level}.{tail}"),
+    ("pyramid_backbone.deblocks.{tail}", "pyramid.deblocks.{tail}"),
+    ("pyramid_backbone.single_head_{level}.{tail}", "pyramid.occupancy_heads.{level}.{tail}"),
+    ("shrink_conv.layers.0.double_conv.{tail}", "shrink.{tail}"),
+    ("{head}_head.{tail}", "{head}_head.{tail}"),
+    ("codebook._encoders.{level}._quantizer._codebook", "codebook.levels.{level}.codebook"),
     (
-        r"codebook\._decoders\.(\d)\._dequantizationHead\.(.+)",
-        r"codebook.levels.\1.dequantization.\2",
+        "codebook._encoders.{level}._latentStageEncoder.{tail}",
+        "codebook.levels.{level}.stage.{tail}",
     ),
-    (r"codebook\._decoders\.(\d)\._sideHead\.(.+)", r"codebook.levels.\1.side.\2"),
-    (r"codebook\._decoders\.(\d)\._restoreHead\.(.+)", r"codebook.levels.\1.restore.\2"),
+    ("codebook._encoders.{level}._quantizationHead.{tail}", "codebook.levels.{level}.head.{tail}"),
+    ("codebook._encoders.{level}._latentHead.{tail}", "codebook.levels.{level}.latent.{tail}"),
+    (
+        "codebook._decoders.{level}._dequantizationHead.{tail}",
+        "codebook.levels.{level}.dequantization.{tail}",
+    ),
+    ("codebook._decoders.{level}._sideHead.{tail}", "codebook.levels.{level}.side.{tail}"),
+    ("codebook._decoders.{level}._restoreHead.{tail}", "codebook.levels.{level}.restore.{tail}"),
 )
 
+#: What the placeholders of a rule stand for.
+PLACEHOLDERS = {"level": r"\d", "head": "cls|reg|dir", "tail": ".+"}
+
 #: Without effect on inference, or another name of the same tensor.
-IGNORED = re.compile(
-    r"num_batches_tracked$|_temperature$|bound$|_freqEMA|_dequantizer\._codebook$|_codebook_alias$"
-)
+IGNORED = re.compile(r"num_batches_tracked$|_temperature$|bound$|_freqEMA|_dequantizer\._codebook$")
 
 Tensors = Mapping[str, "torch.Tensor | npt.NDArray[np.generic]"]
 
@@ -52,9 +57,10 @@ def own_name(published: str) -> str | None:
     """
     if IGNORED.search(published):
         return None
-    for pattern, replacement in RULES:
-        if re.fullmatch(pattern, published):
-            return re.sub(pattern, replacement, published)
+    for template, own in RULES:
+        match = _pattern(template).fullmatch(published)
+        if match:
+            return own.format(**match.groupdict())
     raise CheckpointError(
         f"checkpoint: tensor '{published}' belongs to no part of the LiDAR pyramid network"
     )
@@ -89,18 +95,18 @@ def to_published(state: Mapping[str, torch.Tensor]) -> dict[str, npt.NDArray[np.
 
 
 def _published_name(own: str) -> str:
-    """Invert the rules: turn a replacement into a pattern and a pattern into a template."""
-    for pattern, replacement in RULES:
-        groups = re.findall(r"\\\d", replacement)
-        matcher = re.escape(replacement)
-        for group in groups:
-            inner = r"(cls|reg|dir)" if pattern.startswith("(cls") and group == r"\1" else r"(\d)"
-            is_tail = replacement.endswith(group)
-            matcher = matcher.replace(re.escape(group), "(.+)" if is_tail else inner, 1)
-        match = re.fullmatch(matcher, own)
+    """Return the published name of one of this network's tensors."""
+    for published, template in RULES:
+        match = _pattern(template).fullmatch(own)
         if match:
-            template = pattern.replace("\\.", ".")
-            for value in match.groups():
-                template = re.sub(r"\([^)]*\)", lambda _, v=value: v, template, count=1)
-            return template
+            return published.format(**match.groupdict())
     raise CheckpointError(f"checkpoint: '{own}' has no name in published checkpoints")
+
+
+@lru_cache(maxsize=None)
+def _pattern(template: str) -> re.Pattern[str]:
+    """Compile a rule's template."""
+    parts = re.split(r"\{(\w+)\}", template)
+    names = [f"(?P<{name}>{PLACEHOLDERS[name]})" for name in parts[1::2]]
+    literals = [re.escape(text) for text in parts[0::2]]
+    return re.compile("".join(a + b for a, b in zip(literals, [*names, ""], strict=True)))

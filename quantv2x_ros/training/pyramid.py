@@ -19,7 +19,7 @@ LEVELS = ((3, 1, 128, 64), (5, 2, 256, 128), (8, 2, 512, 256))
 def warp(maps: torch.Tensor, thetas: torch.Tensor) -> torch.Tensor:
     """Warp (N, C, H, W) by theta (N, 2, 3) float64.
 
-    The sampling grid is made in float64 and cast: a float32 one differs by 3e-5 (NETWORK section 4).
+    The sampling grid is made in float64 and cast: a float32 one differs by 3e-5 (NETWORK, 4).
     """
     grid = functional.affine_grid(thetas.double(), list(maps.shape), align_corners=False)
     return functional.grid_sample(
@@ -27,9 +27,7 @@ def warp(maps: torch.Tensor, thetas: torch.Tensor) -> torch.Tensor:
     )
 
 
-def fuse_frame(
-    features: torch.Tensor, scores: torch.Tensor, thetas: torch.Tensor
-) -> torch.Tensor:
+def fuse_frame(features: torch.Tensor, scores: torch.Tensor, thetas: torch.Tensor) -> torch.Tensor:
     """Fuse one frame's agents into (1, C, H, W).
 
     Args:
@@ -79,7 +77,7 @@ class Pyramid(nn.Module):
         """Return the three levels (N, C_i, H_i, W_i) and occupancy logits (N, 1, H_i, W_i)."""
         levels, occupancy = [], []
         x = features
-        for level, head in zip(self.levels, self.occupancy_heads):
+        for level, head in zip(self.levels, self.occupancy_heads, strict=True):
             x = level(x)
             levels.append(x)
             occupancy.append(head(x))
@@ -98,15 +96,16 @@ class Pyramid(nn.Module):
     ) -> list[torch.Tensor]:
         """Return the fused levels (B, C_i, H_i, W_i); ``agents`` counts each frame's agents."""
         fused = []
-        for level, logits in zip(levels, occupancy):
+        for level, logits in zip(levels, occupancy, strict=True):
             frames = zip(
                 level.float().split(list(agents)),
                 self.scores(logits).split(list(agents)),
                 thetas.split(list(agents)),
+                strict=True,
             )
             fused.append(torch.cat([fuse_frame(f, s, t) for f, s, t in frames]))
         return fused
 
     def merge(self, fused: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the levels, brought to one resolution and concatenated, (B, 384, H, W)."""
-        return torch.cat([block(x) for block, x in zip(self.deblocks, fused)], dim=1)
+        return torch.cat([block(x) for block, x in zip(self.deblocks, fused, strict=True)], dim=1)

@@ -143,7 +143,7 @@ def turned(frame: CooperativeFrame, angles: Sequence[float]) -> CooperativeFrame
 
     back = rotation(-angles[0])
     views = []
-    for view, angle in zip(frame.agents, angles):
+    for view, angle in zip(frame.agents, angles, strict=True):
         points = view.points.copy()
         points[:, :2] = points[:, :2] @ rotation(angle)[:2, :2].T.astype(np.float32)
         transform = rotation(angle) @ view.ego_to_agent @ back
@@ -206,9 +206,7 @@ class SampleMaker:
         self.config = config
         self.anchors = anchors
 
-    def __call__(
-        self, frame: CooperativeFrame, rng: np.random.Generator | None = None
-    ) -> Sample:
+    def __call__(self, frame: CooperativeFrame, rng: np.random.Generator | None = None) -> Sample:
         """Make a sample: a random crop of an augmented frame, or all of it without a generator."""
         grids = [self.config.grid] * len(frame.agents)
         if rng is not None:
@@ -217,11 +215,11 @@ class SampleMaker:
         pillars = pillar_input([view.points for view in frame.agents], grids)
         thetas = [
             warp_theta(view.ego_to_agent, grids[0], grid)
-            for view, grid in zip(frame.agents, grids)
+            for view, grid in zip(frame.agents, grids, strict=True)
         ]
         inside = _inside(frame.boxes, grids[0])
         targets = TargetAssigner(self.anchors, grids[0])(frame.boxes[inside], frame.labels[inside])
-        occupied = [occupancy_map(v.boxes, g) for v, g in zip(frame.agents, grids)]
+        occupied = [occupancy_map(v.boxes, g) for v, g in zip(frame.agents, grids, strict=True)]
         return Sample(
             pillars,
             torch.from_numpy(np.stack(thetas)),

@@ -34,9 +34,7 @@ class AnchorTargets:
     directions: npt.NDArray[np.int64]
 
 
-def axis_aligned_size(
-    length: float, width: float, yaw: float
-) -> tuple[float, float]:
+def axis_aligned_size(length: float, width: float, yaw: float) -> tuple[float, float]:
     """Return the x and y size of a box turned to its nearest axis, metres."""
     along_x = abs(np.cos(yaw)) >= abs(np.sin(yaw))
     return (length, width) if along_x else (width, length)
@@ -69,8 +67,8 @@ class TargetAssigner:
         shape = (rows, columns, len(self.anchors.classes), len(self.anchors.yaws))
         best = np.zeros(shape, dtype=np.float32)
         owner = np.full(shape, -1, dtype=np.int64)
-        forced: list[tuple[npt.NDArray[np.intp], int]] = []
-        for index, (box, label) in enumerate(zip(boxes, labels)):
+        forced: list[tuple[tuple[int, int, int], int]] = []
+        for index, (box, label) in enumerate(zip(boxes, labels, strict=True)):
             match = self._overlaps(box, int(label) - 1)
             if match is None:
                 continue
@@ -82,7 +80,7 @@ class TargetAssigner:
             owner[at] = np.where(better, index, owner[at])
             if iou.max() > 0:
                 local = np.argwhere(iou >= iou.max() - 1e-5)[0]
-                forced.append((local + (row, column, 0), index))
+                forced.append(((local[0] + row, local[1] + column, local[2]), index))
         return self._targets(best, owner, forced, boxes, labels)
 
     def _overlaps(
@@ -114,7 +112,7 @@ class TargetAssigner:
         self,
         best: npt.NDArray[np.float32],
         owner: npt.NDArray[np.int64],
-        forced: list[tuple[npt.NDArray[np.intp], int]],
+        forced: list[tuple[tuple[int, int, int], int]],
         boxes: npt.NDArray[np.float32],
         labels: npt.NDArray[np.int64],
     ) -> AnchorTargets:

@@ -110,10 +110,11 @@ def train(
     Raises:
         FloatingPointError: if the loss is no longer finite.
     """
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
     average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),
+        network,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),
         use_buffers=True,
     )
     optimizer = torch.optim.AdamW(

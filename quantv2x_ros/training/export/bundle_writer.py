@@ -7,7 +7,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,23 @@ def _manifest(
         training=settings.training,
         measured=settings.measured,
     )
+
+
+def record_measured(folder: str | Path, measured: Mapping[str, Any]) -> ModelBundle:
+    """Replace what a bundle's manifest says was measured with it; returns the bundle.
+
+    Args:
+        folder: the bundle.
+        measured: accuracy and the like; plain values.
+
+    Raises:
+        BundleError: for a damaged bundle.
+    """
+    bundle = ModelBundle.load(folder)
+    manifest = replace(bundle.manifest, measured=measured)
+    text = yaml.safe_dump(manifest.as_dict(), sort_keys=False, allow_unicode=True)
+    (bundle.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    return ModelBundle.load(folder)
 
 
 def export_bundle(
