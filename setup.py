@@ -47,10 +47,10 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
-            "ego = quantv2x_ros.nodes.ego:main",
-            "encoder = quantv2x_ros.nodes.encoder:main",
-            "fusion = quantv2x_ros.nodes.fusion:main",
-            "replay = quantv2x_ros.nodes.replay:main",
+            "ego = quantv2x_ros.nodes.entry:ego",
+            "encoder = quantv2x_ros.nodes.entry:encoder",
+            "fusion = quantv2x_ros.nodes.entry:fusion",
+            "replay = quantv2x_ros.nodes.entry:replay",
         ],
     },
 )
