@@ -18,6 +18,7 @@ from quantv2x_ros.data.simulator.traffic import Actor, Traffic, driving
 from quantv2x_ros.data.simulator.trucks import container, large_vehicle
 
 FIRST_OBJECT_ID = 101
+CAR_TYPES = ("Car", "LongVehicle", "PoliceCar")
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ class Populator:
         points[:, 0] = x + grid[:, 0] * np.cos(yaw) - grid[:, 1] * np.sin(yaw)
         points[:, 1] = y + grid[:, 0] * np.sin(yaw) + grid[:, 1] * np.cos(yaw)
         points[:, 2] = self._ground.height(x, y) + grid[:, 2]
-        return not self.scenery.contains(points).any()
+        low, high = points.min(axis=0), points.max(axis=0)
+        corners = self.scenery.corners
+        near = np.all((corners.min(axis=1) <= high) & (corners.max(axis=1) >= low), axis=1)
+        return not self.scenery.select(near).contains(points).any()
 
     def _admit(self, actor: Actor, margin: float) -> bool:
         if not actor.fits(self.traffic.actors, margin) or not self._clear_of_scenery(actor):
@@ -169,9 +173,7 @@ class Populator:
         self.traffic.calm()
 
     def _count_cars(self) -> int:
-        return sum(
-            a.shape.obj_type in ("Car", "LongVehicle", "PoliceCar") for a in self.traffic.actors
-        )
+        return sum(a.shape.obj_type in CAR_TYPES for a in self.traffic.actors)
 
     def _park(self, place: Place, *, large: bool = False) -> bool:
         rng = self._rng
@@ -205,7 +207,7 @@ class Populator:
         return False
 
     def _queues(self) -> None:
-        """Let vehicles wait at the stop lines of red lights."""
+        """Let vehicles wait at red lights."""
         rng, signal = self._rng, self._layout.signal
         for route in self._layout.routes:
             if route.stop is None or signal is None or signal.green(route.group, 0.0):

@@ -71,6 +71,17 @@ class PartSet:
             self.porosity,
         )
 
+    def select(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> PartSet:
+        """Return some of the parts, by mask or index."""
+        return PartSet(
+            self.rows[chosen],
+            self.counts[chosen],
+            self.corners[chosen],
+            self.glass[chosen],
+            self.reflectivity[chosen],
+            self.porosity[chosen],
+        )
+
     def contains(self, points: FloatArray) -> npt.NDArray[np.bool_]:
         """Return (P,) whether each of (P, 3) points lies in any part."""
         values = np.einsum("kra,pa->pkr", self.rows[..., :3], points) + self.rows[..., 3]

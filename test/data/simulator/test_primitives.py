@@ -66,14 +66,7 @@ def test_bounding_corners_enclose_every_part() -> None:
     rng = np.random.default_rng(0)
     points = rng.uniform(-3, 3, (4000, 3))
     for index in range(len(PARTS)):
-        single = PartSet(
-            PARTS.rows[[index]],
-            PARTS.counts[[index]],
-            PARTS.corners[[index]],
-            PARTS.glass[[index]],
-            PARTS.reflectivity[[index]],
-            PARTS.porosity[[index]],
-        )
+        single = PARTS.select(np.array([index]))
         inside = points[single.contains(points)]
         origin, ends = single.corners[0, 0], single.corners[0, [4, 2, 1]]
         shares = (inside - origin) @ np.linalg.inv(ends - origin)
