@@ -34,12 +34,13 @@ class BaseNode(Node):  # type: ignore[misc]
             name: its name, unless remapped.
             options: passed on to `rclpy.node.Node`.
         """
+        self._jump_handle: Any = None  # destroy_node may come before the end of this
         super().__init__(name, **options)
         self.finished = False
         self.failure: BaseException | None = None
         self._statistics = threading.Lock()  # worker threads note, the executor reports
         self._drops = Drops()
-        self._rate = RateMeter()
+        self._frame_rate = RateMeter()
         self._stages = StageTimes()
         self._reported_drops = 0
         period = declare(
@@ -81,7 +82,7 @@ class BaseNode(Node):  # type: ignore[misc]
     def note_frame(self, stage_ms: Mapping[str, float]) -> None:
         """Count a finished frame and its latencies by stage, milliseconds."""
         with self._statistics:
-            self._rate.tick(time.monotonic())
+            self._frame_rate.tick(time.monotonic())
             self._stages.add(stage_ms)
 
     def time_jumped_back(self) -> None:
@@ -97,7 +98,9 @@ class BaseNode(Node):  # type: ignore[misc]
 
     def destroy_node(self) -> None:
         """Destroy the node and what belongs to it."""
-        self._jump_handle.unregister()
+        if self._jump_handle is not None:
+            self._jump_handle.unregister()
+            self._jump_handle = None
         super().destroy_node()
 
     def _on_jump(self, jump: TimeJump) -> None:
@@ -110,7 +113,7 @@ class BaseNode(Node):  # type: ignore[misc]
         """Publish the diagnostics; WARN where something was dropped since the last time."""
         summary, values = self.report()
         with self._statistics:
-            rate = self._rate.rate(time.monotonic())
+            rate = self._frame_rate.rate(time.monotonic())
             stages = self._stages.summary()
             drops = self._drops.items()
             dropped = self._drops.total - self._reported_drops

@@ -35,6 +35,7 @@ from quantv2x_ros.nodes.messages import messages_from_indices
 from quantv2x_ros.nodes.model import declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.point_cloud import cloud_from_message
+from quantv2x_ros.nodes.warm_up import warm_up_encoder
 
 Float64 = npt.NDArray[np.float64]
 HandOver = Callable[[AgentSweep, Mapping[str, float]], None]
@@ -85,6 +86,7 @@ class EncoderNode(BaseNode):
         self._format = IndexFormat.of(self._bundle)
         self._prior = IndexPrior(self._format.dict_size)
         self._engine = AgentEncoder(self._bundle, backend, threads)
+        warm_up_encoder(self._engine)
         self._sequence = 0
         self._sent_bytes = 0
         self._intensity_known = False

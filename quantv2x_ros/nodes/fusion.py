@@ -28,6 +28,7 @@ from quantv2x_ros.nodes.markers import FusedAgent, fusion_markers
 from quantv2x_ros.nodes.messages import tile_from_message
 from quantv2x_ros.nodes.model import declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.warm_up import warm_up_detector
 
 
 class FusionNode(BaseNode):
@@ -69,6 +70,7 @@ class FusionNode(BaseNode):
             else None
         )
         detector = CooperativeDetector(self._bundle, backend, threads)
+        warm_up_detector(detector)
         self._worker = FusionWorker(detector, collector, self._publish, self._fail)
         self.create_subscription(
             BevIndices,
@@ -259,5 +261,7 @@ class FusionNode(BaseNode):
 
     def destroy_node(self) -> None:
         """Stop the worker, then destroy the node."""
-        self._worker.stop()
+        worker: FusionWorker | None = getattr(self, "_worker", None)
+        if worker is not None:  # None where Ctrl-C came while the model was loaded
+            worker.stop()
         super().destroy_node()

@@ -53,7 +53,7 @@ class ReplayNode(BaseNode):
         self._clock_publisher = self.create_publisher(ClockMessage, "/clock", clock_qos)
         self._frames = 0
         self.get_logger().info(f"playing {playlist.name} at {self._rate} x")
-        self._player = Player(
+        self._player: Player = Player(
             playlist,
             rate=self._rate,
             loop=self._loop,
@@ -128,5 +128,7 @@ class ReplayNode(BaseNode):
 
     def destroy_node(self) -> None:
         """Stop playing, then destroy the node."""
-        self._player.stop()
+        player: Player | None = getattr(self, "_player", None)
+        if player is not None:  # None where Ctrl-C came while the scene was made
+            player.stop()
         super().destroy_node()

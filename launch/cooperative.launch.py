@@ -1,0 +1,176 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the ego (encoder and fusion), its peers' encoders and a replay.
+
+ros2 launch quantv2x_ros cooperative.launch.py                        # simulated scene
+ros2 launch quantv2x_ros cooperative.launch.py replay:=/data/scene agents:=all rviz:=true
+ros2 launch quantv2x_ros cooperative.launch.py replay:=none           # real sensors, ego only
+"""
+
+from launch.action import Action
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from launch import LaunchContext, LaunchDescription
+from quantv2x_ros.graph import (
+    BACKENDS,
+    LOG_LEVELS,
+    NO_REPLAY,
+    GraphSettings,
+    NodeDescription,
+    cooperative_graph,
+)
+from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.resources import shared_folder
+
+BOOLEANS = ("true", "false")
+
+ARGUMENTS = (
+    DeclareLaunchArgument(
+        "bundle",
+        default_value="",
+        description="Model bundle: a folder, or a name in engines/. Empty: the default bundle.",
+    ),
+    DeclareLaunchArgument(
+        "backend",
+        default_value="auto",
+        choices=BACKENDS,
+        description="Engine. auto: tensorrt where there is an NVIDIA GPU, else openvino.",
+    ),
+    DeclareLaunchArgument(
+        "replay",
+        default_value="",
+        description="What is played: a V2X-Real or OPV2V scenario folder, or a rosbag2. "
+        f"Empty: a simulated scene. {NO_REPLAY}: nothing, the sensors are real.",
+    ),
+    DeclareLaunchArgument(
+        "agents",
+        default_value="2",
+        description="Agents of the replay, the ego first: all, a number, or names with commas "
+        "between (a single name with a comma behind it).",
+    ),
+    DeclareLaunchArgument(
+        "rate", default_value="1.0", description="Speed of the replay against real time."
+    ),
+    DeclareLaunchArgument(
+        "loop",
+        default_value="false",
+        choices=BOOLEANS,
+        description="Start the replay again at its end, instead of ending everything.",
+    ),
+    DeclareLaunchArgument(
+        "namespace",
+        default_value="",
+        description="Namespace of the ego's nodes and topics; the peers' lie below it.",
+    ),
+    DeclareLaunchArgument(
+        "station_id",
+        default_value="1",
+        description="ETSI StationID of the ego with real sensors.",
+    ),
+    DeclareLaunchArgument(
+        "use_sim_time",
+        default_value="auto",
+        choices=("auto", *BOOLEANS),
+        description="Go by /clock. auto: with a replay.",
+    ),
+    DeclareLaunchArgument(
+        "params_file",
+        default_value="",
+        description="YAML file with parameters, which win over this file's "
+        "(see config/cooperative.yaml).",
+    ),
+    DeclareLaunchArgument(
+        "threads", default_value="0", description="CPU threads of each engine. 0: one a core."
+    ),
+    DeclareLaunchArgument(
+        "rviz", default_value="false", choices=BOOLEANS, description="Start RViz."
+    ),
+    DeclareLaunchArgument(
+        "log_level",
+        default_value="info",
+        choices=LOG_LEVELS,
+        description="Least severe log messages that are shown.",
+    ),
+)
+
+
+def settings_from(context: LaunchContext) -> GraphSettings:
+    """Read the arguments of this launch."""
+    text = {
+        argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS
+    }
+    return GraphSettings(
+        bundle=text["bundle"],
+        backend=text["backend"],
+        replay=text["replay"],
+        agents=text["agents"],
+        rate=float(text["rate"]),
+        loop=text["loop"] == "true",
+        namespace=text["namespace"],
+        station_id=int(text["station_id"]),
+        use_sim_time=text["use_sim_time"],
+        rviz=text["rviz"] == "true",
+        log_level=text["log_level"],
+        params_file=text["params_file"],
+        threads=int(text["threads"]),
+    )
+
+
+def action_from(node: NodeDescription, settings: GraphSettings) -> Action:
+    """Turn one description into a launch action; a process that fails ends the launch."""
+    parameters = {
+        name: ParameterValue(value, value_type=type(value))
+        for name, value in node.parameters.items()
+    }
+    files = [settings.params_file] if settings.params_file else []
+    return Node(
+        package=node.package,
+        executable=node.executable,
+        namespace=node.namespace,
+        parameters=[parameters, *files],
+        remappings=list(node.remappings.items()),
+        arguments=list(node.arguments),
+        ros_arguments=["--log-level", settings.log_level],
+        output="screen",
+        on_exit=Shutdown(reason=f"{node.executable} in {node.namespace} has ended"),
+    )
+
+
+def start(context: LaunchContext) -> list[Action]:
+    """Describe the graph, and start it."""
+    settings = settings_from(context)
+    said: list[str] = []
+    source = (
+        None
+        if settings.replay == NO_REPLAY
+        else ReplaySource.find(settings.replay, settings.agents, announce=said.append)
+    )
+    nodes = cooperative_graph(settings, source)
+    return [
+        *(LogInfo(msg=text) for text in said),
+        *(action_from(node, settings) for node in nodes),
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments and start the graph."""
+    profile = str(shared_folder("config") / "fastdds_large_clouds.xml")
+    return LaunchDescription(
+        [
+            *ARGUMENTS,
+            SetEnvironmentVariable(
+                "FASTDDS_DEFAULT_PROFILES_FILE",
+                EnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", default_value=profile),
+            ),
+            OpaqueFunction(function=start),
+        ]
+    )

@@ -1,0 +1,200 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which nodes cooperate, with which parameters and names: described once, as data.
+
+The launch file turns the description into launch actions; the demo and the tests start it as
+processes, also where `launch` is not installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.resources import find_bundle, shared_folder
+
+PACKAGE = "quantv2x_ros"
+BACKENDS = ("auto", "openvino", "tensorrt")
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+#: Value of ``replay`` for real sensors.
+NO_REPLAY = "none"
+#: Peers that the RViz configuration shows.
+RVIZ_PEERS = 4
+
+ParameterValue = bool | int | float | str
+
+
+class GraphError(ValueError):
+    """Arguments that describe no graph."""
+
+
+@dataclass(frozen=True)
+class NodeDescription:
+    """A process with one or more nodes.
+
+    Attributes:
+        package: ROS package of the executable.
+        executable: its name.
+        namespace: of its nodes, absolute.
+        parameters: set for all its nodes; a parameter file may override them.
+        remappings: topic to topic.
+        arguments: further command-line arguments.
+        ends_graph: whether the end of this process ends all others.
+    """
+
+    package: str
+    executable: str
+    namespace: str
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    remappings: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    ends_graph: bool = False
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """The arguments of ``cooperative.launch.py``.
+
+    Attributes:
+        bundle: folder or name of a model bundle; empty for the default one.
+        backend: one of `BACKENDS`.
+        replay: scenario folder or rosbag2; empty for a simulated scene, ``none`` for real sensors.
+        agents: ``all``, a number, or names with commas between, the ego first.
+        rate: speed of the replay against real time.
+        loop: whether the replay starts again at its end.
+        namespace: of the ego's nodes; peers and replay lie below it.
+        station_id: the ego's station id with real sensors (a replay's agents have their own).
+        use_sim_time: ``true``, ``false``, or ``auto``: true with a replay.
+        rviz: whether RViz is started.
+        log_level: one of `LOG_LEVELS`.
+        params_file: YAML file with further parameters; empty for none.
+        threads: CPU threads of each engine; 0 for one a core.
+    """
+
+    bundle: str = ""
+    backend: str = "auto"
+    replay: str = ""
+    agents: str = "2"
+    rate: float = 1.0
+    loop: bool = False
+    namespace: str = ""
+    station_id: int = 1
+    use_sim_time: str = "auto"
+    rviz: bool = False
+    log_level: str = "info"
+    params_file: str = ""
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Validate.
+
+        Raises:
+            GraphError: naming the argument, its value and what is allowed.
+        """
+        _check_choice("backend", self.backend, BACKENDS)
+        _check_choice("log_level", self.log_level, LOG_LEVELS)
+        _check_choice("use_sim_time", self.use_sim_time, ("auto", "true", "false"))
+        if not 0.01 <= self.rate <= 100.0:
+            raise GraphError(f"rate: got {self.rate}, allowed are 0.01 to 100")
+        if not 0 <= self.station_id < 2**32:
+            raise GraphError(f"station_id: got {self.station_id}, allowed are 0 to {2**32 - 1}")
+        if self.params_file and not Path(self.params_file).is_file():
+            raise GraphError(f"params_file: there is no file {self.params_file}")
+
+    @property
+    def sim_time(self) -> bool:
+        """Whether the nodes go by ``/clock``."""
+        if self.use_sim_time == "auto":
+            return self.replay != NO_REPLAY
+        return self.use_sim_time == "true"
+
+
+def cooperative_graph(
+    settings: GraphSettings, source: ReplaySource | None
+) -> tuple[NodeDescription, ...]:
+    """Describe ego, peers and replay.
+
+    Args:
+        settings: what is wanted.
+        source: the recording; None with real sensors.
+
+    Returns:
+        The processes: the ego's first, then one encoder a peer, the replay, RViz.
+
+    Raises:
+        ValueError: for a bundle that is not there, or a replay without its source.
+    """
+    if (source is None) != (settings.replay == NO_REPLAY):
+        raise GraphError(f"replay: {settings.replay!r} and its source {source} do not fit")
+    common: dict[str, ParameterValue] = {
+        "bundle": str(find_bundle(settings.bundle)),
+        "backend": settings.backend,
+        "threads": settings.threads,
+        "use_sim_time": settings.sim_time,
+    }
+    root = "/" + settings.namespace.strip("/")
+    if source is None:
+        station: dict[str, ParameterValue] = {"station_id": settings.station_id}
+        nodes = [NodeDescription(PACKAGE, "ego", root, {**common, **station})]
+        peers: list[str] = []
+    else:
+        nodes = [_agent(source, agent, root, common) for agent in source.agents]
+        nodes.append(_replay(source, settings, root))
+        peers = [source.namespace(agent) for agent in source.agents[1:]]
+    if settings.rviz:
+        nodes.append(_rviz(root, peers, settings.sim_time))
+    return tuple(nodes)
+
+
+def absolute(root: str, name: str) -> str:
+    """Join an absolute namespace and a relative name."""
+    return f"{root.rstrip('/')}/{name}" if name else root
+
+
+def _agent(
+    source: ReplaySource, agent: str, root: str, common: Mapping[str, ParameterValue]
+) -> NodeDescription:
+    # A dataset's loader has cut the vehicle's body out already; a roadside unit has none.
+    parameters = {**common, "station_id": source.station(agent), "crop_ego_body": False}
+    is_ego = agent == source.agents[0]
+    return NodeDescription(
+        PACKAGE,
+        "ego" if is_ego else "encoder",
+        absolute(root, source.namespace(agent)),
+        parameters,
+    )
+
+
+def _replay(source: ReplaySource, settings: GraphSettings, root: str) -> NodeDescription:
+    parameters: dict[str, ParameterValue] = {
+        "path": source.path,
+        "agents": ",".join(source.agents) + ",",  # with a comma a single number is a name
+        "rate": settings.rate,
+        "loop": settings.loop,
+        "use_sim_time": False,
+    }
+    return NodeDescription(PACKAGE, "replay", root, parameters, ends_graph=True)
+
+
+def _rviz(root: str, peers: list[str], sim_time: bool) -> NodeDescription:
+    """RViz with its committed configuration, whose topics are remapped to this graph's."""
+    names = ("points", "markers", "ground_truth")
+    remappings = {f"/{name}": absolute(root, name) for name in names}
+    for number, namespace in enumerate(peers[:RVIZ_PEERS], start=1):
+        remappings[f"/peer_{number}/points"] = absolute(root, f"{namespace}/points")
+    config = shared_folder("rviz") / "cooperative.rviz"
+    return NodeDescription(
+        "rviz2",
+        "rviz2",
+        "/",
+        {"use_sim_time": sim_time},
+        {name: topic for name, topic in remappings.items() if name != topic},
+        ("-d", str(config)),
+    )
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise GraphError(f"{name}: got {value!r}, allowed are {', '.join(allowed)}")
