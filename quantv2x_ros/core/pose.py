@@ -40,8 +40,10 @@ def check_pose(matrix: npt.ArrayLike, name: str = "pose") -> Matrix:
     if not np.isfinite(pose).all():
         raise PoseError(f"{name}: has values that are not finite; check the localization source")
     if np.abs(pose[:3, 3]).max() > MAX_COORDINATE:
-        raise PoseError(f"{name}: is {np.abs(pose[:3, 3]).max():.3g} m away from the map's origin, "
-                        f"allowed are {MAX_COORDINATE:.0e} m")
+        raise PoseError(
+            f"{name}: is {np.abs(pose[:3, 3]).max():.3g} m away from the map's origin, "
+            f"allowed are {MAX_COORDINATE:.0e} m"
+        )
     rotation = pose[:3, :3]
     if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-4) or np.linalg.det(rotation) < 0:
         raise PoseError(f"{name}: its 3 x 3 part is not a rotation")

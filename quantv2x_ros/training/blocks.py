@@ -169,7 +169,8 @@ class PillarFeatureNet(nn.Module):
                 values, point_pillar, len(counts)
             )
         mean, variance = self.norm.running_mean, self.norm.running_var
-        assert mean is not None and variance is not None
+        assert mean is not None
+        assert variance is not None
         scale = self.norm.weight / torch.sqrt(variance + self.norm.eps)
         padding = torch.relu(self.norm.bias - mean * scale)
         not_full = (counts < self.max_points)[:, None]

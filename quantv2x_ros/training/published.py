@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +103,7 @@ def _published_name(own: str) -> str:
     raise CheckpointError(f"checkpoint: '{own}' has no name in published checkpoints")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pattern(template: str) -> re.Pattern[str]:
     """Compile a rule's template."""
     parts = re.split(r"\{(\w+)\}", template)

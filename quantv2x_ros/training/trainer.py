@@ -32,6 +32,7 @@ class TrainConfig:
         warm_up: fraction of the steps with a linearly rising learning rate.
         decay: fraction of the steps, at the end, with a linearly falling one.
         save_every: steps between checkpoints.
+        report_every: steps between reports.
         bfloat16: autocast to bfloat16.
     """
 
@@ -42,6 +43,7 @@ class TrainConfig:
     warm_up: float = 0.05
     decay: float = 0.4
     save_every: int = 500
+    report_every: int = 50
     bfloat16: bool = True
 
     def learning_rate_factor(self, step: int) -> float:
@@ -105,7 +107,7 @@ def train(
         config: the schedule.
         weights: of the losses.
         out: the averaged network is saved here every ``save_every`` steps and at the end.
-        report: called with step, mean losses and seconds a step, every 50 steps.
+        report: called with step, mean losses and seconds a step, every ``report_every`` steps.
 
     Raises:
         FloatingPointError: if the loss is no longer finite.
@@ -129,7 +131,9 @@ def train(
             losses = step_losses(network, sample, agents, weights)
         total = torch.stack([loss.float() for loss in losses.values()]).sum()
         if not torch.isfinite(total):
-            raise FloatingPointError(f"training: the loss is {float(total)} at step {step}")
+            raise FloatingPointError(
+                f"training: the loss is {float(total.detach())} at step {step}"
+            )
         optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
@@ -138,9 +142,10 @@ def train(
         average.update_parameters(network)
         for name, loss in losses.items():
             sums[name] = sums.get(name, 0.0) + float(loss.detach())
-        if step % 50 == 0:
-            seconds = (time.monotonic() - started) / 50
-            report(step, {k: v / 50 for k, v in sums.items()}, seconds)
+        every = config.report_every
+        if step % every == 0:
+            seconds = (time.monotonic() - started) / every
+            report(step, {k: v / every for k, v in sums.items()}, seconds)
             sums, started = {}, time.monotonic()
         if step % config.save_every == 0:
             save_network(average.module, out)

@@ -1,0 +1,93 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Augmentation and crops keep the agents of a frame consistent with each other."""
+
+import numpy as np
+import pytest
+
+from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.core.boxes import points_in_boxes
+from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.pose import matrix_from_v2x, transform_between, transform_points
+from quantv2x_ros.training.loader import collate
+from quantv2x_ros.training.samples import (
+    AgentView,
+    CooperativeFrame,
+    SampleConfig,
+    SampleMaker,
+    augmented,
+    crop_grid,
+)
+
+GRID = BevGrid((-140.8, -40.0, -5.0, 140.8, 40.0, 1.0), (0.4, 0.4, 6.0))
+
+
+def two_agents(rng: np.random.Generator) -> CooperativeFrame:
+    """One box full of points, seen by an ego and by a peer that stands elsewhere, turned."""
+    box = np.array([[12.0, 3.0, -0.9, 4.4, 1.8, 1.5, 0.4]], dtype=np.float32)
+    local = rng.uniform(-0.45, 0.45, (200, 3)) * box[0, 3:6]
+    turn = matrix_from_v2x([12.0, 3.0, -0.9, 0.0, np.degrees(0.4), 0.0])
+    in_ego = transform_points(local, turn)
+    ego, peer = np.eye(4), matrix_from_v2x([30.0, -6.0, 0.0, 0.0, 120.0, 0.0])
+    ego_to_peer = transform_between(ego, peer)
+    in_peer = transform_points(in_ego, ego_to_peer)
+    peer_box = box.copy()
+    peer_box[:, :3] = transform_points(box, ego_to_peer)
+    peer_box[:, 6] -= np.radians(120.0)
+
+    def cloud(points):
+        return np.column_stack([points, np.zeros(len(points))]).astype(np.float32)
+
+    views = (
+        AgentView(cloud(in_ego), box, np.eye(4)),
+        AgentView(cloud(in_peer), peer_box, ego_to_peer),
+    )
+    return CooperativeFrame(views, box, np.array([1]))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_points_stay_in_their_boxes_and_agents_agree_after_augmentation(seed):
+    rng = np.random.default_rng(seed)
+    frame = augmented(two_agents(rng), SampleConfig(GRID), rng)
+    for view in frame.agents:
+        assert points_in_boxes(view.points[:, :3], view.boxes)[0] == len(view.points)
+        to_ego = np.linalg.inv(view.ego_to_agent)
+        in_ego = transform_points(view.points, to_ego).astype(np.float32)
+        assert points_in_boxes(in_ego, frame.boxes)[0] == len(view.points)
+
+
+@pytest.mark.parametrize("centre", [-200.0, -47.3, 0.0, 12.9, 300.0])
+def test_crops_lie_on_the_grid_and_within_it(centre):
+    crop = crop_grid(GRID, 57.6, centre)
+    start, end = crop.lidar_range[0], crop.lidar_range[3]
+    assert -140.8 <= start < end <= 140.8 + 1e-6
+    assert end - start == pytest.approx(57.6)
+    assert (start + 140.8) / 3.2 == pytest.approx(round((start + 140.8) / 3.2))
+
+
+def test_every_agent_crop_looks_at_the_same_piece_of_the_world():
+    rng = np.random.default_rng(3)
+    frame = two_agents(rng)
+    maker = SampleMaker(SampleConfig(GRID, ego_offset=0.0), AnchorSet.v2x_real())
+    sample = maker(frame, rng)
+    assert sample.pillars.agents == 2
+    assert sample.pillars.shape == (200, 240)
+    assert (sample.targets.occupancy.sum((1, 2, 3)) > 0).all()
+    assert len(sample.targets.positives) > 0
+
+
+def test_collating_frames_keeps_every_pillar_and_positive_of_each():
+    rng = np.random.default_rng(4)
+    frame = two_agents(rng)
+    maker = SampleMaker(SampleConfig(GRID), AnchorSet.v2x_real())
+    samples = [maker(frame), maker(frame)]
+    joined, agents = collate(samples)
+    assert agents == [2, 2]
+    area = 200 * 704
+    assert joined.pillars.cells.max() < 4 * area
+    assert len(joined.pillars.cells) == 2 * len(samples[0].pillars.cells)
+    half = len(joined.targets.positives) // 2
+    anchors = samples[0].targets.labels.shape[1]
+    first, second = joined.targets.positives[:half], joined.targets.positives[half:]
+    assert (second - first == anchors).all()
+    assert (joined.targets.labels.reshape(-1)[joined.targets.positives] == 1).all()
