@@ -19,9 +19,8 @@ import numpy.typing as npt
 
 from quantv2x_ros.core import codebook_kernels
 from quantv2x_ros.core.background import commonest_row, differing_rows
-from quantv2x_ros.core.folding import CodebookError, fold_layers
-
-__all__ = ["CodebookError", "ResidualCodebook"]
+from quantv2x_ros.core.folding import CodebookError as CodebookError
+from quantv2x_ros.core.folding import fold_layers
 
 Float32Array = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.uint8]
@@ -133,7 +132,7 @@ class ResidualCodebook:
             (planes, cells) uint8; the lowest index on a tie.
 
         Raises:
-            CodebookError: wrong shape or dtype, or features without finite distances.
+            CodebookError: wrong shape or dtype, or features that are not finite.
         """
         if features.shape != (len(features), self.channels) or features.dtype != np.float32:
             raise CodebookError(
@@ -173,10 +172,10 @@ class ResidualCodebook:
         """Indices of a BEV map, coding the many cells that equal the background only once.
 
         Args:
-            features: (H, W, C) uint8 (value = scale * number) or float32 (value = scale * number).
-            scale: value of one step.
-            background: (C,) in features' dtype; by default the commonest vector of the map.
-                It changes the time taken only.
+            features: (H, W, C) uint8 or float32.
+            scale: what features are multiplied with.
+            background: (C,) in features' dtype; by default the map's commonest vector. It changes
+                the time taken only.
 
         Returns:
             (planes, H, W) uint8.

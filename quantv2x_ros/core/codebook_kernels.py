@@ -33,7 +33,8 @@ def _score_block(
     """
     channels, width = weight.shape
     for cell in range(_BLOCK):
-        scores[cell] = bias
+        for j in range(width):
+            scores[cell, j] = bias[j]
     whole = channels // 4 * 4
     for c in range(0, whole, 4):
         a0, a1, a2, a3 = block[0, c], block[0, c + 1], block[0, c + 2], block[0, c + 3]
@@ -126,7 +127,8 @@ def encode_rows(
         for cell in range(count):
             if not _choose(scores[cell], bits[cell], lookups, segments, codes):
                 failed += 1
-            indices[:, start + cell] = codes
+            for plane in range(len(codes)):
+                indices[plane, start + cell] = codes[plane]
     return failed
 
 
@@ -136,10 +138,10 @@ def sum_tables(tables: Float32Array, bias: Float32Array, indices: IndexArray) ->
     planes, cells = indices.shape
     features = np.empty((cells, len(bias)), np.float32)
     for cell in range(cells):
-        row = features[cell]
-        row[:] = bias
+        for c in range(len(bias)):
+            features[cell, c] = bias[c]
         for plane in range(planes):
-            added = tables[plane, indices[plane, cell]]
+            code = indices[plane, cell]
             for c in range(len(bias)):
-                row[c] += added[c]
+                features[cell, c] += tables[plane, code, c]
     return features

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from quantv2x_ros.core import rotated
 from quantv2x_ros.core.boxes import (
@@ -19,6 +18,7 @@ from quantv2x_ros.core.boxes import (
     correct_heading,
     decode_boxes,
 )
+from quantv2x_ros.core.detection_kernels import collect_candidates
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -147,33 +147,6 @@ def nms(
     return indices
 
 
-@njit(cache=True, nogil=True)
-def _collect(
-    logits: Float32Array, logit_floor: float, threshold: float
-) -> tuple[npt.NDArray[np.int64], Float32Array, npt.NDArray[np.int32]]:
-    """Anchors whose best label scores above the threshold: indices, scores, labels, flat order."""
-    anchors, classes = logits.shape
-    indices = np.empty(anchors, np.int64)
-    scores = np.empty(anchors, np.float32)
-    labels = np.empty(anchors, np.int32)
-    count = 0
-    for a in range(anchors):
-        best = logits[a, 0]
-        label = 0
-        for k in range(1, classes):
-            if logits[a, k] > best:
-                best = logits[a, k]
-                label = k
-        if best > logit_floor:
-            score = np.float32(1.0 / (1.0 + math.exp(-best)))
-            if score > threshold:
-                indices[count] = a
-                scores[count] = score
-                labels[count] = label + 1
-                count += 1
-    return indices[:count].copy(), scores[:count].copy(), labels[:count].copy()
-
-
 def _check_heads(
     cls: Float32Array, reg: Float32Array, direction: Float32Array, anchors: FloatArray
 ) -> int:
@@ -214,9 +187,12 @@ def find_candidates(
     logits = np.ascontiguousarray(cls).reshape(-1, cls.shape[2] // per_cell)
     threshold = config.score_threshold
     floor = math.log(threshold / (1.0 - threshold)) - _LOGIT_SLACK if threshold > 0 else -math.inf
-    indices, scores, labels = _collect(logits, floor, float(np.float32(threshold)))
-    if len(indices) > config.max_candidates:
-        best = np.sort(np.argsort(-scores, kind="stable")[: config.max_candidates])
+    indices, scores, labels = collect_candidates(logits, floor, float(np.float32(threshold)))
+    limit = config.max_candidates
+    if len(scores) > limit:
+        lowest = np.partition(scores, -limit)[-limit]
+        best = scores > lowest
+        best[np.flatnonzero(scores == lowest)[: limit - np.count_nonzero(best)]] = True
         indices, scores, labels = indices[best], scores[best], labels[best]
     deltas = np.ascontiguousarray(reg).reshape(-1, BOX_SIZE)[indices]
     boxes = decode_boxes(deltas, anchors[indices].astype(np.float32))

@@ -45,8 +45,9 @@ def _bilinear_row(
         grid_y = np.float32(theta[1, 0] * x + theta[1, 1] * y + theta[1, 2])
         at_x = ((grid_x + one) * np.float32(width) - one) * half
         at_y = ((grid_y + one) * np.float32(height) - one) * half
-        weights[column] = np.float32(0.0)
-        cells[column] = 0
+        for corner in range(4):
+            weights[column, corner] = np.float32(0.0)
+            cells[column, corner] = 0
         if not (-one < at_x < width and -one < at_y < height):
             continue
         left, top = np.floor(at_x), np.floor(at_y)
@@ -106,10 +107,10 @@ def _weigh_row(
     for agent in range(agents):
         flat = scores[agent].reshape(height * width)
         if identity[agent]:
-            weights[agent] = np.float32(0.0)
             for column in range(width):
-                cells[agent, column] = row * width + column
-                weights[agent, column, 0] = np.float32(1.0)
+                for corner in range(4):
+                    cells[agent, column, corner] = row * width + column
+                    weights[agent, column, corner] = np.float32(1.0 if corner == 0 else 0.0)
                 shares[agent, column] = flat[row * width + column]
             continue
         _bilinear_row(thetas[agent], row, (height, width), cells[agent], weights[agent])
@@ -204,7 +205,11 @@ def agent_shares(
     agents, height, width = scores.shape
     cells = np.empty((agents, width, 4), np.int32)
     weights = np.empty((agents, width, 4), np.float32)
-    shares = np.empty((height, agents, width), np.float32)
+    row_shares = np.empty((agents, width), np.float32)
+    shares = np.empty((agents, height, width), np.float32)
     for row in range(height):
-        _weigh_row(scores, thetas, identity, row, cells, weights, shares[row])
-    return shares.transpose(1, 0, 2).copy()
+        _weigh_row(scores, thetas, identity, row, cells, weights, row_shares)
+        for agent in range(agents):
+            for column in range(width):
+                shares[agent, row, column] = row_shares[agent, column]
+    return shares

@@ -20,7 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 _MAX_CORNERS = 8
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _clip(
     polygon: FloatArray, count: int, clipped: FloatArray, axis: int, sign: float, limit: float
 ) -> int:

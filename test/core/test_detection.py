@@ -157,6 +157,17 @@ def test_only_the_best_candidates_enter_the_suppression(heads: Heads) -> None:
     assert (np.diff(flat) > 0).all()
 
 
+def test_among_equal_scores_the_first_candidates_are_taken(heads: Heads) -> None:
+    cls, reg, direction = heads
+    cls[:, :, 6] = 1.0
+    cls[20, 40:45, 6] = 2.0
+    config = DetectionConfig(max_candidates=7)
+    candidates = find_candidates(cls, reg, direction, ANCHORS, config)
+    x = -140.8 + 3.2 * (np.array([0, 1, 40, 41, 42, 43, 44]) + 0.5)
+    np.testing.assert_allclose(candidates.boxes[:, 0], x, rtol=1e-5)
+    np.testing.assert_allclose(candidates.boxes[[0, 2], 1], (-38.4, -40 + 20.5 * 3.2), rtol=1e-5)
+
+
 def test_boxes_leave_the_published_range_whatever_the_grid(heads: Heads) -> None:
     cls, reg, direction = heads
     cls[:, :, 0] = 2.0

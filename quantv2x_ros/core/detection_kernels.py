@@ -1,0 +1,38 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Numba kernel of core.detection: one pass over the logits of all anchors."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Float32Array = npt.NDArray[np.float32]
+
+
+@njit(cache=True, nogil=True)
+def collect_candidates(
+    logits: Float32Array, logit_floor: float, threshold: float
+) -> tuple[npt.NDArray[np.int64], Float32Array, npt.NDArray[np.int32]]:
+    """Anchors whose best label scores above the threshold: indices, scores, labels, flat order."""
+    anchors, classes = logits.shape
+    indices = np.empty(anchors, np.int64)
+    scores = np.empty(anchors, np.float32)
+    labels = np.empty(anchors, np.int32)
+    count = 0
+    for a in range(anchors):
+        best = logits[a, 0]
+        label = 0
+        for k in range(1, classes):
+            if logits[a, k] > best:
+                best = logits[a, k]
+                label = k
+        if best > logit_floor:
+            score = np.float32(1.0 / (1.0 + math.exp(-best)))
+            if score > threshold:
+                indices[count] = a
+                scores[count] = score
+                labels[count] = label + 1
+                count += 1
+    return indices[:count].copy(), scores[:count].copy(), labels[:count].copy()
