@@ -21,7 +21,7 @@ def command(
         typer.Option(help="Instead: a single .pcd or .bin cloud of a vehicle."),
     ] = None,
     timestamp: Annotated[str, typer.Option(help="Frame of the scenario; the first if empty.")] = "",
-    ego: Annotated[str, typer.Option(help="Ego agent; the first vehicle if empty.")] = "",
+    ego: Annotated[str, typer.Option(help="Ego agent; the first agent if empty.")] = "",
     agents: Annotated[
         str, typer.Option(help="Who takes part: all, or names separated by commas.")
     ] = "all",

@@ -67,15 +67,14 @@ def choose_agents(frame: Frame, ego: str | None, agents: str, limit: int) -> lis
 
     Args:
         frame: The moment.
-        ego: Name of the ego; the first vehicle where `None` (the first agent, if there is none).
+        ego: Name of the ego; the first agent where `None` (vehicle 1 in V2X-Real).
         agents: `all`, or names separated by commas; the ego takes part in any case.
         limit: Most agents that the model fuses. Of `all`, the nearest are taken.
 
     Raises:
         DatasetError: If an agent is not in the frame, or more are named than the limit.
     """
-    vehicles = [name for name, item in frame.agents.items() if not item.infrastructure]
-    first = ego if ego is not None else (vehicles or list(frame.agents))[0]
+    first = ego if ego is not None else next(iter(frame.agents))
     origin = frame[first].pose[:3, 3]
     if agents.strip() == "all":
         others = [name for name in frame.agents if name != first]

@@ -88,9 +88,8 @@ def test_a_precision_that_the_bundle_has_not_is_refused(bundles):
         open_detector(bundles["fp32"], "int8")
 
 
-def test_the_ego_is_the_first_vehicle_and_the_nearest_peers_are_taken(frame):
-    vehicles = [name for name, item in frame.agents.items() if not item.infrastructure]
-    assert choose_agents(frame, None, "all", 5)[0] == vehicles[0]
+def test_the_ego_is_the_first_agent_and_the_nearest_peers_are_taken(frame):
+    assert choose_agents(frame, None, "all", 5)[0] == next(iter(frame.agents))
     ego = list(frame.agents)[-1]
     everyone = choose_agents(frame, ego, "all", 5)
     assert everyone[0] == ego
