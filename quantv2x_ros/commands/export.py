@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from quantv2x_ros.training.export.calibration import CalibrationFrame
 
 
 def command(
@@ -28,9 +32,7 @@ def command(
     class_aware: Annotated[
         bool, typer.Option(help="Boxes suppress only boxes of their own class.")
     ] = True,
-    note: Annotated[
-        str, typer.Option(help="What it was trained with, for the manifest.")
-    ] = "",
+    note: Annotated[str, typer.Option(help="What it was trained with, for the manifest.")] = "",
 ) -> None:
     """Export a trained network as a bundle: ONNX engines, tables, weights and a manifest."""
     from rich.progress import track
@@ -42,8 +44,9 @@ def command(
     from quantv2x_ros.training.recipe import default_network
 
     network = load_checkpoint(checkpoint, default_network(codebook=True).config)
-    training: dict[str, object] = {"note": note, "parameters": _parameters(network)}
-    calibration = []
+    count = sum(parameter.numel() for parameter in network.parameters())
+    training: dict[str, object] = {"note": note, "parameters": count}
+    calibration: Iterable[CalibrationFrame] = ()
     if precision == "int8":
         if data is None:
             raise typer.BadParameter("INT8 needs --data: the scales come from real frames")
@@ -71,10 +74,3 @@ def command(
     size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     print(f"{out}: {bundle.name} {bundle.version}, {bundle.precision}, {size:.1f} MB, "
           f"codebook {bundle.codebook_id:016x}")
-
-
-def _parameters(network: object) -> int:
-    from torch import nn
-
-    assert isinstance(network, nn.Module)
-    return sum(parameter.numel() for parameter in network.parameters())

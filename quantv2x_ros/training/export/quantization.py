@@ -27,7 +27,7 @@ class TensorScale:
 
     Attributes:
         scale: value of one step.
-        signed: int8 in -127..127 instead of uint8 in 0..255; no zero point in either case.
+        signed: int8 instead of uint8; no zero point in either case.
     """
 
     scale: float
@@ -41,7 +41,7 @@ class TensorScale:
     @property
     def limits(self) -> tuple[int, int]:
         """Least and greatest number."""
-        return (-SIGNED_MAX, SIGNED_MAX) if self.signed else (0, UNSIGNED_MAX)
+        return (-SIGNED_MAX - 1, SIGNED_MAX) if self.signed else (0, UNSIGNED_MAX)
 
 
 TensorScales = Mapping[str, TensorScale]
