@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,11 +13,11 @@ import typer
 def command(
     json: Annotated[Path, typer.Option(help="File to write the result to.")],
     scenario: Annotated[
-        Optional[Path],  # noqa: UP045 - typer evaluates it on Python 3.10
+        Path | None,
         typer.Option(help="Folder of a scenario: V2X-Real, OPV2V, or a single frame."),
     ] = None,
     cloud: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Instead: a single .pcd or .bin cloud of a vehicle."),
     ] = None,
     timestamp: Annotated[str, typer.Option(help="Frame of the scenario; the first if empty.")] = "",
@@ -31,7 +31,7 @@ def command(
     backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")] = 0,
     picture: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="PNG to draw: the ego alone beside the cooperation."),
     ] = None,
 ) -> None:
