@@ -136,14 +136,23 @@ class SegmentMax(torch.autograd.Function):
         return torch.from_numpy(out), None, None
 
 
+#: Usual standard deviation of the ten inputs: x, y, z, intensity, offsets from the mean and from
+#: the pillar's centre (metres; intensity is 0 in V2X-Real).
+INPUT_DEVIATION = (40.0, 20.0, 1.0, 1.0, 0.15, 0.15, 0.3, 0.12, 0.12, 1.0)
+
+
 class PillarFeatureNet(nn.Module):
     """Linear, BatchNorm, ReLU and maximum over a pillar's 32 slots (NETWORK section 1)."""
 
     def __init__(self, channels: int = 64, max_points: int = 32) -> None:
         super().__init__()
         self.linear = nn.Linear(10, channels, bias=False)
-        self.norm = nn.BatchNorm1d(channels, eps=1e-3, momentum=0.01)
+        self.norm = nn.BatchNorm1d(channels, eps=1e-3, momentum=0.03)
         self.max_points = max_points
+        # Metres from the sensor are a hundred times larger than metres within a pillar, which tell
+        # the shape: start with all inputs of the same weight.
+        with torch.no_grad():
+            self.linear.weight /= torch.tensor(INPUT_DEVIATION)
 
     def forward(
         self, features: torch.Tensor, point_pillar: torch.Tensor, counts: torch.Tensor
