@@ -54,7 +54,11 @@ class Reception:
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], background: npt.NDArray[np.uint8], tile_timeout: float
+        self,
+        shape: tuple[int, int, int],
+        background: npt.NDArray[np.uint8],
+        tile_timeout: float,
+        own_station: int,
     ) -> None:
         """Create an empty reception.
 
@@ -62,10 +66,12 @@ class Reception:
             shape: (planes, H, W) of an index map.
             background: (planes,) uint8, the codes that fill holes.
             tile_timeout: longest wait for a sweep's further tiles, seconds after its first.
+            own_station: always finds room, however many others are heard.
         """
         self._shape = shape
         self._background = background
         self._tile_timeout = tile_timeout
+        self._own_station = own_station
         self._stations: dict[int, _Station] = {}
         self.partial = 0
 
@@ -116,7 +122,8 @@ class Reception:
         if station is None:
             for name in [n for n, s in self._stations.items() if now - s.heard > FORGET_AFTER]:
                 del self._stations[name]
-            if len(self._stations) >= MAX_STATIONS:
+            others = len(self._stations.keys() - {self._own_station})
+            if others >= MAX_STATIONS and station_id != self._own_station:
                 raise ReceptionError(
                     f"station {station_id} is one more than the {MAX_STATIONS} listened to"
                 )

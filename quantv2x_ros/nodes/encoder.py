@@ -135,7 +135,7 @@ class EncoderNode(BaseNode):
     def _connect(self) -> None:
         overridable = {"qos_overriding_options": qos.overridable()}
         self._publisher = self.create_publisher(
-            BevIndices, "/v2x/bev_indices", qos.indices(), **overridable
+            BevIndices, "/v2x/bev_indices", qos.indices_output(), **overridable
         )
         self._announcer = self.create_publisher(Codebook, "/v2x/codebook", qos.latched())
         self.create_subscription(

@@ -76,7 +76,7 @@ class FusionNode(BaseNode):
             BevIndices,
             "/v2x/bev_indices",
             self._on_indices,
-            qos.indices(),
+            qos.indices_input(),
             qos_overriding_options=qos.overridable(),
         )
         self.create_subscription(Codebook, "/v2x/codebook", self._on_codebook, qos.latched_input())
@@ -132,7 +132,7 @@ class FusionNode(BaseNode):
         form = self._format
         background = np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
         self._reception = Reception(
-            (form.planes, form.rows, form.columns), background, tile_timeout
+            (form.planes, form.rows, form.columns), background, tile_timeout, self._station
         )
         return SweepCollector(self._station, max_agents, peer_timeout, peer_wait)
 

@@ -36,14 +36,25 @@ def pose_output() -> QoSProfile:
     )
 
 
-def indices() -> QoSProfile:
-    """Indices between stations: a broadcast.
+def indices_input() -> QoSProfile:
+    """Indices of other stations: a broadcast.
 
-    Best effort, as on the air: a sweep sent again would come too late, and one slow receiver must
-    not hold up the others. Depth 10: the sweeps of several peers arrive within milliseconds.
+    Best effort, as on the air: a sweep that was sent again would come too late. Depth 10: the
+    sweeps of several peers arrive within milliseconds.
     """
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.BEST_EFFORT
+    )
+
+
+def indices_output() -> QoSProfile:
+    """Indices for other stations: offered reliably, so that recorders match, too.
+
+    What is sent to a best-effort subscriber is best effort all the same, and with keep-last a slow
+    reliable one holds nobody up.
+    """
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE
     )
 
 

@@ -31,7 +31,7 @@ def tile(station=2, stamp=100, number=0, count=1, first_row=0, rows=6, value=1):
 
 
 def make():
-    return Reception(SHAPE, BACKGROUND, tile_timeout=0.05)
+    return Reception(SHAPE, BACKGROUND, tile_timeout=0.05, own_station=1)
 
 
 def test_a_sweep_of_one_tile_is_complete_at_once():
@@ -81,10 +81,11 @@ def test_stations_do_not_mix():
 
 def test_stations_are_bounded_and_silent_ones_make_room():
     reception = make()
-    for station in range(MAX_STATIONS):
+    for station in range(2, MAX_STATIONS + 2):
         reception.add(tile(station=station), 1.0)
     with pytest.raises(ReceptionError):
         reception.add(tile(station=1000), 2.0)
+    assert reception.add(tile(station=1), 2.0) is not None, "the own station finds room"
     assert reception.add(tile(station=1000), 1.1 + FORGET_AFTER) is not None
 
 

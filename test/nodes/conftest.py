@@ -22,6 +22,15 @@ def _sources_hash(repository: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Compiled engines of tests stay out of the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def bundle_folder(repository: Path, pytestconfig: pytest.Config) -> Path:
     """A bundle of random weights on a grid of 64 x 64 cells; made once and kept for later runs."""

@@ -1,0 +1,242 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The encoder node, alive, over real topics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+
+from quantv2x_msgs.msg import BevIndices, Codebook
+from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.inference.bundle import BundleError, ModelBundle
+from quantv2x_ros.inference.pipeline import AgentEncoder
+from quantv2x_ros.nodes.conversions import pose_to_message, time_message
+from quantv2x_ros.nodes.encoder import EncoderNode
+from quantv2x_ros.nodes.index_format import IndexFormat
+from quantv2x_ros.nodes.messages import tile_from_message
+from quantv2x_ros.nodes.parameters import ParameterError
+from quantv2x_ros.nodes.point_cloud import message_from_points
+
+SECOND = 1_000_000_000
+POINTS = np.random.default_rng(5).uniform((-20, -20, -2, 0), (20, 20, 1, 1), (3000, 4))
+POINTS = POINTS.astype(np.float32)
+
+
+class Vehicle:
+    """An encoder node, what it publishes, and its sensors."""
+
+    def __init__(self, ros, parameters, **values):
+        values = {"station_id": 7, "crop_ego_body": False, "pose_timeout": 0.3, **values}
+        self.ros = ros
+        self.node = ros.add(EncoderNode(parameter_overrides=parameters(**values)))
+        self.indices = ros.collect(BevIndices, "/v2x/bev_indices")
+        self.diagnostics = ros.collect(DiagnosticArray, "/diagnostics")
+        self.clouds = ros.node.create_publisher(PointCloud2, "points", 10)
+        self.poses = ros.node.create_publisher(PoseWithCovarianceStamped, "pose", 10)
+        ros.connect(self.clouds, self.poses)
+
+    def send_pose(self, stamp_ns, x=0.0, frame="map"):
+        message = PoseWithCovarianceStamped(
+            header=Header(stamp=time_message(stamp_ns), frame_id=frame),
+            pose=PoseWithCovariance(
+                pose=pose_to_message(matrix_from_v2x([x, 0, 0, 0, 0, 0])),
+                covariance=np.arange(36.0),
+            ),
+        )
+        self.poses.publish(message)
+
+    def send_cloud(self, stamp_ns, points=POINTS):
+        header = Header(stamp=time_message(stamp_ns), frame_id="lidar")
+        self.clouds.publish(message_from_points(points, header))
+
+    def reported(self, key):
+        """The newest value that the diagnostics give for a key; None where there is none."""
+        for message in reversed(self.diagnostics):
+            for value in message.status[0].values:
+                if value.key == key:
+                    return value.value
+        return None
+
+    def expect_drop(self, reason):
+        self.ros.spin_until(lambda: self.reported(f"dropped: {reason}"))
+        return self.reported(f"dropped: {reason}")
+
+    def expect_still_alive(self):
+        """A good sweep is still encoded after a bad one."""
+        before = len(self.indices)
+        self.send_pose(90 * SECOND)
+        self.send_cloud(90 * SECOND)
+        self.ros.spin_until(lambda: len(self.indices) > before)
+
+
+@pytest.fixture
+def vehicle(ros, parameters):
+    return Vehicle(ros, parameters)
+
+
+def test_a_sweep_is_sent_as_the_indices_that_the_pipeline_gives(ros, vehicle, bundle_folder):
+    bundle = ModelBundle.load(bundle_folder)
+    vehicle.send_pose(10 * SECOND, x=3.0)
+    vehicle.send_cloud(10 * SECOND)
+    ros.spin_until(lambda: vehicle.indices)
+    (message,) = vehicle.indices
+    tile = tile_from_message(message, IndexFormat.of(bundle), "map", 20 * SECOND)
+    expected = AgentEncoder(bundle, threads=1).encode(POINTS).indices
+    np.testing.assert_array_equal(tile.indices, expected)
+    assert (tile.station_id, tile.sequence, tile.frame_id) == (7, 0, "lidar")
+    assert tile.stamp_ns == 10 * SECOND
+    assert tile.pose[0, 3] == pytest.approx(3.0)
+    np.testing.assert_array_equal(message.sensor_pose.covariance, np.arange(36.0))
+
+
+def test_sequence_numbers_count_up(ros, vehicle):
+    for number in range(3):
+        vehicle.send_pose((10 + number) * SECOND)
+        vehicle.send_cloud((10 + number) * SECOND)
+        ros.spin_until(lambda wanted=number + 1: len(vehicle.indices) == wanted)
+    assert [message.sequence for message in vehicle.indices] == [0, 1, 2]
+
+
+def test_a_pose_between_two_is_interpolated(ros, vehicle):
+    vehicle.send_pose(10 * SECOND, x=0.0)
+    vehicle.send_pose(10 * SECOND + SECOND // 10, x=2.0)
+    vehicle.send_cloud(10 * SECOND + SECOND // 20)
+    ros.spin_until(lambda: vehicle.indices)
+    assert vehicle.indices[0].sensor_pose.pose.position.x == pytest.approx(1.0)
+
+
+def test_a_sweep_waits_for_its_pose(ros, vehicle):
+    vehicle.send_cloud(10 * SECOND)
+    ros.spin_for(0.1)
+    assert vehicle.indices == []
+    vehicle.send_pose(10 * SECOND)
+    ros.spin_until(lambda: vehicle.indices)
+
+
+def test_a_sweep_without_a_pose_is_dropped_and_counted(ros, vehicle):
+    vehicle.send_cloud(10 * SECOND)
+    assert vehicle.expect_drop("no_pose").startswith("1 ")
+    vehicle.send_pose(11 * SECOND)
+    vehicle.send_cloud(12 * SECOND)
+    assert "1.000 s older" in vehicle.expect_drop("pose_not_yet")
+    vehicle.expect_still_alive()
+    assert len(vehicle.indices) == 1
+
+
+def test_a_pose_that_is_not_finite_is_dropped_and_counted(ros, vehicle):
+    vehicle.send_pose(10 * SECOND, x=0.0)
+    message = PoseWithCovarianceStamped(header=Header(frame_id="map"))
+    message.pose.pose.position.x = float("nan")
+    vehicle.poses.publish(message)
+    assert "not finite" in vehicle.expect_drop("pose")
+    vehicle.expect_still_alive()
+
+
+def test_a_pose_in_another_frame_is_dropped_and_counted(vehicle):
+    vehicle.send_pose(10 * SECOND, frame="odom")
+    assert "'odom', expected 'map'" in vehicle.expect_drop("pose_frame")
+
+
+def test_a_cloud_with_no_x_field_is_dropped_and_counted(vehicle):
+    vehicle.send_pose(10 * SECOND)
+    message = message_from_points(POINTS, Header(stamp=time_message(10 * SECOND)))
+    message.fields = message.fields[1:]
+    vehicle.clouds.publish(message)
+    assert "no field x" in vehicle.expect_drop("cloud")
+    vehicle.expect_still_alive()
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.empty((0, 4), np.float32),
+        np.full((100, 4), np.nan, np.float32),
+        POINTS + np.float32(1e6),
+        np.full((10, 4), 3e38, np.float32),
+    ],
+    ids=["empty", "all NaN", "far outside", "near the largest float"],
+)
+def test_a_cloud_without_a_point_in_range_is_an_empty_sweep(ros, vehicle, bundle_folder, points):
+    vehicle.send_pose(10 * SECOND)
+    vehicle.send_cloud(10 * SECOND, points)
+    ros.spin_until(lambda: vehicle.indices)
+    bundle = ModelBundle.load(bundle_folder)
+    tile = tile_from_message(vehicle.indices[0], IndexFormat.of(bundle), "map", 20 * SECOND)
+    empty = AgentEncoder(bundle, threads=1).encode(np.empty((0, 4), np.float32)).indices
+    np.testing.assert_array_equal(tile.indices, empty)
+    vehicle.expect_still_alive()
+
+
+def test_the_own_vehicle_is_cut_out(ros, parameters, bundle_folder):
+    vehicle = Vehicle(ros, parameters, crop_ego_body=True, ego_body_box=[-15.0, -15.0, 15.0, 15.0])
+    vehicle.send_pose(10 * SECOND)
+    vehicle.send_cloud(10 * SECOND)
+    ros.spin_until(lambda: vehicle.indices)
+    bundle = ModelBundle.load(bundle_folder)
+    tile = tile_from_message(vehicle.indices[0], IndexFormat.of(bundle), "map", 20 * SECOND)
+    outer = POINTS[np.abs(POINTS[:, :2]).max(axis=1) > 15.0]
+    expected = AgentEncoder(bundle, threads=1).encode(outer).indices
+    np.testing.assert_array_equal(tile.indices, expected)
+
+
+def test_tiles_split_a_sweep_by_rows(ros, parameters):
+    vehicle = Vehicle(ros, parameters, tiles=4)
+    vehicle.send_pose(10 * SECOND)
+    vehicle.send_cloud(10 * SECOND)
+    ros.spin_until(lambda: len(vehicle.indices) == 4)
+    assert [message.tile_index for message in vehicle.indices] == [0, 1, 2, 3]
+    assert {message.sequence for message in vehicle.indices} == {0}
+
+
+def test_the_codebook_is_announced_to_late_subscribers(ros, vehicle, bundle_folder):
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    announcements = ros.collect(Codebook, "/v2x/codebook", latched)
+    ros.spin_until(lambda: announcements)
+    bundle = ModelBundle.load(bundle_folder)
+    assert announcements[0].station_id == 7
+    assert announcements[0].codebook_id == bundle.codebook_id
+    assert announcements[0].bundle_name == bundle.name
+
+
+def test_diagnostics_tell_rate_bytes_and_stages(ros, vehicle):
+    for number in range(5):
+        vehicle.send_pose((10 + number) * SECOND)
+        vehicle.send_cloud((10 + number) * SECOND)
+        ros.spin_until(lambda wanted=number + 1: len(vehicle.indices) == wanted)
+    ros.spin_until(lambda: vehicle.reported("rate [Hz]") not in (None, "0.00"))
+    assert int(vehicle.reported("bytes a frame")) == len(vehicle.indices[0].payload)
+    for stage in ("convert", "pillars", "encoder", "codebook", "wire", "total"):
+        assert float(vehicle.reported(f"{stage} p50 [ms]")) >= 0.0
+
+
+def test_a_damaged_bundle_ends_the_start_with_a_clear_error(ros, parameters, tmp_path):
+    with pytest.raises(BundleError, match="missing"):
+        EncoderNode(parameter_overrides=parameters(bundle=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"backend": "abacus"}, "'abacus', allowed are auto, openvino, tensorrt"),
+        ({"tiles": 0}, "tiles.*1 to 64"),
+        ({"station_id": -1}, "station_id"),
+        ({"station_id": "one"}, "station_id"),
+    ],
+)
+def test_a_parameter_out_of_bounds_ends_the_start_with_its_name(ros, parameters, values, text):
+    with pytest.raises(ParameterError, match=text):
+        EncoderNode(parameter_overrides=parameters(**values))
+
+
+def test_a_bad_body_box_ends_the_start(ros, parameters):
+    with pytest.raises(ValueError, match="box"):
+        EncoderNode(parameter_overrides=parameters(ego_body_box=[1.0, 2.0]))
