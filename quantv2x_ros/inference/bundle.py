@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,5 +216,5 @@ def _load_pillars(root: Path) -> PillarWeights:
         with np.load(root / PILLAR_FILE, allow_pickle=False) as archive:
             arrays: dict[str, Any] = {name: archive[name] for name in ("linear", "bias")}
         return PillarWeights(**{k: v.astype(np.float32) for k, v in arrays.items()})
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise BundleError(f"bundle {root}: {PILLAR_FILE}: {error}") from error

@@ -26,6 +26,9 @@ from quantv2x_ros.inference.results import (
 )
 from quantv2x_ros.inference.window import HeadWindow
 
+#: Transforms closer to the identity than this are the identity (metres, radians).
+IDENTITY_TOLERANCE = 1e-9
+
 
 class CooperativeDetector:
     """Index maps of several agents to boxes. One thread at a time may use each method.
@@ -173,7 +176,14 @@ class CooperativeDetector:
                 f"({len(pyramids)}, 4, 4)"
             )
         poses = [check_pose(m, f"ego_to_agent[{i}]") for i, m in enumerate(ego_to_agent)]
-        return np.stack([warp_theta(pose, self.bundle.grid) for pose in poses])
+        return np.stack([self._theta(pose) for pose in poses])
+
+    def _theta(self, pose: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        # a product of a pose and its inverse is the identity but for 1e-17; fusion reads the ego's
+        # own map directly where theta is it exactly
+        if np.abs(pose - np.eye(4)).max() < IDENTITY_TOLERANCE:
+            return np.eye(2, 3)
+        return warp_theta(pose, self.bundle.grid)
 
     def _contributions(
         self,

@@ -60,6 +60,8 @@ class OpenVinoEngine:
         count = threads or os.cpu_count() or 1
         try:
             self._compiled = self._compile(shapes, count)
+        except EngineError:
+            raise
         except (RuntimeError, OSError) as error:
             raise EngineError(f"OpenVINO cannot compile {self.path}: {error}") from error
         self._request = self._compiled.create_infer_request()
@@ -75,6 +77,13 @@ class OpenVinoEngine:
             raise EngineError(
                 f"shapes for {self.path.name}: got {sorted(shapes)}, its inputs are {sorted(known)}"
             )
+        for port in model.inputs:
+            shape = shapes[port.any_name]
+            if not port.partial_shape.compatible(openvino.PartialShape(list(shape))):
+                raise EngineError(
+                    f"shape of input {port.any_name} of {self.path.name}: got {shape}, it takes "
+                    f"{port.partial_shape}"
+                )
         model.reshape({name: list(shape) for name, shape in shapes.items()})
         config: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "f32",

@@ -1,0 +1,156 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle is loaded whole and unaltered, or refused with the reason."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from quantv2x_ros.inference.bundle import REQUIRED_FILES, BundleError, ModelBundle, file_sha256
+from quantv2x_ros.inference.manifest import MANIFEST_NAME, parse_manifest
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def copy(int8_bundle: ModelBundle, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(int8_bundle.folder, tmp_path / "bundle"))
+
+
+def rewrite(folder: Path, change: Change) -> None:
+    path = folder / MANIFEST_NAME
+    document = yaml.safe_load(path.read_text())
+    change(document)
+    path.write_text(yaml.safe_dump(document))
+
+
+def replace_file(folder: Path, name: str, content: bytes) -> None:
+    """Replace a file and its hash: what only its content can reveal."""
+    (folder / name).write_bytes(content)
+    rewrite(folder, lambda m: m["files"].update({name: file_sha256(folder / name)}))
+
+
+def test_a_bundle_says_what_it_is(int8_bundle: ModelBundle) -> None:
+    assert int8_bundle.precision == "int8"
+    assert int8_bundle.grid.shape == (64, 64)
+    assert int8_bundle.classes == ("vehicle", "pedestrian", "truck")
+    assert int8_bundle.codebook_id == int8_bundle.codebook.fingerprint
+    assert (int8_bundle.codebook.levels, int8_bundle.codebook.dict_size) == (3, 128)
+    assert int8_bundle.max_agents == 8
+    assert int8_bundle.detection.class_aware
+    assert (int8_bundle.scale("pillars") or 0) > 0
+
+
+def test_the_manifest_survives_being_written_and_read(int8_bundle: ModelBundle) -> None:
+    text = yaml.safe_dump(int8_bundle.manifest.as_dict())
+    assert parse_manifest(text.encode()) == int8_bundle.manifest
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"nowhere.*no such folder"):
+        ModelBundle.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", [MANIFEST_NAME, *REQUIRED_FILES])
+def test_a_missing_file_is_named(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=f"{name} is missing"):
+        ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize("name", REQUIRED_FILES)
+def test_an_altered_file_is_named(copy: Path, name: str) -> None:
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(BundleError, match=f"{name} was altered"):
+        ModelBundle.load(copy)
+
+
+def test_a_git_lfs_pointer_is_told_from_damage(copy: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    (copy / "pyramid.onnx").write_bytes(pointer)
+    with pytest.raises(BundleError, match="git lfs pull"):
+        ModelBundle.load(copy)
+
+
+def test_a_codebook_that_is_not_the_manifests_is_refused(copy: Path) -> None:
+    rewrite(copy, lambda m: m["codebook"].update(id="0123456789abcdef"))
+    with pytest.raises(BundleError, match=r"0123456789abcdef.*export the bundle again"):
+        ModelBundle.load(copy)
+
+
+def test_tables_that_are_not_finite_are_refused(copy: Path) -> None:
+    with np.load(copy / "codebook.npz") as archive:
+        arrays = dict(archive)
+    arrays["bias"][3] = np.nan
+    np.savez(copy / "new.npz", **arrays)
+    replace_file(copy, "codebook.npz", (copy / "new.npz").read_bytes())
+    with pytest.raises(BundleError, match="not finite"):
+        ModelBundle.load(copy)
+
+
+def test_pillar_weights_of_another_shape_are_refused(copy: Path) -> None:
+    np.savez(copy / "new.npz", linear=np.zeros((64, 9), np.float32), bias=np.zeros(64, np.float32))
+    replace_file(copy, "pillars.npz", (copy / "new.npz").read_bytes())
+    with pytest.raises(BundleError, match=r"pillars\.npz.*\(C, 10\)"):
+        ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize("name", ["codebook.npz", "pillars.npz"])
+@pytest.mark.parametrize("content", [b"not a table", b"PK\x03\x04 nor an archive"])
+def test_tables_that_are_no_tables_are_refused(copy: Path, name: str, content: bytes) -> None:
+    replace_file(copy, name, content)
+    with pytest.raises(BundleError, match=name):
+        ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(colour="red"), "unknown keys \\['colour'\\]"),
+        (lambda m: m.pop("grid"), "missing keys \\['grid'\\]"),
+        (lambda m: m.update(format=99), "format: got 99, this version reads 1"),
+        (lambda m: m["grid"].update(depth=1), "unknown keys \\['depth'\\]"),
+        (lambda m: m["grid"].update(lidar_range=[0, 0, 0, 1, 1, float("nan")]), "six finite"),
+        (lambda m: m["grid"].update(voxel_size=[0.3, 0.4, 6]), "multiple of the voxel size"),
+        (lambda m: m["detection"].update(score_threshold=2), "score_threshold"),
+        (lambda m: m["codebook"].update(id="xyz"), "16 hexadecimal digits"),
+        (lambda m: m["codebook"].update(background=[0, 0, 500]), "indices below 128"),
+        (lambda m: m.update(max_agents=0), "max_agents: got 0"),
+        (lambda m: m.update(precision="int4"), "precision: got 'int4'"),
+        (lambda m: m.update(parity="yes please"), "parity: got 'yes please'"),
+        (lambda m: m.update(score_gain=float("inf")), "score_gain"),
+        (lambda m: m["scales"].update(pillars=-1.0), "scale of pillars"),
+        (lambda m: m.update(scales={}), "scales belong to int8"),
+        (lambda m: m["files"].update({"../../etc/passwd": "0" * 64}), "not a plain file name"),
+        (lambda m: m["files"].update({"head.onnx": "123"}), "no SHA-256"),
+        (lambda m: m["files"].pop("head.onnx"), "lists no head.onnx"),
+        (lambda m: m["anchors"]["classes"][0].update(size=[1, 2]), "three lengths"),
+        (lambda m: m.update(files=None), "manifest"),
+    ],
+)
+def test_a_wrong_manifest_entry_is_named(copy: Path, change: Change, message: str) -> None:
+    rewrite(copy, change)
+    with pytest.raises(BundleError, match=message):
+        ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe\x00", b"- 1", b"", b"!!python/object:a.B {}"])
+def test_a_manifest_that_is_no_mapping_is_refused(copy: Path, content: bytes) -> None:
+    (copy / MANIFEST_NAME).write_bytes(content)
+    with pytest.raises(BundleError, match=MANIFEST_NAME):
+        ModelBundle.load(copy)
+
+
+def test_a_scale_that_is_missing_is_named(copy: Path) -> None:
+    rewrite(copy, lambda m: m["scales"].pop("fused1"))
+    with pytest.raises(BundleError, match="no scale of 'fused1'"):
+        ModelBundle.load(copy).scale("fused1")

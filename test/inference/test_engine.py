@@ -1,0 +1,133 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Engines: choice of backend, inputs, cache."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.engine import Engine, EngineError, choose_backend, create_engine
+from quantv2x_ros.inference.openvino import cache_root
+
+SHAPES = {"indices": (1, 3, 64, 64)}
+
+
+@pytest.fixture(scope="module")
+def engine(int8_bundle: ModelBundle) -> Engine:
+    return create_engine(int8_bundle.engine_path("pyramid"), SHAPES, "openvino", threads=1)
+
+
+def test_auto_takes_openvino_where_nothing_faster_can_run() -> None:
+    assert choose_backend("auto") == "openvino"
+
+
+def test_a_backend_that_cannot_run_says_what_is_missing() -> None:
+    with pytest.raises(EngineError, match=r"tensorrt.*needs.*not available yet"):
+        choose_backend("tensorrt")
+    with pytest.raises(EngineError, match="got 'cuda', allowed are auto, openvino, tensorrt"):
+        choose_backend("cuda")
+
+
+def test_an_engine_describes_its_tensors(engine: Engine) -> None:
+    assert engine.inputs["indices"].shape == (1, 3, 64, 64)
+    assert engine.inputs["indices"].dtype == np.uint8
+    assert engine.outputs["level2_nhwc"].shape == (1, 16, 16, 256)
+    assert engine.outputs["level2_nhwc"].dtype == np.uint8
+    assert engine.outputs["score0_nhwc"].dtype == np.float32
+
+
+def test_inputs_are_read_in_place_at_every_run(engine: Engine) -> None:
+    indices = np.zeros((1, 3, 64, 64), np.uint8)
+    first = engine.run({"indices": indices})["level0_nhwc"].copy()
+    indices += 5
+    changed = engine.run({"indices": indices})["level0_nhwc"].copy()
+    indices -= 5
+    again = engine.run({"indices": indices})["level0_nhwc"].copy()
+    assert (first != changed).any()
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "expected \\['indices'\\]"),
+        ({"indices": np.zeros((1, 3, 64, 32), np.uint8)}, "shape \\(1, 3, 64, 32\\)"),
+        ({"indices": np.zeros((3, 64, 64), np.uint8)}, "shape \\(3, 64, 64\\)"),
+        ({"indices": np.zeros((1, 3, 64, 64), np.int32)}, "int32"),
+        ({"indices": np.zeros((1, 3, 64, 128), np.uint8)[..., ::2]}, "not contiguous"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(
+    engine: Engine, inputs: dict[str, np.ndarray], message: str
+) -> None:
+    with pytest.raises(EngineError, match=message):
+        engine.run(inputs)
+
+
+def test_threads_do_not_change_the_numbers(int8_bundle: ModelBundle, engine: Engine) -> None:
+    other = create_engine(int8_bundle.engine_path("pyramid"), SHAPES, threads=2)
+    indices = np.random.default_rng(0).integers(0, 128, (1, 3, 64, 64)).astype(np.uint8)
+    expected = {name: value.copy() for name, value in engine.run({"indices": indices}).items()}
+    for name, value in other.run({"indices": indices}).items():
+        if value.dtype == np.uint8:
+            np.testing.assert_array_equal(value, expected[name])
+
+
+def test_a_first_compilation_is_announced_and_kept(
+    int8_bundle: ModelBundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with caplog.at_level(logging.WARNING):
+        create_engine(int8_bundle.engine_path("pyramid"), SHAPES, threads=1)
+        assert "compiling" in caplog.text
+        assert list(cache_root().glob("*/*.blob"))
+        caplog.clear()
+        create_engine(int8_bundle.engine_path("pyramid"), SHAPES, threads=1)
+        assert "compiling" not in caplog.text
+        create_engine(int8_bundle.engine_path("pyramid"), {"indices": (1, 3, 32, 64)}, threads=1)
+        assert "compiling" in caplog.text
+
+
+def test_a_cache_that_cannot_be_written_is_reported_and_done_without(
+    int8_bundle: ModelBundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with caplog.at_level(logging.WARNING):
+        made = create_engine(int8_bundle.engine_path("pyramid"), SHAPES, threads=1)
+    assert "are not kept" in caplog.text
+    assert made.run({"indices": np.zeros((1, 3, 64, 64), np.uint8)})
+
+
+def test_a_damaged_cache_entry_is_built_again(
+    int8_bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    create_engine(int8_bundle.engine_path("pyramid"), SHAPES, threads=1)
+    (blob,) = cache_root().glob("*/*.blob")
+    blob.write_bytes(b"damaged" * 100)
+    made = create_engine(int8_bundle.engine_path("pyramid"), SHAPES, threads=1)
+    assert made.run({"indices": np.zeros((1, 3, 64, 64), np.uint8)})
+
+
+def test_a_file_that_is_no_model_and_wrong_shapes_are_refused(
+    int8_bundle: ModelBundle, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    with pytest.raises(EngineError, match=r"broken\.onnx"):
+        create_engine(tmp_path / "broken.onnx", SHAPES)
+    with pytest.raises(EngineError, match="its inputs are \\['indices'\\]"):
+        create_engine(int8_bundle.engine_path("pyramid"), {"image": (1, 3)})
+    with pytest.raises(EngineError, match=r"pyramid\.onnx"):
+        create_engine(int8_bundle.engine_path("pyramid"), {"indices": (1, 7, 64, 64)})
