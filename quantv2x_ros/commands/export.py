@@ -52,7 +52,10 @@ def command(
             raise typer.BadParameter("INT8 needs --data: the scales come from real frames")
         chosen = CalibrationFrames(data, frames, network.config.grid, agents, seed)
         training["calibration"] = {
-            "frames": len(chosen), "agents": agents, "activations": activations, "weights": weights
+            "frames": len(chosen),
+            "agents": agents,
+            "activations": activations,
+            "weights": weights,
         }
         calibration = track(chosen, "Calibrating", total=len(chosen))
     settings = BundleSettings(
@@ -72,5 +75,7 @@ def command(
         weights=weights,
     )
     size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
-    print(f"{out}: {bundle.name} {bundle.version}, {bundle.precision}, {size:.1f} MB, "
-          f"codebook {bundle.codebook_id:016x}")
+    print(
+        f"{out}: {bundle.name} {bundle.version}, {bundle.precision}, {size:.1f} MB, "
+        f"codebook {bundle.codebook_id:016x}"
+    )

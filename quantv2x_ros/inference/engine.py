@@ -87,8 +87,10 @@ def choose_backend(backend: str) -> str:
             raise EngineError(f"no backend can run in this installation: {reasons}")
         return usable[0]
     if lacks[backend]:
-        raise EngineError(f"backend {backend} cannot run in this installation: "
-                          f"it needs {lacks[backend]}; backend openvino runs on any CPU")
+        raise EngineError(
+            f"backend {backend} cannot run in this installation: "
+            f"it needs {lacks[backend]}; backend openvino runs on any CPU"
+        )
     return backend
 
 

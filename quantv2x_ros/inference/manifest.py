@@ -215,9 +215,7 @@ def _manifest(document: Any) -> Manifest:
             tuple(AnchorClass(**{**c, "size": tuple(c["size"])}) for c in classes),
             tuple(float(yaw) for yaw in anchors["yaws"]),
         ),
-        codebook=CodebookInfo(
-            **{**codebook, "id": int(code_id, 16), "background": background}
-        ),
+        codebook=CodebookInfo(**{**codebook, "id": int(code_id, 16), "background": background}),
         max_agents=int(top["max_agents"]),
         score_gain=float(top["score_gain"]),
         detection=DetectionConfig(**detection),

@@ -96,7 +96,9 @@ class OpenVinoEngine:
         if not any(folder.glob("*.blob")):
             logger.warning(
                 "compiling %s for OpenVINO %s (no engine in %s yet): about a second",
-                self.path, openvino.get_version().split("-")[0], folder,
+                self.path,
+                openvino.get_version().split("-")[0],
+                folder,
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)

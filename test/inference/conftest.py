@@ -22,7 +22,6 @@ from quantv2x_ros.training.export.random_bundle import build_random_bundle
 NEAR_TIE = 1e-4
 
 
-
 @dataclass(frozen=True)
 class Golden:
     """Deterministic weights, inputs, and the published model's results on them."""
@@ -86,6 +85,4 @@ def int8_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
 
 @pytest.fixture(scope="session")
 def fp32_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    return build_random_bundle(
-        tmp_path_factory.mktemp("fp32") / "bundle", seed=3, precision="fp32"
-    )
+    return build_random_bundle(tmp_path_factory.mktemp("fp32") / "bundle", seed=3, precision="fp32")

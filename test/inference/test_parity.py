@@ -52,9 +52,7 @@ def test_indices_are_the_published_codes(golden: Any, bundle: ModelBundle) -> No
     decided = golden.decided()
     for agent, cloud in enumerate(golden.clouds):
         indices = encoder.encode(cloud).indices
-        np.testing.assert_array_equal(
-            indices[decided[agent]], golden.codes[agent][decided[agent]]
-        )
+        np.testing.assert_array_equal(indices[decided[agent]], golden.codes[agent][decided[agent]])
 
 
 def test_pyramid_of_golden_codes_is_the_published_one(
@@ -88,9 +86,7 @@ def test_boxes_of_golden_codes_are_the_published_ones(
 
 
 def test_the_full_grid_agrees_with_torch(golden: Any, tmp_path: Path) -> None:
-    network = load_published(
-        golden.state, lidar_range=V2X_REAL_RANGE, voxel_size=V2X_REAL_VOXEL
-    )
+    network = load_published(golden.state, lidar_range=V2X_REAL_RANGE, voxel_size=V2X_REAL_VOXEL)
     clouds, transforms = golden.clouds[:2], golden.ego_to_agent[:2]
     expected = network.forward_points(clouds, transforms)
     detector = CooperativeDetector(export(network, tmp_path / "bundle"), threads=2)

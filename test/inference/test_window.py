@@ -24,7 +24,9 @@ def test_the_full_grids_window_is_three_quarters() -> None:
     assert window.computed == slice(44, 308)
     assert window.kept == slice(46, 306)
     assert [window.at_level(level) for level in range(3)] == [
-        slice(44, 308), slice(22, 154), slice(11, 77)
+        slice(44, 308),
+        slice(22, 154),
+        slice(11, 77),
     ]
 
 

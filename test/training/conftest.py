@@ -19,7 +19,6 @@ from quantv2x_ros.core.grid import BevGrid
 NEAR_TIE = 1e-4
 
 
-
 @dataclass(frozen=True)
 class Golden:
     """Deterministic weights, inputs, and the published model's results on them."""

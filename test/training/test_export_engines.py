@@ -122,14 +122,18 @@ def test_every_int8_layer_equals_its_simulation(name: str, int8: Exported) -> No
     inside = [c.target for c in made] + (["decoded"] if name == "pyramid" else [])
     numbers = run_with_insides(onnx.load(int8.bundle.engine_path(name)), inside, inputs)
     numbers.update(
-        {spec.name: inputs[f"{spec.name}_nhwc"].transpose(0, 3, 1, 2)
-         for spec in graph.inputs if spec.name not in numbers}
+        {
+            spec.name: inputs[f"{spec.name}_nhwc"].transpose(0, 3, 1, 2)
+            for spec in graph.inputs
+            if spec.name not in numbers
+        }
     )
     for node in graph.nodes:
         if isinstance(node, Concatenation):
             numbers[node.target] = np.concatenate([numbers[n] for n in node.sources], axis=1)
-    values = {k: torch.from_numpy(v.astype(np.float64)) * scales[k].scale
-              for k, v in numbers.items()}
+    values = {
+        k: torch.from_numpy(v.astype(np.float64)) * scales[k].scale for k, v in numbers.items()
+    }
     for node in made:
         sources = tuple(TensorSpec(n, 1) for n in dict.fromkeys((node.source, node.residual)) if n)
         alone = Graph("alone", sources, (node,), ())

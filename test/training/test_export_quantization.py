@@ -55,9 +55,7 @@ def test_a_transposed_convolution_is_a_convolution_and_a_pixel_shuffle() -> None
         torch.nn.init.uniform_(norm.running_var, 0.5, 2.0)  # type: ignore[arg-type]
         node = _deblock(block, index)
         value = torch.randn(1, node.weight.shape[1], 4, 5)
-        graph = Graph(
-            "g", (TensorSpec(node.source, 1),), (node,), (TensorSpec(node.target, 128),)
-        )
+        graph = Graph("g", (TensorSpec(node.source, 1),), (node,), (TensorSpec(node.target, 128),))
         actual = GraphExecutor(graph)({node.source: value})[node.target]
         with torch.no_grad():
             torch.testing.assert_close(actual, block(value), rtol=1e-4, atol=1e-5)

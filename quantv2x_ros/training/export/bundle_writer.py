@@ -120,7 +120,10 @@ def write_bundle(
 
 def _write_files(network: QuantV2XNetwork, graphs: NetworkGraphs, folder: Path) -> None:
     models = {
-        "encoder": encoder_model, "pyramid": pyramid_model, "head": head_model, "fuse": fuse_model
+        "encoder": encoder_model,
+        "pyramid": pyramid_model,
+        "head": head_model,
+        "fuse": fuse_model,
     }
     for name, make in models.items():
         onnx.save(make(graphs), folder / ENGINE_FILES[name])
@@ -130,9 +133,7 @@ def _write_files(network: QuantV2XNetwork, graphs: NetworkGraphs, folder: Path) 
     save_checkpoint(network, folder / CHECKPOINT_FILE)
 
 
-def _manifest(
-    graphs: NetworkGraphs, folder: Path, name: str, settings: BundleSettings
-) -> Manifest:
+def _manifest(graphs: NetworkGraphs, folder: Path, name: str, settings: BundleSettings) -> Manifest:
     codebook = graphs.codebook
     return Manifest(
         name=name,

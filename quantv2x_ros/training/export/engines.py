@@ -46,9 +46,7 @@ def _decode(builder: GraphBuilder, network: NetworkGraphs) -> None:
         value = builder.add("Add", [value, words], f"codebook.sum{plane}")
     if "decoded" in builder.scales:
         scale = builder.scales["decoded"]
-        value = builder.dequantize(
-            builder.quantize(value, "decoded", scale), "decoded.nhwc", scale
-        )
+        value = builder.dequantize(builder.quantize(value, "decoded", scale), "decoded.nhwc", scale)
     builder.add("Transpose", [value], "decoded", perm=_TO_NCHW)
 
 
@@ -95,7 +93,9 @@ def _fuse_inputs(
     """Append a level's two inputs with N agents, in real values, NCHW."""
     own = GraphBuilder(
         {spec.name: scales[spec.name]} if spec.name in scales else {},
-        {}, builder.nodes, builder.initializers,
+        {},
+        builder.nodes,
+        builder.initializers,
     )
     score = TensorSpec(f"score{level}", 1, spec.reduction)
     return [own.input_nhwc(spec, "agents"), own.input_nhwc(score, "agents")]
@@ -117,7 +117,11 @@ def _sampling_grid(builder: GraphBuilder, level: int, height: int, width: int) -
 
 def _sample(builder: GraphBuilder, tensor: str, grid: str) -> str:
     return builder.add(
-        "GridSample", [tensor, grid], f"{tensor}.warped", mode="bilinear", padding_mode="zeros",
+        "GridSample",
+        [tensor, grid],
+        f"{tensor}.warped",
+        mode="bilinear",
+        padding_mode="zeros",
         align_corners=0,
     )
 
