@@ -27,7 +27,9 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Of weights, samples and k-means.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Frames a step.")] = 1,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make samples.")] = 1,
-    window: Annotated[float, typer.Option(help="Length of the crops in x, metres.")] = 57.6,
+    window: Annotated[
+        tuple[float, float], typer.Option(help="Size of the crops in x and y, metres.")
+    ] = (57.6, 51.2),
 ) -> None:
     """Train in full precision first, then (--codebook --start) with the codebook."""
     from quantv2x_ros.training.recipe import Recipe, run

@@ -43,7 +43,7 @@ class Recipe:
         seed: of weights, samples and k-means.
         batch: frames a step.
         workers: processes that make samples.
-        window: length of the crops along x, metres.
+        window: size of the crops along x and y, metres.
     """
 
     data: Path
@@ -54,7 +54,7 @@ class Recipe:
     seed: int = 0
     batch: int = 1
     workers: int = 1
-    window: float = 57.6
+    window: tuple[float, float] = (57.6, 51.2)
 
 
 def default_network(codebook: bool) -> QuantV2XNetwork:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from quantv2x_ros.core.anchors import AnchorSet
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.grid import PILLAR_MULTIPLE, BevGrid
 from quantv2x_ros.core.pose import transform_between, warp_theta
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.training.losses import TargetBatch
@@ -29,8 +29,8 @@ class SampleConfig:
 
     Attributes:
         grid: the grid at inference; crops lie on its pillars.
-        window: length of the crop along x, metres, a multiple of 8 pillars.
-        ego_offset: the crop's centre lies up to this far ahead of or behind the ego, metres.
+        window: size of the crop along x and y, metres, multiples of 8 pillars.
+        ego_offset: the crop's centre lies up to this far from the ego along x and y, metres.
         max_agents: agents of a sample, the ego included.
         scaling: range of the random scale of the world.
         vehicle_ego: probability that the ego is a vehicle where both kinds are there.
@@ -38,8 +38,8 @@ class SampleConfig:
     """
 
     grid: BevGrid
-    window: float = 96.0
-    ego_offset: float = 50.0
+    window: tuple[float, float] = (57.6, 51.2)
+    ego_offset: tuple[float, float] = (50.0, 12.0)
     max_agents: int = 3
     scaling: tuple[float, float] = (0.95, 1.05)
     vehicle_ego: float = 0.75
@@ -187,15 +187,17 @@ def augmented(
     return CooperativeFrame(tuple(views), frame.boxes, frame.labels)
 
 
-def crop_grid(grid: BevGrid, window: float, centre_x: float) -> BevGrid:
-    """Return the part of a grid, window [m] long in x, that lies nearest to a centre."""
-    low_x, low_y, low_z, high_x, high_y, high_z = grid.lidar_range
-    step = 8 * grid.voxel_size[0]
-    start = np.clip(centre_x - window / 2, low_x, high_x - window)
-    start = low_x + round((start - low_x) / step) * step
-    start = min(start, high_x - window)
+def crop_grid(grid: BevGrid, window: tuple[float, float], centre: tuple[float, float]) -> BevGrid:
+    """Return the part of a grid, window (x, y) [m] large, that lies nearest to a centre (x, y)."""
+    low, high = list(grid.lidar_range[:3]), list(grid.lidar_range[3:])
+    for axis in (0, 1):
+        size, step = window[axis], PILLAR_MULTIPLE * grid.voxel_size[axis]
+        last = (high[axis] - low[axis] - size) / step
+        steps = round(np.clip((centre[axis] - size / 2 - low[axis]) / step, 0, np.floor(last)))
+        low[axis] += steps * step
+        high[axis] = low[axis] + size
     return BevGrid(
-        (start, low_y, low_z, start + window, high_y, high_z), grid.voxel_size, grid.stride
+        (low[0], low[1], low[2], high[0], high[1], high[2]), grid.voxel_size, grid.stride
     )
 
 
@@ -211,7 +213,7 @@ class SampleMaker:
         grids = [self.config.grid] * len(frame.agents)
         if rng is not None:
             frame = augmented(frame, self.config, rng)
-            grids = self._crops(frame, float(rng.uniform(-1, 1)) * self.config.ego_offset)
+            grids = self._crops(frame, rng.uniform(-1, 1, 2) * self.config.ego_offset)
         pillars = pillar_input([view.points for view in frame.agents], grids)
         thetas = [
             warp_theta(view.ego_to_agent, grids[0], grid)
@@ -232,14 +234,12 @@ class SampleMaker:
             ),
         )
 
-    def _crops(self, frame: CooperativeFrame, offset: float) -> list[BevGrid]:
+    def _crops(self, frame: CooperativeFrame, offset: Array) -> list[BevGrid]:
         """Choose every agent's crop so that all look at the same piece of the world."""
         config = self.config
-        centre = np.array([offset, 0.0, 0.0, 1.0])
-        return [
-            crop_grid(config.grid, config.window, float((view.ego_to_agent @ centre)[0]))
-            for view in frame.agents
-        ]
+        centre = np.array([offset[0], offset[1], 0.0, 1.0])
+        places = [view.ego_to_agent @ centre for view in frame.agents]
+        return [crop_grid(config.grid, config.window, (float(p[0]), float(p[1]))) for p in places]
 
 
 def choose_agents(frame: Frame, config: SampleConfig, rng: np.random.Generator) -> list[str]:

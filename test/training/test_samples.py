@@ -56,22 +56,24 @@ def test_points_stay_in_their_boxes_and_agents_agree_after_augmentation(seed):
         assert points_in_boxes(in_ego, frame.boxes)[0] == len(view.points)
 
 
-@pytest.mark.parametrize("centre", [-200.0, -47.3, 0.0, 12.9, 300.0])
-def test_crops_lie_on_the_grid_and_within_it(centre):
-    crop = crop_grid(GRID, 57.6, centre)
-    start, end = crop.lidar_range[0], crop.lidar_range[3]
-    assert -140.8 <= start < end <= 140.8 + 1e-6
-    assert end - start == pytest.approx(57.6)
-    assert (start + 140.8) / 3.2 == pytest.approx(round((start + 140.8) / 3.2))
+@pytest.mark.parametrize("x", [-200.0, -47.3, 0.0, 300.0])
+@pytest.mark.parametrize("y", [-90.0, 0.0, 7.7, 60.0])
+def test_crops_lie_on_the_grid_and_within_it(x, y):
+    low_x, low_y, _, high_x, high_y, _ = crop_grid(GRID, (57.6, 51.2), (x, y)).lidar_range
+    assert -140.8 - 1e-6 <= low_x < high_x <= 140.8 + 1e-6
+    assert -40.0 - 1e-6 <= low_y < high_y <= 40.0 + 1e-6
+    assert (high_x - low_x, high_y - low_y) == pytest.approx((57.6, 51.2))
+    assert (low_x + 140.8) / 3.2 == pytest.approx(round((low_x + 140.8) / 3.2))
+    assert (low_y + 40.0) / 3.2 == pytest.approx(round((low_y + 40.0) / 3.2))
 
 
 def test_every_agent_crop_looks_at_the_same_piece_of_the_world():
     rng = np.random.default_rng(3)
     frame = two_agents(rng)
-    maker = SampleMaker(SampleConfig(GRID, ego_offset=0.0), AnchorSet.v2x_real())
+    maker = SampleMaker(SampleConfig(GRID, ego_offset=(0.0, 0.0)), AnchorSet.v2x_real())
     sample = maker(frame, rng)
     assert sample.pillars.agents == 2
-    assert sample.pillars.shape == (200, 240)
+    assert sample.pillars.shape == (128, 144)
     assert (sample.targets.occupancy.sum((1, 2, 3)) > 0).all()
     assert len(sample.targets.positives) > 0
 
