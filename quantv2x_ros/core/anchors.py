@@ -64,9 +64,9 @@ class AnchorSet:
         """Return the anchors of the published V2X-Real configuration."""
         return cls(
             (
-                AnchorClass("vehicle", (3.9, 1.6, 1.56), -1.78, 0.45, 0.3),
-                AnchorClass("pedestrian", (0.8, 0.6, 1.73), -0.6, 0.35, 0.2),
-                AnchorClass("truck", (8.0, 3.0, 3.0), -1.78, 0.45, 0.3),
+                AnchorClass("vehicle", (3.9, 1.6, 1.56), -1.78, 0.38, 0.25),
+                AnchorClass("pedestrian", (0.8, 0.6, 1.73), -0.6, 0.3, 0.15),
+                AnchorClass("truck", (8.0, 3.0, 3.0), -1.78, 0.38, 0.25),
             )
         )
 

@@ -30,7 +30,8 @@ class SampleConfig:
     Attributes:
         grid: the grid at inference; crops lie on its pillars.
         window: size of the crop along x and y, metres, multiples of 8 pillars.
-        ego_offset: the crop's centre lies up to this far from the ego along x and y, metres.
+        jitter: the crop's centre lies up to this far from an object along x and y, metres.
+        reach: objects up to this far from the ego along x are cropped around, metres.
         max_agents: agents of a sample, the ego included.
         scaling: range of the random scale of the world.
         vehicle_ego: probability that the ego is a vehicle where both kinds are there.
@@ -39,7 +40,8 @@ class SampleConfig:
 
     grid: BevGrid
     window: tuple[float, float] = (57.6, 51.2)
-    ego_offset: tuple[float, float] = (50.0, 12.0)
+    jitter: tuple[float, float] = (20.0, 12.0)
+    reach: float = 110.0
     max_agents: int = 3
     scaling: tuple[float, float] = (0.95, 1.05)
     vehicle_ego: float = 0.75
@@ -213,7 +215,7 @@ class SampleMaker:
         grids = [self.config.grid] * len(frame.agents)
         if rng is not None:
             frame = augmented(frame, self.config, rng)
-            grids = self._crops(frame, rng.uniform(-1, 1, 2) * self.config.ego_offset)
+            grids = self._crops(frame, self._centre(frame, rng))
         pillars = pillar_input([view.points for view in frame.agents], grids)
         thetas = [
             warp_theta(view.ego_to_agent, grids[0], grid)
@@ -234,11 +236,19 @@ class SampleMaker:
             ),
         )
 
-    def _crops(self, frame: CooperativeFrame, offset: Array) -> list[BevGrid]:
+    def _centre(self, frame: CooperativeFrame, rng: np.random.Generator) -> Array:
+        """Draw where to crop, (2,) x and y in the ego's frame: near an object, if there is one."""
+        config = self.config
+        near = frame.boxes[_inside(frame.boxes, config.grid)][:, :2].astype(np.float64)
+        near = near[np.abs(near[:, 0]) < config.reach]
+        start = near[int(rng.integers(len(near)))] if len(near) else np.zeros(2)
+        centre: Array = start + rng.uniform(-1, 1, 2) * config.jitter
+        return centre
+
+    def _crops(self, frame: CooperativeFrame, centre: Array) -> list[BevGrid]:
         """Choose every agent's crop so that all look at the same piece of the world."""
         config = self.config
-        centre = np.array([offset[0], offset[1], 0.0, 1.0])
-        places = [view.ego_to_agent @ centre for view in frame.agents]
+        places = [view.ego_to_agent @ np.array([*centre, 0.0, 1.0]) for view in frame.agents]
         return [crop_grid(config.grid, config.window, (float(p[0]), float(p[1]))) for p in places]
 
 

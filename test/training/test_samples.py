@@ -70,7 +70,7 @@ def test_crops_lie_on_the_grid_and_within_it(x, y):
 def test_every_agent_crop_looks_at_the_same_piece_of_the_world():
     rng = np.random.default_rng(3)
     frame = two_agents(rng)
-    maker = SampleMaker(SampleConfig(GRID, ego_offset=(0.0, 0.0)), AnchorSet.v2x_real())
+    maker = SampleMaker(SampleConfig(GRID, jitter=(0.0, 0.0)), AnchorSet.v2x_real())
     sample = maker(frame, rng)
     assert sample.pillars.agents == 2
     assert sample.pillars.shape == (128, 144)
