@@ -11,13 +11,21 @@ every decision can be tested by itself. It is not thread-safe.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic
 
 import numpy as np
 
+from quantv2x_ros.core.fusion_steps import (
+    ComputePyramid,
+    Fuse,
+    HeldSweep,
+    Pyramid,
+    SweepRefusedError,
+    Wait,
+)
 from quantv2x_ros.core.sweep import AgentSweep
 
-Pyramid = TypeVar("Pyramid")
+__all__ = ["ComputePyramid", "Fuse", "HeldSweep", "SweepCollector", "SweepRefusedError", "Wait"]
 
 #: Sweeps kept for a peer: the one that fits the ego's current sweep and those that came after it.
 SWEEPS_PER_PEER = 3
@@ -25,57 +33,6 @@ SWEEPS_PER_PEER = 3
 MAX_STATIONS = 64
 #: Peers' pyramids are computed ahead of the ego's sweep while the ego was heard this recently.
 EGO_SILENCE = 1.0
-
-
-class SweepRefusedError(ValueError):
-    """A sweep that cannot take part.
-
-    Attributes:
-        reason: ``late``, ``duplicate``, ``out_of_order`` or ``too_many_stations``.
-    """
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-
-
-@dataclass(eq=False)
-class HeldSweep(Generic[Pyramid]):
-    """A sweep and, once it is computed, its pyramid."""
-
-    sweep: AgentSweep
-    pyramid: Pyramid | None = None
-
-
-@dataclass(frozen=True)
-class ComputePyramid(Generic[Pyramid]):
-    """Compute the pyramid of this sweep and store it in it."""
-
-    held: HeldSweep[Pyramid]
-
-
-@dataclass(frozen=True)
-class Fuse(Generic[Pyramid]):
-    """Fuse these, all of which have their pyramid.
-
-    Attributes:
-        ego: the ego's sweep; it is not offered again.
-        peers: the peers' sweeps, nearest first.
-        expired: station and age [s] of every peer that was forgotten for its silence.
-        over_limit: stations left out because max_agents was reached.
-    """
-
-    ego: HeldSweep[Pyramid]
-    peers: tuple[HeldSweep[Pyramid], ...]
-    expired: tuple[tuple[int, float], ...]
-    over_limit: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Nothing to do until a sweep arrives, or at most this many seconds (None: no limit)."""
-
-    seconds: float | None
 
 
 @dataclass
@@ -96,6 +53,7 @@ class SweepCollector(Generic[Pyramid]):
     peer_wait: float
     superseded: int = 0
     _ego: HeldSweep[Pyramid] | None = None
+    _next_ego: HeldSweep[Pyramid] | None = None
     _ego_stamp_ns: int | None = None
     _ego_arrived: float = -np.inf
     _period_ns: int = 0
@@ -120,14 +78,17 @@ class SweepCollector(Generic[Pyramid]):
 
     def reset(self) -> None:
         """Forget every sweep, as after a jump in time."""
-        self._ego = None
+        self._ego = self._next_ego = None
         self._ego_stamp_ns = None
         self._ego_arrived = -np.inf
         self._period_ns = 0
         self._peers.clear()
 
     def offer_ego(self, sweep: AgentSweep) -> bool:
-        """Take the ego's newest sweep; an older one that still waits is superseded.
+        """Take the ego's newest sweep; an older one that nothing was done for is superseded.
+
+        One that is worked on stays: else a computer too slow for the sensor would begin every
+        sweep and finish none.
 
         Returns:
             True where time has jumped back, so that everything older was forgotten.
@@ -148,9 +109,12 @@ class SweepCollector(Generic[Pyramid]):
                 )
             else:
                 self._period_ns = min(step, self._timeout_ns)
-        if self._ego is not None:
-            self.superseded += 1
-        self._ego = HeldSweep(sweep)
+        if self._ego is None or not self._ego.begun:
+            self.superseded += self._ego is not None
+            self._ego = HeldSweep(sweep)
+        else:
+            self.superseded += self._next_ego is not None
+            self._next_ego = HeldSweep(sweep)
         self._ego_stamp_ns = sweep.stamp_ns
         self._ego_arrived = sweep.arrived
         return jumped
@@ -195,6 +159,7 @@ class SweepCollector(Generic[Pyramid]):
         if ego is None:
             return self._ahead(now)
         if ego.pyramid is None:
+            ego.begun = True
             return ComputePyramid(ego)
         candidates, expired = self._candidates(ego.sweep)
         chosen = candidates[: self.max_agents - 1]
@@ -210,7 +175,7 @@ class SweepCollector(Generic[Pyramid]):
             return ComputePyramid(missing[0])
         for station, _ in expired:
             del self._peers[station]
-        self._ego = None
+        self._ego, self._next_ego = self._next_ego, None
         over_limit = tuple(held.sweep.station_id for held in candidates[self.max_agents - 1 :])
         return Fuse(ego, tuple(chosen), expired, over_limit)
 

@@ -178,6 +178,20 @@ def test_a_newer_ego_sweep_supersedes_one_that_waits():
     assert fused(run(collector, 0.0)) == [(1, 200)]
 
 
+def test_a_sweep_that_is_worked_on_is_finished_before_the_newest_one():
+    collector = make()
+    collector.offer_peer(sweep(2, 100))
+    collector.offer_ego(sweep(1, 100))
+    step = collector.next_step(0.0)
+    for stamp in (200, 300):
+        collector.offer_ego(sweep(1, stamp))
+    assert isinstance(step, ComputePyramid)
+    step.held.pyramid = "pyramid"
+    assert fused(run(collector, 0.0)) == [(1, 100), (2, 100)]
+    assert fused(run(collector, 0.1)) == [(1, 300), (2, 100)]
+    assert collector.superseded == 1
+
+
 def test_a_jump_back_in_time_forgets_everything():
     collector = make()
     collector.offer_peer(sweep(2, 5000))

@@ -1,0 +1,79 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`demo`: plays a scene through the real nodes and shows what cooperation finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    scenario: Annotated[
+        str, typer.Option(help="V2X-Real or OPV2V scenario, or rosbag2; empty: a simulated scene.")
+    ] = "",
+    agents: Annotated[
+        str, typer.Option(help="all, a number, or names with commas between, the ego first.")
+    ] = "2",
+    bundle: Annotated[
+        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
+    ] = "",
+    backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")] = 0,
+    rate: Annotated[
+        float, typer.Option(min=0.01, max=100.0, help="Speed of the scene against real time.")
+    ] = 1.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, help="Longest time to watch; 0: the whole scene, once.")
+    ] = 0.0,
+    out: Annotated[Path, typer.Option(help="Folder for picture, animation and the nodes' log.")] = (
+        Path("demo_output")
+    ),
+    record: Annotated[
+        Path | None, typer.Option(help="Record the topics into this new rosbag2 (mcap).")
+    ] = None,
+    pictures: Annotated[bool, typer.Option(help="Draw the picture and the animation.")] = True,
+    log_level: Annotated[str, typer.Option(help="Of the nodes' log.")] = "info",
+    json: Annotated[Path | None, typer.Option(help="File for the measured values.")] = None,
+) -> None:
+    """Play a scene through the real nodes in processes of their own, and watch it live."""
+    from quantv2x_ros.demo.environment import enter_workspace
+
+    enter_workspace()
+    from rich.console import Console
+
+    from quantv2x_ros.demo.run import DemoSettings, run_demo, until_interrupted
+    from quantv2x_ros.graph import GraphSettings
+    from quantv2x_ros.offline.report import write_json
+
+    console = Console()
+    graph = GraphSettings(
+        bundle=bundle,
+        backend=backend,
+        replay=scenario,
+        agents=agents,
+        rate=rate,
+        threads=threads,
+        log_level=log_level,
+    )
+    summary = None
+    with until_interrupted():
+        summary = run_demo(DemoSettings(graph, seconds, out, record, pictures), console)
+    if summary is None:
+        console.print("Interrupted; all nodes have ended.")
+        return
+    summary.pop("objects", None)
+    if json is not None:
+        write_json(json, summary)
+    sent = ", ".join(f"{name}: {size:,.0f}" for name, size in summary["bytes_per_frame"].items())
+    console.print(
+        f"{summary['frames']} frames at {summary['rate_hz']:.1f} Hz; bytes a frame: {sent}"
+    )
+    if "picture" in summary:
+        console.print(
+            f"In {summary['compared_frames']} frames with {summary['objects_labelled']} labelled "
+            f"objects the ego alone finds {summary['found_alone']}, with its peers "
+            f"{summary['found_together']}.\n{summary['picture']}\n{summary['animation']}"
+        )

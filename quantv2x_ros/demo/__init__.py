@@ -1,0 +1,3 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo: a scene through the real nodes in processes of their own, watched and drawn."""

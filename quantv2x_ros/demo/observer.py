@@ -1,0 +1,139 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Listens to the running nodes: objects, bytes, rates and latencies, and records if asked."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_ros.core.statistics import RateMeter
+from quantv2x_ros.nodes.conversions import nanoseconds
+
+_RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+
+
+@dataclass
+class Station:
+    """What is heard of a station.
+
+    Attributes:
+        sweeps: number of sweeps.
+        payload_bytes: of all of them.
+        last_bytes: of the newest.
+        rate: sweeps per second lately.
+    """
+
+    sweeps: int = 0
+    payload_bytes: int = 0
+    last_bytes: int = 0
+    rate: RateMeter = field(default_factory=RateMeter)
+    _sequence: int = -1
+
+    def hear(self, message: BevIndices, now: float) -> None:
+        """Count a message, which is a tile of a sweep."""
+        size = len(message.payload)
+        self.payload_bytes += size
+        if message.sequence == self._sequence:
+            self.last_bytes += size
+            return
+        self._sequence = message.sequence
+        self.sweeps += 1
+        self.last_bytes = size
+        self.rate.tick(now)
+
+    @property
+    def mean_bytes(self) -> float:
+        """Bytes a sweep on average."""
+        return self.payload_bytes / max(1, self.sweeps)
+
+
+class Observer(Node):  # type: ignore[misc]
+    """A node that only listens.
+
+    Attributes:
+        objects: every fused frame by its stamp, nanoseconds.
+        stations: what is heard of each station.
+        rate: fused frames per second lately.
+        diagnostics: newest values of each node, by its name.
+    """
+
+    def __init__(self, root: str) -> None:
+        """Subscribe.
+
+        Args:
+            root: the ego's namespace.
+        """
+        super().__init__("demo_observer", namespace=root)
+        self.objects: dict[int, DetectedObject3DArray] = {}
+        self.stations: dict[int, Station] = {}
+        self.rate = RateMeter()
+        self.first_object_time: float | None = None
+        self.last_object_time = 0.0
+        self.diagnostics: dict[str, Mapping[str, str]] = {}
+        self.create_subscription(DetectedObject3DArray, "objects", self._on_objects, _RELIABLE)
+        self.create_subscription(BevIndices, "/v2x/bev_indices", self._on_indices, _RELIABLE)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, _RELIABLE)
+
+    @property
+    def mean_rate(self) -> float:
+        """Fused frames per second from the first to the last one; 0 before the second."""
+        if self.first_object_time is None or len(self.objects) < 2:
+            return 0.0
+        return (len(self.objects) - 1) / max(1e-9, self.last_object_time - self.first_object_time)
+
+    def newest(self) -> DetectedObject3DArray | None:
+        """Return the newest fused frame."""
+        return self.objects[max(self.objects)] if self.objects else None
+
+    def classes(self) -> Counter[str]:
+        """Count the objects of the newest frame by class."""
+        newest = self.newest()
+        return Counter(item.class_name for item in newest.objects) if newest else Counter()
+
+    def stages(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """Return median and 95th percentile [ms] of each stage of each node."""
+        table: dict[str, dict[str, tuple[float, float]]] = {}
+        for node, values in self.diagnostics.items():
+            stages = {
+                key.removesuffix(" p50 [ms]"): (
+                    float(value),
+                    float(values[key.replace(" p50 ", " p95 ")]),
+                )
+                for key, value in values.items()
+                if key.endswith(" p50 [ms]")
+            }
+            if stages:
+                table[node] = stages
+        return table
+
+    def drops(self) -> dict[str, str]:
+        """Return what was dropped, by node and reason."""
+        return {
+            f"{node}: {key.removeprefix('dropped: ')}": value
+            for node, values in self.diagnostics.items()
+            for key, value in values.items()
+            if key.startswith("dropped: ")
+        }
+
+    def _on_objects(self, message: DetectedObject3DArray) -> None:
+        now = time.monotonic()
+        self.objects[nanoseconds(message.header.stamp)] = message
+        self.rate.tick(now)
+        if self.first_object_time is None:
+            self.first_object_time = now
+        self.last_object_time = now
+
+    def _on_indices(self, message: BevIndices) -> None:
+        self.stations.setdefault(message.station_id, Station()).hear(message, time.monotonic())
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.diagnostics[status.name] = {item.key: item.value for item in status.values}

@@ -1,0 +1,231 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the demo from the start of the processes to the picture."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import Progress
+
+from quantv2x_ros.data.bag import BagWriter
+from quantv2x_ros.graph import GraphSettings, cooperative_graph
+from quantv2x_ros.process_graph import ProcessGraph, node_environment
+from quantv2x_ros.replay_source import ReplaySource
+
+#: Longest wait for the first objects, seconds: a first start compiles engines and kernels.
+START_LIMIT = 240.0
+#: Where there is no terminal, a line this often, seconds.
+_LINE_PERIOD = 2.0
+_REFRESH = 0.25
+
+
+class DemoError(ValueError):
+    """A demo that showed nothing."""
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What the demo plays and where it leaves its results.
+
+    Attributes:
+        graph: the nodes and what they play.
+        seconds: longest time to watch after the first objects; 0 for the whole scene.
+        out: folder for pictures and log.
+        record: folder of a new rosbag2; None for none.
+        pictures: whether to leave pictures.
+    """
+
+    graph: GraphSettings
+    seconds: float
+    out: Path
+    record: Path | None = None
+    pictures: bool = True
+
+
+def run_demo(settings: DemoSettings, console: Console) -> dict[str, Any]:
+    """Play, show, and draw.
+
+    Returns:
+        The summary: rate, frames, bytes a frame by agent, latency by stage, gain, files.
+
+    Raises:
+        DemoError: if no objects came.
+        ValueError: for a scene, bundle or other input that cannot be used.
+        ProcessGraphError: if a node failed.
+    """
+    source = ReplaySource.find(settings.graph.replay, settings.graph.agents, console.print)
+    graph = cooperative_graph(settings.graph, source)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    log_file = settings.out / "nodes.log"
+    # For this process, too: its node must receive large clouds when it records.
+    os.environ.update(node_environment(os.environ))
+    with ProcessGraph(
+        graph,
+        log_level=settings.graph.log_level,
+        params_file=settings.graph.params_file,
+        log_file=log_file,
+    ) as processes:
+        summary = _watch(settings, source, processes, console)
+        codes = processes.stop()
+    summary["exit_codes"] = codes
+    if not settings.pictures or source.is_bag:
+        return summary
+    return {**summary, **_draw(settings, source, summary.pop("objects"), console)}
+
+
+def _watch(
+    settings: DemoSettings, source: ReplaySource, processes: ProcessGraph, console: Console
+) -> dict[str, Any]:
+    """Listen until the scene is over, and show what is heard."""
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    from quantv2x_ros.demo.observer import Observer
+    from quantv2x_ros.demo.recorder import Recorder
+
+    root = "/" + settings.graph.namespace.strip("/")
+    names = {source.station(agent): agent for agent in source.agents}
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        observer = Observer(root)
+        with contextlib.ExitStack() as stack:
+            if settings.record is not None:
+                bag = stack.enter_context(BagWriter(settings.record))
+                Recorder(observer, bag, source, root)
+            heading = f"quantv2x_ros demo: {Path(source.path).name}, {len(names)} agents"
+            _show(observer, names, processes, settings, console, heading)
+        if not observer.objects:
+            raise DemoError(f"no objects were published; see {settings.out / 'nodes.log'}")
+        return _summary(observer, names)
+    finally:
+        rclpy.try_shutdown()
+
+
+def _show(
+    observer: Any,
+    names: dict[int, str],
+    processes: ProcessGraph,
+    settings: DemoSettings,
+    console: Console,
+    heading: str,
+) -> None:
+    """Spin the observer and refresh the view until the scene is over or time is up."""
+    from rclpy.executors import SingleThreadedExecutor
+
+    from quantv2x_ros.demo.live import headline, live_view
+
+    executor = SingleThreadedExecutor()
+    executor.add_node(observer)
+    began, refreshed = time.monotonic(), 0.0
+    view = Live(console=console, auto_refresh=False) if console.is_terminal else None
+    with view or contextlib.nullcontext():
+        while not processes.is_over():
+            executor.spin_once(timeout_sec=0.05)
+            now = time.monotonic()
+            if observer.first_object_time is None and now - began > START_LIMIT:
+                raise DemoError(f"no objects within {START_LIMIT:.0f} s; see the nodes' log")
+            if _is_enough(observer, settings.seconds, now):
+                break
+            if now - refreshed < (_REFRESH if view is not None else _LINE_PERIOD):
+                continue
+            refreshed = now
+            if view is not None:
+                view.update(live_view(observer, names, heading), refresh=True)
+            elif observer.objects:
+                console.print(headline(observer))
+    if view is None:
+        console.print(live_view(observer, names, heading))
+    executor.shutdown()
+
+
+def _is_enough(observer: Any, seconds: float, now: float) -> bool:
+    start = observer.first_object_time
+    return seconds > 0 and start is not None and now - start >= seconds
+
+
+def _summary(observer: Any, names: dict[int, str]) -> dict[str, Any]:
+    """Gather what was measured."""
+    return {
+        "frames": len(observer.objects),
+        "rate_hz": observer.mean_rate,
+        "bytes_per_frame": {
+            name: observer.stations[station].mean_bytes
+            for station, name in names.items()
+            if station in observer.stations
+        },
+        "ms": {
+            node: {stage: {"p50": p50, "p95": p95} for stage, (p50, p95) in stages.items()}
+            for node, stages in observer.stages().items()
+        },
+        "dropped": observer.drops(),
+        "objects": observer.objects,
+    }
+
+
+def _draw(
+    settings: DemoSettings, source: ReplaySource, objects: Any, console: Console
+) -> dict[str, Any]:
+    """Leave picture and animation, and count what cooperation found."""
+    from quantv2x_ros.data.scenario import Scenario
+    from quantv2x_ros.demo.souvenir import draw, pairs
+    from quantv2x_ros.inference.bundle import ModelBundle
+    from quantv2x_ros.offline.detector import EngineDetector
+    from quantv2x_ros.resources import find_bundle
+
+    scenario = Scenario.open(source.path)
+    bundle = ModelBundle.load(find_bundle(settings.graph.bundle))
+    detector = EngineDetector(bundle, settings.graph.backend, settings.graph.threads)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("What would the ego see alone?", total=None)
+        seen = pairs(
+            scenario,
+            source.agents,
+            objects,
+            detector,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if not seen:
+        raise DemoError("no frame was fused with all agents, so there is nothing to compare")
+    console.print("Drawing …")
+    picture, animation = draw(seen, settings.out, Path(source.path).name)
+    truth = sum(len(pair.together.found()) for pair in seen)
+    alone = sum(int(pair.alone.found().sum()) for pair in seen)
+    together = sum(int(pair.together.found().sum()) for pair in seen)
+    return {
+        "compared_frames": len(seen),
+        "objects_labelled": truth,
+        "found_alone": alone,
+        "found_together": together,
+        "picture": str(picture),
+        "animation": str(animation),
+    }
+
+
+class _Interrupted(BaseException):
+    """SIGINT or SIGTERM came."""
+
+
+@contextlib.contextmanager
+def until_interrupted() -> Iterator[None]:
+    """End the body on SIGINT and SIGTERM, quietly: the clean-up inside is done."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for known in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(known, signal.SIG_IGN)  # the clean-up is not to be disturbed
+        raise _Interrupted
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    with contextlib.suppress(_Interrupted):
+        yield

@@ -1,0 +1,132 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo leaves: a picture and an animation, without and with cooperation side by side.
+
+The boxes with cooperation are those that the running fusion node published. The ego's own are
+computed afterwards, by the same engines on the same sweeps without the peers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import atan2
+from pathlib import Path
+
+import numpy as np
+
+from quantv2x_msgs.msg import DetectedObject3DArray
+from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.data.recording import frame_stamp
+from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.offline.detect import Outcome, as_scene, detect_once, frame_input
+from quantv2x_ros.offline.detector import EngineDetector
+from quantv2x_ros.offline.pictures import panel_title, save_animation, save_comparison
+from quantv2x_ros.offline.scene import Scene, View
+
+#: Frames of the animation at most.
+ANIMATION_FRAMES = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """One moment, seen by the ego alone and with its peers."""
+
+    timestamp: str
+    alone: Scene
+    together: Scene
+
+    @property
+    def gain(self) -> int:
+        """Objects found with cooperation beyond those that the ego finds by itself."""
+        return int(self.together.found().sum()) - int(self.alone.found().sum())
+
+
+def detections_of(message: DetectedObject3DArray) -> Detections:
+    """Return a fused frame as arrays."""
+    boxes = [
+        [
+            item.pose.position.x,
+            item.pose.position.y,
+            item.pose.position.z,
+            item.size.x,
+            item.size.y,
+            item.size.z,
+            2.0 * atan2(item.pose.orientation.z, item.pose.orientation.w),
+        ]
+        for item in message.objects
+    ]
+    return Detections(
+        boxes=np.array(boxes, np.float32).reshape(-1, 7),
+        scores=np.array([item.score for item in message.objects], np.float32),
+        labels=np.array([item.class_id for item in message.objects], np.int64),
+    )
+
+
+def pairs(
+    scenario: Scenario,
+    agents: Sequence[str],
+    objects: Mapping[int, DetectedObject3DArray],
+    detector: EngineDetector,
+    progress: Callable[[int, int], None],
+) -> list[Pair]:
+    """Compare moments of a run, evenly chosen among those in which all agents were fused.
+
+    Args:
+        scenario: what was played.
+        agents: who took part, the ego first.
+        objects: what was published, by stamp [ns] of the first playing.
+        detector: computes what the ego finds alone.
+        progress: called with (moments done, moments).
+    """
+    moments = [
+        (timestamp, objects[frame_stamp(number)])
+        for number, timestamp in enumerate(scenario.timestamps)
+        if frame_stamp(number) in objects
+        and len(objects[frame_stamp(number)].contributing_stations) == len(agents)
+    ]
+    step = max(1, -(-len(moments) // ANIMATION_FRAMES))
+    chosen = moments[::step]
+    result = []
+    for done, (timestamp, message) in enumerate(chosen, start=1):
+        given = frame_input(scenario.frame(timestamp), agents)
+        own = given.alone()
+        alone = Outcome(*detect_once(detector, own.clouds, own.ego_to_agents))
+        together = Outcome(detections_of(message), {}, {})
+        classes = detector.bundle.classes
+        result.append(
+            Pair(timestamp, as_scene(own, alone, classes), as_scene(given, together, classes))
+        )
+        progress(done, len(chosen))
+    return result
+
+
+def draw(seen: Sequence[Pair], folder: Path, name: str) -> tuple[Path, Path]:
+    """Save the picture of the moment with the largest gain, and the animation of all.
+
+    Args:
+        seen: at least one moment.
+        folder: where to; made where it does not exist.
+        name: of the scene, for the headings.
+
+    Returns:
+        The two files.
+    """
+    best = max(seen, key=lambda pair: pair.gain)
+    picture, animation = folder / "cooperation.png", folder / "cooperation.gif"
+    save_comparison(picture, best.alone, best.together, heading=f"{name} {best.timestamp}")
+    scenes = [scene for pair in seen for scene in (pair.alone, pair.together)]
+    save_animation(
+        animation,
+        (
+            [
+                (panel_title("ego alone", pair.alone), pair.alone),
+                (panel_title("with cooperation", pair.together), pair.together),
+            ]
+            for pair in seen
+        ),
+        View.around(scenes),
+        headings=[f"{name} {pair.timestamp}" for pair in seen],
+        frames_per_second=5.0,
+    )
+    return picture, animation
