@@ -53,5 +53,7 @@ def find_bundle(name: str) -> Path:
         return engines / known[0]
     if not name and DEFAULT_BUNDLE in known:
         return engines / DEFAULT_BUNDLE
+    if not known:
+        raise ResourceError(f"bundle {name!r}: there is no model bundle in {engines}")
     what = f"bundle {name!r}: neither a folder nor" if name else "bundle: choose"
-    raise ResourceError(f"{what} one of {', '.join(known) or '(none)'} in {engines}")
+    raise ResourceError(f"{what} one of {', '.join(known)} in {engines}")

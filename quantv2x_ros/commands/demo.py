@@ -64,7 +64,6 @@ def command(
     if summary is None:
         console.print("Interrupted; all nodes have ended.")
         return
-    summary.pop("objects", None)
     if json is not None:
         write_json(json, summary)
     sent = ", ".join(f"{name}: {size:,.0f}" for name, size in summary["bytes_per_frame"].items())

@@ -71,7 +71,7 @@ def _stations(observer: Observer, names: Mapping[int, str]) -> Table:
     """A line for each agent: its sweeps and its bytes."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for title in ("agent", "station", "sweeps/s", "bytes a frame", "kbit/s", "age [ms]"):
-        table.add_column(title, justify="left" if title == "agent" else "right")
+        table.add_column(Text(title), justify="left" if title == "agent" else "right")
     fusion = next((v for k, v in observer.diagnostics.items() if k.endswith("/fusion")), {})
     for place, (station, name) in enumerate(names.items()):
         heard = observer.stations.get(station)
@@ -94,7 +94,7 @@ def _stages(observer: Observer) -> Table:
     """Median and 95th percentile of every stage, the nodes side by side."""
     nodes = sorted(observer.stages().items())
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    table.add_column("latency [ms], median / 95 %")
+    table.add_column(Text("latency [ms], median / 95 %"))
     for name, _ in nodes:
         table.add_column(name, justify="right")
     known = {stage for _, stages in nodes for stage in stages}

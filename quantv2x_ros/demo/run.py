@@ -76,18 +76,17 @@ def run_demo(settings: DemoSettings, console: Console) -> dict[str, Any]:
         params_file=settings.graph.params_file,
         log_file=log_file,
     ) as processes:
-        summary = _watch(settings, source, processes, console)
-        codes = processes.stop()
-    summary["exit_codes"] = codes
+        summary, objects = _watch(settings, source, processes, console)
+        summary["exit_codes"] = processes.stop()
     if not settings.pictures or source.is_bag:
         return summary
-    return {**summary, **_draw(settings, source, summary.pop("objects"), console)}
+    return {**summary, **_draw(settings, source, objects, console)}
 
 
 def _watch(
     settings: DemoSettings, source: ReplaySource, processes: ProcessGraph, console: Console
-) -> dict[str, Any]:
-    """Listen until the scene is over, and show what is heard."""
+) -> tuple[dict[str, Any], dict[int, Any]]:
+    """Listen until the scene is over, show what is heard, and return a summary and the objects."""
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
@@ -107,7 +106,7 @@ def _watch(
             _show(observer, names, processes, settings, console, heading)
         if not observer.objects:
             raise DemoError(f"no objects were published; see {settings.out / 'nodes.log'}")
-        return _summary(observer, names)
+        return _summary(observer, names), observer.objects
     finally:
         rclpy.try_shutdown()
 
@@ -169,7 +168,6 @@ def _summary(observer: Any, names: dict[int, str]) -> dict[str, Any]:
             for node, stages in observer.stages().items()
         },
         "dropped": observer.drops(),
-        "objects": observer.objects,
     }
 
 

@@ -11,7 +11,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes import qos, transforms
 from quantv2x_ros.nodes.base import BaseNode
 from quantv2x_ros.nodes.conversions import time_message
 from quantv2x_ros.nodes.parameters import declare
@@ -51,6 +51,11 @@ class ReplayNode(BaseNode):
         # As rosbag2 does: only the newest time counts.
         clock_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._clock_publisher = self.create_publisher(ClockMessage, "/clock", clock_qos)
+        self._transforms = (
+            transforms.TransformPublisher(self, self._clouds[0])
+            if transforms.TFMessage is not None
+            else None
+        )
         self._frames = 0
         self.get_logger().info(f"playing {playlist.name} at {self._rate} x")
         self._player: Player = Player(
@@ -106,6 +111,8 @@ class ReplayNode(BaseNode):
 
     def _publish(self, event: Event) -> None:
         self._publishers_by_topic[event.topic].publish(event.message)
+        if self._transforms is not None:
+            self._transforms.note(event.topic, event.message)
         if event.topic == self._clouds[0]:
             self._frames += 1
             self.note_frame({})

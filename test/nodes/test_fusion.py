@@ -364,7 +364,7 @@ def test_markers_show_boxes_scores_and_who_contributed(ego, ros):
     peer_in_ego = transform_between(PEER_POSE, EGO_POSE)[:3, 3]
     end = link.points[1]
     np.testing.assert_allclose([end.x, end.y, end.z], peer_in_ego, atol=1e-9)
-    assert ["station 1 (ego)", "station 2 (0 ms)"] == [m.text for m in by_kind["agent_names"]]
+    assert [m.text for m in by_kind["agent_names"]] == ["station 1 (ego)", "station 2 (0 ms)"]
     assert len({(m.ns, m.id) for m in markers}) == len(markers)
 
 

@@ -1,0 +1,103 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which nodes are started, with what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from quantv2x_ros.graph import GraphError, GraphSettings, cooperative_graph
+from quantv2x_ros.replay_source import ReplaySource
+
+SOURCE = ReplaySource("/data/scene", ("1", "2", "-1"), is_bag=False)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> str:
+    return str(tmp_path)
+
+
+def graph(bundle, source=SOURCE, **values):
+    return cooperative_graph(GraphSettings(bundle=bundle, **values), source)
+
+
+def test_an_ego_an_encoder_for_each_peer_and_a_replay(bundle):
+    nodes = graph(bundle)
+    assert [(node.executable, node.namespace) for node in nodes] == [
+        ("ego", "/"),
+        ("encoder", "/agent_2"),
+        ("encoder", "/agent_m1"),
+        ("replay", "/"),
+    ]
+    assert [node.parameters.get("station_id") for node in nodes[:3]] == [1, 2, 1_000_000_001]
+    assert [node.ends_graph for node in nodes] == [False, False, False, True]
+
+
+def test_a_namespace_holds_ego_peers_and_replay(bundle):
+    namespaces = [node.namespace for node in graph(bundle, namespace="car/")]
+    assert namespaces == ["/car", "/car/agent_2", "/car/agent_m1", "/car"]
+
+
+def test_the_replay_plays_the_chosen_agents_at_the_chosen_speed(bundle):
+    replay = graph(bundle, rate=0.5, loop=True)[-1]
+    assert replay.parameters["path"] == "/data/scene"
+    assert replay.parameters["agents"] == "1,2,-1,"
+    assert (replay.parameters["rate"], replay.parameters["loop"]) == (0.5, True)
+    assert replay.parameters["use_sim_time"] is False, "it makes the time"
+
+
+@pytest.mark.parametrize(
+    ("use_sim_time", "replay", "expected"),
+    [
+        ("auto", "/data/scene", True),
+        ("auto", "none", False),
+        ("false", "/data/scene", False),
+        ("true", "none", True),
+    ],
+)
+def test_nodes_go_by_simulated_time_with_a_replay_unless_told_otherwise(
+    bundle, use_sim_time, replay, expected
+):
+    source = None if replay == "none" else SOURCE
+    nodes = graph(bundle, source, replay=replay, use_sim_time=use_sim_time)
+    assert nodes[0].parameters["use_sim_time"] is expected
+
+
+def test_with_real_sensors_there_is_the_ego_alone(bundle):
+    nodes = graph(bundle, None, replay="none", station_id=77)
+    assert [node.executable for node in nodes] == ["ego"]
+    assert nodes[0].parameters["station_id"] == 77
+    assert "crop_ego_body" not in nodes[0].parameters, "a real vehicle sees itself"
+
+
+def test_rviz_gets_the_topics_of_this_graph(bundle):
+    rviz = graph(bundle, rviz=True, namespace="car")[-1]
+    assert rviz.package == "rviz2"
+    assert rviz.remappings["/markers"] == "/car/markers"
+    assert rviz.remappings["/peer_1/points"] == "/car/agent_2/points"
+    assert rviz.remappings["/peer_2/points"] == "/car/agent_m1/points"
+    assert Path(rviz.arguments[1]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"backend": "abacus"}, "backend: got 'abacus', allowed are auto, openvino, tensorrt"),
+        ({"log_level": "loud"}, "log_level: got 'loud'"),
+        ({"use_sim_time": "maybe"}, "use_sim_time"),
+        ({"rate": 0.0}, "rate: got 0.0"),
+        ({"rate": float("nan")}, "rate: got nan"),
+        ({"station_id": 2**32}, "station_id"),
+        ({"params_file": "/nowhere.yaml"}, "no file /nowhere.yaml"),
+    ],
+)
+def test_arguments_are_validated(values, text):
+    with pytest.raises(GraphError, match=text):
+        GraphSettings(**values)
+
+
+def test_a_replay_needs_its_source(bundle):
+    with pytest.raises(GraphError, match="do not fit"):
+        graph(bundle, None)
