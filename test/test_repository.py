@@ -34,6 +34,8 @@ FORBIDDEN = {
     "data": {"rclpy", "torch", "openvino", "tensorrt"},
     "inference": {"rclpy", "torch"},
     "nodes": {"torch"},
+    "offline": {"rclpy", "torch"},
+    "demo": {"torch"},
     "training": {"rclpy"},
 }
 
