@@ -75,6 +75,13 @@ def latched_input() -> QoSProfile:
     return profile
 
 
+def clock_output() -> QoSProfile:
+    """Simulated time: only the newest counts; reliable, so that both kinds of subscribers match."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
+    )
+
+
 def output() -> QoSProfile:
     """Results: reliable, so that recorders and displays miss none."""
     return QoSProfile(

@@ -7,7 +7,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from quantv2x_ros.data.scenario import Scenario
@@ -48,9 +47,7 @@ class ReplayNode(BaseNode):
             for track in playlist.tracks
         }
         self._clouds = [track.topic for track in playlist.tracks if track.is_cloud]
-        # As rosbag2 does: only the newest time counts.
-        clock_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._clock_publisher = self.create_publisher(ClockMessage, "/clock", clock_qos)
+        self._clock_publisher = self.create_publisher(ClockMessage, "/clock", qos.clock_output())
         self._transforms = (
             transforms.TransformPublisher(self, self._clouds[0])
             if transforms.TFMessage is not None

@@ -31,6 +31,7 @@ class _Signals:
     def __init__(self) -> None:
         self.requested = False
         self.starting = True
+        self.initialised = False  # rclpy: before that there is nothing to shut down
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle)
 
@@ -58,7 +59,8 @@ def run(create: Callable[[], Sequence[BaseNode]], args: Sequence[str] | None = N
     nodes: list[BaseNode] = []
     with contextlib.suppress(_StopRequest):
         return _run(create, args, signals, nodes)
-    _shut_down(nodes)
+    if signals.initialised:
+        _shut_down(nodes)
     return 0
 
 
@@ -74,6 +76,7 @@ def _run(
 
     from quantv2x_ros.inference.engine import EngineError
 
+    signals.initialised = True
     rclpy.init(
         args=sys.argv if args is None else list(args),
         signal_handler_options=SignalHandlerOptions.NO,

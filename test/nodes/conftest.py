@@ -43,6 +43,20 @@ def bundle_folder(repository: Path, pytestconfig: pytest.Config) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def scenario_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A V2X-Real scenario of two vehicles and a roadside unit, six frames, some objects."""
+    import numpy as np
+
+    from quantv2x_ros.data.simulator import write_scenario
+
+    folder = tmp_path_factory.mktemp("scenario")
+    write_scenario(folder, seed=77, frames=6, agents=3)
+    assert len(list(folder.rglob("*.bin"))) == 18
+    assert np.fromfile(folder / "1" / "000000.bin", np.float32).size > 4000
+    return folder
+
+
 class Ros:
     """Nodes in one executor, which is spun by hand."""
 

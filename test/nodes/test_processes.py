@@ -1,0 +1,187 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole graph as processes of its own: real middleware between them, a clean end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
+
+from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_ros.graph import GraphSettings, cooperative_graph
+from quantv2x_ros.nodes.conversions import nanoseconds
+from quantv2x_ros.process_graph import (
+    ProcessGraph,
+    ProcessGraphError,
+    command_of,
+    node_environment,
+)
+from quantv2x_ros.replay_source import ReplaySource
+
+
+@pytest.fixture
+def graph(bundle_folder, scenario_folder):
+    """Makes the graph of an ego and one peer that plays the test's scenario."""
+
+    def make(**values):
+        settings = GraphSettings(
+            bundle=str(bundle_folder),
+            replay=str(scenario_folder),
+            agents="1,2",
+            threads=1,
+            **{"rate": 0.2, **values},
+        )
+        return cooperative_graph(settings, ReplaySource.find(settings.replay, settings.agents))
+
+    return make
+
+
+def boxes_of(message):
+    return [
+        (item.class_id, item.score, item.pose.position.x, item.pose.position.y, item.size.x)
+        for item in message.objects
+    ]
+
+
+@pytest.fixture
+def patient(tmp_path):
+    """Parameters that make fusion wait for its peers even on a busy machine."""
+    path = tmp_path / "patient.yaml"
+    path.write_text("/**/fusion:\n  ros__parameters:\n    peer_wait: 1.0\n")
+    return str(path)
+
+
+def play(ros, nodes, log, params_file):
+    """Play a graph to its end; return the fused frames by stamp and the sweeps heard."""
+    objects = ros.collect(DetectedObject3DArray, "/objects", 50)
+    indices = ros.collect(BevIndices, "/v2x/bev_indices", 50)
+    with ProcessGraph(nodes, log_file=log, params_file=params_file) as processes:
+        ros.spin_until(processes.is_over, timeout=120.0)
+        assert processes.stop() == [0] * len(nodes), log.read_text()
+    return {nanoseconds(message.header.stamp): message for message in objects}, indices
+
+
+def test_ego_and_peer_in_processes_fuse_every_sweep_and_end_cleanly(ros, graph, patient, tmp_path):
+    objects, indices = play(ros, graph(), tmp_path / "log", patient)
+    assert len(objects) == 6, (tmp_path / "log").read_text()
+    assert {tuple(message.contributing_stations) for message in objects.values()} == {(1, 2)}
+    assert all(message.objects for message in objects.values())
+    assert {message.station_id for message in indices} == {1, 2}
+    assert len(indices) == 12
+
+
+def test_the_same_scene_gives_the_same_boxes_again_and_from_its_bag(
+    ros, graph, bundle_folder, scenario_folder, patient, tmp_path
+):
+    from quantv2x_ros.data.recording import record_scenario
+    from quantv2x_ros.data.scenario import Scenario
+
+    first, _ = play(ros, graph(), tmp_path / "first.log", patient)
+    bag = tmp_path / "bag"
+    record_scenario(Scenario.open(scenario_folder), bag)
+    settings = GraphSettings(
+        bundle=str(bundle_folder), replay=str(bag), agents="agent_1,agent_2", rate=0.2, threads=1
+    )
+    nodes = cooperative_graph(settings, ReplaySource.find(settings.replay, settings.agents))
+    again, _ = play(ros, nodes, tmp_path / "again.log", patient)
+    assert first.keys() == again.keys()
+    for stamp, message in first.items():
+        np.testing.assert_array_equal(boxes_of(message), boxes_of(again[stamp]))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_every_process_with_exit_code_0(ros, graph, tmp_path, number):
+    objects = ros.collect(DetectedObject3DArray, "/objects", 50)
+    log = tmp_path / "log"
+    with ProcessGraph(graph(loop=True), log_file=log) as processes:
+        ros.spin_until(lambda: objects, timeout=120.0)
+        for process in processes.processes:
+            process.send_signal(number)
+            process.send_signal(number)  # as launch and the terminal both do
+        assert [process.wait(20) for process in processes.processes] == [0, 0, 0], log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("delay", [0.1, 0.6, 1.5])
+def test_a_signal_during_the_start_ends_with_exit_code_0(graph, delay):
+    command = command_of(graph()[0], "info")
+    process = subprocess.Popen(
+        command,
+        env=node_environment(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    # The interpreter itself takes a moment until it can handle a signal at all.
+    wait_for_handler(process.pid)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output.decode()
+
+
+def wait_for_handler(pid):
+    """Wait until a process catches SIGTERM, which Python does not do by itself."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt"))
+        if caught >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.01)
+    pytest.fail("the process never caught SIGTERM")
+
+
+def test_a_node_that_cannot_start_ends_with_exit_code_1_and_says_why(graph, tmp_path):
+    settings = graph()
+    broken = type(settings[0])(
+        **{**vars(settings[0]), "parameters": {"bundle": str(tmp_path), "station_id": 1}}
+    )
+    with ProcessGraph([broken], log_file=tmp_path / "log") as processes:
+        assert processes.processes[0].wait(60) == 1
+        with pytest.raises(ProcessGraphError, match=r"ego ended with exit code 1; see .*log"):
+            processes.is_over()
+    text = (tmp_path / "log").read_text()
+    assert "cannot start: bundle" in text
+    assert "manifest.yaml is missing" in text
+    assert "Traceback" not in text
+
+
+def test_nodes_do_not_survive_a_killed_parent(graph, tmp_path):
+    script = (
+        "import sys, time\n"
+        "from quantv2x_ros.process_graph import ProcessGraph\n"
+        "from quantv2x_ros.graph import NodeDescription\n"
+        "node = NodeDescription('quantv2x_ros', 'encoder', '/', {'bundle': sys.argv[1]})\n"
+        "graph = ProcessGraph([node])\n"
+        "print(graph.processes[0].pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    folder = graph()[0].parameters["bundle"]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, folder], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    wait_for_handler(child)
+    parent.kill()
+    parent.wait()
+    end = time.monotonic() + 30
+    while is_running(child):
+        assert time.monotonic() < end, f"process {child} is left"
+        time.sleep(0.1)
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

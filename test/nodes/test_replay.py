@@ -1,0 +1,184 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The replay node, alive: datasets and bags as topics, in time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
+
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.parameter import Parameter
+from rclpy.serialization import serialize_message
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from quantv2x_ros.core.pose import matrix_from_quaternion
+from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.recording import START_STAMP, record_scenario
+from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.nodes.conversions import nanoseconds, time_message
+from quantv2x_ros.nodes.playlist import shift_stamp
+from quantv2x_ros.nodes.point_cloud import cloud_from_message, message_from_points
+from quantv2x_ros.nodes.replay import ReplayNode
+from quantv2x_ros.replay_source import ReplaySourceError
+
+MS = 1_000_000
+
+
+class Heard:
+    """What a replay with an ego and one peer publishes."""
+
+    def __init__(self, ros, peer="agent_2"):
+        self.ego = ros.collect(PointCloud2, "points", 50)
+        self.peer = ros.collect(PointCloud2, f"{peer}/points", 50)
+        self.ego_pose = ros.collect(PoseWithCovarianceStamped, "pose", 50)
+        self.peer_pose = ros.collect(PoseWithCovarianceStamped, f"{peer}/pose", 50)
+        self.truth = ros.collect(MarkerArray, "ground_truth", 50)
+        self.clock = ros.collect(Clock, "/clock", 50)
+
+
+def replay(ros, path, **values):
+    values = {"path": str(path), "agents": "1,2", "rate": 2.0, "exit_at_end": True, **values}
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    return ros.add(ReplayNode(parameter_overrides=overrides))
+
+
+def stamps(messages):
+    return [(nanoseconds(m.header.stamp) - START_STAMP) // MS for m in messages]
+
+
+def test_every_sweep_and_pose_is_played_once_in_order(ros, scenario_folder):
+    heard = Heard(ros)
+    node = replay(ros, scenario_folder)
+    ros.spin_until(lambda: node.finished)
+    for messages in (heard.ego, heard.peer, heard.ego_pose, heard.peer_pose):
+        assert stamps(messages) == [0, 100, 200, 300, 400, 500]
+    scenario = Scenario.open(scenario_folder)
+    for number, frame in enumerate(scenario.frames()):
+        cloud = cloud_from_message(heard.peer[number])
+        np.testing.assert_array_equal(cloud.points, frame["2"].points)
+        pose = heard.peer_pose[number].pose.pose
+        matrix = matrix_from_quaternion(
+            (pose.position.x, pose.position.y, pose.position.z),
+            (pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w),
+        )
+        np.testing.assert_allclose(matrix, frame["2"].pose, atol=1e-9)
+    assert {m.header.frame_id for m in heard.ego} == {"agent_1/lidar"}
+    assert {m.header.frame_id for m in heard.ego_pose} == {"map"}
+
+
+def test_the_labels_come_as_dashed_boxes_in_the_egos_frame(ros, scenario_folder):
+    heard = Heard(ros)
+    node = replay(ros, scenario_folder)
+    ros.spin_until(lambda: node.finished)
+    assert len(heard.truth) == 6
+    boxes, _, _ = Scenario.open(scenario_folder).frame("000000").truth("1", ["1", "2"])
+    drawn = heard.truth[0].markers[1:]
+    assert len(drawn) == len(boxes) > 0
+    assert {marker.header.frame_id for marker in drawn} == {"agent_1/lidar"}
+    centres = [(m.points[-2].x, m.points[-2].y, m.points[-2].z) for m in drawn]
+    np.testing.assert_allclose(centres, boxes[:, :3], atol=1e-5)
+
+
+def test_the_clock_never_runs_back_nor_ahead_of_the_messages(ros, scenario_folder):
+    order = []
+    ros.node.create_subscription(
+        Clock, "/clock", lambda m: order.append(("clock", nanoseconds(m.clock))), 50
+    )
+    ros.node.create_subscription(
+        PointCloud2, "points", lambda m: order.append(("cloud", nanoseconds(m.header.stamp))), 50
+    )
+    node = replay(ros, scenario_folder, agents="1,")
+    ros.spin_until(lambda: node.finished)
+    times = [time for kind, time in order if kind == "clock"]
+    assert times == sorted(times)
+    assert times[0] == START_STAMP
+    assert times[-1] == START_STAMP + 500 * MS
+    assert len(set(times)) > 6, "time runs between the sweeps, too"
+
+
+def test_playing_waits_for_subscribers(ros, scenario_folder):
+    node = replay(ros, scenario_folder)
+    clock = ros.collect(Clock, "/clock", 50)
+    ros.spin_until(lambda: clock)
+    ros.spin_for(1.5)
+    assert {nanoseconds(message.clock) for message in clock} == {START_STAMP}
+    heard = Heard(ros)
+    ros.spin_until(lambda: node.finished)
+    assert stamps(heard.ego) == [0, 100, 200, 300, 400, 500]
+
+
+def test_a_loop_goes_on_in_time(ros, scenario_folder):
+    heard = Heard(ros)
+    node = replay(ros, scenario_folder, loop=True, rate=5.0)
+    ros.spin_until(lambda: len(heard.ego) >= 14)
+    assert stamps(heard.ego)[:14] == [100 * number for number in range(14)]
+    assert not node.finished
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_bag_plays_as_the_scenario_in_it_does(ros, scenario_folder, tmp_path, storage):
+    path = tmp_path / "bag"
+    record_scenario(Scenario.open(scenario_folder), path, storage)
+    heard = Heard(ros)
+    node = replay(ros, path, agents="agent_1,agent_2")
+    ros.spin_until(lambda: node.finished)
+    assert stamps(heard.ego) == stamps(heard.peer) == [0, 100, 200, 300, 400, 500]
+    for number, frame in enumerate(Scenario.open(scenario_folder).frames()):
+        np.testing.assert_array_equal(
+            cloud_from_message(heard.ego[number]).points, frame["1"].points
+        )
+
+
+def test_a_looped_bag_goes_on_in_time(ros, scenario_folder, tmp_path):
+    path = tmp_path / "bag"
+    record_scenario(Scenario.open(scenario_folder), path)
+    heard = Heard(ros)
+    replay(ros, path, agents="agent_1,agent_2", loop=True, rate=5.0)
+    ros.spin_until(lambda: len(heard.peer) >= 8)
+    assert stamps(heard.peer)[:8] == [100 * number for number in range(8)]
+
+
+def test_a_shifted_message_differs_in_its_stamp_alone():
+    points = np.ones((3, 4), np.float32)
+    message = message_from_points(points, Header(stamp=time_message(1_999_999_999), frame_id="a"))
+    shifted = shift_stamp(bytes(serialize_message(message)), 2)
+    message.header.stamp = time_message(2_000_000_001)
+    assert shifted == bytes(serialize_message(message))
+
+
+def test_a_scenario_that_lacks_a_yaml_ends_the_start_with_a_clear_error(
+    ros, scenario_folder, tmp_path
+):
+    folder = tmp_path / "broken"
+    for path in scenario_folder.rglob("00000[01].*"):
+        target = folder / path.relative_to(scenario_folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    (folder / "2" / "000001.yaml").unlink()
+    with pytest.raises(DatasetError, match=r"000001"):
+        replay(ros, folder)
+
+
+def test_a_scenario_that_breaks_while_it_is_played_ends_the_node(ros, scenario_folder, tmp_path):
+    folder = tmp_path / "broken"
+    for path in scenario_folder.rglob("00000[01].*"):
+        target = folder / path.relative_to(scenario_folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    (folder / "2" / "000001.yaml").write_text("lidar_pose: nothing\n")
+    Heard(ros)
+    node = replay(ros, folder)
+    ros.spin_until(lambda: node.failure is not None)
+    assert isinstance(node.failure, DatasetError)
+    assert not node.finished
+
+
+def test_unknown_agents_end_the_start_with_those_there_are(ros, scenario_folder):
+    with pytest.raises(ReplaySourceError, match="1, 2, -1"):
+        replay(ros, scenario_folder, agents="1,5")
