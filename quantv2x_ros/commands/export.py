@@ -26,7 +26,7 @@ def command(
     frames: Annotated[int, typer.Option(min=1, help="Calibration frames.")] = 24,
     agents: Annotated[int, typer.Option(min=1, help="Most agents of a calibration frame.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of the calibration frames' agents.")] = 0,
-    activations: Annotated[str, typer.Option(help="Scales of activations: mse or minmax.")] = "mse",
+    activations: Annotated[str, typer.Option(help="Scales: l3, l4, mse or minmax.")] = "l3",
     weights: Annotated[str, typer.Option(help="Scales of weights: mse or minmax.")] = "mse",
     max_agents: Annotated[int, typer.Option(min=1, help="Most agents the bundle fuses.")] = 8,
     class_aware: Annotated[

@@ -114,6 +114,15 @@ def test_a_lone_outlier_is_clipped_by_mse_and_kept_by_minmax() -> None:
     assert histogram.scale("mse").scale < 1.4 / 255
 
 
+def test_a_higher_power_clips_less() -> None:
+    values = np.abs(np.random.default_rng(0).laplace(size=200_000)).astype(np.float32)
+    histogram = Histogram()
+    histogram.add(values)
+    scales = [histogram.scale(method).scale for method in ("mse", "l3", "l4", "minmax")]
+    assert scales == sorted(scales)
+    assert scales[0] < scales[-1]
+
+
 def test_signs_decide_between_uint8_and_int8() -> None:
     histogram = Histogram()
     histogram.add(np.array([0.0, 127.0], np.float32))
@@ -135,6 +144,9 @@ def test_a_tensor_of_zeros_or_not_finite_values_cannot_be_calibrated() -> None:
         histogram.scale()
     with pytest.raises(ValueError, match="not finite"):
         histogram.add(np.array([np.nan], np.float32))
+    histogram.add(np.ones(4, np.float32))
+    with pytest.raises(ValueError, match="method 'median'"):
+        histogram.scale("median")
     with pytest.raises(ValueError, match="method 'median'"):
         quantize_weight(convolution(), method="median")
 

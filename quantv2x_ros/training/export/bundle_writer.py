@@ -184,7 +184,7 @@ def export_bundle(
     calibration_frames: Iterable[CalibrationFrame] = (),
     precision: str = "int8",
     settings: BundleSettings | None = None,
-    activations: str = "mse",
+    activations: str = "l3",
     weights: str = "mse",
 ) -> ModelBundle:
     """Export a trained network as a bundle.
@@ -196,8 +196,8 @@ def export_bundle(
         calibration_frames: for INT8, frames with real numbers of agents.
         precision: int8 or fp32.
         settings: post-processing and what else the manifest says.
-        activations: "mse" or "minmax" scales.
-        weights: "mse" or "minmax" scales.
+        activations: scales, see Histogram.scale.
+        weights: scales, see quantize_weight.
 
     Raises:
         ValueError: for another precision, or INT8 without frames.

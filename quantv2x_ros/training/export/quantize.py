@@ -62,7 +62,7 @@ def quantize_network(
     network: QuantV2XNetwork,
     frames: Iterable[CalibrationFrame],
     *,
-    activations: str = "mse",
+    activations: str = "l3",
     weights: str = "mse",
 ) -> NetworkGraphs:
     """Quantize a trained network to INT8, all but its heads.
@@ -70,7 +70,7 @@ def quantize_network(
     Args:
         network: in eval mode.
         frames: calibration frames with real numbers of agents.
-        activations: "mse" or "minmax", see Histogram.scale.
+        activations: "l3", "l4", "mse" or "minmax", see Histogram.scale.
         weights: "mse" or "minmax", see quantize_weight.
 
     Raises:
