@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,9 +50,8 @@ def furnish_road(
     keepout = keepout or Keepout()
     parts: list[PartSet] = []
     kerb_line = line.offset(edge)
-    for s in np.arange(4.0, kerb_line.length - 4, 8.0):
-        x, y = kerb_line.position(s)
-        parts.append(ground.place(scenery.kerb(8.0), x, y, kerb_line.heading(s), length=8.0))
+    barrier = scenery.barrier(rng) if rng.random() < 0.25 else None
+    parts += _run(ground, kerb_line, barrier or scenery.kerb)
     strip, spacing = line.offset(edge + 0.55), rng.uniform(7, 25)
     trees = rng.random() < 0.5
     s = rng.uniform(0, spacing)
@@ -62,9 +61,26 @@ def furnish_road(
         if keepout.allows(x, y, 0.3):
             parts.append(ground.place(item, x, y, strip.heading(s)))
         s += spacing * rng.uniform(0.6, 1.6)
-    style = str(rng.choice(["built", "mixed", "open", "walled"], p=[0.35, 0.35, 0.2, 0.1]))
+    shares = [0.35, 0.35, 0.2, 0.1] if ground.terrain is None else [0.12, 0.23, 0.55, 0.1]
+    style = str(rng.choice(["built", "mixed", "open", "walled"], p=shares))
     frontage = line.offset(edge + walk + 1.2)
     return parts + furnish_side(rng, ground, frontage, 0.0, style=style, keepout=keepout)
+
+
+def _run(ground: Ground, line: Path, build: Callable[[float], PartSet]) -> list[PartSet]:
+    """Return stretches of 8 m of a kerb or barrier all along ``line``."""
+    parts = []
+    for s in np.arange(4.0, line.length - 4, 8.0):
+        x, y = line.position(s)
+        parts.append(ground.place(build(8.0), x, y, line.heading(s), length=8.0))
+    return parts
+
+
+def furnish_median(rng: np.random.Generator, ground: Ground, line: Path) -> list[PartSet]:
+    """Return a barrier along the middle of a road, or plants and poles."""
+    if rng.random() < 0.6:
+        return _run(ground, line, scenery.barrier(rng))
+    return furnish_side(rng, ground, line, 0.0, style="median")
 
 
 def furnish_side(
@@ -116,7 +132,10 @@ def _item(
 ) -> list[PartSet]:
     x, y, heading = place
     if kind == "building":
-        return [ground.place(scenery.building(rng, length, depth), x, y, heading)]
+        house = ground.place(scenery.building(rng, length, depth), x, y, heading)
+        sunk = np.eye(4)  # dug into a slope down to its lowest corner
+        sunk[2, 3] = ground.lowest(x, y, heading, length, depth) - ground.height(x, y)
+        return [house.transformed(sunk)]
     if kind == "fence":
         return [ground.place(scenery.fence(rng, length), x, y, heading, length=length)]
     if kind == "wall":

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The ground of a scene (a gentle slope with waves), and poses of things that stand on it."""
+"""The ground of a scene (gentle waves, maybe terrain), and poses of things that stand on it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.data.simulator.heightfield import HeightField
 from quantv2x_ros.data.simulator.primitives import PartSet
 from quantv2x_ros.data.simulator.raycast import ground_height
+from quantv2x_ros.data.simulator.terrain import CELL, NODES, REACH
 
 FloatArray = npt.NDArray[np.float64]
 Pose6 = tuple[float, float, float, float, float, float]
@@ -23,9 +25,11 @@ class Ground:
 
     Attributes:
         parameters: (1 + waves, 4) float64: (z0, gx, gy, 0), then (a, kx, ky, phase).
+        terrain: the ground as a raster, which then holds instead of the plane and its waves.
     """
 
     parameters: FloatArray
+    terrain: HeightField | None = None
 
     def __post_init__(self) -> None:
         if self.parameters.ndim != 2 or self.parameters.shape[1] != 4:
@@ -49,8 +53,29 @@ class Ground:
             )
         return cls(np.array(rows))
 
+    def with_relief(self, relief: FloatArray) -> Ground:
+        """Return this ground with ``relief`` (NODES, NODES), metres, added to it."""
+        axis = np.linspace(-REACH, REACH, NODES)
+        x, y = axis[None, :], axis[:, None]
+        heights = self.parameters[0, 0] + self.parameters[0, 1] * x + self.parameters[0, 2] * y
+        for height, kx, ky, phase in self.parameters[1:]:
+            heights = heights + height * np.sin(kx * x + ky * y + phase)
+        field = HeightField.from_heights(heights + relief, (-REACH, -REACH, CELL))
+        return Ground(self.parameters, field)
+
+    def lowest(self, x: float, y: float, yaw: float, length: float, depth: float) -> float:
+        """Return the lowest ground under a footprint with its front centre at (x, y), metres."""
+        cosine, sine = np.cos(yaw), np.sin(yaw)
+        return min(
+            self.height(x + cosine * a - sine * b, y + sine * a + cosine * b)
+            for a in (-length / 2, 0.0, length / 2)
+            for b in (0.0, depth / 2, depth)
+        )
+
     def height(self, x: float, y: float) -> float:
         """Return z of the ground at (x, y), metres."""
+        if self.terrain is not None:
+            return self.terrain.height(x, y)
         return float(ground_height(x, y, self.parameters))
 
     def standing_pose(

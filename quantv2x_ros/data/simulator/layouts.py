@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from quantv2x_ros.data.simulator.furnishing import Keepout, furnish_road, furnish_side, scatter
+from quantv2x_ros.data.simulator import furnishing
 from quantv2x_ros.data.simulator.ground import Ground
 from quantv2x_ros.data.simulator.paths import Path, curve, straight, turn
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
+from quantv2x_ros.data.simulator.slots import Place, forecourt, kerbside
+from quantv2x_ros.data.simulator.terrain import CELL, Corridor
 
 REACH = 150.0
-Place = tuple[float, float, float]
+Furnisher = Callable[[np.random.Generator, Ground], list[PartSet]]
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,22 @@ class Layout:
     slots: list[Place] = field(default_factory=list)
     sidewalks: list[Path] = field(default_factory=list)
     sites: list[Place] = field(default_factory=list)
-    scenery: list[PartSet] = field(default_factory=list)
+    furnishers: list[Furnisher] = field(default_factory=list)
     signal: Signal | None = None
 
-    def static_parts(self) -> PartSet:
-        """Return all scenery in the world frame."""
-        return concatenate(self.scenery)
+    def static_parts(self, rng: np.random.Generator, ground: Ground) -> PartSet:
+        """Return all scenery on the ground, in the world frame."""
+        return concatenate([part for furnish in self.furnishers for part in furnish(rng, ground)])
+
+    def corridors(self) -> list[Corridor]:
+        """Return what has to be level: lanes, slots, sidewalks and roadside sites."""
+        ways = [(route.path, 2.2) for route in self.routes]
+        ways += [(path, 1.3) for path in self.sidewalks]
+        level = [Corridor(p.position(np.arange(0, p.length, CELL)), r) for p, r in ways]
+        for places, radius in ((self.slots, 3.3), (self.sites, 1.0)):
+            if places:
+                level.append(Corridor(np.array(places)[:, :2], radius))
+        return level
 
 
 def _lanes(axis: Path, each: int, width: float, speed: float, median: float) -> list[Route]:
@@ -83,56 +97,32 @@ def _lanes(axis: Path, each: int, width: float, speed: float, median: float) -> 
     return routes
 
 
-def road(rng: np.random.Generator, ground: Ground) -> Layout:
+def road(rng: np.random.Generator) -> Layout:
     """Return a straight or curved road of 2 to 6 lanes, with parked cars and a furnished edge."""
     layout = Layout("road")
     curvature = 0.0 if rng.random() < 0.55 else float(rng.uniform(-1, 1) / 110)
     axis = curve(2 * REACH, curvature)
     each, width = int(rng.integers(1, 4)), float(rng.uniform(3.2, 3.8))
-    median = float(rng.choice([0.0, 0.0, rng.uniform(1.5, 4.0)]))
+    median = float(rng.choice([0.0, 0.0, rng.uniform(0.8, 1.5), rng.uniform(1.5, 4.0)]))
     layout.routes = _lanes(axis, each, width, float(rng.uniform(7, 16)), median)
     half = median / 2 + each * width
-    if median > 1.5:
-        layout.scenery += furnish_side(rng, ground, axis, 0.0, style="median")
+    if median > 0.5:
+        layout.furnishers.append(partial(furnishing.furnish_median, line=axis))
     for side in (-1.0, 1.0):
         line = axis if side > 0 else axis.reversed()
-        layout.slots, edge = _kerbside(rng, layout.slots, line, half)
+        layout.slots, edge = kerbside(rng, layout.slots, line, half)
         walk = float(rng.uniform(2.0, 4.0))
         layout.sidewalks.append(line.offset(edge + 0.9 + walk / 2))
-        layout.scenery += furnish_road(rng, ground, line, edge, walk)
+        layout.furnishers.append(partial(furnishing.furnish_road, line=line, edge=edge, walk=walk))
         if rng.random() < 0.35:
-            layout.slots += _forecourt(rng, line, edge + walk + 1.5)
+            layout.slots += forecourt(rng, line, edge + walk + 1.5)
         for s in rng.uniform(REACH - 65, REACH + 65, 8):
             x, y = line.offset(edge + 0.5).position(s)
             layout.sites.append((float(x), float(y), line.heading(s) - np.pi / 2))
     return layout
 
 
-def _kerbside(
-    rng: np.random.Generator, slots: list[Place], line: Path, half: float
-) -> tuple[list[Place], float]:
-    """Add parallel parking on the left of ``line``; return slots and the kerb's offset."""
-    if rng.random() < 0.45:
-        return slots, half
-    strip, heading = line.offset(half + 1.15), np.pi
-    for s in np.arange(30.0, strip.length - 30, rng.uniform(5.8, 6.8)):
-        x, y = strip.position(s)
-        slots.append((float(x), float(y), strip.heading(s) + heading))
-    return slots, half + 2.3
-
-
-def _forecourt(rng: np.random.Generator, line: Path, offset: float) -> list[Place]:
-    """Return a parked row at right angles to the road, behind the sidewalk."""
-    start = rng.uniform(70, line.length - 120)
-    row = line.offset(offset + 3.2)
-    places = []
-    for s in np.arange(start, start + rng.uniform(20, 50), rng.uniform(2.5, 2.9)):
-        x, y = row.position(s)
-        places.append((float(x), float(y), row.heading(s) + np.pi / 2))
-    return places
-
-
-def intersection(rng: np.random.Generator, ground: Ground) -> Layout:
+def intersection(rng: np.random.Generator) -> Layout:
     """Return a crossing of two roads; one group of lanes has green, the others queue."""
     layout = Layout("intersection")
     width = float(rng.uniform(3.2, 3.7))
@@ -146,7 +136,7 @@ def intersection(rng: np.random.Generator, ground: Ground) -> Layout:
     gap = [half[1] + rng.uniform(5, 9), half[0] + rng.uniform(5, 9)]
     for arm in range(4):
         layout.routes += _arm_routes(arm, each, width, gap, speed, left)
-    keepout = Keepout(((0.0, half[0]), (np.pi / 2, half[1])))
+    keepout = furnishing.Keepout(((0.0, half[0]), (np.pi / 2, half[1])))
     for arm in range(4):
         angle, own = arm * np.pi / 2, arm % 2
         direction = np.array([np.cos(angle), np.sin(angle)])
@@ -155,7 +145,15 @@ def intersection(rng: np.random.Generator, ground: Ground) -> Layout:
             walk = float(rng.uniform(2.0, 4.0))
             layout.sidewalks.append(line.offset(side * (half[own] + 0.9 + walk / 2)))
             edge_line = line if side > 0 else line.reversed()
-            layout.scenery += furnish_road(rng, ground, edge_line, half[own], walk, keepout)
+            layout.furnishers.append(
+                partial(
+                    furnishing.furnish_road,
+                    line=edge_line,
+                    edge=half[own],
+                    walk=walk,
+                    keepout=keepout,
+                )
+            )
             corner = direction * (gap[own] - 1.5)
             normal = np.array([-direction[1], direction[0]]) * side
             x, y = corner + normal * (half[own] + 2.0)
@@ -197,7 +195,7 @@ def _arm_routes(
     return routes
 
 
-def parking(rng: np.random.Generator, ground: Ground) -> Layout:
+def parking(rng: np.random.Generator) -> Layout:
     """Return a parking lot: double rows of slots between aisles, beside a street."""
     layout = Layout("parking")
     aisle, depth, slot = rng.uniform(6.0, 7.5), rng.uniform(4.9, 5.4), rng.uniform(2.5, 2.9)
@@ -220,10 +218,12 @@ def parking(rng: np.random.Generator, ground: Ground) -> Layout:
     axis = straight((-REACH, street_y), (REACH, street_y))
     layout.routes += _lanes(axis, int(rng.integers(1, 3)), 3.5, float(rng.uniform(7, 13)), 0.0)
     layout.sidewalks.append(axis.offset(-10.0))
-    layout.scenery += furnish_road(rng, ground, axis.reversed(), 7.5, 2.5)
+    layout.furnishers.append(
+        partial(furnishing.furnish_road, line=axis.reversed(), edge=7.5, walk=2.5)
+    )
     back = straight((-REACH, rows / 2 * pitch + 3), (REACH, rows / 2 * pitch + 3))
-    layout.scenery += furnish_side(rng, ground, back, 2.0, style="mixed")
-    layout.scenery += scatter(rng, ground, layout.sites[::4])
+    layout.furnishers.append(partial(furnishing.furnish_side, line=back, offset=2.0, style="mixed"))
+    layout.furnishers.append(partial(furnishing.scatter, places=layout.sites[::4]))
     return layout
 
 

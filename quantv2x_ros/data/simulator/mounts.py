@@ -11,10 +11,10 @@ import numpy as np
 
 from quantv2x_ros.core.pose import matrix_from_v2x
 from quantv2x_ros.data.simulator.ground import Ground, Pose6
-from quantv2x_ros.data.simulator.layouts import Place
 from quantv2x_ros.data.simulator.population import Populator
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate, prism
 from quantv2x_ros.data.simulator.sensors import SensorModel, random_sensor
+from quantv2x_ros.data.simulator.slots import Place
 
 COMMUNICATION_RANGE = 70.0
 MARGIN = 19.0  # metres that two agents may drive apart while traffic settles

@@ -10,10 +10,11 @@ import numpy as np
 
 from quantv2x_ros.data.simulator.cars import car
 from quantv2x_ros.data.simulator.ground import Ground
-from quantv2x_ros.data.simulator.layouts import REACH, Layout, Place, Route
+from quantv2x_ros.data.simulator.layouts import REACH, Layout, Route
 from quantv2x_ros.data.simulator.people import motorcycle, vulnerable_user
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
 from quantv2x_ros.data.simulator.shape import Shape, Size
+from quantv2x_ros.data.simulator.slots import Place
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic, driving
 from quantv2x_ros.data.simulator.trucks import container, large_vehicle
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from quantv2x_ros.data.simulator.heightfield import HeightField, cast_height_field
 from quantv2x_ros.data.simulator.primitives import PartSet
 from quantv2x_ros.data.simulator.rays import (
     angular_bounds,
@@ -150,6 +151,7 @@ def cast_sweep(
     max_range: float,
     roughness: float,
     salt: int,
+    terrain: HeightField | None = None,
 ) -> tuple[FloatArray, npt.NDArray[np.int32], FloatArray]:
     """Cast one revolution and return the nearest hit of every ray.
 
@@ -164,6 +166,7 @@ def cast_sweep(
         max_range: metres.
         roughness: half the peak height of the ground's texture, metres.
         salt: seed of the per-ray randomness (windows, foliage, texture).
+        terrain: the ground as a raster; then ``ground`` is not used.
 
     Returns:
         depth (B, W) in metres, the part index (B, W) (NO_PART, GROUND or 0..K-1), and the cosine
@@ -173,18 +176,13 @@ def cast_sweep(
     depth = np.full(shape, float(max_range))
     part = np.full(shape, NO_PART, np.int32)
     cosine = np.zeros(shape)
-    _cast_ground(
-        sensor_to_world,
-        ground,
-        roughness,
-        elevations,
-        azimuth_offsets,
-        phase,
-        salt,
-        depth,
-        part,
-        cosine,
-    )
+    rays = (roughness, elevations, azimuth_offsets, phase, salt)
+    hits = (depth, part, cosine)
+    if terrain is None:
+        _cast_ground(sensor_to_world, ground, *rays, *hits)
+    else:
+        field = (terrain.heights, terrain.tiles, terrain.frame)
+        cast_height_field(sensor_to_world, field, *rays, GROUND, *hits)
     local = parts.transformed(np.asarray(np.linalg.inv(sensor_to_world), np.float64))
     _cast(
         local.rows,

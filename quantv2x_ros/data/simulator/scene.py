@@ -17,10 +17,13 @@ from quantv2x_ros.data.simulator.mounts import Mount, agent_ids, mount_agents
 from quantv2x_ros.data.simulator.population import Population, Populator
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
 from quantv2x_ros.data.simulator.sweep import Sweep, take_sweep
+from quantv2x_ros.data.simulator.terrain import relief
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic
 
 MINIMUM_POINTS = 5
 ANNOTATION_RANGE = 120.0
+#: Share of scenes with slopes beside the roads.
+TERRAIN_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,10 @@ class Scene:
         rng = np.random.default_rng([seed, 1])
         name = layout or str(rng.choice(["road", "intersection", "parking"], p=[0.4, 0.38, 0.22]))
         ground = Ground.random(rng)
-        plan = LAYOUTS[name](rng, ground)
-        populator = Populator(rng, plan, ground, plan.static_parts())
+        plan = LAYOUTS[name](rng)
+        if rng.random() < TERRAIN_SHARE:
+            ground = ground.with_relief(relief(rng, plan.corridors()))
+        populator = Populator(rng, plan, ground, plan.static_parts(rng, ground))
         mounts = mount_agents(rng, agent_ids(agents), populator, plan.sites, ground)
         populator.populate(Population.random(rng, len(plan.slots)))
         offset = rng.uniform(-200, 200, 2)

@@ -7,6 +7,8 @@ Builders place their parts on a local ground at z = 0 around the origin; the lay
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from quantv2x_ros.data.simulator.primitives import PartSet, box, concatenate, ellipsoid, prism
@@ -98,6 +100,29 @@ def building(rng: np.random.Generator, length: float, depth: float) -> PartSet:
                 box((x, -out / 2, top / 2), (rng.uniform(0.4, 2.0), out, top), reflectivity=paint)
             )
     return concatenate(parts)
+
+
+def barrier(rng: np.random.Generator) -> Callable[[float], PartSet]:
+    """Return a builder of stretches along x of one barrier: concrete, guard rail or high kerb."""
+    kind = str(rng.choice(["concrete", "rail", "kerb"], p=[0.4, 0.35, 0.25]))
+    height, width = float(rng.uniform(0.6, 1.1)), float(rng.uniform(0.15, 0.3))
+    if kind == "kerb":
+        height, width = float(rng.uniform(0.18, 0.5)), float(rng.uniform(0.2, 0.6))
+    spacing = float(rng.uniform(1.8, 4.0))
+
+    def build(length: float) -> PartSet:
+        if kind == "kerb":
+            return box((0, 0, height / 2 - 0.1), (length, width, height + 0.2), reflectivity=0.3)
+        if kind == "concrete":
+            foot = box((0, 0, 0.1), (length, width + 0.25, 0.5), reflectivity=0.35)
+            return concatenate(
+                [foot, box((0, 0, height / 2), (length, width, height), reflectivity=0.35)]
+            )
+        rail = box((0, 0, height - 0.16), (length, 0.09, 0.32), reflectivity=0.45)
+        at = np.arange(-length / 2 + spacing / 2, length / 2, spacing)
+        return concatenate([rail, *(prism((x, 0, height / 2 - 0.1), 0.06, height) for x in at)])
+
+    return build
 
 
 def kerb(length: float) -> PartSet:

@@ -71,6 +71,7 @@ def take_sweep(
         max_range=sensor.max_range,
         roughness=ROUGHNESS,
         salt=int(rng.integers(1 << 30)),
+        terrain=ground.terrain,
     )
     # column by column, as a spinning sensor reports them
     column, beam = np.nonzero((part.T != NO_PART) & (sensor.min_range <= depth.T))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.data.simulator.layouts import Place, Route, Signal
+from quantv2x_ros.data.simulator.layouts import Route, Signal
 from quantv2x_ros.data.simulator.paths import Path
 from quantv2x_ros.data.simulator.shape import Shape
+from quantv2x_ros.data.simulator.slots import Place
 
 FloatArray = npt.NDArray[np.float64]
 #: Intelligent driver model (Treiber et al. 2000): acceleration, braking [m/s^2], headway [s], gap.
@@ -71,6 +72,7 @@ class Actor:
         """Turn round at the end of the path, on foot; vehicles leave the scene there."""
         if self.walks and self.path is not None and self.s >= self.path.length:
             self.path, self.s = self.path.reversed(), self.s - self.path.length
+            self.lateral = -self.lateral  # the same side of the way
 
     def fits(self, others: list[Actor], margin: float) -> bool:
         """Return whether no other actor is within ``margin`` metres."""

@@ -1,0 +1,181 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Ground given as a raster of heights: look-up, and the first hit of rays.
+
+Heights are bilinear between the nodes and constant beyond the edge. A ray skips every square tile
+over whose highest node it passes, marches through the others at less than a cell a step, and
+bisects the step in which it goes below the surface.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from quantv2x_ros.data.simulator.rays import uniform
+
+FloatArray = npt.NDArray[np.float64]
+#: Cells along the side of a tile.
+TILE = 8
+#: Part of a cell that a ray advances at a step.
+STRIDE = 0.7
+BISECTIONS = 9
+
+
+@dataclass(frozen=True)
+class HeightField:
+    """A raster of ground heights.
+
+    Attributes:
+        heights: (R, C) float64 metres; rows are y, columns are x.
+        frame: (x, y) of node [0, 0] and the spacing of the nodes, metres.
+        tiles: (R / TILE, C / TILE) float64, the highest node on and in each tile.
+    """
+
+    heights: FloatArray
+    frame: tuple[float, float, float]
+    tiles: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.heights.ndim != 2 or min(self.heights.shape) < 2 or self.frame[2] <= 0:
+            raise ValueError(
+                f"HeightField: heights {self.heights.shape} and spacing {self.frame[2]}, expected "
+                "(rows >= 2, columns >= 2) and a positive spacing"
+            )
+        if not np.isfinite(self.heights).all():
+            raise ValueError("HeightField: heights must be finite")
+
+    @classmethod
+    def from_heights(cls, heights: FloatArray, frame: tuple[float, float, float]) -> HeightField:
+        """Build the tiles of a raster; see the class for the arguments."""
+        rows, columns = heights.shape
+        size = (-(-(rows - 1) // TILE), -(-(columns - 1) // TILE))
+        tiles = np.empty(size)
+        for i in range(size[0]):
+            band = heights[i * TILE : (i + 1) * TILE + 1].max(axis=0)
+            for j in range(size[1]):
+                tiles[i, j] = band[j * TILE : (j + 1) * TILE + 1].max()
+        return cls(np.ascontiguousarray(heights, np.float64), frame, tiles)
+
+    def height(self, x: float, y: float) -> float:
+        """Return z at (x, y), metres."""
+        return float(height_at(x, y, self.heights, self.frame))
+
+
+@njit(cache=True)
+def height_at(x: float, y: float, heights: FloatArray, frame: tuple[float, float, float]) -> float:
+    """Return the bilinear height at (x, y), metres; constant beyond the raster's edge."""
+    u = min(max((x - frame[0]) / frame[2], 0.0), heights.shape[1] - 1.0)
+    v = min(max((y - frame[1]) / frame[2], 0.0), heights.shape[0] - 1.0)
+    j, i = min(int(u), heights.shape[1] - 2), min(int(v), heights.shape[0] - 2)
+    a, b = u - j, v - i
+    low = heights[i, j] + a * (heights[i, j + 1] - heights[i, j])
+    high = heights[i + 1, j] + a * (heights[i + 1, j + 1] - heights[i + 1, j])
+    return float(low + b * (high - low))
+
+
+@njit(cache=True)
+def _tile_exit(position: float, direction: float, side: float) -> float:
+    """Return how far a ray goes until it leaves its tile along one axis."""
+    if abs(direction) < 1e-9:
+        return 1e9
+    index = math.floor(position / side)
+    edge = (index + 1) * side if direction > 0 else index * side
+    return float(max((edge - position) / direction, 0.0))
+
+
+@njit(cache=True)
+def first_hit(  # type: ignore[no-untyped-def]
+    origin, direction, limit, heights, tiles, peak, frame, bump
+):
+    """Return the distance at which a ray goes below heights + bump; -1: not within ``limit``.
+
+    ``peak`` is the highest of all nodes.
+    """
+    ox, oy, oz = origin
+    dx, dy, dz = direction
+    x0, y0, cell = frame
+    side = TILE * cell
+    step = STRIDE * cell / max(math.hypot(dx, dy), 0.1)
+    t = 0.0
+    while t < limit:
+        z = oz + t * dz
+        if dz >= 0 and z > peak + bump:
+            return -1.0
+        u, v = ox + t * dx - x0, oy + t * dy - y0
+        end = t + min(_tile_exit(u, dx, side), _tile_exit(v, dy, side)) + 1e-6
+        i = min(max(math.floor(v / side), 0), tiles.shape[0] - 1)
+        j = min(max(math.floor(u / side), 0), tiles.shape[1] - 1)
+        if min(z, oz + end * dz) > tiles[i, j] + bump:
+            t = end
+            continue
+        while t < end:
+            after = min(t + step, end)
+            if oz + after * dz < height_at(ox + after * dx, oy + after * dy, heights, frame) + bump:
+                for _ in range(BISECTIONS):
+                    middle = 0.5 * (t + after)
+                    x, y = ox + middle * dx, oy + middle * dy
+                    if oz + middle * dz < height_at(x, y, heights, frame) + bump:
+                        after = middle
+                    else:
+                        t = middle
+                return 0.5 * (t + after)
+            t = after
+    return -1.0
+
+
+@njit(cache=True)
+def _incidence(x, y, direction, heights, frame):  # type: ignore[no-untyped-def]
+    """Return the cosine between a ray and the surface normal, at least 0.02."""
+    reach = frame[2] / 2
+    gx = height_at(x + reach, y, heights, frame) - height_at(x - reach, y, heights, frame)
+    gy = height_at(x, y + reach, heights, frame) - height_at(x, y - reach, heights, frame)
+    gx, gy = gx / (2 * reach), gy / (2 * reach)
+    along = gx * direction[0] + gy * direction[1] - direction[2]
+    return max(along / math.sqrt(1.0 + gx * gx + gy * gy), 0.02)
+
+
+@njit(cache=True)
+def cast_height_field(  # type: ignore[no-untyped-def]
+    matrix, field, roughness, elevations, offsets, phase, salt, ground, depth, part, cosine
+):
+    """Cast a revolution against a height field and keep hits nearer than ``depth``.
+
+    Args:
+        matrix: (4, 4) sensor to world.
+        field: (heights, tiles, frame) of a :class:`HeightField`.
+        roughness: half the peak height of the texture, metres.
+        elevations: (B,) beam elevations, radians.
+        offsets: (B,) azimuth of each beam relative to its column, radians.
+        phase: azimuth of the first column, radians.
+        salt: seed of the texture.
+        ground: what to write to ``part`` where the ground is hit.
+        depth: (B, W) metres, changed in place.
+        part: (B, W) int32, changed in place.
+        cosine: (B, W) cosine of incidence, changed in place.
+    """
+    heights, tiles, frame = field
+    peak = tiles.max()
+    width = depth.shape[1]
+    angles = phase + np.arange(width) * (2 * math.pi / width)
+    origin = (matrix[0, 3], matrix[1, 3], matrix[2, 3])
+    for beam in range(len(elevations)):
+        flat, sz = math.cos(elevations[beam]), math.sin(elevations[beam])
+        for j in range(width):
+            angle = angles[j] + offsets[beam]
+            sx, sy = flat * math.cos(angle), flat * math.sin(angle)
+            direction = (
+                matrix[0, 0] * sx + matrix[0, 1] * sy + matrix[0, 2] * sz,
+                matrix[1, 0] * sx + matrix[1, 1] * sy + matrix[1, 2] * sz,
+                matrix[2, 0] * sx + matrix[2, 1] * sy + matrix[2, 2] * sz,
+            )
+            bump = roughness * (uniform(beam, j, 7, salt) + uniform(beam, j, 8, salt) - 1.0)
+            t = first_hit(origin, direction, depth[beam, j], heights, tiles, peak, frame, bump)
+            if t > 0:
+                x, y = origin[0] + t * direction[0], origin[1] + t * direction[1]
+                depth[beam, j], part[beam, j] = t, ground
+                cosine[beam, j] = _incidence(x, y, direction, heights, frame)
