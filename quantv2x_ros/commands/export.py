@@ -28,6 +28,7 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Of the calibration frames' agents.")] = 0,
     activations: Annotated[str, typer.Option(help="Scales: l3, l4, mse or minmax.")] = "l3",
     weights: Annotated[str, typer.Option(help="Scales of weights: mse or minmax.")] = "mse",
+    heads: Annotated[str, typer.Option(help="Weights of the heads: int8 or fp32.")] = "int8",
     max_agents: Annotated[int, typer.Option(min=1, help="Most agents the bundle fuses.")] = 8,
     class_aware: Annotated[
         bool, typer.Option(help="Boxes suppress only boxes of their own class.")
@@ -56,6 +57,7 @@ def command(
             "agents": agents,
             "activations": activations,
             "weights": weights,
+            "heads": heads,
         }
         calibration = track(chosen, "Calibrating", total=len(chosen))
     settings = BundleSettings(
@@ -73,6 +75,7 @@ def command(
         settings=settings,
         activations=activations,
         weights=weights,
+        heads=heads,
     )
     size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     print(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -177,20 +178,42 @@ def test_a_whole_int8_frame_equals_its_simulation(int8: Exported) -> None:
     assert np.abs(maps.cls - reference).mean() < 0.01 * np.abs(reference).max()
 
 
-def test_every_convolution_but_the_heads_runs_in_int8(int8: Exported) -> None:
-    shapes: dict[str, dict[str, tuple[int, ...]]] = {
-        name: {f"{tensor}_nhwc": (1, *shape) for tensor, shape in borders.items()}
-        for name, borders in BORDERS.items()
+def precisions(exported: Exported, name: str) -> dict[str, str]:
+    """In which precision each convolution of an engine runs, by its name in the graph."""
+    shapes: dict[str, tuple[int, ...]] = {"indices": (1, 3, 64, 64)}
+    if name != "pyramid":
+        shapes = {f"{tensor}_nhwc": (1, *shape) for tensor, shape in BORDERS[name].items()}
+    layers = engine(exported, name, shapes).layer_precisions()
+    convolutions = exported.graphs.graphs[name].convolutions
+    assert len(layers) == len(convolutions)
+    return {
+        node.name: precision
+        for node in convolutions
+        for layer, precision in layers.items()
+        if f"{node.name}.conv" in layer
     }
-    shapes["pyramid"] = {"indices": (1, 3, 64, 64)}
-    for name, inputs in shapes.items():
-        precisions = engine(int8, name, inputs).layer_precisions()
-        expected = int8.graphs.graphs[name].convolutions
-        assert len(precisions) == len(expected)
-        for convolution in expected:
-            found = [p for layer, p in precisions.items() if f"{convolution.name}.conv" in layer]
-            wanted = "f32" if convolution.name in HEADS else "I8"
-            assert found == [wanted], f"{name}: {convolution.name} runs in {found}"
+
+
+@pytest.mark.parametrize("name", ["encoder", "pyramid", "head"])
+def test_every_convolution_of_an_int8_engine_runs_in_int8(name: str, int8: Exported) -> None:
+    found = precisions(int8, name)
+    assert set(found) == {node.name for node in int8.graphs.graphs[name].convolutions}
+    assert set(found.values()) == {"I8"}
+
+
+def test_heads_keep_full_precision_where_asked(int8: Exported, tmp_path: Path) -> None:
+    network = random_network(11, GRID)
+    graphs = quantize_network(network, random_frames(11, GRID, (1,)), heads="fp32")
+    bundle = write_bundle(network, graphs, tmp_path / "bundle", "test", BundleSettings())
+    exported = Exported(graphs, bundle, int8.frame)
+    for name in ("pyramid", "head"):
+        for layer, precision in precisions(exported, name).items():
+            assert precision == ("f32" if layer in HEADS else "I8"), layer
+
+
+def test_an_fp32_engine_computes_in_fp32(fp32: Exported) -> None:
+    for name in ("encoder", "pyramid", "head"):
+        assert set(precisions(fp32, name).values()) == {"f32"}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

@@ -186,6 +186,7 @@ def export_bundle(
     settings: BundleSettings | None = None,
     activations: str = "l3",
     weights: str = "mse",
+    heads: str = "int8",
 ) -> ModelBundle:
     """Export a trained network as a bundle.
 
@@ -198,6 +199,7 @@ def export_bundle(
         settings: post-processing and what else the manifest says.
         activations: scales, see Histogram.scale.
         weights: scales, see quantize_weight.
+        heads: weights of the heads, see quantize_network.
 
     Raises:
         ValueError: for another precision, or INT8 without frames.
@@ -207,7 +209,7 @@ def export_bundle(
         graphs = NetworkGraphs.fold(network)
     elif precision == "int8":
         graphs = quantize_network(
-            network, calibration_frames, activations=activations, weights=weights
+            network, calibration_frames, activations=activations, weights=weights, heads=heads
         )
     else:
         raise ValueError(f"precision: got '{precision}', allowed are int8 and fp32")

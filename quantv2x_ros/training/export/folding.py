@@ -136,7 +136,7 @@ def pyramid_graph(network: QuantV2XNetwork, offset: Float32 | float = 0.0) -> Gr
         head = network.pyramid.occupancy_heads[index]
         assert isinstance(head, nn.Conv2d)
         logit = f"occupancy{index}"
-        nodes.append(Convolution(logit, source, logit, *_plain(head), relu=False, quantized=False))
+        nodes.append(Convolution(logit, source, logit, *_plain(head), relu=False, rounded=False))
         nodes.append(Score(f"score{index}", logit, f"score{index}", network.pyramid.score_gain))
         outputs.append(TensorSpec(source, head.in_channels, 2**index))
     outputs += [TensorSpec(f"score{i}", 1, 2**i) for i in range(len(network.pyramid.levels))]
@@ -204,7 +204,7 @@ def head_graph(network: QuantV2XNetwork) -> Graph:
         "dir": network.dir_head,
     }
     for name, head in heads.items():
-        nodes.append(Convolution(name, "shrink1", name, *_plain(head), relu=False, quantized=False))
+        nodes.append(Convolution(name, "shrink1", name, *_plain(head), relu=False, rounded=False))
         outputs.append(TensorSpec(name, head.out_channels))
     inputs = tuple(
         TensorSpec(block.source, int(block.weight.shape[1]), 2**index)

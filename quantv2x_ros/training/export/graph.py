@@ -39,7 +39,7 @@ class Convolution:
         upscale: factor u of a pixel shuffle at the end. Channel (row * u + column) * C + c goes to
             channel c of the cell at that row and column of the u x u block: a transposed
             convolution whose kernel equals its stride.
-        quantized: whether the INT8 variant computes it in INT8.
+        rounded: whether the INT8 variant rounds its output to 8 bits; the heads' leave as they are.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Convolution:
     relu: bool = True
     residual: str | None = None
     upscale: int = 1
-    quantized: bool = True
+    rounded: bool = True
 
     def __post_init__(self) -> None:
         """Raise ValueError where the shapes do not fit or a value is not finite."""

@@ -42,7 +42,7 @@ def _graph_scales(graph: Graph, calibration: Calibration, method: str) -> dict[s
         if isinstance(node, Concatenation):
             alias.update(dict.fromkeys(node.sources, node.target))
     names = [spec.name for spec in graph.inputs]
-    names += [c.target for c in graph.convolutions if c.quantized]
+    names += [c.target for c in graph.convolutions if c.rounded]
     names += [node.target for node in graph.nodes if isinstance(node, Concatenation)]
     scales = {}
     for name in names:
@@ -64,18 +64,22 @@ def quantize_network(
     *,
     activations: str = "l3",
     weights: str = "mse",
+    heads: str = "int8",
 ) -> NetworkGraphs:
-    """Quantize a trained network to INT8, all but its heads.
+    """Quantize a trained network to INT8.
 
     Args:
         network: in eval mode.
         frames: calibration frames with real numbers of agents.
         activations: "l3", "l4", "mse" or "minmax", see Histogram.scale.
         weights: "mse" or "minmax", see quantize_weight.
+        heads: weights of the heads, "int8" or "fp32"; their outputs are real numbers in any case.
 
     Raises:
-        ValueError: for no frames, frames that leave a tensor at 0, or unknown methods.
+        ValueError: for no frames, frames that leave a tensor at 0, or unknown methods or heads.
     """
+    if heads not in ("int8", "fp32"):
+        raise ValueError(f"heads: got '{heads}', allowed are int8 and fp32")
     calibration = calibrate(NetworkGraphs.fold(network), frames)
     offset, decoded_scale = raised_feature(calibration)
     folded = NetworkGraphs.fold(network, offset)
@@ -87,7 +91,7 @@ def quantize_network(
         for tensor, scale in _graph_scales(graph, calibration, activations).items():
             scales[tensor_name(name, tensor)] = scale
         for convolution in graph.convolutions:
-            if convolution.quantized:
+            if convolution.rounded or heads == "int8":
                 quantized[tensor_name(name, convolution.name)] = quantize_weight(
                     convolution, method=weights
                 )
