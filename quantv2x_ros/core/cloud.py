@@ -10,8 +10,9 @@ buffer before it is read, because a cloud comes from another process.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -190,7 +191,7 @@ def _plain_view(table: npt.NDArray[np.void], layout: np.dtype[np.void]) -> Float
     """Return the table as (P, 4) without a copy where its layout allows that."""
     float32 = np.dtype(np.float32)
     plain = [("x", 0), ("y", 4), ("z", 8), ("intensity", 12)]
-    fields = layout.fields or {}
+    fields: Mapping[str, Any] = layout.fields or {}
     found = [(name, fields[name][1]) for name in layout.names or () if fields[name][0] == float32]
     if found != plain or layout.itemsize != 16 or not table.flags.c_contiguous:
         return None

@@ -19,8 +19,8 @@ from quantv2x_msgs.msg import DetectedObject3DArray
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.data.recording import frame_stamp
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.offline.detect import Outcome, as_scene, detect_once, frame_input
-from quantv2x_ros.offline.detector import EngineDetector
+from quantv2x_ros.offline.detect import Outcome, as_scene, frame_input
+from quantv2x_ros.offline.detector import EngineDetector, detect_once
 from quantv2x_ros.offline.pictures import panel_title, save_animation, save_comparison
 from quantv2x_ros.offline.scene import Scene, View
 

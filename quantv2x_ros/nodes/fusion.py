@@ -65,8 +65,8 @@ class FusionNode(BaseNode):
         self._objects = self.create_publisher(DetectedObject3DArray, "objects", qos.output())
         self._markers = self.create_publisher(MarkerArray, "markers", qos.output())
         self._detections = (
-            self.create_publisher(objects.Detection3DArray, "detections", qos.output())
-            if objects.Detection3DArray is not None
+            self.create_publisher(objects.VISION_MESSAGE, "detections", qos.output())
+            if objects.VISION_MESSAGE is not None
             else None
         )
         detector = CooperativeDetector(self._bundle, backend, threads)

@@ -18,8 +18,10 @@ from quantv2x_ros.core.detection import Detections
 
 try:
     from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
+
+    VISION_MESSAGE: Any = Detection3DArray
 except ImportError:  # an optional package
-    Detection3DArray = None
+    VISION_MESSAGE = None
 
 #: Classes that the message has a constant for, by their name in a bundle.
 _CLASS_IDS = {

@@ -50,7 +50,7 @@ class ReplayNode(BaseNode):
         self._clock_publisher = self.create_publisher(ClockMessage, "/clock", qos.clock_output())
         self._transforms = (
             transforms.TransformPublisher(self, self._clouds[0])
-            if transforms.TFMessage is not None
+            if transforms.TRANSFORM_MESSAGE is not None
             else None
         )
         self._frames = 0

@@ -15,8 +15,10 @@ from std_msgs.msg import Header
 
 try:
     from tf2_msgs.msg import TFMessage
+
+    TRANSFORM_MESSAGE: Any = TFMessage
 except ImportError:  # a package that comes with RViz, but not with rclpy
-    TFMessage = None
+    TRANSFORM_MESSAGE = None
 
 #: Another name of the ego's LiDAR frame, the same for every recording.
 EGO_FRAME = "ego"
