@@ -50,11 +50,12 @@ sys.exit(main())
 def ensure_setup_files(ros: str) -> None:
     """Writes the shell files that colcon chains to, and that a person sources."""
     lines = [f"export PATH={shlex.quote(str(VENV / 'bin'))}:$PATH"]
-    if not ros:
-        prefix = shlex.quote(str(VENV))
-        lines.append(
-            f"export AMENT_PREFIX_PATH={prefix}${{AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}}"
-        )
+    if ros:
+        # `ros2 launch` runs on the system's Python, and so does what a launch file imports.
+        name, folder = "PYTHONPATH", next(VENV.glob("lib/python3.*/site-packages"))
+    else:
+        name, folder = "AMENT_PREFIX_PATH", VENV
+    lines.append(f"export {name}={shlex.quote(str(folder))}${{{name}:+:${name}}}")
     text = "\n".join(lines) + "\n"
     for name in ("local_setup.sh", "local_setup.bash", "setup.sh", "setup.bash"):
         path = VENV / name
