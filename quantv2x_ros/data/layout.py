@@ -100,7 +100,10 @@ def _agent_files(folder: Path) -> dict[str, AgentFiles]:
 
 
 def scenario_folders(root: Path) -> list[Path]:
-    """Find folders that hold clouds of agents, without judging whether they are complete."""
+    """Find folders that hold clouds of agents, without judging whether they are complete.
+
+    Hidden folders do not count: tools keep what they have not finished in them.
+    """
     if not root.is_dir():
         return []
     found = set()
@@ -110,7 +113,12 @@ def scenario_folders(root: Path) -> list[Path]:
                 found.add(path.parent.parent)
             elif _FLAT_CLOUD.fullmatch(path.stem):
                 found.add(path.parent)
-    return sorted(folder for folder in found if folder.is_relative_to(root))
+    inside = [folder for folder in found if folder.is_relative_to(root)]
+    return sorted(
+        folder
+        for folder in inside
+        if not any(part.startswith(".") for part in folder.relative_to(root).parts)
+    )
 
 
 def agent_order(agent: str) -> tuple[int, int, str]:

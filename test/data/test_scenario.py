@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenarios: layouts, truth around an ego, cooperation modes, damaged folders."""
 
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -170,6 +172,12 @@ def test_scenarios_are_found_at_any_depth(tmp_path, small_scenario):
         assert find_scenarios(start) == [root]
     with pytest.raises(DatasetError, match="no scenario in it"):
         find_scenarios(root / "1")
+
+
+def test_hidden_folders_hold_no_scenarios(tmp_path, small_scenario):
+    root = small_scenario()
+    shutil.copytree(root, root.parent / ".unfinished")
+    assert find_scenarios(tmp_path) == [root]
 
 
 def test_v2x_real_objects_need_a_type(small_scenario):
