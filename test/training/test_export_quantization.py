@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantv2x_ros.training.export.executor import GraphExecutor, depth_to_space, round_to_scale
@@ -67,6 +67,7 @@ def test_depth_to_space_puts_each_block_where_its_number_says() -> None:
     assert torch.equal(depth_to_space(value, 2), expected)
 
 
+@settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000), st.sampled_from(["mse", "minmax"]))
 def test_weights_are_symmetric_int8_close_to_the_originals(seed: int, method: str) -> None:
     node = convolution(channels=8, seed=seed)

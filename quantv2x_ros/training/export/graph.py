@@ -9,11 +9,13 @@ precision (calibration) or quantized (what the engines will compute).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 #: Channels a group that OpenVINO's int8 kernels want; narrower groups are widened with zeros.
 WIDE_GROUP = 64
@@ -77,18 +79,31 @@ class Convolution:
 
     def widened(self) -> Convolution:
         """Return the same function with groups of at least 64 channels, block-diagonally."""
-        out, width = self.weight.shape[:2]
+        groups, weight = self.wide_groups, widen_weight(self.weight, self.groups, self.wide_groups)
+        return self if groups == self.groups else replace(self, weight=weight, groups=groups)
+
+    @property
+    def wide_groups(self) -> int:
+        """Number of groups when neighbours are merged until they have 64 channels."""
+        width = self.weight.shape[1]
         merge = WIDE_GROUP // width if self.groups > 1 and width < WIDE_GROUP else 1
-        merge = int(np.gcd(merge, self.groups))
-        if merge == 1:
-            return self
-        group_out = out // self.groups
-        wide = np.zeros((out, width * merge, *self.weight.shape[2:]), dtype=np.float32)
-        for group in range(self.groups):
-            rows = slice(group * group_out, (group + 1) * group_out)
-            start = group % merge * width
-            wide[rows, start : start + width] = self.weight[rows]
-        return replace(self, weight=wide, groups=self.groups // merge)
+        return self.groups // int(np.gcd(merge, self.groups))
+
+
+def widen_weight(weight: npt.NDArray[Scalar], groups: int, wide_groups: int) -> npt.NDArray[Scalar]:
+    """Lay the groups of a weight (O, I / groups, k, k) out block-diagonally in fewer groups.
+
+    Returns:
+        (O, I / wide_groups, k, k); what the merged groups do not share is 0.
+    """
+    merge = groups // wide_groups
+    out, width = weight.shape[:2]
+    wide = np.zeros((out, width * merge, *weight.shape[2:]), dtype=weight.dtype)
+    for group in range(groups):
+        rows = slice(group * out // groups, (group + 1) * out // groups)
+        start = group % merge * width
+        wide[rows, start : start + width] = weight[rows]
+    return wide
 
 
 @dataclass(frozen=True)

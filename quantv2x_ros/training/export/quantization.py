@@ -71,6 +71,26 @@ class QuantizedWeight:
         return weight
 
 
+@numba.njit(cache=True)
+def _least_square_scales(  # type: ignore[no-untyped-def]
+    rows, peaks, ratios, limit
+):
+    """Scale of each row (O, K) that makes its squared rounding error least, (O,)."""
+    scales = np.empty(len(rows))
+    for row in range(len(rows)):
+        least = np.inf
+        for ratio in ratios:
+            scale = peaks[row] * ratio / limit
+            error = 0.0
+            for value in rows[row]:
+                rounded = min(max(np.rint(value / scale), -limit), limit) * scale
+                error += (rounded - value) ** 2
+            if error < least:
+                least = error
+                scales[row] = scale
+    return scales
+
+
 def quantize_weight(
     convolution: Convolution, *, method: str = "mse", limit: int = SIGNED_MAX
 ) -> QuantizedWeight:
@@ -90,15 +110,7 @@ def quantize_weight(
     if method == "minmax":
         best = peak / limit
     elif method == "mse":
-        best = peak / limit
-        least = np.full(len(flat), np.inf)
-        for ratio in CLIP_RATIOS:
-            scale = (peak * ratio / limit)[:, None]
-            rounded = np.clip(np.rint(flat / scale), -limit, limit) * scale
-            error = ((rounded - flat) ** 2).sum(axis=1)
-            better = error < least
-            least[better] = error[better]
-            best[better] = scale[better, 0]
+        best = _least_square_scales(flat, peak, CLIP_RATIOS, limit)
     else:
         raise ValueError(f"weight scales: method '{method}', allowed are mse and minmax")
     scales = best.astype(np.float32)
