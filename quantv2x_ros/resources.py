@@ -45,7 +45,10 @@ def find_bundle(name: str) -> Path:
     """
     if name and Path(name).expanduser().is_dir():
         return Path(name).expanduser()
-    engines = shared_folder("engines")
+    try:
+        engines = shared_folder("engines")
+    except ResourceError as error:
+        raise ResourceError(f"bundle {name!r} is no folder, and {error}") from error
     known = sorted(path.parent.name for path in engines.glob("*/manifest.yaml"))
     if name in known:
         return engines / name

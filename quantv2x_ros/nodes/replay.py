@@ -89,9 +89,15 @@ class ReplayNode(BaseNode):
             self,
             "wait",
             60.0,
-            "Longest wait for a subscriber to every cloud before playing starts [s].",
+            "Longest wait for a listener to every cloud before playing starts [s].",
             low=0.0,
             high=3600.0,
+        )
+        self._listener = declare(
+            self,
+            "wait_for",
+            "encoder",
+            "Name of the node that listens to each cloud; empty: any, also a recorder.",
         )
         map_frame = declare(self, "map_frame", "map", "Name of the map frame.")
         truth = declare(self, "truth", True, "Publish the labels as dashed boxes (ground_truth).")
@@ -101,10 +107,15 @@ class ReplayNode(BaseNode):
         return ScenarioPlaylist(Scenario.open(source.path), source.agents, map_frame, truth)
 
     def _is_heard(self) -> bool:
-        """Whether every cloud has a subscriber."""
-        return all(
-            self._publishers_by_topic[topic].get_subscription_count() for topic in self._clouds
-        )
+        """Whether every cloud has its listener."""
+        return all(self._has_listener(topic) for topic in self._clouds)
+
+    def _has_listener(self, topic: str) -> bool:
+        publisher = self._publishers_by_topic[topic]
+        if not self._listener:
+            return bool(publisher.get_subscription_count())
+        listeners = self.get_subscriptions_info_by_topic(publisher.topic_name)
+        return any(info.node_name == self._listener for info in listeners)
 
     def _publish(self, event: Event) -> None:
         self._publishers_by_topic[event.topic].publish(event.message)

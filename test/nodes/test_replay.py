@@ -43,7 +43,7 @@ class Heard:
 
 
 def replay(ros, path, **values):
-    values = {"path": str(path), "agents": "1,2", "rate": 2.0, "exit_at_end": True, **values}
+    values = {"path": str(path), "agents": "1,2", "rate": 2.0, "wait_for": "probe", **values}
     overrides = [Parameter(name, value=value) for name, value in values.items()]
     return ros.add(ReplayNode(parameter_overrides=overrides))
 
@@ -111,6 +111,19 @@ def test_playing_waits_for_subscribers(ros, scenario_folder):
     heard = Heard(ros)
     ros.spin_until(lambda: node.finished)
     assert stamps(heard.ego) == [0, 100, 200, 300, 400, 500]
+
+
+def test_playing_waits_for_its_listener_and_not_for_a_recorder(ros, scenario_folder):
+    heard = Heard(ros)
+    replay(ros, scenario_folder, wait_for="encoder")
+    ros.spin_until(lambda: heard.clock)
+    ros.spin_for(1.5)
+    assert heard.ego == []
+
+
+def test_after_the_longest_wait_it_plays_to_nobody(ros, scenario_folder):
+    node = replay(ros, scenario_folder, wait=0.2)
+    ros.spin_until(lambda: node.finished)
 
 
 def test_a_loop_goes_on_in_time(ros, scenario_folder):
