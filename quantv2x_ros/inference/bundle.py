@@ -17,7 +17,7 @@ from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.core.codebook import CodebookError, ResidualCodebook
 from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.pillars import PillarWeights
+from quantv2x_ros.core.pillar_net import PillarWeights
 from quantv2x_ros.inference.manifest import (
     MANIFEST_NAME,
     BundleError,

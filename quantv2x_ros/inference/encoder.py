@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from quantv2x_ros.core.pillars import PillarNet
+from quantv2x_ros.core.pillar_net import PillarNet
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.engine import create_engine
 from quantv2x_ros.inference.results import EncodedSweep, StageTimer

@@ -123,7 +123,7 @@ def open_detector(
             f" {bundle.precision}; choose {bundle.precision} or fp32"
         )
     # needs torch, which a vehicle does not have
-    from quantv2x_ros.offline.reference import NetworkDetector
+    from quantv2x_ros.training.reference import NetworkDetector
 
     return NetworkDetector(bundle, threads)
 

@@ -13,15 +13,10 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.data.scenario import Scenario, find_scenarios
+from quantv2x_ros.training.cooperative_frame import CooperativeFrame
 from quantv2x_ros.training.losses import TargetBatch
 from quantv2x_ros.training.points import PillarInput
-from quantv2x_ros.training.samples import (
-    CooperativeFrame,
-    Sample,
-    SampleConfig,
-    SampleMaker,
-    choose_agents,
-)
+from quantv2x_ros.training.samples import Sample, SampleConfig, SampleMaker, choose_agents
 
 
 def collate(samples: Sequence[Sample]) -> tuple[Sample, list[int]]:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.pillars import PillarGrouper, PillarNet, PillarWeights
+from quantv2x_ros.core.pillar_net import PillarNet, PillarWeights
+from quantv2x_ros.core.pillars import PillarGrouper
 
 Golden = Mapping[str, npt.NDArray[Any]]
 PUBLISHED = "encoder_m1.pillar_vfe.pfn_layers.0."

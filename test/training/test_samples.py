@@ -9,15 +9,9 @@ from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.core.boxes import points_in_boxes
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.pose import matrix_from_v2x, transform_between, transform_points
+from quantv2x_ros.training.cooperative_frame import AgentView, CooperativeFrame
 from quantv2x_ros.training.loader import collate
-from quantv2x_ros.training.samples import (
-    AgentView,
-    CooperativeFrame,
-    SampleConfig,
-    SampleMaker,
-    augmented,
-    crop_grid,
-)
+from quantv2x_ros.training.samples import SampleConfig, SampleMaker, augmented, crop_grid
 
 GRID = BevGrid((-140.8, -40.0, -5.0, 140.8, 40.0, 1.0), (0.4, 0.4, 6.0))
 

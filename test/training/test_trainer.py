@@ -12,10 +12,11 @@ from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.training.codebook import ResidualCodebook
 from quantv2x_ros.training.codebook_init import initialise_codebook
+from quantv2x_ros.training.cooperative_frame import AgentView, CooperativeFrame
 from quantv2x_ros.training.loader import collate
 from quantv2x_ros.training.losses import LossWeights
 from quantv2x_ros.training.network import NetworkConfig, QuantV2XNetwork
-from quantv2x_ros.training.samples import AgentView, CooperativeFrame, SampleConfig, SampleMaker
+from quantv2x_ros.training.samples import SampleConfig, SampleMaker
 from quantv2x_ros.training.trainer import TrainConfig, load_network, save_network, train
 
 GRID = BevGrid((-12.8, -12.8, -5.0, 12.8, 12.8, 1.0), (0.4, 0.4, 6.0))

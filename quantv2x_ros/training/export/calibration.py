@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from quantv2x_ros.core.pillars import PillarNet
+from quantv2x_ros.core.pillar_net import PillarNet
 from quantv2x_ros.core.pose import warp_theta
 from quantv2x_ros.training.export.executor import Observer
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from quantv2x_ros.core.codebook import ResidualCodebook
-from quantv2x_ros.core.pillars import PillarWeights
+from quantv2x_ros.core.pillar_net import PillarWeights
 from quantv2x_ros.training.blocks import BasicBlock, Bottleneck
 from quantv2x_ros.training.export.graph import (
     Concatenation,

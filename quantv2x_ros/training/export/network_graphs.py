@@ -13,7 +13,7 @@ import torch
 
 from quantv2x_ros.core.codebook import ResidualCodebook
 from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.pillars import PillarWeights
+from quantv2x_ros.core.pillar_net import PillarWeights
 from quantv2x_ros.training.export.executor import GraphExecutor
 from quantv2x_ros.training.export.folding import (
     encoder_graph,
