@@ -54,6 +54,7 @@ def furnish_road(
     parts += _run(ground, kerb_line, barrier or scenery.kerb)
     strip, spacing = line.offset(edge + 0.55), rng.uniform(7, 25)
     trees = rng.random() < 0.5
+    spacing *= 1.0 if ground.terrain is None else float(rng.uniform(1.0, 3.0))
     s = rng.uniform(0, spacing)
     while s < strip.length:
         x, y = strip.position(s)
@@ -61,8 +62,8 @@ def furnish_road(
         if keepout.allows(x, y, 0.3):
             parts.append(ground.place(item, x, y, strip.heading(s)))
         s += spacing * rng.uniform(0.6, 1.6)
-    shares = [0.35, 0.35, 0.2, 0.1] if ground.terrain is None else [0.12, 0.23, 0.55, 0.1]
-    style = str(rng.choice(["built", "mixed", "open", "walled"], p=shares))
+    shares = [0.35, 0.35, 0.2, 0.1, 0.0] if ground.terrain is None else [0.1, 0.1, 0.2, 0.1, 0.5]
+    style = str(rng.choice(["built", "mixed", "open", "walled", "wild"], p=shares))
     frontage = line.offset(edge + walk + 1.2)
     return parts + furnish_side(rng, ground, frontage, 0.0, style=style, keepout=keepout)
 
@@ -94,7 +95,7 @@ def furnish_side(
 ) -> list[PartSet]:
     """Return a row of scenery on the left of ``line``, ``offset`` metres from it.
 
-    ``style``: "built", "mixed", "open", "walled", or "median" (bushes and poles only).
+    ``style``: "built", "mixed", "open", "walled", "wild" or "median" (plants only).
     """
     keepout = keepout or Keepout()
     weights = {  # building, fence, wall, trees and bushes, gap
@@ -102,6 +103,7 @@ def furnish_side(
         "mixed": [0.25, 0.15, 0.15, 0.3, 0.15],
         "open": [0.06, 0.1, 0.04, 0.5, 0.3],
         "walled": [0.1, 0.25, 0.5, 0.05, 0.1],
+        "wild": [0.0, 0.06, 0.0, 0.34, 0.6],
         "median": [0.0, 0.0, 0.0, 0.7, 0.3],
     }[style]
     row, parts, s = line.offset(offset), [], float(rng.uniform(0, 10))
@@ -140,7 +142,7 @@ def _item(
         return [ground.place(scenery.fence(rng, length), x, y, heading, length=length)]
     if kind == "wall":
         return [ground.place(scenery.wall(rng, length), x, y, heading, length=length)]
-    parts, spread = [], 0.2 if style == "median" else 5.0
+    parts, spread = [], {"median": 0.2, "wild": 20.0}.get(style, 5.0)
     for _ in range(int(rng.integers(1, 6))):
         along, away = rng.uniform(-length / 2, length / 2), rng.uniform(0, spread)
         px = x + along * np.cos(heading) - away * np.sin(heading)

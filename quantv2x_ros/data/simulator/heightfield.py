@@ -3,8 +3,9 @@
 """Ground given as a raster of heights: look-up, and the first hit of rays.
 
 Heights are bilinear between the nodes and constant beyond the edge. A ray skips every square tile
-over whose highest node it passes, marches through the others at less than a cell a step, and
-bisects the step in which it goes below the surface.
+over whose highest node it passes. Through the others it advances as far as the steepest cell of the
+tile lets the ground stay below it (sphere tracing), but at least a part of a cell, and false
+position finds where it goes below the surface.
 """
 
 from __future__ import annotations
@@ -15,50 +16,57 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+from numpy.lib.stride_tricks import sliding_window_view
 
 from quantv2x_ros.data.simulator.rays import uniform
 
 FloatArray = npt.NDArray[np.float64]
 #: Cells along the side of a tile.
-TILE = 8
-#: Part of a cell that a ray advances at a step.
+TILE = 16
+#: Part of a cell that a ray advances at a step, at least.
 STRIDE = 0.7
-BISECTIONS = 9
+REFINEMENTS = 8
+#: Height over the surface at which the search for the hit ends, metres.
+TOLERANCE = 5e-4
 
 
 @dataclass(frozen=True)
 class HeightField:
-    """A raster of ground heights.
+    """A raster of ground heights; make it by :meth:`from_heights`.
 
     Attributes:
         heights: (R, C) float64 metres; rows are y, columns are x.
         frame: (x, y) of node [0, 0] and the spacing of the nodes, metres.
-        tiles: (R / TILE, C / TILE) float64, the highest node on and in each tile.
+        tiles: (R / TILE, C / TILE, 2) float64: the highest node on and in each tile, metres, and
+            a bound of its gradient.
     """
 
     heights: FloatArray
     frame: tuple[float, float, float]
     tiles: FloatArray
 
-    def __post_init__(self) -> None:
-        if self.heights.ndim != 2 or min(self.heights.shape) < 2 or self.frame[2] <= 0:
-            raise ValueError(
-                f"HeightField: heights {self.heights.shape} and spacing {self.frame[2]}, expected "
-                "(rows >= 2, columns >= 2) and a positive spacing"
-            )
-        if not np.isfinite(self.heights).all():
-            raise ValueError("HeightField: heights must be finite")
-
     @classmethod
     def from_heights(cls, heights: FloatArray, frame: tuple[float, float, float]) -> HeightField:
-        """Build the tiles of a raster; see the class for the arguments."""
+        """Build the tiles of a raster; see the class for the arguments.
+
+        Raises:
+            ValueError: fewer than 2 x 2 nodes, a height that is not finite, or a spacing that is
+                not positive.
+        """
+        if heights.ndim != 2 or min(heights.shape) < 2 or frame[2] <= 0:
+            raise ValueError(
+                f"HeightField: heights {heights.shape} and spacing {frame[2]}, expected "
+                "(rows >= 2, columns >= 2) and a positive spacing"
+            )
+        if not np.isfinite(heights).all():
+            raise ValueError("HeightField: heights must be finite, remove NaN and infinity")
         rows, columns = heights.shape
-        size = (-(-(rows - 1) // TILE), -(-(columns - 1) // TILE))
-        tiles = np.empty(size)
-        for i in range(size[0]):
-            band = heights[i * TILE : (i + 1) * TILE + 1].max(axis=0)
-            for j in range(size[1]):
-                tiles[i, j] = band[j * TILE : (j + 1) * TILE + 1].max()
+        extra = (-(rows - 1) % TILE, -(columns - 1) % TILE)
+        padded = np.pad(heights, ((0, extra[0]), (0, extra[1])), mode="edge")
+        nodes = sliding_window_view(padded, (TILE + 1, TILE + 1))[::TILE, ::TILE]
+        along_x = np.abs(np.diff(nodes, axis=3)).max(axis=(2, 3))
+        along_y = np.abs(np.diff(nodes, axis=2)).max(axis=(2, 3))
+        tiles = np.stack([nodes.max(axis=(2, 3)), np.hypot(along_x, along_y) / frame[2]], axis=2)
         return cls(np.ascontiguousarray(heights, np.float64), frame, tiles)
 
     def height(self, x: float, y: float) -> float:
@@ -89,6 +97,30 @@ def _tile_exit(position: float, direction: float, side: float) -> float:
 
 
 @njit(cache=True)
+def _refined(origin, direction, bracket, heights, frame, bump):  # type: ignore[no-untyped-def]
+    """Return where a ray meets the surface between (t, t, gap >= 0, gap < 0); Illinois method."""
+    low, high, above, below = bracket
+    if above <= 0:
+        return low
+    side = 0
+    for _ in range(REFINEMENTS):
+        t = (low * below - high * above) / (below - above)
+        x, y = origin[0] + t * direction[0], origin[1] + t * direction[1]
+        gap = origin[2] + t * direction[2] - height_at(x, y, heights, frame) - bump
+        if abs(gap) < TOLERANCE:
+            break
+        if gap < 0:
+            high, below = t, gap
+            above *= 0.5 if side < 0 else 1.0
+            side = -1
+        else:
+            low, above = t, gap
+            below *= 0.5 if side > 0 else 1.0
+            side = 1
+    return t
+
+
+@njit(cache=True)
 def first_hit(  # type: ignore[no-untyped-def]
     origin, direction, limit, heights, tiles, peak, frame, bump
 ):
@@ -110,31 +142,28 @@ def first_hit(  # type: ignore[no-untyped-def]
         end = t + min(_tile_exit(u, dx, side), _tile_exit(v, dy, side)) + 1e-6
         i = min(max(math.floor(v / side), 0), tiles.shape[0] - 1)
         j = min(max(math.floor(u / side), 0), tiles.shape[1] - 1)
-        if min(z, oz + end * dz) > tiles[i, j] + bump:
+        if min(z, oz + end * dz) > tiles[i, j, 0] + bump:
             t = end
             continue
+        closing = max(tiles[i, j, 1] * math.hypot(dx, dy) - dz, 1e-6)
+        gap = z - height_at(ox + t * dx, oy + t * dy, heights, frame) - bump
         while t < end:
-            after = min(t + step, end)
-            if oz + after * dz < height_at(ox + after * dx, oy + after * dy, heights, frame) + bump:
-                for _ in range(BISECTIONS):
-                    middle = 0.5 * (t + after)
-                    x, y = ox + middle * dx, oy + middle * dy
-                    if oz + middle * dz < height_at(x, y, heights, frame) + bump:
-                        after = middle
-                    else:
-                        t = middle
-                return 0.5 * (t + after)
-            t = after
+            after = min(t + max(step, gap / closing), end)
+            x, y = ox + after * dx, oy + after * dy
+            below = oz + after * dz - height_at(x, y, heights, frame) - bump
+            if below < 0:
+                return _refined(origin, direction, (t, after, gap, below), heights, frame, bump)
+            t, gap = after, below
     return -1.0
 
 
 @njit(cache=True)
 def _incidence(x, y, direction, heights, frame):  # type: ignore[no-untyped-def]
-    """Return the cosine between a ray and the surface normal, at least 0.02."""
-    reach = frame[2] / 2
-    gx = height_at(x + reach, y, heights, frame) - height_at(x - reach, y, heights, frame)
-    gy = height_at(x, y + reach, heights, frame) - height_at(x, y - reach, heights, frame)
-    gx, gy = gx / (2 * reach), gy / (2 * reach)
+    """Return the cosine between a ray and its cell's mean normal, at least 0.02."""
+    j = min(max(int((x - frame[0]) / frame[2]), 0), heights.shape[1] - 2)
+    i = min(max(int((y - frame[1]) / frame[2]), 0), heights.shape[0] - 2)
+    rise, twist = heights[i + 1, j + 1] - heights[i, j], heights[i, j + 1] - heights[i + 1, j]
+    gx, gy = (rise + twist) / (2 * frame[2]), (rise - twist) / (2 * frame[2])
     along = gx * direction[0] + gy * direction[1] - direction[2]
     return max(along / math.sqrt(1.0 + gx * gx + gy * gy), 0.02)
 
@@ -159,7 +188,7 @@ def cast_height_field(  # type: ignore[no-untyped-def]
         cosine: (B, W) cosine of incidence, changed in place.
     """
     heights, tiles, frame = field
-    peak = tiles.max()
+    peak = tiles[:, :, 0].max()
     width = depth.shape[1]
     angles = phase + np.arange(width) * (2 * math.pi / width)
     origin = (matrix[0, 3], matrix[1, 3], matrix[2, 3])

@@ -234,17 +234,8 @@ class Populator:
             s = float(np.clip(rng.normal(middle, max(middle / 3, 8.0)), 0, path.length - 1))
             top = 1.7 if shape.obj_type in ("Pedestrian", "Child", "RoadWorker") else 5.0
             speed = 0.0 if rng.random() < 0.2 else float(rng.uniform(0.7, top))
-            actor = Actor(
-                self._next_id,
-                shape,
-                (0.0, 0.0, 0.0),
-                path,
-                s,
-                speed,
-                speed,
-                lateral=float(rng.uniform(-1.0, 1.0)),
-                walks=True,
-            )
+            actor = Actor(self._next_id, shape, (0.0, 0.0, 0.0), path, s, speed, speed, walks=True)
+            actor.lateral = float(rng.uniform(-1.0, 1.0))
             actor.settle()
             if self._admit(actor, 0.05):
                 return

@@ -107,6 +107,18 @@ def _terraced(rng: np.random.Generator, z: FloatArray) -> FloatArray:
     return np.asarray(step * (whole + share))
 
 
+def _ramp(rng: np.random.Generator) -> FloatArray:
+    """Return a dam that rises along a random line to a plateau, as the ramp of an overpass does."""
+    axis, angle = np.linspace(-REACH, REACH, NODES), rng.uniform(0, 2 * np.pi)
+    x, y = axis[None, :], axis[:, None]
+    along = np.cos(angle) * x + np.sin(angle) * y - rng.uniform(-40, 40)
+    across = np.abs(np.cos(angle) * y - np.sin(angle) * x - rng.uniform(-50, 50))
+    crest = np.clip(along * rng.uniform(0.03, 0.12), 0, rng.uniform(2, 7))
+    return np.asarray(
+        np.clip(crest - (across - rng.uniform(3, 8)) * rng.uniform(0.3, 1.2), 0, crest)
+    )
+
+
 def relief(rng: np.random.Generator, corridors: Iterable[Corridor]) -> FloatArray:
     """Draw the terrain around the corridors.
 
@@ -118,10 +130,10 @@ def relief(rng: np.random.Generator, corridors: Iterable[Corridor]) -> FloatArra
         (NODES, NODES) heights over the base ground in metres, 0 in the corridors.
     """
     distance = distance_to(corridors)
-    start = rng.uniform(0, 3) if rng.random() < 0.6 else rng.uniform(3, 12)
+    start = rng.uniform(0, 2.5) if rng.random() < 0.65 else rng.uniform(3, 12)
     begin = start + noise(rng, rng.uniform(15, 50)) * min(start, 3.0) * rng.uniform(0, 0.7)
     run = np.maximum(distance - np.maximum(begin, 0.2), 0.0)
-    steep = rng.uniform(1.2, 4.0) if rng.random() < 0.12 else rng.uniform(0.12, 0.65)
+    steep = rng.uniform(1.2, 4.0) if rng.random() < 0.12 else rng.uniform(0.15, 0.7)
     slope = steep * np.exp(0.35 * noise(rng, rng.uniform(10, 40)))
     target = _target(rng)
     limit = np.abs(target) + 1e-3
@@ -134,6 +146,8 @@ def relief(rng: np.random.Generator, corridors: Iterable[Corridor]) -> FloatArra
     )
     if rng.random() < 0.25:
         z = _terraced(rng, z)
+    if rng.random() < 0.3:
+        z = np.maximum(z, np.minimum(_ramp(rng), 0.6 * run))
     z += noise(rng, rng.uniform(10, 40)) * rng.uniform(0, 0.7) * np.minimum(run / 8, 1)
     rugged = rng.uniform(0, 0.25) * np.minimum(run / 2, 1)
     z += noise(rng, rng.uniform(1.5, 6.0), facets=True) * rugged
