@@ -10,11 +10,11 @@ ros2 launch quantv2x_ros cooperative.launch.py replay:=none           # real sen
 from launch.action import Action
 from launch.actions import (
     DeclareLaunchArgument,
-    LogInfo,
     OpaqueFunction,
     SetEnvironmentVariable,
     Shutdown,
 )
+from launch.logging import get_logger
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -148,17 +148,13 @@ def action_from(node: NodeDescription, settings: GraphSettings) -> Action:
 def start(context: LaunchContext) -> list[Action]:
     """Describe the graph, and start it."""
     settings = settings_from(context)
-    said: list[str] = []
+    announce = get_logger("launch.user").info
     source = (
         None
         if settings.replay == NO_REPLAY
-        else ReplaySource.find(settings.replay, settings.agents, announce=said.append)
+        else ReplaySource.find(settings.replay, settings.agents, announce=announce)
     )
-    nodes = cooperative_graph(settings, source)
-    return [
-        *(LogInfo(msg=text) for text in said),
-        *(action_from(node, settings) for node in nodes),
-    ]
+    return [action_from(node, settings) for node in cooperative_graph(settings, source)]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -1,0 +1,111 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The launch file, started with the real `ros2 launch`."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("launch_ros", reason="launch_ros is not installed (it is not on PyPI)")
+if shutil.which("ros2") is None:
+    pytest.skip("ros2 launch is not installed (it is not on PyPI)", allow_module_level=True)
+
+
+@pytest.fixture
+def launch_file(repository: Path) -> Path:
+    return repository / "launch" / "cooperative.launch.py"
+
+
+@pytest.fixture
+def launch(launch_file, bundle_folder, scenario_folder, tmp_path):
+    """Starts the launch file on the test's scenario, in a process group of its own."""
+
+    def start(**arguments):
+        values = {
+            "bundle": bundle_folder,
+            "replay": scenario_folder,
+            "agents": "1,2",
+            "threads": 1,
+            "rate": 0.3,
+            **arguments,
+        }
+        return subprocess.Popen(
+            ["ros2", "launch", str(launch_file), *(f"{k}:={v}" for k, v in values.items())],
+            env={**os.environ, "ROS_LOG_DIR": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+def test_every_argument_of_the_design_is_declared_and_described(launch_file):
+    description = runpy.run_path(str(launch_file))["generate_launch_description"]()
+    arguments = {argument.name: argument for argument in description.get_launch_arguments()}
+    assert arguments.keys() >= {
+        "bundle",
+        "backend",
+        "replay",
+        "params_file",
+        "namespace",
+        "use_sim_time",
+        "rviz",
+        "log_level",
+    }
+    assert all(len(argument.description) > 10 for argument in arguments.values())
+    assert all(argument.default_value is not None for argument in arguments.values())
+
+
+def test_it_plays_a_scene_to_its_end_and_ends_everything(launch):
+    output, _ = (process := launch()).communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert "played 6 sweeps of the ego" in output
+    for name in ("ego-1", "encoder-2", "replay-3"):
+        assert f"[{name}]: process has finished cleanly" in output, output
+
+
+def test_ctrl_c_ends_it_cleanly(launch):
+    process = launch(loop="true", namespace="car", use_sim_time="true")
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if "car.fusion" in line and "heard of station 2" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to launch and to every node
+    rest, _ = process.communicate(timeout=60)
+    output = "".join(seen) + rest
+    assert process.returncode == 0, output
+    assert output.count("process has finished cleanly") == 3, output
+    assert "Traceback" not in output
+
+
+def test_a_parameter_file_wins_over_the_arguments(launch, tmp_path):
+    parameters = tmp_path / "my.yaml"
+    parameters.write_text("/**/replay:\n  ros__parameters:\n    rate: 7.5\n")
+    output, _ = launch(params_file=parameters).communicate(timeout=240)
+    assert "at 7.5 x" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"backend": "abacus"}, "abacus"),
+        ({"replay": "/nowhere"}, "/nowhere"),
+        ({"agents": "1,9"}, "1, 2, -1"),
+        ({"bundle": "no_such_bundle"}, "no_such_bundle"),
+    ],
+)
+def test_wrong_arguments_end_the_launch_with_what_is_allowed(launch, arguments, text):
+    process = launch(**arguments)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert text in output
