@@ -68,7 +68,7 @@ def test_each_agents_returns_from_an_object_lie_in_its_box(frames: list[Simulate
             for item in agent.objects:
                 own = points[agent.point_objects == item.object_id]
                 hit = in_box(own, item, 0.03)
-                assert hit.mean() > 0.7 or len(own) < 20
+                assert hit.mean() >= 0.75 or len(own) < 20
                 inside, total = inside + int(hit.sum()), total + len(own)
         assert total > 2000
         assert inside / total >= 0.97
