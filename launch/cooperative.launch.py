@@ -29,7 +29,7 @@ from quantv2x_ros.graph import (
     cooperative_graph,
 )
 from quantv2x_ros.replay_source import ReplaySource
-from quantv2x_ros.resources import shared_folder
+from quantv2x_ros.resources import middleware_environment
 
 BOOLEANS = ("true", "false")
 
@@ -159,14 +159,8 @@ def start(context: LaunchContext) -> list[Action]:
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and start the graph."""
-    profile = str(shared_folder("config") / "fastdds_large_clouds.xml")
-    return LaunchDescription(
-        [
-            *ARGUMENTS,
-            SetEnvironmentVariable(
-                "FASTDDS_DEFAULT_PROFILES_FILE",
-                EnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", default_value=profile),
-            ),
-            OpaqueFunction(function=start),
-        ]
-    )
+    middleware = [
+        SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=value))
+        for name, value in middleware_environment().items()
+    ]
+    return LaunchDescription([*ARGUMENTS, *middleware, OpaqueFunction(function=start)])

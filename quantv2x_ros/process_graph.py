@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import IO
 
 from quantv2x_ros.graph import NodeDescription, ParameterValue
-from quantv2x_ros.resources import shared_folder
+from quantv2x_ros.resources import middleware_environment
 
 #: Time for a process to end by SIGINT before it is killed, seconds.
 _GRACE = 10.0
@@ -49,11 +49,12 @@ def node_environment(base: Mapping[str, str]) -> dict[str, str]:
     Args:
         base: the environment to start from; what it sets already is kept.
     """
-    environment = dict(base)
-    environment.setdefault(
-        "FASTDDS_DEFAULT_PROFILES_FILE", str(shared_folder("config") / "fastdds_large_clouds.xml")
+    local = (
+        {"ROS_LOCALHOST_ONLY": "1"}  # Humble does not know the other one
+        if base.get("ROS_DISTRO") == "humble"
+        else {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     )
-    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    environment = {**middleware_environment(), **local, **base}
     # The wheels' start hook sets the library path once a process tree; each node is a new one.
     environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
     environment["QUANTV2X_PARENT_PID"] = str(os.getpid())

@@ -33,6 +33,17 @@ def shared_folder(name: str) -> Path:
     )
 
 
+def middleware_environment() -> dict[str, str]:
+    """Return the variables that make Fast DDS pass large clouds in shared memory.
+
+    Raises:
+        ResourceError: if the profile is missing.
+    """
+    profile = str(shared_folder("config") / "fastdds_large_clouds.xml")
+    # Fast DDS 3 (Kilted) and Fast DDS 2 (Humble, Jazzy)
+    return {"FASTDDS_DEFAULT_PROFILES_FILE": profile, "FASTRTPS_DEFAULT_PROFILES_FILE": profile}
+
+
 def find_bundle(name: str) -> Path:
     """Return the folder of a model bundle.
 

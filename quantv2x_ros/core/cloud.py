@@ -108,6 +108,13 @@ def points_from_buffer(
     return Cloud(points[kept] if dropped else points, dropped, has_intensity)
 
 
+def without_intensity(points: Float32) -> Float32:
+    """Return the points with intensity 0, as V2X-Real's models are trained."""
+    plain = points.copy()
+    plain[:, 3] = 0.0
+    return plain
+
+
 def outside_box(points: Float32, box: Sequence[float]) -> Float32:
     """Return the points that lie outside an upright box, such as the sensor's own vehicle.
 

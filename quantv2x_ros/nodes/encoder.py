@@ -16,7 +16,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, Codebook
-from quantv2x_ros.core.cloud import CloudError, outside_box
+from quantv2x_ros.core.cloud import Cloud, CloudError, outside_box, without_intensity
 from quantv2x_ros.core.pose_buffer import PoseBuffer, PoseUnavailableError
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.core.wire import IndexPrior
@@ -89,7 +89,7 @@ class EncoderNode(BaseNode):
         warm_up_encoder(self._engine)
         self._sequence = 0
         self._sent_bytes = 0
-        self._intensity_known = False
+        self._warned_of_intensity = False
         self._waiting: _WaitingSweep | None = None
         self._connect()
         self.get_logger().info(
@@ -128,6 +128,13 @@ class EncoderNode(BaseNode):
             "Where the LiDAR sees its own vehicle: minimum x, y, maximum x, y [m].",
         )
         outside_box(np.empty((0, 4), np.float32), self._body)  # refuse a bad box now, not later
+        self._use_intensity = declare(
+            self,
+            "use_intensity",
+            False,
+            "Give the model the cloud's intensity, for a model trained so; else it is set to 0, "
+            "as in V2X-Real.",
+        )
         self._tiles = declare(
             self, "tiles", 1, "Messages a sweep is split into, by rows.", low=1, high=64
         )
@@ -205,10 +212,7 @@ class EncoderNode(BaseNode):
         except CloudError as error:
             self.drop("cloud", str(error))
             return
-        if not cloud.has_intensity and not self._intensity_known:
-            self._intensity_known = True
-            self.get_logger().info("the cloud has no field intensity; it counts as 0")
-        points = outside_box(cloud.points, self._body) if self._crop else cloud.points
+        points = self._prepared(cloud)
         converted = time.perf_counter()
         encoded = self._engine.encode(points)
         stages = {"convert": 1e3 * (converted - start), **encoded.stage_ms}
@@ -218,6 +222,16 @@ class EncoderNode(BaseNode):
         self.note_frame({**stages, "total": 1e3 * (time.perf_counter() - start)})
         if self._hand_over is not None:
             self._hand_over(sweep, stages)
+
+    def _prepared(self, cloud: Cloud) -> npt.NDArray[np.float32]:
+        """Return the points as the model wants them."""
+        points = outside_box(cloud.points, self._body) if self._crop else cloud.points
+        if not self._use_intensity:
+            return without_intensity(points) if cloud.has_intensity else points
+        if not cloud.has_intensity and not self._warned_of_intensity:
+            self._warned_of_intensity = True
+            self.get_logger().warning("the cloud has no field intensity; it counts as 0")
+        return points
 
     def _send(
         self,

@@ -17,6 +17,7 @@ from quantv2x_ros.core.cloud import (
     CloudField,
     outside_box,
     points_from_buffer,
+    without_intensity,
 )
 
 XYZI = [CloudField(name, 4 * i, 7) for i, name in enumerate(("x", "y", "z", "intensity"))]
@@ -129,6 +130,13 @@ def test_a_description_that_does_not_fit_is_refused(change, text):
     }
     with pytest.raises(CloudError, match=text):
         points_from_buffer(**{**arguments, **change})
+
+
+def test_without_intensity_leaves_the_original_alone():
+    points = np.ones((3, 4), np.float32)
+    points.flags.writeable = False
+    np.testing.assert_array_equal(without_intensity(points), [[1, 1, 1, 0]] * 3)
+    assert points[0, 3] == 1
 
 
 def test_box_leaves_out_what_lies_inside_or_on_its_edge():

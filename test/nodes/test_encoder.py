@@ -29,6 +29,7 @@ from quantv2x_ros.nodes.point_cloud import message_from_points
 SECOND = 1_000_000_000
 POINTS = np.random.default_rng(5).uniform((-20, -20, -2, 0), (20, 20, 1, 1), (3000, 4))
 POINTS = POINTS.astype(np.float32)
+NO_INTENSITY = POINTS * np.array([1, 1, 1, 0], np.float32)
 
 
 class Vehicle:
@@ -90,12 +91,28 @@ def test_a_sweep_is_sent_as_the_indices_that_the_pipeline_gives(ros, vehicle, bu
     ros.spin_until(lambda: vehicle.indices)
     (message,) = vehicle.indices
     tile = tile_from_message(message, IndexFormat.of(bundle), "map", 20 * SECOND)
-    expected = AgentEncoder(bundle, threads=1).encode(POINTS).indices
+    expected = AgentEncoder(bundle, threads=1).encode(NO_INTENSITY).indices
     np.testing.assert_array_equal(tile.indices, expected)
     assert (tile.station_id, tile.sequence, tile.frame_id) == (7, 0, "lidar")
     assert tile.stamp_ns == 10 * SECOND
     assert tile.pose[0, 3] == pytest.approx(3.0)
     np.testing.assert_array_equal(message.sensor_pose.covariance, np.arange(36.0))
+
+
+@pytest.mark.parametrize(("used", "points"), [(True, POINTS), (False, NO_INTENSITY)])
+def test_intensity_reaches_the_model_where_it_is_asked_for(
+    ros, parameters, bundle_folder, used, points
+):
+    vehicle = Vehicle(ros, parameters, use_intensity=used)
+    vehicle.send_pose(10 * SECOND)
+    vehicle.send_cloud(10 * SECOND)
+    ros.spin_until(lambda: vehicle.indices)
+    bundle = ModelBundle.load(bundle_folder)
+    tile = tile_from_message(vehicle.indices[0], IndexFormat.of(bundle), "map", 20 * SECOND)
+    encoder = AgentEncoder(bundle, threads=1)
+    np.testing.assert_array_equal(tile.indices, encoder.encode(points).indices)
+    other = NO_INTENSITY if used else POINTS
+    assert not np.array_equal(tile.indices, encoder.encode(other).indices)
 
 
 def test_sequence_numbers_count_up(ros, vehicle):
@@ -183,7 +200,7 @@ def test_the_own_vehicle_is_cut_out(ros, parameters, bundle_folder):
     ros.spin_until(lambda: vehicle.indices)
     bundle = ModelBundle.load(bundle_folder)
     tile = tile_from_message(vehicle.indices[0], IndexFormat.of(bundle), "map", 20 * SECOND)
-    outer = POINTS[np.abs(POINTS[:, :2]).max(axis=1) > 15.0]
+    outer = NO_INTENSITY[np.abs(POINTS[:, :2]).max(axis=1) > 15.0]
     expected = AgentEncoder(bundle, threads=1).encode(outer).indices
     np.testing.assert_array_equal(tile.indices, expected)
 
