@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, Codebook
-from quantv2x_ros.core.cloud import Cloud, CloudError, outside_box, without_intensity
+from quantv2x_ros.core.cloud import CloudError
 from quantv2x_ros.core.pose_buffer import PoseBuffer, PoseUnavailableError
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.core.wire import IndexPrior
@@ -30,11 +29,11 @@ from quantv2x_ros.nodes.conversions import (
     pose_from_message,
     pose_to_message,
 )
-from quantv2x_ros.nodes.index_format import IndexFormat
+from quantv2x_ros.nodes.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.messages import messages_from_indices
 from quantv2x_ros.nodes.model import declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
-from quantv2x_ros.nodes.point_cloud import cloud_from_message
+from quantv2x_ros.nodes.sweep_input import SweepInput
 from quantv2x_ros.nodes.warm_up import warm_up_encoder
 
 Float64 = npt.NDArray[np.float64]
@@ -89,7 +88,6 @@ class EncoderNode(BaseNode):
         warm_up_encoder(self._engine)
         self._sequence = 0
         self._sent_bytes = 0
-        self._warned_of_intensity = False
         self._waiting: _WaitingSweep | None = None
         self._connect()
         self.get_logger().info(
@@ -118,23 +116,7 @@ class EncoderNode(BaseNode):
             high=10.0,
         )
         self._poses = PoseBuffer(max_gap=max_gap)
-        self._crop = declare(
-            self, "crop_ego_body", True, "Drop the points on the own vehicle (ego_body_box)."
-        )
-        self._body = declare(
-            self,
-            "ego_body_box",
-            [-1.95, -1.1, 2.95, 1.1],
-            "Where the LiDAR sees its own vehicle: minimum x, y, maximum x, y [m].",
-        )
-        outside_box(np.empty((0, 4), np.float32), self._body)  # refuse a bad box now, not later
-        self._use_intensity = declare(
-            self,
-            "use_intensity",
-            False,
-            "Give the model the cloud's intensity, for a model trained so; else it is set to 0, "
-            "as in V2X-Real.",
-        )
+        self._input = SweepInput(self)
         self._tiles = declare(
             self, "tiles", 1, "Messages a sweep is split into, by rows.", low=1, high=64
         )
@@ -152,14 +134,8 @@ class EncoderNode(BaseNode):
             PoseWithCovarianceStamped, "pose", self._on_pose, qos.pose_input(), **overridable
         )
         self.create_timer(0.02, self._give_up_waiting, clock=self.steady_clock)
-        announcement = Codebook(
-            header=Header(stamp=self.get_clock().now().to_msg()),
-            station_id=self._station,
-            bundle_name=self._bundle.name,
-            bundle_version=self._bundle.version,
-        )
-        self._format.fill(announcement)
-        self._announcer.publish(announcement)
+        now = self.get_clock().now().to_msg()
+        self._announcer.publish(announcement(self._bundle, self._station, now))
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
         if message.header.frame_id != self._map_frame:
@@ -208,11 +184,10 @@ class EncoderNode(BaseNode):
     def _encode(self, waiting: _WaitingSweep, pose: Float64, covariance: Float64) -> None:
         start = time.perf_counter()
         try:
-            cloud = cloud_from_message(waiting.message)
+            points = self._input.points(waiting.message)
         except CloudError as error:
             self.drop("cloud", str(error))
             return
-        points = self._prepared(cloud)
         converted = time.perf_counter()
         encoded = self._engine.encode(points)
         stages = {"convert": 1e3 * (converted - start), **encoded.stage_ms}
@@ -222,16 +197,6 @@ class EncoderNode(BaseNode):
         self.note_frame({**stages, "total": 1e3 * (time.perf_counter() - start)})
         if self._hand_over is not None:
             self._hand_over(sweep, stages)
-
-    def _prepared(self, cloud: Cloud) -> npt.NDArray[np.float32]:
-        """Return the points as the model wants them."""
-        points = outside_box(cloud.points, self._body) if self._crop else cloud.points
-        if not self._use_intensity:
-            return without_intensity(points) if cloud.has_intensity else points
-        if not cloud.has_intensity and not self._warned_of_intensity:
-            self._warned_of_intensity = True
-            self.get_logger().warning("the cloud has no field intensity; it counts as 0")
-        return points
 
     def _send(
         self,

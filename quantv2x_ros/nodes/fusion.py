@@ -9,22 +9,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from std_msgs.msg import Header
-from visualization_msgs.msg import MarkerArray
 
-from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3DArray
+from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.assembly import AssemblyError
 from quantv2x_ros.core.collector import SweepCollector, SweepRefusedError
 from quantv2x_ros.core.reception import Reception, ReceptionError
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import CooperativeDetector
-from quantv2x_ros.nodes import objects, qos
+from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.base import BaseNode
-from quantv2x_ros.nodes.conversions import MessageRefusedError, time_message
+from quantv2x_ros.nodes.conversions import MessageRefusedError
+from quantv2x_ros.nodes.fusion_output import FusionOutput
 from quantv2x_ros.nodes.fusion_worker import FusionWorker, Outcome
 from quantv2x_ros.nodes.index_format import IndexFormat
-from quantv2x_ros.nodes.markers import FusedAgent, fusion_markers
 from quantv2x_ros.nodes.messages import tile_from_message
 from quantv2x_ros.nodes.model import declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
@@ -62,13 +60,7 @@ class FusionNode(BaseNode):
         self._frames = 0
         self._last: Outcome | None = None
         self._announced: set[tuple[int, str]] = set()
-        self._objects = self.create_publisher(DetectedObject3DArray, "objects", qos.output())
-        self._markers = self.create_publisher(MarkerArray, "markers", qos.output())
-        self._detections = (
-            self.create_publisher(objects.VISION_MESSAGE, "detections", qos.output())
-            if objects.VISION_MESSAGE is not None
-            else None
-        )
+        self._output = FusionOutput(self, self._bundle.classes)
         detector = CooperativeDetector(self._bundle, backend, threads)
         warm_up_detector(detector)
         self._worker = FusionWorker(detector, collector, self._publish, self._fail)
@@ -196,25 +188,7 @@ class FusionNode(BaseNode):
     def _publish(self, outcome: Outcome) -> None:
         """Publish a fused frame; called in the worker's thread."""
         start = time.perf_counter()
-        ego = outcome.sweeps[0]
-        ages = [ego.stamp_ns - sweep.stamp_ns for sweep in outcome.sweeps]
-        frame = objects.FusedFrame(
-            header=Header(stamp=time_message(ego.stamp_ns), frame_id=ego.frame_id),
-            classes=self._bundle.classes,
-            detections=outcome.result.detections,
-            stations=[sweep.station_id for sweep in outcome.sweeps],
-            ages=ages,
-            contributors=[np.flatnonzero(row).tolist() for row in outcome.result.contributions],
-        )
-        self._objects.publish(objects.objects_message(frame))
-        if self._markers.get_subscription_count():
-            agents = [
-                FusedAgent(sweep.station_id, pose, age / 1e9)
-                for sweep, pose, age in zip(outcome.sweeps, outcome.agent_to_ego, ages, strict=True)
-            ]
-            self._markers.publish(fusion_markers(frame, agents))
-        if self._detections is not None:
-            self._detections.publish(objects.vision_message(frame))
+        self._output.publish(outcome)
         for station, age in outcome.expired:
             limit = self.get_parameter("peer_timeout").value
             self.drop("silent", f"station {station} unheard for {age:.3f} s, allowed {limit} s")
@@ -222,12 +196,11 @@ class FusionNode(BaseNode):
             self.drop("max_agents", f"station {station} is one more than max_agents")
         self._frames += 1
         self._last = outcome
-        published = time.perf_counter()
         self.note_frame(
             {
                 **outcome.stage_ms,
-                "publish": 1e3 * (published - start),
-                "sweep to objects": 1e3 * (time.monotonic() - ego.arrived),
+                "publish": 1e3 * (time.perf_counter() - start),
+                "sweep to objects": 1e3 * (time.monotonic() - outcome.sweeps[0].arrived),
             }
         )
 

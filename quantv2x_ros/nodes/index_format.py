@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from builtin_interfaces.msg import Time
+from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.inference.bundle import ModelBundle
@@ -96,3 +98,21 @@ class IndexFormat:
                 f"with cell size and origin {placed.round(4).tolist()} m; this station has {own} "
                 f"with {here.round(4).tolist()} m",
             )
+
+
+def announcement(bundle: ModelBundle, station: int, stamp: Time) -> Codebook:
+    """Return the message that announces a station's model.
+
+    Args:
+        bundle: the model.
+        station: the station's id.
+        stamp: time of the announcement.
+    """
+    message = Codebook(
+        header=Header(stamp=stamp),
+        station_id=station,
+        bundle_name=bundle.name,
+        bundle_version=bundle.version,
+    )
+    IndexFormat.of(bundle).fill(message)
+    return message

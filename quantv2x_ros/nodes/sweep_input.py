@@ -1,0 +1,62 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From a received cloud to the points that the model is given."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+from sensor_msgs.msg import PointCloud2
+
+from quantv2x_ros.core.cloud import outside_box, without_intensity
+from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.point_cloud import cloud_from_message
+
+
+class SweepInput:
+    """Reads clouds as its node's parameters say."""
+
+    def __init__(self, node: Node) -> None:
+        """Declare the parameters.
+
+        Args:
+            node: whose parameters they are.
+
+        Raises:
+            ValueError: for a parameter that cannot be used.
+        """
+        self._logger = node.get_logger()
+        self._warned_of_intensity = False
+        self._crop = declare(
+            node, "crop_ego_body", True, "Drop the points on the own vehicle (ego_body_box)."
+        )
+        self._body = declare(
+            node,
+            "ego_body_box",
+            [-1.95, -1.1, 2.95, 1.1],
+            "Where the LiDAR sees its own vehicle: minimum x, y, maximum x, y [m].",
+        )
+        outside_box(np.empty((0, 4), np.float32), self._body)  # refuse a bad box now, not later
+        self._use_intensity = declare(
+            node,
+            "use_intensity",
+            False,
+            "Give the model the cloud's intensity, for a model trained so; else it is set to 0, "
+            "as in V2X-Real.",
+        )
+
+    def points(self, message: PointCloud2) -> npt.NDArray[np.float32]:
+        """Return the points (P, 4) of a cloud, without the own vehicle.
+
+        Raises:
+            CloudError: for a cloud that cannot be read.
+        """
+        cloud = cloud_from_message(message)
+        points = outside_box(cloud.points, self._body) if self._crop else cloud.points
+        if not self._use_intensity:
+            return without_intensity(points) if cloud.has_intensity else points
+        if not cloud.has_intensity and not self._warned_of_intensity:
+            self._warned_of_intensity = True
+            self._logger.warning("the cloud has no field intensity; it counts as 0")
+        return points
