@@ -44,6 +44,8 @@ class Recipe:
         batch: frames a step.
         workers: processes that make samples.
         window: size of the crops along x and y, metres.
+        codebook_weight: of the codebook's loss. With the published 0.05 and a high learning rate,
+            the features ran away from their codes here.
     """
 
     data: Path
@@ -55,6 +57,7 @@ class Recipe:
     batch: int = 1
     workers: int = 1
     window: tuple[float, float] = (57.6, 51.2)
+    codebook_weight: float = 1.0
 
 
 def default_network(codebook: bool) -> QuantV2XNetwork:
@@ -99,4 +102,5 @@ def run(recipe: Recipe, report: Callable[[int, dict[str, float], float], None]) 
     if network.codebook is not None and missing:
         features = collect_features(network, batches, CODEBOOK_FRAMES)
         initialise_codebook(network.codebook, features, recipe.seed)
-    train(network, batches, recipe.schedule, LossWeights(), recipe.out, report)
+    weights = LossWeights(codebook=recipe.codebook_weight)
+    train(network, batches, recipe.schedule, weights, recipe.out, report)
