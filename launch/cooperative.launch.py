@@ -7,6 +7,8 @@ ros2 launch quantv2x_ros cooperative.launch.py replay:=/data/scene agents:=all r
 ros2 launch quantv2x_ros cooperative.launch.py replay:=none           # real sensors, ego only
 """
 
+import os
+
 from launch.action import Action
 from launch.actions import (
     DeclareLaunchArgument,
@@ -161,6 +163,6 @@ def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and start the graph."""
     middleware = [
         SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=value))
-        for name, value in middleware_environment().items()
+        for name, value in middleware_environment(os.environ).items()
     ]
     return LaunchDescription([*ARGUMENTS, *middleware, OpaqueFunction(function=start)])

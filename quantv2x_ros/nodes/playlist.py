@@ -7,10 +7,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
@@ -52,7 +54,8 @@ class Event:
     Attributes:
         time_ns: when, nanoseconds of the played time.
         topic: of the track.
-        message: a ROS message, or one serialized already.
+        message: a ROS message, or one serialized already, or what makes it where it takes long
+            and may not be wanted.
     """
 
     time_ns: int
@@ -145,13 +148,17 @@ class ScenarioPlaylist:
             yield Event(stamp_ns, topic_of(self._namespaces[agent], "points"), cloud)
         ego = self._agents[0]
         if self._truth and ego in frame.agents:
-            boxes, labels, _ = frame.truth(ego, present)
-            markers = truth_markers(
-                Header(stamp=stamp, frame_id=lidar_frame(ego)),
-                boxes,
-                [CLASSES[int(label) - 1] for label in labels],
-            )
-            yield Event(stamp_ns, "ground_truth", markers)
+            yield Event(stamp_ns, "ground_truth", partial(_truth, frame, ego, present, stamp))
+
+
+def _truth(frame: Frame, ego: str, agents: Sequence[str], stamp: Time) -> MarkerArray:
+    """Return the labels of some agents as markers in the ego's frame."""
+    boxes, labels, _ = frame.truth(ego, agents)
+    return truth_markers(
+        Header(stamp=stamp, frame_id=lidar_frame(ego)),
+        boxes,
+        [CLASSES[int(label) - 1] for label in labels],
+    )
 
 
 class BagPlaylist:

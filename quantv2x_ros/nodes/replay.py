@@ -118,7 +118,12 @@ class ReplayNode(BaseNode):
         return any(info.node_name == self._listener for info in listeners)
 
     def _publish(self, event: Event) -> None:
-        self._publishers_by_topic[event.topic].publish(event.message)
+        publisher = self._publishers_by_topic[event.topic]
+        if callable(event.message):
+            if publisher.get_subscription_count():
+                publisher.publish(event.message())
+            return
+        publisher.publish(event.message)
         if self._transforms is not None:
             self._transforms.note(event.topic, event.message)
         if event.topic == self._clouds[0]:
