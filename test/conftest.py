@@ -53,12 +53,12 @@ def _sources_hash() -> str:
 @pytest.fixture(scope="session")
 def bundle_folder(pytestconfig: pytest.Config) -> Path:
     """A bundle of random weights on a grid of 64 x 64 cells; made once and kept for later runs."""
-    pytest.importorskip("torch", reason="torch, which makes the bundle, is not installed")
-    from quantv2x_ros.training.export.random_bundle import build_random_bundle
-
     kept = Path(pytestconfig.cache.mkdir("random_bundle"))
     folder = kept / _sources_hash()
     if not (folder / "manifest.yaml").is_file():
+        pytest.importorskip("torch", reason="torch, which makes the bundle, is not installed")
+        from quantv2x_ros.training.export.random_bundle import build_random_bundle
+
         for outdated in kept.iterdir():
             shutil.rmtree(outdated)
         build_random_bundle(folder, seed=3)
