@@ -41,6 +41,7 @@ class SampleConfig:
         scaling: range of the random scale of the world.
         vehicle_ego: probability that the ego is a vehicle where both kinds are there.
         drop_points: probability that a cloud is thinned at random.
+        alone: probability of a sample without peers, which keeps the ego alone good.
     """
 
     grid: BevGrid
@@ -51,6 +52,7 @@ class SampleConfig:
     scaling: tuple[float, float] = (0.95, 1.05)
     vehicle_ego: float = 0.75
     drop_points: float = 0.2
+    alone: float = 0.25
 
 
 class Sample(NamedTuple):
@@ -157,8 +159,7 @@ def choose_agents(frame: Frame, config: SampleConfig, rng: np.random.Generator) 
     heard = frame.agents_in_range(ego)
     peers = [str(name) for name in rng.permutation(heard[1:])]
     most = min(config.max_agents - 1, len(peers))
-    # a quarter of the samples without cooperation keeps the ego alone as good as it can be
-    count = 0 if rng.random() < 0.25 else int(rng.integers(1, most + 1)) if most else 0
+    count = 0 if rng.random() < config.alone else int(rng.integers(1, most + 1)) if most else 0
     return [ego, *peers[:count]]
 
 
