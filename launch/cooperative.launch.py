@@ -91,7 +91,9 @@ ARGUMENTS = (
         "(see config/cooperative.yaml).",
     ),
     DeclareLaunchArgument(
-        "threads", default_value="0", description="CPU threads of each engine. 0: one a core."
+        "threads",
+        default_value="0",
+        description="CPU threads of each engine. 0: the cores, shared by what computes.",
     ),
     DeclareLaunchArgument(
         "rviz", default_value="false", choices=BOOLEANS, description="Start RViz."

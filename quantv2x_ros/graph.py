@@ -8,6 +8,7 @@ processes, also where `launch` is not installed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,7 @@ class GraphSettings:
         rviz: whether RViz is started.
         log_level: one of `LOG_LEVELS`.
         params_file: YAML file with further parameters; empty for none.
-        threads: CPU threads of each engine; 0 for one a core.
+        threads: CPU threads of each engine; 0 for the cores, shared by all that compute at once.
     """
 
     bundle: str = ""
@@ -131,7 +132,7 @@ def cooperative_graph(
     common: dict[str, ParameterValue] = {
         "bundle": str(find_bundle(settings.bundle)),
         "backend": settings.backend,
-        "threads": settings.threads,
+        "threads": settings.threads or _share_of_cores(source),
         "use_sim_time": settings.sim_time,
     }
     root = "/" + settings.namespace.strip("/")
@@ -193,6 +194,13 @@ def _rviz(root: str, peers: list[str], sim_time: bool) -> NodeDescription:
         {name: topic for name, topic in remappings.items() if name != topic},
         ("-d", str(config)),
     )
+
+
+def _share_of_cores(source: ReplaySource | None) -> int:
+    """Return the threads of an engine: encoders of all agents and fusion compute at once."""
+    if source is None:
+        return 0
+    return max(1, (os.cpu_count() or 1) // (len(source.agents) + 1))
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

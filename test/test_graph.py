@@ -65,6 +65,15 @@ def test_nodes_go_by_simulated_time_with_a_replay_unless_told_otherwise(
     assert nodes[0].parameters["use_sim_time"] is expected
 
 
+def test_engines_share_the_cores_of_the_machine(bundle, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    assert graph(bundle)[0].parameters["threads"] == 4
+    assert graph(bundle, threads=7)[0].parameters["threads"] == 7
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert graph(bundle)[0].parameters["threads"] == 1
+    assert graph(bundle, None, replay="none")[0].parameters["threads"] == 0, "all for the ego"
+
+
 def test_with_real_sensors_there_is_the_ego_alone(bundle):
     nodes = graph(bundle, None, replay="none", station_id=77)
     assert [node.executable for node in nodes] == ["ego"]

@@ -4,10 +4,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def sustainable_rate(cores: int) -> float:
+    """Return the speed at which ego and peer, which here share one computer, miss no sweep.
+
+    Args:
+        cores: of the machine.
+    """
+    return 1.0 if cores >= 4 else 0.3 * cores
 
 
 def command(
@@ -21,10 +31,19 @@ def command(
         str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
     ] = "",
     backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")] = 0,
+    threads: Annotated[
+        int,
+        typer.Option(min=0, help="CPU threads of each engine; 0: the cores, shared by the nodes."),
+    ] = 0,
     rate: Annotated[
-        float, typer.Option(min=0.01, max=100.0, help="Speed of the scene against real time.")
-    ] = 1.0,
+        float,
+        typer.Option(
+            min=0.0,
+            max=100.0,
+            help="Speed against real time (10 Hz); 0: 1.0, or what all agents' nodes together can"
+            " keep up with on this machine if it has fewer than four cores.",
+        ),
+    ] = 0.0,
     seconds: Annotated[
         float, typer.Option(min=0.0, help="Longest time to watch; 0: the whole scene, once.")
     ] = 0.0,
@@ -54,10 +73,12 @@ def command(
         backend=backend,
         replay=scenario,
         agents=agents,
-        rate=rate,
+        rate=rate or sustainable_rate(os.cpu_count() or 1),
         threads=threads,
         log_level=log_level,
     )
+    if graph.rate < 1.0:
+        console.print(f"Playing at {graph.rate:g} of real time (--rate).")
     summary = None
     with until_interrupted():
         summary = run_demo(DemoSettings(graph, seconds, out, record, pictures), console)
@@ -68,11 +89,13 @@ def command(
         write_json(json, summary)
     sent = ", ".join(f"{name}: {size:,.0f}" for name, size in summary["bytes_per_frame"].items())
     console.print(
-        f"{summary['frames']} frames at {summary['rate_hz']:.1f} Hz; bytes a frame: {sent}"
+        f"{summary['frames']} frames at {summary['rate_hz']:.1f} Hz; bytes a frame: {sent}",
+        soft_wrap=True,
     )
     if "picture" in summary:
         console.print(
             f"In {summary['compared_frames']} frames with {summary['objects_labelled']} labelled "
             f"objects the ego alone finds {summary['found_alone']}, with its peers "
-            f"{summary['found_together']}.\n{summary['picture']}\n{summary['animation']}"
+            f"{summary['found_together']}.\n{summary['picture']}\n{summary['animation']}",
+            soft_wrap=True,
         )

@@ -103,9 +103,11 @@ def points_from_buffer(
         with np.errstate(over="ignore", invalid="ignore"):  # float64 beyond float32: not finite
             for column, name in enumerate(layout.names or ()):
                 points[:, column] = table[name].reshape(-1)
-    kept = np.isfinite(points).all(axis=1)
-    dropped = count - int(np.count_nonzero(kept))
-    return Cloud(points[kept] if dropped else points, dropped, has_intensity)
+    finite = np.isfinite(points)
+    if finite.all():
+        return Cloud(points, 0, has_intensity)
+    kept = points[finite.all(axis=1)]
+    return Cloud(kept, count - len(kept), has_intensity)
 
 
 def without_intensity(points: Float32) -> Float32:

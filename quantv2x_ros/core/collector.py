@@ -28,7 +28,7 @@ from quantv2x_ros.core.sweep import AgentSweep
 __all__ = ["ComputePyramid", "Fuse", "HeldSweep", "SweepCollector", "SweepRefusedError", "Wait"]
 
 #: Sweeps kept for a peer: the one that fits the ego's current sweep and those that came after it.
-SWEEPS_PER_PEER = 3
+SWEEPS_PER_PEER = 8
 #: Stations listened to at a time; a flood of invented stations cannot grow memory past this.
 MAX_STATIONS = 64
 #: Peers' pyramids are computed ahead of the ego's sweep while the ego was heard this recently.
@@ -55,7 +55,7 @@ class SweepCollector(Generic[Pyramid]):
     _ego: HeldSweep[Pyramid] | None = None
     _next_ego: HeldSweep[Pyramid] | None = None
     _ego_stamp_ns: int | None = None
-    _ego_arrived: float = -np.inf
+    _ego_heard: float = -np.inf
     _period_ns: int = 0
     _peers: dict[int, list[HeldSweep[Pyramid]]] = field(default_factory=dict)
 
@@ -80,15 +80,19 @@ class SweepCollector(Generic[Pyramid]):
         """Forget every sweep, as after a jump in time."""
         self._ego = self._next_ego = None
         self._ego_stamp_ns = None
-        self._ego_arrived = -np.inf
+        self._ego_heard = -np.inf
         self._period_ns = 0
         self._peers.clear()
 
-    def offer_ego(self, sweep: AgentSweep) -> bool:
+    def offer_ego(self, sweep: AgentSweep, now: float) -> bool:
         """Take the ego's newest sweep; an older one that nothing was done for is superseded.
 
         One that is worked on stays: else a computer too slow for the sensor would begin every
         sweep and finish none.
+
+        Args:
+            sweep: the ego's.
+            now: seconds of the steady clock; the wait for peers begins here.
 
         Returns:
             True where time has jumped back, so that everything older was forgotten.
@@ -111,12 +115,12 @@ class SweepCollector(Generic[Pyramid]):
                 self._period_ns = min(step, self._timeout_ns)
         if self._ego is None or not self._ego.begun:
             self.superseded += self._ego is not None
-            self._ego = HeldSweep(sweep)
+            self._ego = HeldSweep(sweep, deadline=now + self.peer_wait)
         else:
             self.superseded += self._next_ego is not None
-            self._next_ego = HeldSweep(sweep)
+            self._next_ego = HeldSweep(sweep, deadline=now + self.peer_wait)
         self._ego_stamp_ns = sweep.stamp_ns
-        self._ego_arrived = sweep.arrived
+        self._ego_heard = now
         return jumped
 
     def offer_peer(self, sweep: AgentSweep) -> None:
@@ -125,17 +129,20 @@ class SweepCollector(Generic[Pyramid]):
         Raises:
             SweepRefusedError: for one that is too old, known, or of one station too many.
         """
-        now = self._ego_stamp_ns
+        # What is worked on counts, not what waits behind it: a slow computer still cooperates.
+        ego_ns = self._ego.sweep.stamp_ns if self._ego is not None else self._ego_stamp_ns
         held = self._peers.get(sweep.station_id, [])
-        if now is not None:
-            age = now - sweep.stamp_ns
+        if ego_ns is not None:
+            age = ego_ns - sweep.stamp_ns
             if age > self._timeout_ns:
                 raise SweepRefusedError(
                     "late",
                     f"sweep of station {sweep.station_id} is {age / 1e9:.3f} s old, allowed are "
                     f"{self.peer_timeout:.3f} s",
                 )
-            held = [other for other in held if abs(now - other.sweep.stamp_ns) <= self._timeout_ns]
+            newest = (self._ego_stamp_ns or 0) + round(EGO_SILENCE * 1e9)  # else its clock jumped
+            oldest = ego_ns - self._timeout_ns
+            held = [h for h in held if oldest <= h.sweep.stamp_ns <= newest]
         if any(other.sweep.stamp_ns == sweep.stamp_ns for other in held):
             raise SweepRefusedError(
                 "duplicate", f"second sweep of station {sweep.station_id} at {sweep.stamp_ns} ns"
@@ -153,7 +160,7 @@ class SweepCollector(Generic[Pyramid]):
         """Return what to do next.
 
         Args:
-            now: seconds of the steady clock that `AgentSweep.arrived` is taken from.
+            now: seconds of the steady clock.
         """
         ego = self._ego
         if ego is None:
@@ -168,9 +175,8 @@ class SweepCollector(Generic[Pyramid]):
         timely = [held for held in missing if held not in due]
         if timely:
             return ComputePyramid(timely[0])
-        deadline = ego.sweep.arrived + self.peer_wait
-        if due and now < deadline:
-            return Wait(deadline - now)
+        if due and now < ego.deadline:
+            return Wait(ego.deadline - now)
         if missing:
             return ComputePyramid(missing[0])
         for station, _ in expired:
@@ -181,7 +187,7 @@ class SweepCollector(Generic[Pyramid]):
 
     def _ahead(self, now: float) -> ComputePyramid[Pyramid] | Wait:
         """While the ego has nothing to fuse, prepare the newest sweep of the nearest peers."""
-        if self.max_agents > 1 and now - self._ego_arrived <= EGO_SILENCE:
+        if self.max_agents > 1 and now - self._ego_heard <= EGO_SILENCE:
             for held in list(self._peers.values())[: self.max_agents - 1]:
                 if held[-1].pyramid is None:
                     return ComputePyramid(held[-1])

@@ -32,11 +32,13 @@ class HeldSweep(Generic[Pyramid]):
         sweep: the sweep.
         pyramid: None until it is computed.
         begun: whether its computation has been asked for.
+        deadline: of the ego's sweep: longest wait for peers, seconds of the steady clock.
     """
 
     sweep: AgentSweep
     pyramid: Pyramid | None = None
     begun: bool = False
+    deadline: float = 0.0
 
 
 @dataclass(frozen=True)

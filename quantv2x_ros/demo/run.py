@@ -142,7 +142,7 @@ def _show(
             if view is not None:
                 view.update(live_view(observer, names, heading), refresh=True)
             elif observer.objects:
-                console.print(headline(observer))
+                console.print(headline(observer), soft_wrap=True)
     if view is None:
         console.print(live_view(observer, names, heading))
     executor.shutdown()

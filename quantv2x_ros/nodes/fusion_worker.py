@@ -85,7 +85,7 @@ class FusionWorker:
     def offer_ego(self, sweep: AgentSweep) -> bool:
         """See `SweepCollector.offer_ego`."""
         with self._changed:
-            jumped = self._collector.offer_ego(sweep)
+            jumped = self._collector.offer_ego(sweep, time.monotonic())
             self._changed.notify()
         return jumped
 

@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -14,8 +17,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from quantv2x_ros.nodes.base import BaseNode
 
-#: Longest time until a signal is noticed, seconds.
-_POLL = 0.1
+#: Time between looks at whether to end, seconds; a signal interrupts it.
+_POLL = 0.05
+#: Longest time until a spinning thread looks whether to end, seconds.
+_WAKE = 0.2
 
 
 class _StopRequest(BaseException):
@@ -42,7 +47,7 @@ class _Signals:
 
 
 def run(create: Callable[[], Sequence[BaseNode]], args: Sequence[str] | None = None) -> int:
-    """Create nodes and spin them in one thread.
+    """Create nodes and spin each in a thread of its own.
 
     Args:
         create: makes the nodes; called once rclpy is initialised.
@@ -55,6 +60,9 @@ def run(create: Callable[[], Sequence[BaseNode]], args: Sequence[str] | None = N
     Raises:
         Exception: what a node's worker or callback failed with; that is a fault, not input.
     """
+    # NumPy's BLAS would keep a thread a core spinning between its small products, and take a third
+    # of the time away from the engines. It reads this when NumPy is imported, which is later.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signals = _Signals()
     nodes: list[BaseNode] = []
     with contextlib.suppress(_StopRequest):
@@ -71,7 +79,6 @@ def _run(
     nodes: list[BaseNode],
 ) -> int:
     import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
     from quantv2x_ros.inference.engine import EngineError
@@ -88,21 +95,59 @@ def _run(
         _shut_down(nodes)
         return 1
     signals.starting = False
-    executor = SingleThreadedExecutor()
-    for node in nodes:
-        executor.add_node(node)
+    spinners = [_Spinner(node) for node in nodes]
     try:
-        while not signals.requested and not any(node.finished for node in nodes):
-            executor.spin_once(timeout_sec=_POLL)
-            for node in nodes:
-                if node.failure is not None:
-                    raise node.failure
-    except ExternalShutdownException:
-        pass  # somebody else shut the context down: the same as being asked to stop
+        while not signals.requested and not any(spinner.is_over() for spinner in spinners):
+            time.sleep(_POLL)
     finally:
-        executor.shutdown(timeout_sec=1.0)
+        for spinner in spinners:
+            spinner.stop()
         _shut_down(nodes)
     return 0
+
+
+class _Spinner:
+    """Spins one node in a thread of its own: a sweep being encoded holds up no reception."""
+
+    def __init__(self, node: BaseNode) -> None:
+        from rclpy.executors import SingleThreadedExecutor
+
+        self._node = node
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+        self._stopping = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._spin, name=node.get_name(), daemon=True)
+        self._thread.start()
+
+    def is_over(self) -> bool:
+        """Whether the node has finished.
+
+        Raises:
+            BaseException: what the node or a thread of it failed with.
+        """
+        error = self._error or self._node.failure
+        if error is not None:
+            raise error
+        return self._node.finished or not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End the thread after the callback that it is in."""
+        self._stopping = True
+        self._executor.wake()
+        self._thread.join()
+        self._executor.shutdown(timeout_sec=1.0)
+
+    def _spin(self) -> None:
+        from rclpy.executors import ExternalShutdownException
+
+        try:
+            while not self._stopping:
+                self._executor.spin_once(timeout_sec=_WAKE)
+        except ExternalShutdownException:
+            pass  # somebody else shut the context down: the same as being asked to stop
+        except BaseException as error:  # raised again where the process can end by it
+            self._error = error
 
 
 def _shut_down(nodes: Sequence[BaseNode]) -> None:

@@ -22,7 +22,7 @@ from quantv2x_ros.core.sweep import AgentSweep
 MS = 1_000_000
 
 
-def sweep(station, stamp_ms, arrived=0.0, x=0.0):
+def sweep(station, stamp_ms, x=0.0):
     pose = np.eye(4)
     pose[0, 3] = x
     return AgentSweep(
@@ -34,7 +34,7 @@ def sweep(station, stamp_ms, arrived=0.0, x=0.0):
         indices=np.zeros((1, 2, 3), np.uint8),
         received_rows=np.ones(2, bool),
         payload_bytes=6,
-        arrived=arrived,
+        arrived=0.0,
     )
 
 
@@ -60,7 +60,7 @@ def fused(step):
 
 def test_ego_alone_is_fused_at_once():
     collector = make()
-    collector.offer_ego(sweep(1, 100))
+    collector.offer_ego(sweep(1, 100), 0.0)
     assert fused(run(collector, 0.0)) == [(1, 100)]
     assert run(collector, 0.0) == Wait(None)
 
@@ -69,7 +69,7 @@ def test_peers_of_the_same_stamp_are_fused_nearest_first():
     collector = make()
     collector.offer_peer(sweep(2, 100, x=50))
     collector.offer_peer(sweep(3, 100, x=-20))
-    collector.offer_ego(sweep(1, 100))
+    collector.offer_ego(sweep(1, 100), 0.0)
     assert fused(run(collector, 0.0)) == [(1, 100), (3, 100), (2, 100)]
 
 
@@ -77,9 +77,9 @@ def test_fusion_waits_for_a_peer_that_is_due_and_takes_it():
     collector = make()
     for stamp in (100, 200):
         collector.offer_peer(sweep(2, stamp))
-        collector.offer_ego(sweep(1, stamp, arrived=stamp / 1000))
+        collector.offer_ego(sweep(1, stamp), stamp / 1000)
         assert fused(run(collector, stamp / 1000)) == [(1, stamp), (2, stamp)]
-    collector.offer_ego(sweep(1, 300, arrived=0.3))
+    collector.offer_ego(sweep(1, 300), 0.3)
     step = run(collector, 0.31)
     assert isinstance(step, Wait)
     assert step.seconds == pytest.approx(0.02)
@@ -91,9 +91,9 @@ def test_at_the_deadline_the_older_sweep_is_fused():
     collector = make()
     for stamp in (100, 200):
         collector.offer_peer(sweep(2, stamp))
-        collector.offer_ego(sweep(1, stamp))
+        collector.offer_ego(sweep(1, stamp), 0.0)
         run(collector, 0.0)
-    collector.offer_ego(sweep(1, 300, arrived=0.3))
+    collector.offer_ego(sweep(1, 300), 0.3)
     assert isinstance(run(collector, 0.3), Wait)
     assert fused(run(collector, 0.331)) == [(1, 300), (2, 200)]
 
@@ -102,33 +102,33 @@ def test_the_sweep_closest_in_time_is_chosen():
     collector = make()
     for stamp in (60, 110, 160):
         collector.offer_peer(sweep(2, stamp))
-    collector.offer_ego(sweep(1, 100))
+    collector.offer_ego(sweep(1, 100), 0.0)
     assert fused(run(collector, 0.0)) == [(1, 100), (2, 110)]
 
 
 def test_a_silent_peer_is_forgotten_and_named_with_its_age():
     collector = make()
     collector.offer_peer(sweep(2, 100))
-    collector.offer_ego(sweep(1, 100))
+    collector.offer_ego(sweep(1, 100), 0.0)
     run(collector, 0.0)
-    collector.offer_ego(sweep(1, 500))
+    collector.offer_ego(sweep(1, 500), 0.0)
     step = run(collector, 1.0)
     assert fused(step) == [(1, 500)]
     assert step.expired == ((2, 0.4),)
-    collector.offer_ego(sweep(1, 600))
+    collector.offer_ego(sweep(1, 600), 0.0)
     assert run(collector, 1.1).expired == ()
 
 
 def test_age_of_exactly_the_timeout_counts():
     collector = make()
     collector.offer_peer(sweep(2, 100))
-    collector.offer_ego(sweep(1, 400))
+    collector.offer_ego(sweep(1, 400), 0.0)
     assert fused(run(collector, 1.0)) == [(1, 400), (2, 100)]
 
 
 def test_a_late_sweep_is_refused_with_both_values():
     collector = make()
-    collector.offer_ego(sweep(1, 1000))
+    collector.offer_ego(sweep(1, 1000), 0.0)
     with pytest.raises(SweepRefusedError, match=r"0\.400 s old, allowed are 0\.300 s") as error:
         collector.offer_peer(sweep(2, 600))
     assert error.value.reason == "late"
@@ -146,7 +146,7 @@ def test_max_agents_keeps_the_nearest_and_names_the_others():
     collector = make(max_agents=2)
     collector.offer_peer(sweep(2, 100, x=50))
     collector.offer_peer(sweep(3, 100, x=20))
-    collector.offer_ego(sweep(1, 100))
+    collector.offer_ego(sweep(1, 100), 0.0)
     step = run(collector, 0.0)
     assert fused(step) == [(1, 100), (3, 100)]
     assert step.over_limit == (2,)
@@ -154,7 +154,7 @@ def test_max_agents_keeps_the_nearest_and_names_the_others():
 
 def test_one_agent_never_computes_a_peers_pyramid():
     collector = make(max_agents=1)
-    collector.offer_ego(sweep(1, 100))
+    collector.offer_ego(sweep(1, 100), 0.0)
     run(collector, 0.0)
     collector.offer_peer(sweep(2, 200))
     assert collector.next_step(0.0) == Wait(None)
@@ -163,7 +163,7 @@ def test_one_agent_never_computes_a_peers_pyramid():
 def test_a_peers_pyramid_is_computed_before_the_egos_sweep_arrives():
     collector = make()
     assert collector.next_step(0.0) == Wait(None)
-    collector.offer_ego(sweep(1, 100, arrived=5.0))
+    collector.offer_ego(sweep(1, 100), 5.0)
     run(collector, 5.0)
     collector.offer_peer(sweep(2, 200))
     assert isinstance(collector.next_step(5.1), ComputePyramid)
@@ -172,8 +172,8 @@ def test_a_peers_pyramid_is_computed_before_the_egos_sweep_arrives():
 
 def test_a_newer_ego_sweep_supersedes_one_that_waits():
     collector = make()
-    collector.offer_ego(sweep(1, 100))
-    collector.offer_ego(sweep(1, 200))
+    collector.offer_ego(sweep(1, 100), 0.0)
+    collector.offer_ego(sweep(1, 200), 0.0)
     assert collector.superseded == 1
     assert fused(run(collector, 0.0)) == [(1, 200)]
 
@@ -181,10 +181,10 @@ def test_a_newer_ego_sweep_supersedes_one_that_waits():
 def test_a_sweep_that_is_worked_on_is_finished_before_the_newest_one():
     collector = make()
     collector.offer_peer(sweep(2, 100))
-    collector.offer_ego(sweep(1, 100))
+    collector.offer_ego(sweep(1, 100), 0.0)
     step = collector.next_step(0.0)
     for stamp in (200, 300):
-        collector.offer_ego(sweep(1, stamp))
+        collector.offer_ego(sweep(1, stamp), 0.0)
     assert isinstance(step, ComputePyramid)
     step.held.pyramid = "pyramid"
     assert fused(run(collector, 0.0)) == [(1, 100), (2, 100)]
@@ -192,25 +192,50 @@ def test_a_sweep_that_is_worked_on_is_finished_before_the_newest_one():
     assert collector.superseded == 1
 
 
+def test_late_is_what_is_too_old_for_the_sweep_that_is_worked_on():
+    collector = make()
+    collector.offer_ego(sweep(1, 1000), 0.0)
+    step = collector.next_step(0.0)
+    collector.offer_ego(sweep(1, 1500), 0.5)
+    collector.offer_peer(sweep(2, 1000))
+    assert isinstance(step, ComputePyramid)
+    step.held.pyramid = "pyramid"
+    assert fused(run(collector, 0.6)) == [(1, 1000), (2, 1000)]
+    with pytest.raises(SweepRefusedError):
+        collector.offer_peer(sweep(2, 1100))
+
+
+def test_a_slow_ego_finds_its_peers_sweeps_of_the_same_time():
+    collector = make()
+    collector.offer_ego(sweep(1, 1000), 0.0)
+    first = collector.next_step(0.0)
+    for stamp in (1000, 1100, 1200, 1300, 1400):
+        collector.offer_peer(sweep(2, stamp))
+        collector.offer_ego(sweep(1, stamp + 100), 0.0)
+    first.held.pyramid = "pyramid"
+    assert fused(run(collector, 0.6)) == [(1, 1000), (2, 1000)]
+    assert fused(run(collector, 0.9)) == [(1, 1500), (2, 1400)]
+
+
 def test_a_jump_back_in_time_forgets_everything():
     collector = make()
     collector.offer_peer(sweep(2, 5000))
-    assert collector.offer_ego(sweep(1, 5000)) is False
-    assert collector.offer_ego(sweep(1, 100)) is True
+    assert collector.offer_ego(sweep(1, 5000), 0.0) is False
+    assert collector.offer_ego(sweep(1, 100), 0.0) is True
     assert fused(run(collector, 0.0)) == [(1, 100)]
     collector.offer_peer(sweep(2, 200))
-    collector.offer_ego(sweep(1, 200))
+    collector.offer_ego(sweep(1, 200), 0.0)
     assert fused(run(collector, 0.1)) == [(1, 200), (2, 200)]
 
 
 def test_an_ego_sweep_slightly_out_of_order_is_refused():
     collector = make()
-    collector.offer_ego(sweep(1, 200))
+    collector.offer_ego(sweep(1, 200), 0.0)
     with pytest.raises(SweepRefusedError) as error:
-        collector.offer_ego(sweep(1, 100))
+        collector.offer_ego(sweep(1, 100), 0.0)
     assert error.value.reason == "out_of_order"
     with pytest.raises(SweepRefusedError) as error:
-        collector.offer_ego(sweep(1, 200))
+        collector.offer_ego(sweep(1, 200), 0.0)
     assert error.value.reason == "duplicate"
 
 
@@ -218,10 +243,10 @@ def test_a_peer_whose_clock_jumps_back_is_heard_again():
     collector = make()
     for stamp in (10_000, 10_100, 10_200):
         collector.offer_peer(sweep(2, stamp))
-    collector.offer_ego(sweep(1, 100))
+    collector.offer_ego(sweep(1, 100), 0.0)
     run(collector, 0.0)
     collector.offer_peer(sweep(2, 200))
-    collector.offer_ego(sweep(1, 200))
+    collector.offer_ego(sweep(1, 200), 0.0)
     assert fused(run(collector, 0.1)) == [(1, 200), (2, 200)]
 
 
@@ -250,9 +275,9 @@ def test_whatever_arrives_fusions_are_bounded_fresh_and_have_every_station_once(
         now = number / 100
         try:
             if station == 1:
-                collector.offer_ego(sweep(1, tick * 50, arrived=now, x=x))
+                collector.offer_ego(sweep(1, tick * 50, x=x), now)
             else:
-                collector.offer_peer(sweep(station, tick * 50, arrived=now, x=x))
+                collector.offer_peer(sweep(station, tick * 50, x=x))
         except SweepRefusedError:
             pass
         step = run(collector, now)
