@@ -20,6 +20,9 @@ def command(
     codebook: Annotated[
         bool, typer.Option(help="Train with the residual codebook; made by k-means if new.")
     ] = False,
+    freeze_sender: Annotated[
+        bool, typer.Option(help="Train only what a receiver runs: indices keep their meaning.")
+    ] = False,
     learning_rate: Annotated[float, typer.Option(min=1e-7, max=1.0)] = 1.2e-3,
     decay: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Part of the steps with a falling rate.")
@@ -40,4 +43,16 @@ def command(
         print(f"step {step}/{steps}  {parts}  {seconds:.2f} s a step", flush=True)
 
     schedule = TrainConfig(steps, learning_rate=learning_rate, decay=decay)
-    run(Recipe(data, out, start, codebook, schedule, seed, batch, workers, window), report)
+    recipe = Recipe(
+        data=data,
+        out=out,
+        start=start,
+        codebook=codebook,
+        schedule=schedule,
+        freeze_sender=freeze_sender,
+        seed=seed,
+        batch=batch,
+        workers=workers,
+        window=window,
+    )
+    run(recipe, report)

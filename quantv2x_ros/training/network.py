@@ -61,6 +61,7 @@ class QuantV2XNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self._frozen: list[nn.Module] = []
         self.pillar_encoder = PillarFeatureNet()
         self.backbone = nn.Sequential(
             BasicBlock(64, 64, 2), BasicBlock(64, 64, 1), BasicBlock(64, 64, 1)
@@ -82,6 +83,25 @@ class QuantV2XNetwork(nn.Module):
         nn.init.constant_(self.cls_head.bias, -4.6)  # type: ignore[arg-type]
         nn.init.normal_(self.cls_head.weight, std=0.01)
         nn.init.normal_(self.reg_head.weight, std=0.01)
+
+    def freeze_sender(self) -> None:
+        """Train from now on only what a receiver runs: pillars, encoder and codebook stay.
+
+        Indices keep their meaning, and BatchNorm in the frozen parts its statistics.
+        """
+        self._frozen = [self.pillar_encoder, self.backbone]
+        if self.codebook is not None:
+            self._frozen.append(self.codebook)
+        for part in self._frozen:
+            part.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> QuantV2XNetwork:
+        """Switch to training or evaluation; frozen parts stay in evaluation."""
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
 
     def scatter(self, pillars: PillarInput) -> torch.Tensor:
         """Return pillar features scattered into (N, 64, rows, columns)."""

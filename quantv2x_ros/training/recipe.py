@@ -40,6 +40,7 @@ class Recipe:
         start: a network to start from; None for random weights.
         codebook: train with the residual codebook; if ``start`` has none, k-means makes one.
         schedule: steps and learning rate.
+        freeze_sender: keep pillars, encoder and codebook of ``start`` as they are.
         seed: of weights, samples and k-means.
         batch: frames a step.
         workers: processes that make samples.
@@ -53,6 +54,7 @@ class Recipe:
     start: Path | None
     codebook: bool
     schedule: TrainConfig
+    freeze_sender: bool = False
     seed: int = 0
     batch: int = 1
     workers: int = 1
@@ -102,5 +104,7 @@ def run(recipe: Recipe, report: Callable[[int, dict[str, float], float], None]) 
     if network.codebook is not None and missing:
         features = collect_features(network, batches, CODEBOOK_FRAMES)
         initialise_codebook(network.codebook, features, recipe.seed)
+    if recipe.freeze_sender:
+        network.freeze_sender()
     weights = LossWeights(codebook=recipe.codebook_weight)
     train(network, batches, recipe.schedule, weights, recipe.out, report)

@@ -119,8 +119,9 @@ def train(
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),
         use_buffers=True,
     )
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        trained, lr=config.learning_rate, weight_decay=config.weight_decay
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, config.learning_rate_factor)
     sums: dict[str, float] = {}

@@ -118,3 +118,16 @@ def test_every_level_of_the_initial_codebook_lowers_the_error():
         errors.append(float(((codebook.decode(codes) - features) ** 2).mean()))
     assert errors[0] < 0.7 * float((features**2).mean())
     assert errors[2] < errors[1] < errors[0]
+
+
+def test_a_frozen_sender_keeps_its_weights_and_statistics_while_the_receiver_learns(tmp_path):
+    network = small_network(2)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.freeze_sender()
+    schedule = TrainConfig(2, learning_rate=1e-3, average=0.5, bfloat16=False)
+    batches = itertools.repeat(one_frame())
+    train(network, batches, schedule, LossWeights(), tmp_path / "n.safetensors", lambda *_: None)
+    for name, value in network.state_dict().items():
+        sender = name.startswith(("pillar_encoder.", "backbone.", "codebook."))
+        if sender or name.endswith("weight"):
+            assert torch.equal(value, before[name]) == sender, name
