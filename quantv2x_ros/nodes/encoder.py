@@ -229,6 +229,7 @@ class EncoderNode(BaseNode):
             payload_bytes=self._sent_bytes,
             arrived=waiting.arrived,
         )
+        self.get_logger().debug(f"sent sweep {self._sequence} of {sweep.stamp_ns} ns")
         self._sequence = (self._sequence + 1) % _SEQUENCES
         return sweep
 

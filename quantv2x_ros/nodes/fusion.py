@@ -196,6 +196,8 @@ class FusionNode(BaseNode):
             self.drop("max_agents", f"station {station} is one more than max_agents")
         self._frames += 1
         self._last = outcome
+        stations = [sweep.station_id for sweep in outcome.sweeps]
+        self.get_logger().debug(f"fused {outcome.sweeps[0].stamp_ns} ns of stations {stations}")
         self.note_frame(
             {
                 **outcome.stage_ms,

@@ -15,8 +15,6 @@ from quantv2x_ros.nodes.playlist import Event, Playlist
 _AHEAD = 24
 #: Time between clock messages, seconds.
 _CLOCK_PERIOD = 0.02
-#: Subscribers that were just found get this long to find the publishers, too, seconds.
-_SETTLE = 1.0
 #: After the last message its receivers get this long, seconds.
 _LINGER = 1.0
 #: A message this late stops the played time instead of letting it run ahead, seconds.
@@ -37,6 +35,7 @@ class Player:
         rate: float,
         loop: bool,
         wait: float,
+        settle: float,
         is_heard: Callable[[], bool],
         publish: Callable[[Event], None],
         publish_clock: Callable[[int], None],
@@ -49,6 +48,7 @@ class Player:
             rate: speed against real time.
             loop: whether to begin again at the end.
             wait: longest wait until it is heard, seconds.
+            settle: then the time for all others to find each other, seconds.
             is_heard: whether somebody listens.
             publish: called with each event at its time.
             publish_clock: called with the played time, nanoseconds.
@@ -58,6 +58,7 @@ class Player:
         self._rate = rate
         self._loop = loop
         self._wait = wait
+        self._settle = settle
         self._is_heard = is_heard
         self._publish = publish
         self._publish_clock = publish_clock
@@ -119,7 +120,7 @@ class Player:
         deadline = time.monotonic() + self._wait
         while not self._is_heard() and time.monotonic() < deadline and not self._stopped.is_set():
             self._hold_clock(0.1)
-        self._hold_clock(_SETTLE)
+        self._hold_clock(self._settle)
 
     def _hold_clock(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -60,6 +60,7 @@ class ReplayNode(BaseNode):
             rate=self._rate,
             loop=self._loop,
             wait=self._wait,
+            settle=self._settle,
             is_heard=self._is_heard,
             publish=self._publish,
             publish_clock=self._publish_clock,
@@ -92,6 +93,14 @@ class ReplayNode(BaseNode):
             "Longest wait for a listener to every cloud before playing starts [s].",
             low=0.0,
             high=3600.0,
+        )
+        self._settle = declare(
+            self,
+            "settle",
+            2.5,
+            "Then the time for the nodes to find each other, which DDS takes up to [s].",
+            low=0.0,
+            high=60.0,
         )
         self._listener = declare(
             self,

@@ -51,11 +51,27 @@ def boxes_of(message):
     ]
 
 
+PATIENT = """
+/**/fusion:
+  ros__parameters:
+    peer_wait: 1.0
+    qos_overrides: {/v2x/bev_indices: {subscription: {reliability: reliable, depth: 50}}}
+/encoder:
+  ros__parameters:
+    pose_timeout: 5.0
+    qos_overrides: {/points: {subscription: {reliability: reliable, depth: 10}}}
+/agent_2/encoder:
+  ros__parameters:
+    pose_timeout: 5.0
+    qos_overrides: {/agent_2/points: {subscription: {reliability: reliable, depth: 10}}}
+"""
+
+
 @pytest.fixture
 def patient(tmp_path):
-    """Parameters that make fusion wait for its peers even on a busy machine."""
+    """Parameters that lose nothing even on a busy machine."""
     path = tmp_path / "patient.yaml"
-    path.write_text("/**/fusion:\n  ros__parameters:\n    peer_wait: 1.0\n")
+    path.write_text(PATIENT)
     return str(path)
 
 

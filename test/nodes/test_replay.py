@@ -43,7 +43,14 @@ class Heard:
 
 
 def replay(ros, path, **values):
-    values = {"path": str(path), "agents": "1,2", "rate": 2.0, "wait_for": "probe", **values}
+    values = {
+        "path": str(path),
+        "agents": "1,2",
+        "rate": 2.0,
+        "wait_for": "probe",
+        "settle": 0.5,
+        **values,
+    }
     overrides = [Parameter(name, value=value) for name, value in values.items()]
     return ros.add(ReplayNode(parameter_overrides=overrides))
 
