@@ -1,0 +1,66 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Real sweeps of five agents through the nodes give the boxes that `detect` gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
+
+from quantv2x_msgs.msg import DetectedObject3DArray
+from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.demo.souvenir import detections_of
+from quantv2x_ros.graph import GraphSettings, cooperative_graph
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.offline.detect import frame_input
+from quantv2x_ros.offline.detector import EngineDetector, detect_once
+from quantv2x_ros.process_graph import ProcessGraph
+from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.resources import ResourceError, find_bundle
+
+
+@pytest.fixture(scope="module")
+def default_bundle():
+    try:
+        return find_bundle("")
+    except ResourceError as error:
+        pytest.skip(str(error))
+
+
+def test_five_agents_fuse_to_the_boxes_of_detect(ros, shared_dir, default_bundle, tmp_path):
+    folder = shared_dir / "data" / "opv2v_format_5agents"
+    source = ReplaySource.find(str(folder), "all")
+    assert len(source.agents) == 5
+    settings = GraphSettings(
+        bundle=str(default_bundle), replay=str(folder), agents="all", loop=True, rate=0.1
+    )
+    patient = tmp_path / "patient.yaml"
+    patient.write_text("/**/fusion:\n  ros__parameters:\n    peer_wait: 1.0\n")
+    objects = ros.collect(DetectedObject3DArray, "/objects", 50)
+
+    def complete():
+        return [m for m in objects if len(m.contributing_stations) == 5 and is_of_one_time(m)]
+
+    with ProcessGraph(
+        cooperative_graph(settings, source),
+        params_file=str(patient),
+        log_file=tmp_path / "log",
+    ) as processes:
+        ros.spin_until(lambda: complete() or processes.is_over(), timeout=180.0)
+    assert complete(), (tmp_path / "log").read_text()
+    published = detections_of(complete()[-1])
+
+    given = frame_input(next(Scenario.open(folder).frames()), source.agents)
+    detector = EngineDetector(ModelBundle.load(default_bundle), threads=1)
+    expected, *_ = detect_once(detector, given.clouds, given.ego_to_agents)
+    assert len(published) == len(expected) > 0
+    np.testing.assert_allclose(published.boxes[:, :6], expected.boxes[:, :6], atol=1e-3)
+    np.testing.assert_allclose(published.scores, expected.scores, atol=1e-5)
+    np.testing.assert_array_equal(published.labels, expected.labels)
+
+
+def is_of_one_time(message):
+    """Whether every sweep in a fused frame is from its own repetition of the frame."""
+    return all(item.age.sec == 0 and item.age.nanosec == 0 for item in message.objects)
