@@ -58,6 +58,7 @@ class SweepCollector(Generic[Pyramid]):
     _ego_heard: float = -np.inf
     _period_ns: int = 0
     _peers: dict[int, list[HeldSweep[Pyramid]]] = field(default_factory=dict)
+    _expected: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Validate.
@@ -83,6 +84,12 @@ class SweepCollector(Generic[Pyramid]):
         self._ego_heard = -np.inf
         self._period_ns = 0
         self._peers.clear()
+        self._expected.clear()
+
+    def expect(self, station_id: int) -> None:
+        """Wait once for a station that has announced itself, though no sweep of it has come."""
+        if station_id not in self._peers and len(self._expected) < MAX_STATIONS:
+            self._expected.add(station_id)
 
     def offer_ego(self, sweep: AgentSweep, now: float) -> bool:
         """Take the ego's newest sweep; an older one that nothing was done for is superseded.
@@ -155,6 +162,7 @@ class SweepCollector(Generic[Pyramid]):
         held = sorted([*held, HeldSweep(sweep)], key=lambda other: other.sweep.stamp_ns)
         self.superseded += sum(other.pyramid is None for other in held[:-SWEEPS_PER_PEER])
         self._peers[sweep.station_id] = held[-SWEEPS_PER_PEER:]
+        self._expected.discard(sweep.station_id)
 
     def next_step(self, now: float) -> ComputePyramid[Pyramid] | Fuse[Pyramid] | Wait:
         """Return what to do next.
@@ -175,10 +183,11 @@ class SweepCollector(Generic[Pyramid]):
         timely = [held for held in missing if held not in due]
         if timely:
             return ComputePyramid(timely[0])
-        if due and now < ego.deadline:
+        if (due or (self._expected and self.max_agents > 1)) and now < ego.deadline:
             return Wait(ego.deadline - now)
         if missing:
             return ComputePyramid(missing[0])
+        self._expected.clear()
         for station, _ in expired:
             del self._peers[station]
         self._ego, self._next_ego = self._next_ego, None

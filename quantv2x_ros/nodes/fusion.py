@@ -183,6 +183,7 @@ class FusionNode(BaseNode):
         except MessageRefusedError as error:
             self.get_logger().warning(f"will not be understood, model {model}: {error}")
             return
+        self._worker.expect(message.station_id)
         self.get_logger().info(f"heard of station {message.station_id}, model {model}")
 
     def _publish(self, outcome: Outcome) -> None:

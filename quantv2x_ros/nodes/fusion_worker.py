@@ -95,11 +95,10 @@ class FusionWorker:
             self._collector.offer_peer(sweep)
             self._changed.notify()
 
-    def configure(self, peer_timeout: float, peer_wait: float) -> None:
-        """Change the times that `SweepCollector` goes by, seconds."""
+    def expect(self, station_id: int) -> None:
+        """See `SweepCollector.expect`."""
         with self._changed:
-            self._collector.peer_timeout = peer_timeout
-            self._collector.peer_wait = peer_wait
+            self._collector.expect(station_id)
 
     def reset(self) -> None:
         """Forget every sweep."""

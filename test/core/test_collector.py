@@ -87,6 +87,23 @@ def test_fusion_waits_for_a_peer_that_is_due_and_takes_it():
     assert fused(run(collector, 0.315)) == [(1, 300), (2, 300)]
 
 
+def test_a_peer_that_has_announced_itself_is_waited_for_once():
+    collector = make()
+    collector.expect(2)
+    collector.offer_ego(sweep(1, 100), 0.0)
+    assert isinstance(run(collector, 0.01), Wait)
+    collector.offer_peer(sweep(2, 100))
+    assert fused(run(collector, 0.02)) == [(1, 100), (2, 100)]
+    collector.expect(3)
+    collector.offer_peer(sweep(2, 200))
+    collector.offer_ego(sweep(1, 200), 0.1)
+    assert isinstance(run(collector, 0.12), Wait)
+    assert fused(run(collector, 0.14)) == [(1, 200), (2, 200)], "it never came"
+    collector.offer_peer(sweep(2, 300))
+    collector.offer_ego(sweep(1, 300), 0.2)
+    assert fused(run(collector, 0.2)) == [(1, 300), (2, 300)], "and is not waited for again"
+
+
 def test_at_the_deadline_the_older_sweep_is_fused():
     collector = make()
     for stamp in (100, 200):
