@@ -372,7 +372,7 @@ def test_diagnostics_tell_bytes_objects_and_stages(ego, ros):
     ego.send(2, 1000)
     ego.send(1, 1000)
     message = ego.fused(1)
-    ros.spin_until(lambda: ego.reported("objects"))
+    ros.spin_until(lambda: ego.reported("sweep to objects p50 [ms]"))
     assert int(ego.reported("objects")) == len(message.objects)
     assert int(ego.reported("station 2 [B]")) == len(ego.messages(2, 1000)[0].payload)
     for stage in ("pyramid, ego", "pyramids, peers", "warp", "head", "sweep to objects"):
