@@ -75,6 +75,11 @@ class Reception:
         self._stations: dict[int, _Station] = {}
         self.partial = 0
 
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether a sweep waits for further tiles."""
+        return any(station.open for station in self._stations.values())
+
     def reset(self) -> None:
         """Forget everything, as after a jump in time."""
         self._stations.clear()

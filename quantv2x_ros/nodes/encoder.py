@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,7 @@ from quantv2x_ros.nodes.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.messages import messages_from_indices
 from quantv2x_ros.nodes.model import declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
-from quantv2x_ros.nodes.sweep_input import SweepInput
+from quantv2x_ros.nodes.sweep_input import SweepInput, WaitingSweep
 from quantv2x_ros.nodes.warm_up import warm_up_encoder
 
 Float64 = npt.NDArray[np.float64]
@@ -41,14 +40,6 @@ HandOver = Callable[[AgentSweep, Mapping[str, float]], None]
 
 #: Sweep numbers wrap after 32 bits.
 _SEQUENCES = 2**32
-
-
-@dataclass(frozen=True, eq=False)
-class _WaitingSweep:
-    """A sweep whose pose has not come yet."""
-
-    message: PointCloud2
-    arrived: float
 
 
 class EncoderNode(BaseNode):
@@ -88,7 +79,7 @@ class EncoderNode(BaseNode):
         warm_up_encoder(self._engine)
         self._sequence = 0
         self._sent_bytes = 0
-        self._waiting: _WaitingSweep | None = None
+        self._waiting: WaitingSweep | None = None
         self._connect()
         self.get_logger().info(
             f"station {self._station}: model {self._bundle.name} {self._bundle.version}, codebook "
@@ -133,7 +124,8 @@ class EncoderNode(BaseNode):
         self.create_subscription(
             PoseWithCovarianceStamped, "pose", self._on_pose, qos.pose_input(), **overridable
         )
-        self.create_timer(0.02, self._give_up_waiting, clock=self.steady_clock)
+        self._patience = self.create_timer(0.02, self._give_up_waiting, clock=self.steady_clock)
+        self._patience.cancel()  # runs while a sweep waits; else it would wake the node in vain
         now = self.get_clock().now().to_msg()
         self._announcer.publish(announcement(self._bundle, self._station, now))
 
@@ -156,10 +148,12 @@ class EncoderNode(BaseNode):
     def _on_points(self, message: PointCloud2) -> None:
         if self._waiting is not None:
             self.drop("superseded", "a newer sweep came before the pose of the one that waited")
-        self._waiting = _WaitingSweep(message, time.monotonic())
+        self._waiting = WaitingSweep(message, time.monotonic())
         self._try(self._waiting)
+        if self._waiting is not None:
+            self._patience.reset()
 
-    def _try(self, waiting: _WaitingSweep) -> None:
+    def _try(self, waiting: WaitingSweep) -> None:
         """Encode a sweep if its pose is known, drop it if that will never be."""
         try:
             pose, covariance = self._poses.at(nanoseconds(waiting.message.header.stamp))
@@ -173,7 +167,10 @@ class EncoderNode(BaseNode):
 
     def _give_up_waiting(self) -> None:
         waiting = self._waiting
-        if waiting is None or time.monotonic() - waiting.arrived < self._pose_timeout:
+        if waiting is None:
+            self._patience.cancel()
+            return
+        if time.monotonic() - waiting.arrived < self._pose_timeout:
             return
         self._waiting = None
         try:
@@ -181,7 +178,7 @@ class EncoderNode(BaseNode):
         except PoseUnavailableError as error:
             self.drop(error.reason, f"no pose for a sweep within {self._pose_timeout} s: {error}")
 
-    def _encode(self, waiting: _WaitingSweep, pose: Float64, covariance: Float64) -> None:
+    def _encode(self, waiting: WaitingSweep, pose: Float64, covariance: Float64) -> None:
         start = time.perf_counter()
         try:
             points = self._input.points(waiting.message)
@@ -200,7 +197,7 @@ class EncoderNode(BaseNode):
 
     def _send(
         self,
-        waiting: _WaitingSweep,
+        waiting: WaitingSweep,
         pose: Float64,
         covariance: Float64,
         indices: npt.NDArray[np.uint8],

@@ -72,7 +72,8 @@ class FusionNode(BaseNode):
             qos_overriding_options=qos.overridable(),
         )
         self.create_subscription(Codebook, "/v2x/codebook", self._on_codebook, qos.latched_input())
-        self.create_timer(0.02, self._take_overdue, clock=self.steady_clock)
+        self._patience = self.create_timer(0.02, self._take_overdue, clock=self.steady_clock)
+        self._patience.cancel()  # runs while tiles are missing; else it would wake the node in vain
 
     def _declare(self) -> SweepCollector[Any]:
         self._map_frame = declare(
@@ -155,11 +156,15 @@ class FusionNode(BaseNode):
             return
         if sweep is not None:
             self._offer(sweep)
+        elif self._reception.is_incomplete:
+            self._patience.reset()
 
     def _take_overdue(self) -> None:
         """Hand on what lost tiles have left incomplete."""
         for sweep in self._reception.overdue(time.monotonic()):
             self._offer(sweep)
+        if not self._reception.is_incomplete:
+            self._patience.cancel()
 
     def _offer(self, sweep: AgentSweep) -> None:
         if sweep.station_id == self._station:

@@ -13,8 +13,8 @@ from quantv2x_ros.nodes.playlist import Event, Playlist
 
 #: Messages read ahead; some frames of several agents.
 _AHEAD = 24
-#: Time between clock messages, seconds.
-_CLOCK_PERIOD = 0.02
+#: Time between clock messages, seconds; each one wakes every node that goes by it.
+_CLOCK_PERIOD = 0.04
 #: After the last message its receivers get this long, seconds.
 _LINGER = 1.0
 #: A message this late stops the played time instead of letting it run ahead, seconds.

@@ -56,11 +56,13 @@ def test_tiles_in_any_order_make_one_sweep():
 def test_a_lost_tile_is_a_hole_after_the_wait():
     reception = make()
     assert reception.add(tile(number=1, count=2, first_row=4, rows=2, value=5), 1.0) is None
+    assert reception.is_incomplete
     assert reception.overdue(1.04) == []
     (sweep,) = reception.overdue(1.05)
     np.testing.assert_array_equal(sweep.received_rows, [False] * 4 + [True] * 2)
     np.testing.assert_array_equal(sweep.indices[:, 0, 0], BACKGROUND)
     assert reception.partial == 1
+    assert not reception.is_incomplete
     assert reception.overdue(2.0) == []
 
 
