@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import openvino
 
+from quantv2x_ros.inference.cache import EngineCache
 from quantv2x_ros.inference.engine import (
     Array,
     EngineError,
@@ -24,20 +25,6 @@ from quantv2x_ros.inference.engine import (
 )
 
 logger = logging.getLogger(__name__)
-
-
-def cache_root() -> Path:
-    """The user's cache folder for compiled engines (XDG_CACHE_HOME, else ~/.cache)."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "quantv2x_ros" / "openvino"
-
-
-def _cache_folder(path: Path, shapes: Shapes, threads: int) -> Path:
-    """Where an engine is kept: its name holds all that it depends on."""
-    key = hashlib.sha256(path.read_bytes())
-    key.update(repr((sorted(shapes.items()), threads)).encode())
-    version = openvino.get_version().split("-")[0]
-    return cache_root() / f"{version}-{path.stem}-{key.hexdigest()[:20]}"
 
 
 class OpenVinoEngine:
@@ -92,21 +79,21 @@ class OpenVinoEngine:
             # several nodes share the cores: pinned threads of two engines would meet on one core
             "ENABLE_CPU_PINNING": False,
         }
-        folder = _cache_folder(self.path, shapes, threads)
-        if not any(folder.glob("*.blob")):
+        name = f"{openvino.get_version()} {core.get_property('CPU', 'FULL_DEVICE_NAME')}"
+        content = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        cache = EngineCache(self.path.stem, (name, content, sorted(shapes.items()), threads))
+        if not cache.is_filled():
             logger.warning(
                 "compiling %s for OpenVINO %s (no engine in %s yet): about a second",
                 self.path,
                 openvino.get_version().split("-")[0],
-                folder,
+                cache.folder,
             )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            config["CACHE_DIR"] = str(folder)
-        except OSError as error:
-            logger.warning("compiled engines are not kept: %s cannot be made: %s", folder, error)
         start = time.perf_counter()
-        compiled = core.compile_model(model, "CPU", config)
+        with cache.open() as folder:
+            if folder is not None:
+                config["CACHE_DIR"] = str(folder)
+            compiled = core.compile_model(model, "CPU", config)
         logger.info("%s ready after %.2f s", self.path.name, time.perf_counter() - start)
         return compiled
 

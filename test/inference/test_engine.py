@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.cache import UNUSED, EngineCache, cache_root
 from quantv2x_ros.inference.engine import Engine, EngineError, choose_backend, create_engine
-from quantv2x_ros.inference.openvino import cache_root
 
 SHAPES = {"indices": (1, 3, 64, 64)}
 
@@ -131,3 +133,53 @@ def test_a_file_that_is_no_model_and_wrong_shapes_are_refused(
         create_engine(int8_bundle.engine_path("pyramid"), {"image": (1, 3)})
     with pytest.raises(EngineError, match=r"pyramid\.onnx"):
         create_engine(int8_bundle.engine_path("pyramid"), {"indices": (1, 7, 64, 64)})
+
+
+def test_an_engine_appears_complete_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cache = EngineCache("engine", "key")
+    with cache.open() as slower:
+        assert slower is not None
+        (slower / "plan").write_text("half")
+        assert not cache.is_filled()
+        with cache.open() as faster:  # a second process that starts at the same moment
+            assert faster is not None
+            assert faster != slower
+            (faster / "plan").write_text("whole")
+        (slower / "plan").write_text("whole too")
+    assert (cache.folder / "plan").read_text() == "whole"
+    assert list(cache_root().iterdir()) == [cache.folder]
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def build() -> None:
+        with EngineCache("engine", "key").open() as folder:
+            assert folder is not None
+            (folder / "plan").write_text("half")
+            raise EngineError("the builder gave up")
+
+    with pytest.raises(EngineError, match="gave up"):
+        build()
+    assert not list(cache_root().iterdir())
+
+
+def test_engines_that_nobody_loads_are_removed_at_the_next_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("old", "used"):
+        with EngineCache(name, "key").open() as folder:
+            assert folder is not None
+            (folder / "plan").write_text(name)
+        long_ago = time.time() - 2 * UNUSED
+        os.utime(EngineCache(name, "key").folder, (long_ago, long_ago))
+    with EngineCache("used", "key").open():  # loading is use
+        pass
+    with EngineCache("new", "key").open() as folder:
+        assert folder is not None
+        (folder / "plan").write_text("new")
+    assert {path.name.split("-")[0] for path in cache_root().iterdir()} == {"used", "new"}
