@@ -98,10 +98,17 @@ def messages_from_indices(
             sequence=template.sequence,
             map_frame=template.map_frame,
             sensor_pose=template.sensor_pose,
+            first_level=0,
+            tile_levels=index_format.levels,
             first_row=int(band[0]),
             tile_rows=len(band),
+            first_column=0,
+            tile_columns=index_format.columns,
             tile_index=number,
             tile_count=tiles,
+            parity_count=0,
+            sent_levels=index_format.levels,
+            omitted_cells=0,
             encoding=BevIndices.ENCODING_BIT_PACKED,
             payload_crc=zlib.crc32(payload),
         )
@@ -130,6 +137,14 @@ def _check_place(message: BevIndices, index_format: IndexFormat) -> None:
             "tiles",
             f"station {message.station_id} sent rows {first} to {first + rows - 1} of a map of "
             f"{index_format.rows} rows",
+        )
+    place = (message.first_level, message.tile_levels, message.first_column, message.tile_columns)
+    whole = (0, index_format.levels, 0, index_format.columns)
+    if place != whole:
+        raise MessageRefusedError(
+            "tiles",
+            f"station {message.station_id} sent first level, levels, first column, columns {place} "
+            f"in a tile, allowed are {whole}",
         )
     shape = (index_format.planes, rows, index_format.columns)
     size, limit = len(message.payload), packed_size(shape, IndexPrior(index_format.dict_size))
