@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from quantv2x_ros.training.export.calibration import CalibrationFrame
+    from quantv2x_ros.training.quantization.calibration import CalibrationFrame
 
 
 def command(
@@ -40,8 +40,8 @@ def command(
 
     from quantv2x_ros.core.detection import DetectionConfig
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
-    from quantv2x_ros.training.export.calibration_data import CalibrationFrames
     from quantv2x_ros.training.export.checkpoint import load_checkpoint
+    from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
     from quantv2x_ros.training.recipe import default_network
 
     network = load_checkpoint(checkpoint, default_network(codebook=True).config)

@@ -15,8 +15,8 @@ from quantv2x_ros.inference.pipeline import (
     CooperativeDetector,
     PipelineError,
 )
-from quantv2x_ros.training.export.calibration import CalibrationFrame
 from quantv2x_ros.training.export.random_bundle import random_frames
+from quantv2x_ros.training.quantization.calibration import CalibrationFrame
 
 
 @pytest.fixture(scope="module")

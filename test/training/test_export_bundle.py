@@ -22,8 +22,6 @@ from quantv2x_ros.training.export.bundle_writer import (
     export_bundle,
     record_measured,
 )
-from quantv2x_ros.training.export.calibration import CalibrationFrame
-from quantv2x_ros.training.export.calibration_data import CalibrationFrames
 from quantv2x_ros.training.export.checkpoint import load_checkpoint, save_checkpoint
 from quantv2x_ros.training.export.random_bundle import (
     SMALL_RANGE,
@@ -34,6 +32,8 @@ from quantv2x_ros.training.export.random_bundle import (
 )
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.published import CheckpointError
+from quantv2x_ros.training.quantization.calibration import CalibrationFrame
+from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
 
 GRID = BevGrid(SMALL_RANGE, VOXEL)
 

@@ -22,17 +22,17 @@ from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.openvino import OpenVinoEngine
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
-from quantv2x_ros.training.export.calibration import CalibrationFrame, run_frame
-from quantv2x_ros.training.export.executor import GraphExecutor
 from quantv2x_ros.training.export.graph import Concatenation, Graph, TensorSpec
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
-from quantv2x_ros.training.export.quantize import quantize_network
 from quantv2x_ros.training.export.random_bundle import (
     SMALL_RANGE,
     VOXEL,
     random_frames,
     random_network,
 )
+from quantv2x_ros.training.quantization.calibration import CalibrationFrame, run_frame
+from quantv2x_ros.training.quantization.executor import GraphExecutor
+from quantv2x_ros.training.quantization.post_training import quantize_network
 
 GRID = BevGrid(SMALL_RANGE, VOXEL)
 BORDERS = {

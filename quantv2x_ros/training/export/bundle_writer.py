@@ -27,7 +27,6 @@ from quantv2x_ros.inference.bundle import (
     file_sha256,
 )
 from quantv2x_ros.inference.manifest import MANIFEST_NAME, CodebookInfo, Manifest
-from quantv2x_ros.training.export.calibration import CalibrationFrame
 from quantv2x_ros.training.export.checkpoint import save_checkpoint
 from quantv2x_ros.training.export.engines import (
     encoder_model,
@@ -36,8 +35,9 @@ from quantv2x_ros.training.export.engines import (
     pyramid_model,
 )
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
-from quantv2x_ros.training.export.quantize import quantize_network
 from quantv2x_ros.training.network import QuantV2XNetwork
+from quantv2x_ros.training.quantization.calibration import CalibrationFrame
+from quantv2x_ros.training.quantization.post_training import quantize_network
 
 
 @dataclass(frozen=True)

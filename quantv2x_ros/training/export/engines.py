@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from quantv2x_ros.training.export.graph import TensorSpec
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
 from quantv2x_ros.training.export.onnx_writer import GraphBuilder, graph_model
-from quantv2x_ros.training.export.quantization import TensorScales
+from quantv2x_ros.training.quantization.scales import TensorScales
 
 _TO_NCHW = [0, 3, 1, 2]
 

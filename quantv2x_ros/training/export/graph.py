@@ -20,6 +20,9 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 #: Channels a group that OpenVINO's int8 kernels want; narrower groups are widened with zeros.
 WIDE_GROUP = 64
 
+#: Least fusion score (NETWORK section 4).
+SCORE_FLOOR = 1e-4
+
 
 @dataclass(frozen=True)
 class Convolution:

@@ -14,7 +14,6 @@ import torch
 from quantv2x_ros.core.codebook import ResidualCodebook
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.pillar_net import PillarWeights
-from quantv2x_ros.training.export.executor import GraphExecutor
 from quantv2x_ros.training.export.folding import (
     encoder_graph,
     fold_codebook,
@@ -23,12 +22,13 @@ from quantv2x_ros.training.export.folding import (
     pyramid_graph,
 )
 from quantv2x_ros.training.export.graph import Graph
-from quantv2x_ros.training.export.quantization import (
+from quantv2x_ros.training.network import QuantV2XNetwork
+from quantv2x_ros.training.quantization.executor import GraphExecutor
+from quantv2x_ros.training.quantization.scales import (
     QuantizedWeight,
     TensorScale,
     TensorScales,
 )
-from quantv2x_ros.training.network import QuantV2XNetwork
 
 Float32 = npt.NDArray[np.float32]
 

@@ -13,19 +13,19 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from quantv2x_ros.training.export.graph import (
+    SCORE_FLOOR,
     Concatenation,
     Convolution,
     Graph,
     Score,
     TensorSpec,
 )
-from quantv2x_ros.training.export.quantization import QuantizedWeight, TensorScale, TensorScales
+from quantv2x_ros.training.quantization.scales import QuantizedWeight, TensorScale, TensorScales
 
 #: GridSample needs 16; TensorRT 8.6 reads up to 17.
 OPSET = 17
 IR_VERSION = 8
 _TO_NCHW, _TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
-SCORE_FLOOR = 1e-4
 
 
 @dataclass

@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn import functional
 
-from quantv2x_ros.training.export.graph import Concatenation, Convolution, Graph, Score
-from quantv2x_ros.training.export.onnx_writer import SCORE_FLOOR
-from quantv2x_ros.training.export.quantization import QuantizedWeight, TensorScale, TensorScales
+from quantv2x_ros.training.export.graph import (
+    SCORE_FLOOR,
+    Concatenation,
+    Convolution,
+    Graph,
+    Score,
+)
+from quantv2x_ros.training.quantization.scales import QuantizedWeight, TensorScale, TensorScales
 
 Tensors = Mapping[str, torch.Tensor]
 Observer = Callable[[str, torch.Tensor], None]

@@ -13,10 +13,10 @@ import torch
 
 from quantv2x_ros.core.pillar_net import PillarNet
 from quantv2x_ros.core.pose import warp_theta
-from quantv2x_ros.training.export.executor import Observer
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name
-from quantv2x_ros.training.export.quantization import Histogram
 from quantv2x_ros.training.pyramid import fuse_frame
+from quantv2x_ros.training.quantization.executor import Observer
+from quantv2x_ros.training.quantization.scales import Histogram
 
 Float32 = npt.NDArray[np.float32]
 

@@ -10,11 +10,6 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.training.export.calibration import (
-    Calibration,
-    CalibrationFrame,
-    calibrate,
-)
 from quantv2x_ros.training.export.graph import (
     Concatenation,
     Convolution,
@@ -22,13 +17,18 @@ from quantv2x_ros.training.export.graph import (
     widen_weight,
 )
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name
-from quantv2x_ros.training.export.quantization import (
+from quantv2x_ros.training.network import QuantV2XNetwork
+from quantv2x_ros.training.quantization.calibration import (
+    Calibration,
+    CalibrationFrame,
+    calibrate,
+)
+from quantv2x_ros.training.quantization.scales import (
     UNSIGNED_MAX,
     QuantizedWeight,
     TensorScale,
     quantize_weight,
 )
-from quantv2x_ros.training.network import QuantV2XNetwork
 
 
 def widen(graph: Graph) -> Graph:
