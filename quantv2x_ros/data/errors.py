@@ -26,6 +26,10 @@ class DatasetError(ValueError):
         self.problem = problem
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[type[DatasetError], tuple[Path, str, str]]:
+        """Travel between processes whole: an exception is rebuilt from its message alone."""
+        return type(self), (self.path, self.problem, self.remedy)
+
 
 class BagError(DatasetError):
     """A bag that cannot be read or written."""

@@ -27,9 +27,6 @@ from quantv2x_ros.data.v2x_real import drop_ego_body, read_bin
 COMMUNICATION_RANGE = 70.0
 """Distance up to which agents hear each other in the published evaluation, metres."""
 
-MODES = ("vc", "ic", "v2v", "i2i")
-"""Vehicle-centric, infrastructure-centric, vehicles only, infrastructure only."""
-
 
 class Truth(NamedTuple):
     """Labelled objects around an ego.
@@ -192,43 +189,6 @@ class Frame:
             np.asarray(labels, dtype=np.int64),
             np.asarray(ids, dtype=np.int64),
         )
-
-
-def select_agents(
-    frame: Frame, mode: str = "vc", ego: str | None = None, limit: float = COMMUNICATION_RANGE
-) -> list[str]:
-    """Return who takes part in a cooperation mode, the ego first.
-
-    Args:
-        frame: The moment.
-        mode: `vc` and `v2v` have a vehicle as ego, `ic` and `i2i` a roadside unit; `vc` and `ic`
-            hear everyone, `v2v` and `i2i` only their own kind.
-        ego: Name of the ego; the first agent of the mode's kind where `None`.
-        limit: Communication range, metres.
-
-    Raises:
-        ValueError: For an unknown mode.
-        DatasetError: If no agent, or not the chosen one, can be this mode's ego.
-    """
-    if mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
-    roadside = mode in ("ic", "i2i")
-    kind = "roadside unit" if roadside else "vehicle"
-    candidates = [name for name, item in frame.agents.items() if item.infrastructure == roadside]
-    if not candidates:
-        raise DatasetError(
-            frame.folder,
-            f"mode {mode} needs a {kind} as ego, there is none at {frame.timestamp}",
-            "Choose another mode",
-        )
-    if ego is not None and frame[ego].infrastructure != roadside:
-        raise DatasetError(
-            frame.folder,
-            f"mode {mode} needs a {kind} as ego, agent {ego} is none",
-            f"Choose one of {', '.join(candidates)}, or another mode",
-        )
-    heard = frame.agents_in_range(ego or candidates[0], limit)
-    return [name for name in heard if mode in ("vc", "ic") or name in candidates]
 
 
 def _covers_origin(box: npt.NDArray[np.float64]) -> bool:

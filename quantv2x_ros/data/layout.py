@@ -30,16 +30,29 @@ class AgentFiles:
     cloud: Path
 
 
-def list_files(root: Path) -> dict[str, dict[str, AgentFiles]]:
+def list_files(
+    root: Path, broken: list[DatasetError] | None = None
+) -> dict[str, dict[str, AgentFiles]]:
     """List the files of a scenario by agent and timestamp; empty if the folder is none.
+
+    Args:
+        root: The scenario's folder.
+        broken: Receives an error for each cloud or yaml that lacks its counterpart, which is then
+            left out; without it, the first one is raised.
 
     Raises:
         DatasetError: If a cloud or a yaml lacks its counterpart.
     """
-    return _flat_files(root) or _nested_files(root)
+    orphans: list[DatasetError] = []
+    files = _flat_files(root, orphans) or _nested_files(root, orphans)
+    if broken is None and orphans:
+        raise orphans[0]
+    if broken is not None:
+        broken.extend(orphans)
+    return files
 
 
-def _flat_files(root: Path) -> dict[str, dict[str, AgentFiles]]:
+def _flat_files(root: Path, orphans: list[DatasetError]) -> dict[str, dict[str, AgentFiles]]:
     """List a folder with one frame: `<agent>.yaml` and `<agent>_lidar.pcd`."""
     clouds: dict[str, Path] = {}
     for path in sorted(root.glob("*_lidar.*")):
@@ -53,28 +66,25 @@ def _flat_files(root: Path) -> dict[str, dict[str, AgentFiles]]:
     files = {}
     for agent, path in labels.items():
         if not path.is_file():
-            raise DatasetError(
-                path, f"the labels of {clouds[agent].name} are missing", _MISSING_REMEDY
-            )
-        if agent not in clouds:
-            raise DatasetError(
-                root / f"{agent}_lidar.pcd", f"the cloud of {path.name} is missing", _MISSING_REMEDY
-            )
-        files[agent] = {_FLAT_TIMESTAMP: AgentFiles(path, clouds[agent])}
+            orphans.append(_missing_labels(path, clouds[agent]))
+        elif agent not in clouds:
+            orphans.append(_missing_cloud(root / f"{agent}_lidar.pcd", path))
+        else:
+            files[agent] = {_FLAT_TIMESTAMP: AgentFiles(path, clouds[agent])}
     return files
 
 
-def _nested_files(root: Path) -> dict[str, dict[str, AgentFiles]]:
+def _nested_files(root: Path, orphans: list[DatasetError]) -> dict[str, dict[str, AgentFiles]]:
     """List a folder with a folder for each agent."""
     files = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        table = _agent_files(folder)
+        table = _agent_files(folder, orphans)
         if table:
             files[folder.name] = table
     return files
 
 
-def _agent_files(folder: Path) -> dict[str, AgentFiles]:
+def _agent_files(folder: Path, orphans: list[DatasetError]) -> dict[str, AgentFiles]:
     labels: dict[str, Path] = {}
     clouds: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):  # .bin sorts before .pcd
@@ -86,17 +96,21 @@ def _agent_files(folder: Path) -> dict[str, AgentFiles]:
     if not clouds:
         return {}
     suffix = next(iter(clouds.values())).suffix
-    for stamp in labels.keys() ^ clouds.keys():
+    for stamp in sorted(labels.keys() ^ clouds.keys(), key=float):
         if stamp in clouds:
-            raise DatasetError(
-                folder / f"{stamp}.yaml",
-                f"the labels of {clouds[stamp].name} are missing",
-                _MISSING_REMEDY,
-            )
-        raise DatasetError(
-            folder / f"{stamp}{suffix}", f"the cloud of {stamp}.yaml is missing", _MISSING_REMEDY
-        )
-    return {stamp: AgentFiles(labels[stamp], clouds[stamp]) for stamp in clouds}
+            orphans.append(_missing_labels(folder / f"{stamp}.yaml", clouds[stamp]))
+        else:
+            orphans.append(_missing_cloud(folder / f"{stamp}{suffix}", labels[stamp]))
+    paired = sorted(labels.keys() & clouds.keys(), key=float)
+    return {stamp: AgentFiles(labels[stamp], clouds[stamp]) for stamp in paired}
+
+
+def _missing_labels(path: Path, cloud: Path) -> DatasetError:
+    return DatasetError(path, f"the labels of {cloud.name} are missing", _MISSING_REMEDY)
+
+
+def _missing_cloud(path: Path, labels: Path) -> DatasetError:
+    return DatasetError(path, f"the cloud of {labels.name} is missing", _MISSING_REMEDY)
 
 
 def scenario_folders(root: Path) -> list[Path]:

@@ -14,14 +14,13 @@ from quantv2x_ros.data.agent_yaml import ObjectRecord, read_agent_yaml
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import (
     COMMUNICATION_RANGE,
-    MODES,
     AgentFrame,
     Frame,
     Truth,
     WorldObject,
-    select_agents,
 )
 from quantv2x_ros.data.layout import AgentFiles, agent_order, list_files, scenario_folders
+from quantv2x_ros.data.modes import MODES, select_agents
 from quantv2x_ros.data.v2x_real import CLASSES, OBJECT_TYPES
 
 __all__ = [
@@ -51,20 +50,27 @@ class Scenario:
         folder: Where it lies.
         agents: Names of the agents: vehicles by number, then infrastructure (negative numbers).
         timestamps: Names of the frames in order.
+        broken: Files left out because their counterpart is missing; only where that was asked for.
     """
 
     folder: Path
     agents: list[str]
     timestamps: list[str]
     _files: Mapping[str, Mapping[str, AgentFiles]]
+    broken: tuple[DatasetError, ...] = ()
 
     @classmethod
-    def open(cls, folder: str | Path) -> Scenario:
+    def open(cls, folder: str | Path, *, skip_broken: bool = False) -> Scenario:
         """Look through a scenario's folder; clouds and labels are read when asked for.
 
         Three layouts are known: `<agent>/<timestamp>.{bin,yaml}` (V2X-Real),
         `<agent>/<timestamp>.{pcd,yaml}` (OPV2V), and `<agent>.yaml` with `<agent>_lidar.pcd` (a
         single frame).
+
+        Args:
+            folder: The scenario's folder.
+            skip_broken: Leave a cloud or yaml without its counterpart out, and list it in
+                `broken`, instead of raising.
 
         Raises:
             DatasetError: If the folder is no scenario, or a cloud or a yaml lacks its counterpart.
@@ -72,7 +78,8 @@ class Scenario:
         root = Path(folder)
         if not root.is_dir():
             raise DatasetError(root, "there is no such folder", "Check the path")
-        files = list_files(root)
+        broken: list[DatasetError] = []
+        files = list_files(root, broken if skip_broken else None)
         if not files:
             inner = [str(path.relative_to(root)) for path in scenario_folders(root)]
             raise DatasetError(
@@ -87,7 +94,7 @@ class Scenario:
         if len({station_id(agent) for agent in agents}) < len(agents):
             raise DatasetError(root, f"agents {agents} share a station id", "Rename their folders")
         stamps = sorted({stamp for table in files.values() for stamp in table}, key=float)
-        return cls(root, agents, stamps, files)
+        return cls(root, agents, stamps, files, tuple(broken))
 
     def frame(self, timestamp: str) -> Frame:
         """Read the poses and labels of one moment.

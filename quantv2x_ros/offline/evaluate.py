@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.evaluation import AveragePrecision
 from quantv2x_ros.core.pose import transform_between
-from quantv2x_ros.data.frame import COMMUNICATION_RANGE, Frame, select_agents
+from quantv2x_ros.data.frame import COMMUNICATION_RANGE, Frame
+from quantv2x_ros.data.modes import select_agents
 from quantv2x_ros.data.scenario import FRAME_PERIOD, Scenario, find_scenarios
 from quantv2x_ros.offline.detector import Detector
 

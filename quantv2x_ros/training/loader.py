@@ -1,22 +1,23 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Feeds the trainer: endless random samples of a dataset, made in worker processes."""
+"""Feeds the trainer: batches of samples, made in worker processes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, Sampler
 
 from quantv2x_ros.core.anchors import AnchorSet
-from quantv2x_ros.data.scenario import Scenario, find_scenarios
-from quantv2x_ros.training.cooperative_frame import CooperativeFrame
+from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.training.losses import TargetBatch
 from quantv2x_ros.training.points import PillarInput
-from quantv2x_ros.training.samples import Sample, SampleConfig, SampleMaker, choose_agents
+from quantv2x_ros.training.samples import Sample, SampleConfig, SampleError
+from quantv2x_ros.training.stream import SampleStream, ValidationSamples
 
 
 def collate(samples: Sequence[Sample]) -> tuple[Sample, list[int]]:
@@ -54,52 +55,93 @@ def collate(samples: Sequence[Sample]) -> tuple[Sample, list[int]]:
     return Sample(joined, thetas, targets), [s.pillars.agents for s in samples]
 
 
-class RandomSamples(IterableDataset[Sample]):
-    """An endless stream of random, augmented samples.
+class StepSampler(Sampler[list[int]]):
+    """Numbers of the samples of each step, without end.
 
     Args:
-        root: a dataset in the V2X-Real or OPV2V layout.
-        config: how frames become samples.
-        anchors: the anchors.
-        seed: the stream's seed; every worker draws a stream of its own from it.
-
-    Raises:
-        DatasetError: if there is no scenario.
+        batch: samples a step and rank.
+        start: first step, that of a run that resumes.
+        rank: which of the processes that train together this is.
+        ranks: how many there are.
     """
 
-    def __init__(self, root: Path, config: SampleConfig, anchors: AnchorSet, seed: int) -> None:
-        super().__init__()
-        self.frames = [
-            (scenario, timestamp)
-            for scenario in map(Scenario.open, find_scenarios(root))
-            for timestamp in scenario.timestamps
-        ]
-        self.config = config
-        self.make = SampleMaker(config, anchors)
-        self.seed = seed
+    def __init__(self, batch: int, *, start: int = 0, rank: int = 0, ranks: int = 1) -> None:
+        if batch < 1 or start < 0 or not 0 <= rank < ranks:
+            raise SampleError(
+                "a step needs a sample or more, a start of 0 or more and a rank below the number of"
+                f" ranks, got batch {batch}, start {start}, rank {rank} of {ranks}"
+            )
+        self.batch, self.start, self.rank, self.ranks = batch, start, rank, ranks
 
-    def __iter__(self) -> Iterator[Sample]:
-        """Yield samples for ever."""
-        worker = get_worker_info()
-        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
-        while True:
-            scenario, timestamp = self.frames[int(rng.integers(len(self.frames)))]
-            frame = scenario.frame(timestamp)
-            agents = choose_agents(frame, self.config, rng)
-            sample = self.make(CooperativeFrame.from_frame(frame, agents), rng)
-            if len(sample.pillars.cells):
-                yield sample
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield one list of sample numbers a step."""
+        for step in count(self.start):
+            first = (step * self.ranks + self.rank) * self.batch
+            yield list(range(first, first + self.batch))
+
+
+class SampleLoader(DataLoader[Any]):
+    """A DataLoader that raises a dataset's error, named, in the process that trains."""
+
+    def __iter__(self) -> Iterator[tuple[Sample, list[int]]]:  # type: ignore[override]
+        """Yield batches: a sample of several frames, and the number of agents of each."""
+        for item in super().__iter__():
+            if isinstance(item, DatasetError):
+                raise item
+            yield item
+
+
+def _collate_or_error(
+    samples: Sequence[Sample | DatasetError],
+) -> tuple[Sample, list[int]] | DatasetError:
+    errors = [sample for sample in samples if isinstance(sample, DatasetError)]
+    return errors[0] if errors else collate([s for s in samples if isinstance(s, Sample)])
+
+
+def sample_loader(
+    stream: SampleStream,
+    *,
+    batch: int = 1,
+    workers: int = 0,
+    prefetch: int = 2,
+    start: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
+) -> SampleLoader:
+    """Return a loader of endless batches.
+
+    At most `workers` x `prefetch` batches wait in memory.
+
+    Args:
+        stream: the samples.
+        batch: samples a step and rank.
+        workers: processes that make samples; 0: the one that trains.
+        prefetch: batches that each worker makes ahead.
+        start: first step, that of a run that resumes.
+        rank: which of the processes that train together this is.
+        ranks: how many there are.
+    """
+    return SampleLoader(
+        stream,
+        batch_sampler=StepSampler(batch, start=start, rank=rank, ranks=ranks),
+        num_workers=workers,
+        collate_fn=_collate_or_error,
+        prefetch_factor=prefetch if workers else None,
+    )
+
+
+def validation_loader(
+    samples: ValidationSamples, *, batch: int = 1, workers: int = 0
+) -> SampleLoader:
+    """Return a loader that goes through whole frames once, in order."""
+    return SampleLoader(
+        samples, batch_size=batch, num_workers=workers, collate_fn=_collate_or_error
+    )
 
 
 def training_loader(
     root: Path, config: SampleConfig, anchors: AnchorSet, *, seed: int, batch: int, workers: int
 ) -> Iterator[tuple[Sample, list[int]]]:
     """Return an endless stream of batches: a sample of several frames, and their agents."""
-    loader: DataLoader[Sample] = DataLoader(
-        RandomSamples(root, config, anchors, seed),
-        batch_size=batch,
-        num_workers=workers,
-        collate_fn=collate,
-        prefetch_factor=4 if workers else None,
-    )
-    return iter(loader)
+    stream = SampleStream(root, config, anchors, seed)
+    return iter(sample_loader(stream, batch=batch, workers=workers, prefetch=4))

@@ -14,7 +14,8 @@ import torch
 from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.core.grid import PILLAR_MULTIPLE, BevGrid
 from quantv2x_ros.core.pose import warp_theta
-from quantv2x_ros.data.frame import Frame
+from quantv2x_ros.data.frame import COMMUNICATION_RANGE, Frame
+from quantv2x_ros.data.modes import check_mode, possible_egos, select_agents
 from quantv2x_ros.training.cooperative_frame import (
     AgentView,
     Array,
@@ -28,6 +29,10 @@ from quantv2x_ros.training.points import PillarInput, pillar_input
 from quantv2x_ros.training.targets import TargetAssigner, occupancy_map
 
 
+class SampleError(ValueError):
+    """Settings of samples that make no sense."""
+
+
 @dataclass(frozen=True)
 class SampleConfig:
     """How frames become samples.
@@ -38,8 +43,14 @@ class SampleConfig:
         jitter: the crop's centre lies up to this far from an object along x and y, metres.
         reach: objects up to this far from the ego along x are cropped around, metres.
         max_agents: agents of a sample, the ego included.
+        mode: who is ego and who is heard, see `quantv2x_ros.data.modes`; empty for egos of both
+            kinds that hear everyone.
+        communication_range: agents up to this far from the ego are heard, metres.
+        flip: probabilities of mirroring the world along x and along y.
+        rotation: standard deviation of the turn of each agent's own frame, degrees.
         scaling: range of the random scale of the world.
-        vehicle_ego: probability that the ego is a vehicle where both kinds are there.
+        vehicle_ego: probability that the ego is a vehicle where both kinds are there and the mode
+            does not say.
         drop_points: probability that a cloud is thinned at random.
         alone: probability of a sample without peers, which keeps the ego alone good.
     """
@@ -49,10 +60,34 @@ class SampleConfig:
     jitter: tuple[float, float] = (20.0, 12.0)
     reach: float = 110.0
     max_agents: int = 3
+    mode: str = ""
+    communication_range: float = COMMUNICATION_RANGE
+    flip: tuple[float, float] = (0.5, 0.5)
+    rotation: float = 8.0
     scaling: tuple[float, float] = (0.95, 1.05)
     vehicle_ego: float = 0.75
     drop_points: float = 0.2
     alone: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Raise SampleError, or ModeError for an unknown mode."""
+        if self.mode:
+            check_mode(self.mode)
+        chances = (*self.flip, self.vehicle_ego, self.drop_points, self.alone)
+        if not all(0.0 <= chance <= 1.0 for chance in chances):
+            raise SampleError(
+                f"flip, vehicle_ego, drop_points and alone are probabilities, got {chances}"
+            )
+        if not 0.0 < self.scaling[0] <= self.scaling[1] < np.inf or not 0 <= self.rotation < 360:
+            raise SampleError(
+                "scaling must be a range of positive factors and rotation 0 to 360 degrees, got"
+                f" {self.scaling} and {self.rotation}"
+            )
+        if self.max_agents < 1 or not self.communication_range >= 0.0:
+            raise SampleError(
+                "at least one agent and a communication range of 0 m or more are needed, got"
+                f" {self.max_agents} and {self.communication_range}"
+            )
 
 
 class Sample(NamedTuple):
@@ -73,10 +108,11 @@ def augmented(
     frame: CooperativeFrame, config: SampleConfig, rng: np.random.Generator
 ) -> CooperativeFrame:
     """Mirror, turn, scale and thin at random; the agents stay consistent with each other."""
-    for axis in (0, 1):
-        if rng.random() < 0.5:
+    for axis, chance in enumerate(config.flip):
+        if rng.random() < chance:
             frame = mirrored(frame, axis)
-    frame = turned(frame, rng.normal(0.0, np.radians(8.0), len(frame.agents)).tolist())
+    angles = rng.normal(0.0, np.radians(config.rotation), len(frame.agents))
+    frame = turned(frame, angles.tolist())
     frame = scaled(frame, float(rng.uniform(*config.scaling)))
     views = []
     for view in frame.agents:
@@ -151,12 +187,23 @@ class SampleMaker:
 
 
 def choose_agents(frame: Frame, config: SampleConfig, rng: np.random.Generator) -> list[str]:
-    """Draw an ego and who cooperates with it, from one agent alone to max_agents."""
-    vehicles = [name for name, agent in frame.agents.items() if not agent.infrastructure]
-    roadside = [name for name, agent in frame.agents.items() if agent.infrastructure]
-    pool = vehicles if vehicles and rng.random() < config.vehicle_ego else roadside or vehicles
-    ego = pool[int(rng.integers(len(pool)))]
-    heard = frame.agents_in_range(ego)
+    """Draw an ego and who cooperates with it, from one agent alone to max_agents.
+
+    Returns:
+        The ego first; empty where no agent of the frame can be the mode's ego.
+    """
+    if config.mode:
+        egos = possible_egos(frame, config.mode)
+    else:
+        vehicles, roadside = possible_egos(frame, "vc"), possible_egos(frame, "ic")
+        egos = vehicles if vehicles and rng.random() < config.vehicle_ego else roadside or vehicles
+    if not egos:
+        return []
+    ego = egos[int(rng.integers(len(egos)))]
+    if config.mode:
+        heard = select_agents(frame, config.mode, ego, config.communication_range)
+    else:
+        heard = frame.agents_in_range(ego, config.communication_range)
     peers = [str(name) for name in rng.permutation(heard[1:])]
     most = min(config.max_agents - 1, len(peers))
     count = 0 if rng.random() < config.alone else int(rng.integers(1, most + 1)) if most else 0

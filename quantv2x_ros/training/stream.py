@@ -1,0 +1,172 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Samples of a dataset: random ones without end to learn from, whole frames to validate on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.scenario import Scenario, find_scenarios
+from quantv2x_ros.training.cooperative_frame import CooperativeFrame
+from quantv2x_ros.training.samples import Sample, SampleConfig, SampleMaker, choose_agents
+
+MAX_DRAWS = 100
+"""Frames that are drawn for one sample before the dataset is given up."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class SampleStream(Dataset[Sample | DatasetError]):
+    """Numbered random, augmented samples of a dataset, without end.
+
+    Sample n depends on the seed and on n alone, whoever makes it: neither the number of workers
+    nor an interruption changes what is learned from. Every `len(stream)` samples in a row draw
+    each frame once, in a new order.
+
+    Args:
+        root: a dataset in the V2X-Real or OPV2V layout.
+        config: how frames become samples.
+        anchors: the anchors.
+        seed: of all that is random.
+        skip_broken: take another frame where a file is damaged, and warn, once for each file.
+
+    Raises:
+        DatasetError: if there is no scenario, or a file lacks its counterpart.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        config: SampleConfig,
+        anchors: AnchorSet,
+        seed: int,
+        *,
+        skip_broken: bool = False,
+    ) -> None:
+        self.root = root
+        self.frames = list_moments(root, skip_broken=skip_broken)
+        self.config = config
+        self.make = SampleMaker(config, anchors)
+        self.seed = seed
+        self._skip_broken = skip_broken
+        self._order = (-1, np.zeros(0, np.int64))
+        self._warned: set[Path] = set()
+
+    def __len__(self) -> int:
+        """Number of frames, that is of samples in an epoch."""
+        return len(self.frames)
+
+    def __getitem__(self, number: int) -> Sample | DatasetError:
+        """Make a sample; an error of the dataset is returned, so that it survives a worker."""
+        epoch, place = divmod(number, len(self.frames))
+        if self._order[0] != epoch:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.frames))
+            self._order = (epoch, order)
+        rng = np.random.default_rng([self.seed, number, 1])
+        index = int(self._order[1][place])
+        for _ in range(MAX_DRAWS):
+            try:
+                sample = self._sample(*self.frames[index], rng)
+            except DatasetError as error:
+                if not self._skip_broken:
+                    return error
+                self._warn(error)
+            else:
+                if sample is not None:
+                    return sample
+            index = int(rng.integers(len(self.frames)))
+        return DatasetError(
+            self.root,
+            f"{MAX_DRAWS} frames drawn in a row are broken, have no point in range, or no ego for"
+            f" mode {self.config.mode or 'any'}",
+            "Look through it with `doctor --data`, or choose another mode",
+        )
+
+    def _sample(
+        self, scenario: Scenario, timestamp: str, rng: np.random.Generator
+    ) -> Sample | None:
+        """Make a sample of one frame; None without an ego or without a point."""
+        frame = scenario.frame(timestamp)
+        agents = choose_agents(frame, self.config, rng)
+        if not agents:
+            return None
+        sample = self.make(CooperativeFrame.from_frame(frame, agents), rng)
+        return sample if len(sample.pillars.cells) else None
+
+    def _warn(self, error: DatasetError) -> None:
+        if error.path not in self._warned:
+            self._warned.add(error.path)
+            _LOGGER.warning("skipped: %s", error)
+
+
+def list_moments(root: Path, *, skip_broken: bool = False) -> list[tuple[Scenario, str]]:
+    """List every frame of a dataset as scenario and timestamp.
+
+    Raises:
+        DatasetError: if there is no scenario, or (unless skip_broken) a file lacks its counterpart.
+    """
+    scenarios = [Scenario.open(folder, skip_broken=skip_broken) for folder in find_scenarios(root)]
+    for error in (error for scenario in scenarios for error in scenario.broken):
+        _LOGGER.warning("skipped: %s", error)
+    return [(scenario, stamp) for scenario in scenarios for stamp in scenario.timestamps]
+
+
+class ValidationSamples(Dataset[Sample | DatasetError]):
+    """Whole frames, neither cropped nor augmented, spread evenly over a dataset.
+
+    Args:
+        root: a dataset in the V2X-Real or OPV2V layout.
+        config: how frames become samples; nobody is `alone`.
+        anchors: the anchors.
+        frames: number of frames; 0 is all. Frames without an ego for the mode do not count.
+        seed: of the choice of agents.
+
+    Raises:
+        DatasetError: if there is no scenario, a file lacks its counterpart, or no frame has an ego
+            for the mode.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        config: SampleConfig,
+        anchors: AnchorSet,
+        *,
+        frames: int = 0,
+        seed: int = 0,
+    ) -> None:
+        self.config = replace(config, alone=0.0)
+        self.make = SampleMaker(self.config, anchors)
+        moments = list_moments(root)
+        if frames:
+            spread = np.linspace(0, len(moments) - 1, min(frames, len(moments))).round()
+            moments = [moments[int(index)] for index in spread]
+        self.frames = []
+        for number, (scenario, stamp) in enumerate(moments):
+            rng = np.random.default_rng([seed, number])
+            agents = choose_agents(scenario.frame(stamp), self.config, rng)
+            if agents:
+                self.frames.append((scenario, stamp, agents))
+        if not self.frames:
+            raise DatasetError(
+                root, f"no frame has an ego for mode {config.mode}", "Choose another mode"
+            )
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> Sample | DatasetError:
+        """Make a sample; an error of the dataset is returned, so that it survives a worker."""
+        scenario, stamp, agents = self.frames[index]
+        try:
+            return self.make(CooperativeFrame.from_frame(scenario.frame(stamp), agents))
+        except DatasetError as error:
+            return error
