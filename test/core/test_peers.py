@@ -1,0 +1,151 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Who is listened to, and how much."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quantv2x_ros.core.peers import PROBATION, PeerLimits, PeerRefusedError, PeerTable, Standing
+
+OWN = 1
+
+
+def make(**limits):
+    return PeerTable(OWN, PeerLimits(**{"max_peers": 3, **limits}))
+
+
+def is_admitted(table, station, now, verified=False):
+    try:
+        table.may_speak(station, now)
+        table.admit(station, now, verified)
+    except PeerRefusedError:
+        return False
+    return True
+
+
+def test_stations_are_bounded_and_the_own_one_has_its_place():
+    table = make()
+    assert all(is_admitted(table, station, 0.0) for station in (2, 3, 4))
+    with pytest.raises(PeerRefusedError) as error:
+        table.admit(5, 0.1, verified=False)
+    assert error.value.reason == "too_many_stations"
+    assert is_admitted(table, OWN, 0.1)
+    assert len(table) == 4
+
+
+def test_an_outsider_cannot_push_out_a_peer_that_works():
+    table = make()
+    for station in (2, 3, 4):
+        is_admitted(table, station, 0.0)
+    for tick in range(1, 200):
+        now = tick / 10
+        for station in (2, 3, 4):
+            assert is_admitted(table, station, now)
+        table.note_fused((2, 3, 4), now)
+        for invented in range(1000 * tick, 1000 * tick + 20):
+            assert not is_admitted(table, invented, now)
+    assert all(station in table for station in (2, 3, 4))
+
+
+def test_stations_that_are_never_fused_do_not_hold_their_places():
+    table = make()
+    for station in (2, 3, 4):
+        is_admitted(table, station, station / 10)
+    table.note_fused((2,), 0.4)
+    assert not is_admitted(table, 5, PROBATION)
+    assert is_admitted(table, 5, 0.35 + PROBATION)
+    assert 2 in table, "it works"
+    assert 3 not in table, "it had its chance first"
+    assert table.take_evicted() == [3]
+    assert table.take_evicted() == []
+
+
+def test_a_silent_peer_makes_room():
+    table = make(forget_after=2.0)
+    for station in (2, 3, 4):
+        is_admitted(table, station, 0.0)
+        table.note_fused((station,), 0.0)
+    is_admitted(table, 2, 1.5)
+    table.note_fused((2,), 1.5)
+    assert is_admitted(table, 5, 2.5)
+    assert sorted(table.take_evicted()) == [3, 4]
+    assert 2 in table
+
+
+def test_a_verified_station_finds_room_among_unverified_ones_alone():
+    table = make()
+    is_admitted(table, 2, 0.0, verified=True)
+    for station in (3, 4):
+        is_admitted(table, station, 0.0)
+    table.note_fused((2, 3, 4), 0.0)
+    assert is_admitted(table, 5, 0.1, verified=True)
+    assert is_admitted(table, 6, 0.2, verified=True)
+    assert not is_admitted(table, 7, 0.3, verified=True), "only verified ones are left"
+    assert {station for station in range(9) if station in table} == {2, 5, 6}
+
+
+def test_a_tracked_station_has_its_own_rate():
+    table = make(rate=100.0)
+    is_admitted(table, 2, 0.0)
+    is_admitted(table, 3, 0.0)
+    passed = sum(is_admitted(table, 2, tick / 10_000) for tick in range(10_000))
+    assert 100 <= passed <= 127
+    with pytest.raises(PeerRefusedError) as error:
+        table.may_speak(2, 1.0)
+    assert error.value.reason == "rate"
+    assert is_admitted(table, 3, 1.0), "another station does not suffer"
+
+
+def test_invented_stations_share_one_rate():
+    table = make(newcomer_rate=40.0)
+    is_admitted(table, 2, 0.0)
+    spoke, reasons = 0, set()
+    for tick in range(10_000):
+        try:
+            table.may_speak(1_000_000 + tick, tick / 10_000)
+        except PeerRefusedError as error:
+            reasons.add(error.reason)
+        else:
+            spoke += 1
+    assert spoke <= 51
+    assert reasons == {"rate_newcomers"}
+    assert is_admitted(table, 2, 1.0), "a tracked station does not suffer"
+    table.may_speak(OWN, 1.0)
+
+
+def test_standing_is_what_was_shown_of_late():
+    table = make(forget_after=2.0)
+    peer = table.admit(2, 0.0, verified=False)
+    assert table.standing(peer, 0.0) is Standing.NEWCOMER
+    table.note_fused((2, 99), 1.0)
+    assert table.standing(peer, 3.0) is Standing.WORKING
+    assert table.standing(peer, 3.1) is Standing.NEWCOMER
+    assert table.standing(table.admit(2, 4.0, verified=True), 4.0) is Standing.VERIFIED
+
+
+def test_reset_forgets_everyone():
+    table = make()
+    is_admitted(table, 2, 0.0)
+    table.reset()
+    assert len(table) == 0
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.floats(0, 0.5)), max_size=100))
+def test_whoever_comes_the_table_is_bounded_and_says_whom_it_lost(events):
+    table, now, known = make(), 0.0, set()
+    for station, verified, pause in events:
+        now += pause
+        if is_admitted(table, station, now, verified):
+            known.add(station)
+        known -= set(table.take_evicted())
+        assert known == {s for s in range(13) if s in table}
+        assert len(known - {OWN}) <= 3
+
+
+@pytest.mark.parametrize("change", ["max_peers", "rate", "newcomer_rate", "forget_after"])
+def test_limits_are_validated(change):
+    with pytest.raises(ValueError, match=change):
+        PeerLimits(**{change: 0})
