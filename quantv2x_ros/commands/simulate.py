@@ -21,6 +21,10 @@ def command(
         int, typer.Option(min=0, help="Seed of the first scene; each further scene adds 1.")
     ] = 0,
     split: Annotated[str, typer.Option(help="Sub-folder: train, validate or test.")] = "test",
+    crowd: Annotated[
+        float,
+        typer.Option(min=0.0, max=10.0, help="Factor on the numbers of people and large vehicles."),
+    ] = 1.0,
 ) -> None:
     """Write simulated scenes as a V2X-Real dataset: OUT/SPLIT/SCENE/AGENT/TIMESTAMP.{bin,yaml}."""
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
@@ -38,6 +42,7 @@ def command(
                 seed=scene_seed,
                 frames=frames,
                 agents=agents,
+                crowd=crowd,
                 progress=lambda *_: progress.advance(task),
             )
     print(f"{scenes} scenes of {frames} frames and {agents} agents in {out / split}")

@@ -53,6 +53,10 @@ class SampleConfig:
             does not say.
         drop_points: probability that a cloud is thinned at random.
         alone: probability of a sample without peers, which keeps the ego alone good.
+        balance: probability that the class to crop around is drawn first, all alike; else each
+            object is as likely, so that rare classes are rarely seen.
+        keep_side: turn the world by half a turn only, never mirror it. A mirrored world drives on
+            the other side of the road, and the lane tells which end of a far box is the front.
     """
 
     grid: BevGrid
@@ -68,15 +72,18 @@ class SampleConfig:
     vehicle_ego: float = 0.75
     drop_points: float = 0.2
     alone: float = 0.25
+    balance: float = 0.0
+    keep_side: bool = False
 
     def __post_init__(self) -> None:
         """Raise SampleError, or ModeError for an unknown mode."""
         if self.mode:
             check_mode(self.mode)
-        chances = (*self.flip, self.vehicle_ego, self.drop_points, self.alone)
+        chances = (*self.flip, self.vehicle_ego, self.drop_points, self.alone, self.balance)
         if not all(0.0 <= chance <= 1.0 for chance in chances):
             raise SampleError(
-                f"flip, vehicle_ego, drop_points and alone are probabilities, got {chances}"
+                "flip, vehicle_ego, drop_points, alone and balance are probabilities, got"
+                f" {chances}"
             )
         if not 0.0 < self.scaling[0] <= self.scaling[1] < np.inf or not 0 <= self.rotation < 360:
             raise SampleError(
@@ -108,9 +115,11 @@ def augmented(
     frame: CooperativeFrame, config: SampleConfig, rng: np.random.Generator
 ) -> CooperativeFrame:
     """Mirror, turn, scale and thin at random; the agents stay consistent with each other."""
-    for axis, chance in enumerate(config.flip):
-        if rng.random() < chance:
-            frame = mirrored(frame, axis)
+    flips = rng.random(2) < config.flip
+    if config.keep_side:  # two mirrors are half a turn
+        flips[1] = flips[0]
+    for axis in np.flatnonzero(flips):
+        frame = mirrored(frame, int(axis))
     angles = rng.normal(0.0, np.radians(config.rotation), len(frame.agents))
     frame = turned(frame, angles.tolist())
     frame = scaled(frame, float(rng.uniform(*config.scaling)))
@@ -173,8 +182,11 @@ class SampleMaker:
     def _centre(self, frame: CooperativeFrame, rng: np.random.Generator) -> Array:
         """Draw where to crop, (2,) x and y in the ego's frame: near an object, if there is one."""
         config = self.config
-        near = frame.boxes[_inside(frame.boxes, config.grid)][:, :2].astype(np.float64)
-        near = near[np.abs(near[:, 0]) < config.reach]
+        reached = _inside(frame.boxes, config.grid) & (np.abs(frame.boxes[:, 0]) < config.reach)
+        near = frame.boxes[reached, :2].astype(np.float64)
+        if len(near) and rng.random() < config.balance:
+            labels = frame.labels[reached]
+            near = near[labels == rng.choice(np.unique(labels))]
         start = near[int(rng.integers(len(near)))] if len(near) else np.zeros(2)
         centre: Array = start + rng.uniform(-1, 1, 2) * config.jitter
         return centre

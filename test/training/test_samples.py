@@ -87,3 +87,38 @@ def test_collating_frames_keeps_every_pillar_and_positive_of_each():
     first, second = joined.targets.positives[:half], joined.targets.positives[half:]
     assert (second - first == anchors).all()
     assert (joined.targets.labels.reshape(-1)[joined.targets.positives] == 1).all()
+
+
+def test_balanced_crops_go_to_rare_classes_as_often_as_to_common_ones():
+    rng = np.random.default_rng(5)
+    boxes = np.zeros((20, 7), np.float32)
+    boxes[:, 3:6] = (4.4, 1.8, 1.5)
+    boxes[-1, 0] = 100.0
+    labels = np.array([1] * 19 + [3])
+    frame = CooperativeFrame(
+        (AgentView(np.zeros((1, 4), np.float32), boxes, np.eye(4)),), boxes, labels
+    )
+
+    def share(balance):
+        config = SampleConfig(GRID, jitter=(0.0, 0.0), balance=balance)
+        maker = SampleMaker(config, AnchorSet.v2x_real())
+        return np.mean([maker._centre(frame, rng)[0] > 50.0 for _ in range(400)])
+
+    assert share(0.0) < 0.15
+    assert share(1.0) == pytest.approx(0.5, abs=0.1)
+
+
+def test_keeping_the_side_of_the_road_turns_the_world_by_half_a_turn_only():
+    config = SampleConfig(
+        GRID, keep_side=True, rotation=0.0, scaling=(1.0, 1.0), drop_points=0.0, flip=(0.5, 0.5)
+    )
+    start = two_agents(np.random.default_rng(0))
+    seen = set()
+    for seed in range(16):
+        box = augmented(start, config, np.random.default_rng(seed)).boxes[0]
+        turned_back = box[0] < 0
+        seen.add(bool(turned_back))
+        expected = 0.4 + np.pi * turned_back
+        assert np.cos(box[6] - expected) == pytest.approx(1.0, abs=1e-5)
+        assert box[1] * box[0] == pytest.approx(36.0, rel=1e-5)
+    assert seen == {False, True}

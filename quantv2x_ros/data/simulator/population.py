@@ -39,18 +39,24 @@ class Population:
     parked_share: float
 
     @classmethod
-    def random(cls, rng: np.random.Generator, slots: int) -> Population:
+    def random(cls, rng: np.random.Generator, slots: int, crowd: float = 1.0) -> Population:
         """Draw 12 to 50 cars, 0 to 8 large vehicles and 0 to 25 people.
 
         Args:
             rng: source of randomness.
             slots: how many parking slots there are; a large lot holds mostly parked cars.
+            crowd: factor on the numbers of large vehicles and people.
+
+        Raises:
+            ValueError: ``crowd`` is not in 0 to 10.
         """
+        if not 0.0 <= crowd <= 10.0:
+            raise ValueError(f"crowd is {crowd}, allowed is 0 to 10")
         share = rng.uniform(0.55, 0.9) if slots > 80 else rng.uniform(0.15, 0.7)
         return cls(
             int(rng.integers(24, 51) if slots > 80 else rng.integers(12, 46)),
-            int(rng.integers(0, 9)),
-            int(rng.integers(0, 26)),
+            round(crowd * int(rng.integers(0, 9))),
+            round(crowd * int(rng.integers(0, 26))),
             float(share),
         )
 

@@ -70,16 +70,17 @@ class Scene:
     map_frame: MapFrame
 
     @classmethod
-    def random(cls, seed: int, agents: int, layout: str | None = None) -> Scene:
+    def random(cls, seed: int, agents: int, layout: str | None = None, crowd: float = 1.0) -> Scene:
         """Generate a scene.
 
         Args:
             seed: any non-negative integer; the same seed gives the same scene.
             agents: how many agents take part, at least 1.
             layout: "road", "intersection" or "parking"; drawn at random when None.
+            crowd: factor on the numbers of large vehicles and people.
 
         Raises:
-            ValueError: ``agents`` is below 1, or the layout is unknown.
+            ValueError: ``agents`` is below 1, the layout is unknown, or ``crowd`` out of range.
         """
         if layout is not None and layout not in LAYOUTS:
             raise ValueError(f"layout {layout!r} is unknown, choose from {sorted(LAYOUTS)}")
@@ -91,7 +92,7 @@ class Scene:
             ground = ground.with_relief(relief(rng, plan.corridors()))
         populator = Populator(rng, plan, ground, plan.static_parts(rng, ground))
         mounts = mount_agents(rng, agent_ids(agents), populator, plan.sites, ground)
-        populator.populate(Population.random(rng, len(plan.slots)))
+        populator.populate(Population.random(rng, len(plan.slots), crowd))
         offset = rng.uniform(-200, 200, 2)
         map_frame = MapFrame(
             float(offset[0]),
@@ -191,6 +192,7 @@ def simulate_scene(
     agents: int,
     rate_hz: float = 10.0,
     layout: str | None = None,
+    crowd: float = 1.0,
 ) -> Iterator[SimulatedFrame]:
     """Generate a scene and yield its frames, deterministic in its arguments.
 
@@ -200,13 +202,15 @@ def simulate_scene(
         agents: number of agents: 1 (ego), -1, 2, -2, 3, ... in this order.
         rate_hz: frames a second; a low rate gives frames that differ more.
         layout: "road", "intersection" or "parking"; drawn at random when None.
+        crowd: factor on the numbers of large vehicles and people.
 
     Raises:
-        ValueError: a count or the rate is not positive, or the layout is unknown.
+        ValueError: a count or the rate is not positive, the layout is unknown, or ``crowd`` out of
+            range.
     """
     if frames < 1 or rate_hz <= 0:
         raise ValueError(f"frames {frames} and rate_hz {rate_hz} must be positive")
-    scene = Scene.random(seed, agents, layout)
+    scene = Scene.random(seed, agents, layout, crowd)
     for frame in range(frames):
         yield scene.observe(frame, frame / rate_hz)
         scene.advance(1.0 / rate_hz)

@@ -18,6 +18,7 @@ def write_scenario(
     frames: int,
     agents: int,
     layout: str | None = None,
+    crowd: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Simulate a scene at 10 Hz and write ``<folder>/<agent>/<timestamp>.{bin,yaml}``.
@@ -28,9 +29,10 @@ def write_scenario(
         frames: number of frames.
         agents: number of agents.
         layout: see :func:`simulate_scene`.
+        crowd: see :func:`simulate_scene`.
         progress: called with (frames done, frames) after each frame.
     """
-    scene = simulate_scene(seed, frames=frames, agents=agents, layout=layout)
+    scene = simulate_scene(seed, frames=frames, agents=agents, layout=layout, crowd=crowd)
     for done, frame in enumerate(scene, start=1):
         for name, agent in frame.agents.items():
             write_agent_frame(

@@ -163,8 +163,26 @@ def test_a_lower_rate_moves_things_further() -> None:
         ({"frames": 1, "agents": 0}, "at least 1"),
         ({"frames": 1, "agents": 1, "rate_hz": 0.0}, "must be positive"),
         ({"frames": 1, "agents": 1, "layout": "moon"}, "choose from"),
+        ({"frames": 1, "agents": 1, "crowd": 11.0}, "allowed is 0 to 10"),
     ],
 )
 def test_impossible_scenes_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         next(simulate_scene(0, **arguments))  # type: ignore[arg-type]
+
+
+def test_a_crowd_multiplies_people_and_large_vehicles_but_not_cars() -> None:
+    def counts(crowd: float) -> tuple[int, int]:
+        common = rare = 0
+        for seed in (3, 8):
+            for item in next(simulate_scene(seed, frames=1, agents=1, crowd=crowd)).objects:
+                if item.obj_type in ("Car", "LongVehicle", "PoliceCar"):
+                    common += 1
+                else:
+                    rare += 1
+        return common, rare
+
+    cars, rare = counts(1.0)
+    more_cars, more_rare = counts(3.0)
+    assert more_rare > 2 * rare
+    assert more_cars == pytest.approx(cars, rel=0.3)
