@@ -51,6 +51,7 @@ setup(
             "encoder = quantv2x_ros.nodes.entry:encoder",
             "fusion = quantv2x_ros.nodes.entry:fusion",
             "replay = quantv2x_ros.nodes.entry:replay",
+            "channel = quantv2x_ros.nodes.entry:channel",
         ],
     },
 )

@@ -16,6 +16,7 @@ EXECUTABLES = {
     "fusion": entry.fusion,
     "ego": entry.ego,
     "replay": entry.replay,
+    "channel": entry.channel,
 }
 #: Process id of the parent that this process is not to survive.
 PARENT_VARIABLE = "QUANTV2X_PARENT_PID"

@@ -46,6 +46,17 @@ def ego() -> int:
     return run(create)
 
 
+def channel() -> int:
+    """Play a bad radio channel between two topics."""
+
+    def create() -> Sequence[BaseNode]:
+        from quantv2x_ros.nodes.channel import ChannelNode
+
+        return [ChannelNode()]
+
+    return run(create)
+
+
 def replay() -> int:
     """Play a dataset folder or a rosbag2 as topics."""
 

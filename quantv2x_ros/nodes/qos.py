@@ -58,6 +58,20 @@ def indices_output() -> QoSProfile:
     )
 
 
+def channel_input() -> QoSProfile:
+    """What stations send through a simulated channel: the channel alone decides what is lost."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=1000, reliability=ReliabilityPolicy.RELIABLE
+    )
+
+
+def channel_output() -> QoSProfile:
+    """What a simulated channel lets pass, of all stations together."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.RELIABLE
+    )
+
+
 def latched() -> QoSProfile:
     """The newest message is also delivered to whoever subscribes later."""
     return QoSProfile(

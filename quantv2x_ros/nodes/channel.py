@@ -1,0 +1,136 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Channel node: takes the stations' messages from one topic and gives some of them to another."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.channel_model import ChannelModel, flip_bits
+from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.base import BaseNode
+from quantv2x_ros.nodes.channel_parameters import declare_channel
+from quantv2x_ros.nodes.parameters import declare
+
+#: Bytes of a message beside its payload and signature, about; see `BevIndices`.
+FIXED_BYTES = 460
+#: Messages on their way at a time; further ones are dropped.
+MAX_PENDING = 10_000
+
+
+class ChannelNode(BaseNode):
+    """Plays a bad radio channel between ``/v2x/bev_indices_sent`` and ``/v2x/bev_indices``.
+
+    Delays run in real time, whatever the clock. What does not arrive is counted by reason in the
+    diagnostics; damage hits payloads, so that receivers see it by their checksum.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Subscribe and start the thread that delivers.
+
+        Args:
+            options: passed on to `rclpy.node.Node`.
+
+        Raises:
+            ValueError: for a parameter that cannot be used.
+        """
+        super().__init__("channel", **options)
+        settings = declare_channel(self)
+        seed = declare(self, "seed", 0, "Seed of all random decisions.", low=0, high=2**31 - 1)
+        self._model = ChannelModel(settings, seed)
+        self._order = itertools.count()
+        self._pending: list[tuple[float, int, BevIndices]] = []
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._publisher = self.create_publisher(
+            BevIndices,
+            "/v2x/bev_indices",
+            qos.channel_output(),
+            qos_overriding_options=qos.overridable(),
+        )
+        self.create_subscription(
+            BevIndices,
+            "/v2x/bev_indices_sent",
+            self._on_message,
+            qos.channel_input(),
+            qos_overriding_options=qos.overridable(),
+        )
+        self._thread = threading.Thread(target=self._deliver, name="channel", daemon=True)
+        self._thread.start()
+
+    def _on_message(self, message: BevIndices) -> None:
+        size = FIXED_BYTES + len(message.payload) + len(message.signature)
+        before = self._model.counts.copy()
+        deliveries = self._model.send(message.station_id, size, time.monotonic())
+        if not deliveries:
+            (reason,) = (self._model.counts - before).keys() - {"sent"}
+            self.drop(reason, f"sweep {message.sequence} of station {message.station_id}")
+            return
+        with self._changed:
+            for delivery in deliveries:
+                if len(self._pending) >= MAX_PENDING:
+                    self.drop("overflow", f"{MAX_PENDING} messages are on their way")
+                    continue
+                arriving = _damaged(message, delivery.flipped_bits)
+                heapq.heappush(self._pending, (delivery.time, next(self._order), arriving))
+            self._changed.notify()
+
+    def _deliver(self) -> None:
+        """Publish every message when it is due."""
+        try:
+            while (message := self._next()) is not None:
+                self._publisher.publish(message)
+                self.note_frame({})
+        except BaseException as error:  # whatever ends the thread must end the node, too
+            self.failure = error
+
+    def _next(self) -> BevIndices | None:
+        """Wait for the next message that is due; None once the node ends."""
+        with self._changed:
+            while not self._stopping:
+                now = time.monotonic()
+                if self._pending and self._pending[0][0] <= now:
+                    return heapq.heappop(self._pending)[2]
+                self._changed.wait(self._pending[0][0] - now if self._pending else None)
+        return None
+
+    def time_jumped_back(self) -> None:
+        """Nothing to forget: the channel runs in real time."""
+
+    def report(self) -> tuple[str, Mapping[str, str]]:
+        """Return what became of the messages."""
+        counts = dict(self._model.counts)
+        values = {name: str(count) for name, count in counts.items()}
+        values["on their way"] = str(len(self._pending))
+        return f"passed {counts.get('delivered', 0)} of {counts.get('sent', 0)} messages", values
+
+    def destroy_node(self) -> None:
+        """Stop the thread, then destroy the node."""
+        if hasattr(self, "_thread"):  # Ctrl-C may come before it is there
+            with self._changed:
+                self._stopping = True
+                self._changed.notify()
+            self._thread.join()
+        super().destroy_node()
+
+
+def _damaged(message: BevIndices, bits: tuple[int, ...]) -> BevIndices:
+    """Return a message whose payload has its share of the flipped bits.
+
+    Bits beyond the payload are those of the fields around it; they are folded onto it.
+    """
+    size = 8 * len(message.payload)
+    if not bits or not size:
+        return message
+    copy = BevIndices()
+    for name in message.get_fields_and_field_types():
+        setattr(copy, name, getattr(message, name))
+    copy.payload = array("B", flip_bits(message.payload.tobytes(), [bit % size for bit in bits]))
+    return copy
