@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from quantv2x_ros.training.quantization.calibration import CalibrationFrame
+    from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 
 def command(
@@ -26,9 +26,9 @@ def command(
     frames: Annotated[int, typer.Option(min=1, help="Calibration frames.")] = 24,
     agents: Annotated[int, typer.Option(min=1, help="Most agents of a calibration frame.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of the calibration frames' agents.")] = 0,
-    activations: Annotated[str, typer.Option(help="Scales: l3, l4, mse or minmax.")] = "l3",
+    activations: Annotated[str, typer.Option(help="Scales: l3, l4, mse, kl or minmax.")] = "l3",
     weights: Annotated[str, typer.Option(help="Scales of weights: mse or minmax.")] = "mse",
-    heads: Annotated[str, typer.Option(help="Weights of the heads: int8 or fp32.")] = "int8",
+    heads: Annotated[str, typer.Option(help="Weights of the heads: int8, fp32 or body.")] = "int8",
     max_agents: Annotated[int, typer.Option(min=1, help="Most agents the bundle fuses.")] = 8,
     class_aware: Annotated[
         bool, typer.Option(help="Boxes suppress only boxes of their own class.")
@@ -42,6 +42,7 @@ def command(
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
     from quantv2x_ros.training.export.checkpoint import load_checkpoint
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
+    from quantv2x_ros.training.quantization.post_training import QuantizationConfig
     from quantv2x_ros.training.recipe import default_network
 
     network = load_checkpoint(checkpoint, default_network(codebook=True).config)
@@ -73,9 +74,7 @@ def command(
         calibration_frames=calibration,
         precision=precision,
         settings=settings,
-        activations=activations,
-        weights=weights,
-        heads=heads,
+        quantization=QuantizationConfig(activations=activations, weights=weights, heads=heads),
     )
     size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     print(

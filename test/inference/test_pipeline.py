@@ -16,7 +16,7 @@ from quantv2x_ros.inference.pipeline import (
     PipelineError,
 )
 from quantv2x_ros.training.export.random_bundle import random_frames
-from quantv2x_ros.training.quantization.calibration import CalibrationFrame
+from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 
 @pytest.fixture(scope="module")

@@ -32,8 +32,8 @@ from quantv2x_ros.training.export.random_bundle import (
 )
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.published import CheckpointError
-from quantv2x_ros.training.quantization.calibration import CalibrationFrame
 from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
+from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 GRID = BevGrid(SMALL_RANGE, VOXEL)
 

@@ -18,8 +18,8 @@ from quantv2x_ros.training.quantization.executor import (
     depth_to_space,
     round_to_scale,
 )
+from quantv2x_ros.training.quantization.histogram import Histogram
 from quantv2x_ros.training.quantization.scales import (
-    Histogram,
     TensorScale,
     quantize_weight,
 )
@@ -89,7 +89,7 @@ def test_weights_are_symmetric_int8_close_to_the_originals(seed: int, method: st
 def test_mse_clips_only_where_that_lowers_the_error() -> None:
     node = convolution(channels=16)
     errors = {
-        method: ((quantize_weight(node, method=method, limit=7).dequantized() - node.weight) ** 2)
+        method: ((quantize_weight(node, method=method, bits=4).dequantized() - node.weight) ** 2)
         for method in ("mse", "minmax")
     }
     assert errors["mse"].sum() < errors["minmax"].sum()

@@ -36,8 +36,9 @@ from quantv2x_ros.training.export.engines import (
 )
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
 from quantv2x_ros.training.network import QuantV2XNetwork
-from quantv2x_ros.training.quantization.calibration import CalibrationFrame
-from quantv2x_ros.training.quantization.post_training import quantize_network
+from quantv2x_ros.training.quantization.post_training import QuantizationConfig, quantize_network
+from quantv2x_ros.training.quantization.scales import QuantizationError
+from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,10 @@ def _write_files(network: QuantV2XNetwork, graphs: NetworkGraphs, folder: Path) 
         "head": head_model,
         "fuse": fuse_model,
     }
+    # float kernels are fast with narrow groups
+    exported = graphs.widened() if graphs.precision == "int8" else graphs
     for name, make in models.items():
-        onnx.save(make(graphs), folder / ENGINE_FILES[name])
+        onnx.save(make(exported), folder / ENGINE_FILES[name])
     graphs.codebook.save(folder / CODEBOOK_FILE)
     with open(folder / PILLAR_FILE, "wb") as file:
         np.savez(file, linear=graphs.pillars.linear, bias=graphs.pillars.bias)
@@ -184,9 +187,7 @@ def export_bundle(
     calibration_frames: Iterable[CalibrationFrame] = (),
     precision: str = "int8",
     settings: BundleSettings | None = None,
-    activations: str = "l3",
-    weights: str = "mse",
-    heads: str = "int8",
+    quantization: QuantizationConfig | None = None,
 ) -> ModelBundle:
     """Export a trained network as a bundle.
 
@@ -197,20 +198,16 @@ def export_bundle(
         calibration_frames: for INT8, frames with real numbers of agents.
         precision: int8 or fp32.
         settings: post-processing and what else the manifest says.
-        activations: scales, see Histogram.scale.
-        weights: scales, see quantize_weight.
-        heads: weights of the heads, see quantize_network.
+        quantization: how INT8 is made; None for the defaults.
 
     Raises:
-        ValueError: for another precision, or INT8 without frames.
+        QuantizationError: for another precision, or INT8 without frames.
     """
     network.eval()
     if precision == "fp32":
         graphs = NetworkGraphs.fold(network)
     elif precision == "int8":
-        graphs = quantize_network(
-            network, calibration_frames, activations=activations, weights=weights, heads=heads
-        )
+        graphs = quantize_network(network, calibration_frames, quantization)
     else:
-        raise ValueError(f"precision: got '{precision}', allowed are int8 and fp32")
+        raise QuantizationError(f"precision: got '{precision}', allowed are int8 and fp32")
     return write_bundle(network, graphs, folder, name, settings or BundleSettings())

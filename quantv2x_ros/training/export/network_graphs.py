@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from quantv2x_ros.training.export.folding import (
     head_graph,
     pyramid_graph,
 )
-from quantv2x_ros.training.export.graph import Graph
+from quantv2x_ros.training.export.graph import Convolution, Graph, widen_weight
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.quantization.executor import GraphExecutor
 from quantv2x_ros.training.quantization.scales import (
@@ -98,3 +98,21 @@ class NetworkGraphs:
         return GraphExecutor(
             self.graphs[graph], self.graph_scales(graph), self.graph_weights(graph), dtype
         )
+
+    def widened(self) -> NetworkGraphs:
+        """Widen narrow groups: the same function, and OpenVINO's int8 kernels are twice as fast.
+
+        Weights are widened after they were quantized: zeros would only cost the search for scales
+        and the reconstruction time.
+        """
+        graphs, weights = {}, {}
+        for name, graph in self.graphs.items():
+            nodes = tuple(n.widened() if isinstance(n, Convolution) else n for n in graph.nodes)
+            graphs[name] = replace(graph, nodes=nodes)
+            for node in graph.convolutions:
+                key = tensor_name(name, node.name)
+                if key in self.weights:
+                    weight = self.weights[key]
+                    values = widen_weight(weight.values, node.groups, node.wide_groups)
+                    weights[key] = replace(weight, values=values)
+        return replace(self, graphs=graphs, weights=weights)

@@ -56,7 +56,18 @@ class GraphBuilder:
 
     def quantize(self, source: str, name: str, scale: TensorScale) -> str:
         """Quantize a float tensor; returns the name of the integers, ``<name>.q``."""
+        source = self._clip(source, name, scale)
         return self.add("QuantizeLinear", [source, *self._scale(name, scale)], f"{name}.q")
+
+    def _clip(self, source: str, name: str, scale: TensorScale) -> str:
+        """Clip to fewer than 8 bits, which the 8-bit integers alone would not."""
+        if scale.bits == 8:
+            return source
+        low, high = (
+            self.constant(f"{name}.{end}", np.array(limit * scale.scale, np.float32))
+            for end, limit in zip(("low", "high"), scale.limits, strict=True)
+        )
+        return self.add("Clip", [source, low, high], f"{name}.clipped")
 
     def dequantize(self, source: str, name: str, scale: TensorScale) -> str:
         """Dequantize integers; returns the name of the float tensor, ``name``."""
@@ -119,6 +130,7 @@ class GraphBuilder:
         """Quantize before the pixel shuffle: integers are a quarter of the bytes."""
         scale = self.scales[node.target]
         names = self._scale(node.target, scale)
+        value = self._clip(value, node.target, scale)
         packed = self.add("QuantizeLinear", [value, *names], f"{node.target}.packed")
         shuffled = self._shuffle(packed, f"{node.target}.q", node.upscale)
         self.dequantize(shuffled, node.target, scale)

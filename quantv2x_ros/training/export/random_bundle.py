@@ -15,7 +15,7 @@ from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
 from quantv2x_ros.training.network import NetworkConfig, QuantV2XNetwork
-from quantv2x_ros.training.quantization.calibration import CalibrationFrame
+from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 #: 64 x 64 cells, quick on any machine.
 SMALL_RANGE = (-25.6, -25.6, -5.0, 25.6, 25.6, 1.0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.data.scenario import Scenario, find_scenarios
-from quantv2x_ros.training.quantization.calibration import CalibrationFrame
+from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 from quantv2x_ros.training.samples import SampleConfig, choose_agents
 
 

@@ -1,50 +1,107 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Post-training quantization of a folded network: scales from calibration, INT8 weights."""
+"""Post-training quantization of a folded network: scales from calibration, rounded weights."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.training.export.graph import (
-    Concatenation,
-    Convolution,
-    Graph,
-    widen_weight,
-)
+from quantv2x_ros.training.export.graph import Concatenation, Convolution, Graph
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name
 from quantv2x_ros.training.network import QuantV2XNetwork
-from quantv2x_ros.training.quantization.calibration import (
-    Calibration,
-    CalibrationFrame,
-    calibrate,
-)
+from quantv2x_ros.training.quantization.calibration import Calibration, calibrate
 from quantv2x_ros.training.quantization.scales import (
+    BITS,
+    METHODS,
     UNSIGNED_MAX,
+    QuantizationError,
     QuantizedWeight,
     TensorScale,
     quantize_weight,
 )
+from quantv2x_ros.training.quantization.simulation import CalibrationFrame
+
+HEADS = ("int8", "fp32", "body")
 
 
-def widen(graph: Graph) -> Graph:
-    """Widen narrow groups: the same function, and OpenVINO's int8 kernels are twice as fast."""
-    nodes = (node.widened() if isinstance(node, Convolution) else node for node in graph.nodes)
-    return replace(graph, nodes=tuple(nodes))
+@dataclass(frozen=True)
+class QuantizationConfig:
+    """How a network is quantized.
+
+    Whatever the bits, the tensors between the engines have 8: the pillar map, the feature before
+    the codebook and after it, the pyramid's levels and the fused map. The codebook's tables stay
+    float32: they are looked up, not multiplied.
+
+    Attributes:
+        weight_bits: of the convolutions, 8 or 4.
+        activation_bits: of the tensors inside the engines, 8 or 4.
+        activations: method of their scales, see Histogram.scale.
+        weights: method of the weights' scales, see quantize_weight.
+        heads: weights of the heads (boxes and occupancy): "int8", "fp32", or "body" for
+            weight_bits. Their outputs are real numbers in any case.
+    """
+
+    weight_bits: int = 8
+    activation_bits: int = 8
+    activations: str = "l3"
+    weights: str = "mse"
+    heads: str = "int8"
+
+    def __post_init__(self) -> None:
+        """Raise QuantizationError for a value that is not allowed."""
+        for name, value, allowed in (
+            ("weight bits", self.weight_bits, BITS),
+            ("activation bits", self.activation_bits, BITS),
+            ("scales of activations", self.activations, METHODS),
+            ("scales of weights", self.weights, ("mse", "minmax")),
+            ("heads", self.heads, HEADS),
+        ):
+            if value not in allowed:
+                raise QuantizationError(
+                    f"{name}: got '{value}', allowed are {', '.join(map(str, allowed))}"
+                )
+
+    @classmethod
+    def parse(cls, precision: str, scales: str = "l3", heads: str = "int8") -> QuantizationConfig:
+        """Make a configuration of a precision such as "w4a8".
+
+        Args:
+            precision: bits of weights and activations.
+            scales: method of the activations' scales; the weights' are "minmax" with that, and
+                "mse" with all others.
+            heads: see the class.
+
+        Raises:
+            QuantizationError: for a value that is not allowed.
+        """
+        match = re.fullmatch(r"w(\d+)a(\d+)", precision)
+        if match is None:
+            raise QuantizationError(
+                f"precision: got '{precision}', expected w8a8, w4a8 or the like"
+            )
+        weights = "minmax" if scales == "minmax" else "mse"
+        return cls(int(match[1]), int(match[2]), scales, weights, heads)
+
+    @property
+    def precision(self) -> str:
+        """Bits of weights and activations, such as "w4a8"."""
+        return f"w{self.weight_bits}a{self.activation_bits}"
+
+    def weight_bits_of(self, convolution: Convolution) -> int | None:
+        """Bits of a convolution's weights; None where they stay FP32."""
+        if convolution.rounded or self.heads == "body":
+            return self.weight_bits
+        return 8 if self.heads == "int8" else None
 
 
-def _wide_weight(convolution: Convolution, method: str) -> QuantizedWeight:
-    """Quantize, then widen: zeros would only cost the search for scales time."""
-    narrow = quantize_weight(convolution, method=method)
-    wide = widen_weight(narrow.values, convolution.groups, convolution.wide_groups)
-    return QuantizedWeight(wide, narrow.scales)
-
-
-def _graph_scales(graph: Graph, calibration: Calibration, method: str) -> dict[str, TensorScale]:
+def _graph_scales(
+    graph: Graph, calibration: Calibration, config: QuantizationConfig
+) -> dict[str, TensorScale]:
     """Scales of a graph's quantized tensors.
 
     Joined tensors share the scale of what they are joined to, so that joining is copying.
@@ -56,10 +113,12 @@ def _graph_scales(graph: Graph, calibration: Calibration, method: str) -> dict[s
     names = [spec.name for spec in graph.inputs]
     names += [c.target for c in graph.convolutions if c.rounded]
     names += [node.target for node in graph.nodes if isinstance(node, Concatenation)]
+    borders = {spec.name for spec in (*graph.inputs, *graph.outputs)}
     scales = {}
     for name in names:
         histogram = calibration.histograms[tensor_name(graph.name, alias.get(name, name))]
-        scales[name] = histogram.scale(method)
+        bits = 8 if name in borders else config.activation_bits
+        scales[name] = histogram.scale(config.activations, bits)
     return scales
 
 
@@ -73,37 +132,39 @@ def raised_feature(calibration: Calibration) -> tuple[npt.NDArray[np.float32], T
 def quantize_network(
     network: QuantV2XNetwork,
     frames: Iterable[CalibrationFrame],
-    *,
-    activations: str = "l3",
-    weights: str = "mse",
-    heads: str = "int8",
+    config: QuantizationConfig | None = None,
 ) -> NetworkGraphs:
-    """Quantize a trained network to INT8.
+    """Quantize a trained network, weights rounded to the nearest.
 
     Args:
         network: in eval mode.
         frames: calibration frames with real numbers of agents.
-        activations: "l3", "l4", "mse" or "minmax", see Histogram.scale.
-        weights: "mse" or "minmax", see quantize_weight.
-        heads: weights of the heads, "int8" or "fp32"; their outputs are real numbers in any case.
+        config: how; None for the defaults.
 
     Raises:
-        ValueError: for no frames, frames that leave a tensor at 0, or unknown methods or heads.
+        QuantizationError: for no frames, or frames that leave a tensor at 0.
     """
-    if heads not in ("int8", "fp32"):
-        raise ValueError(f"heads: got '{heads}', allowed are int8 and fp32")
+    config = config or QuantizationConfig()
     calibration = calibrate(NetworkGraphs.fold(network), frames)
+    return quantize_calibrated(network, calibration, config)
+
+
+def quantize_calibrated(
+    network: QuantV2XNetwork, calibration: Calibration, config: QuantizationConfig
+) -> NetworkGraphs:
+    """Quantize with what a calibration saw; see quantize_network."""
     offset, decoded_scale = raised_feature(calibration)
     folded = NetworkGraphs.fold(network, offset)
     scales: dict[str, TensorScale] = {}
-    quantized: dict[str, QuantizedWeight] = {}
-    graphs = {}
-    for name, narrow in folded.graphs.items():
-        graph = graphs[name] = widen(narrow)
-        for tensor, scale in _graph_scales(graph, calibration, activations).items():
+    weights: dict[str, QuantizedWeight] = {}
+    for name, graph in folded.graphs.items():
+        for tensor, scale in _graph_scales(graph, calibration, config).items():
             scales[tensor_name(name, tensor)] = scale
-        for convolution in narrow.convolutions:
-            if convolution.rounded or heads == "int8":
-                quantized[tensor_name(name, convolution.name)] = _wide_weight(convolution, weights)
+        for convolution in graph.convolutions:
+            bits = config.weight_bits_of(convolution)
+            if bits is not None:
+                weights[tensor_name(name, convolution.name)] = quantize_weight(
+                    convolution, method=config.weights, bits=bits
+                )
     scales[tensor_name("pyramid", "decoded")] = decoded_scale
-    return replace(folded, graphs=graphs, scales=scales, weights=quantized)
+    return replace(folded, scales=scales, weights=weights)

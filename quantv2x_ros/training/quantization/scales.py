@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers of the INT8 variant: scales of tensors and weights, and how values are rounded."""
+"""Scales of quantized tensors and weights, and how values are rounded."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ Float32 = npt.NDArray[np.float32]
 
 #: Activations are unsigned without zero point, shortcut projections (both signs) signed.
 UNSIGNED_MAX = 255
-SIGNED_MAX = 127
 #: Exponent of the error that a scale of activations minimises. A detector's large activations are
 #: rare (an object covers a few of 35,000 cells) and matter most: more than the square protects them
 #: from being clipped for the sake of the background's resolution.
 NORMS = {"mse": 2.0, "l3": 3.0, "l4": 4.0}
-METHODS = (*NORMS, "minmax")
-#: Clipping ratios that the search tries.
+METHODS = (*NORMS, "kl", "minmax")
+#: Clipping ratios that the search tries; few steps are worth more clipping.
 CLIP_RATIOS = np.linspace(0.3, 1.0, 71)
+NARROW_CLIP_RATIOS = np.linspace(0.02, 1.0, 99)
+BITS = (4, 8)
+
+
+class QuantizationError(ValueError):
+    """Settings or data that a network cannot be quantized with."""
 
 
 @dataclass(frozen=True)
@@ -33,37 +38,68 @@ class TensorScale:
 
     Attributes:
         scale: value of one step.
-        signed: int8 instead of uint8; no zero point in either case.
+        signed: both signs instead of none below 0; no zero point in either case.
+        bits: 8 or 4; 4 bits are stored in 8.
     """
 
     scale: float
     signed: bool = False
+    bits: int = 8
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a scale that is not a positive number."""
+        """Raise QuantizationError for a scale that is not a positive number, or other bits."""
         if not 0 < self.scale < np.inf:
-            raise ValueError(f"scale of a tensor: got {self.scale}, expected a positive number")
+            raise QuantizationError(
+                f"scale of a tensor: got {self.scale}, expected a positive number"
+            )
+        if self.bits not in BITS:
+            raise QuantizationError(f"bits of a tensor: got {self.bits}, allowed are {BITS}")
 
     @property
     def limits(self) -> tuple[int, int]:
         """Least and greatest number."""
-        return (-SIGNED_MAX - 1, SIGNED_MAX) if self.signed else (0, UNSIGNED_MAX)
+        half = 1 << (self.bits - 1)
+        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
 
 
 TensorScales = Mapping[str, TensorScale]
 
 
+def weight_limit(bits: int) -> int:
+    """Greatest magnitude of a symmetric weight.
+
+    Raises:
+        QuantizationError: for bits other than 4 and 8.
+    """
+    if bits not in BITS:
+        raise QuantizationError(f"bits of weights: got {bits}, allowed are {BITS}")
+    return (1 << (bits - 1)) - 1
+
+
 @dataclass(frozen=True)
 class QuantizedWeight:
-    """Symmetric int8 weights, one scale an output channel.
+    """Symmetric weights, one scale an output channel.
 
     Attributes:
-        values: (O, I / groups, k, k) int8.
+        values: (O, I / groups, k, k) int8, from -limit to limit.
         scales: (O,) float32.
+        bits: 8 or 4; 4 bits are stored in 8.
     """
 
     values: npt.NDArray[np.int8]
     scales: Float32
+    bits: int = 8
+
+    def __post_init__(self) -> None:
+        """Raise QuantizationError for values off the grid or another number of scales."""
+        limit = weight_limit(self.bits)
+        if np.abs(self.values.astype(np.int16)).max(initial=0) > limit:
+            raise QuantizationError(f"weights of {self.bits} bits: values beyond {limit}")
+        if self.scales.shape != self.values.shape[:1]:
+            raise QuantizationError(
+                f"weights {self.values.shape}: got scales {self.scales.shape}, expected one an "
+                "output channel"
+            )
 
     def dequantized(self) -> Float32:
         """The weights that the engine computes with, float32."""
@@ -92,19 +128,20 @@ def _least_square_scales(  # type: ignore[no-untyped-def]
 
 
 def quantize_weight(
-    convolution: Convolution, *, method: str = "mse", limit: int = SIGNED_MAX
+    convolution: Convolution, *, method: str = "mse", bits: int = 8
 ) -> QuantizedWeight:
-    """Round a convolution's weights to int8.
+    """Round a convolution's weights to the nearest integers.
 
     Args:
         convolution: with folded weights.
         method: "minmax" keeps the largest weight of each channel, "mse" clips where that makes the
             squared error smaller.
-        limit: greatest magnitude; 7 gives the 4-bit grid.
+        bits: 8 or 4.
 
     Raises:
-        ValueError: for another method.
+        QuantizationError: for another method or other bits.
     """
+    limit = weight_limit(bits)
     flat = convolution.weight.reshape(len(convolution.weight), -1).astype(np.float64)
     peak = np.maximum(np.abs(flat).max(axis=1), 1e-12)
     if method == "minmax":
@@ -112,82 +149,7 @@ def quantize_weight(
     elif method == "mse":
         best = _least_square_scales(flat, peak, CLIP_RATIOS, limit)
     else:
-        raise ValueError(f"weight scales: method '{method}', allowed are mse and minmax")
+        raise QuantizationError(f"weight scales: method '{method}', allowed are mse and minmax")
     scales = best.astype(np.float32)
     values = np.clip(np.rint(flat / scales[:, None].astype(np.float64)), -limit, limit)
-    return QuantizedWeight(values.astype(np.int8).reshape(convolution.weight.shape), scales)
-
-
-@numba.njit(cache=True)
-def _count_magnitudes(  # type: ignore[no-untyped-def]
-    values, bins_per_unit, counts
-):
-    """Add values (P,) to the counts of their magnitudes' bins; the last bin takes its border."""
-    for value in values:
-        counts[min(int(abs(value) * bins_per_unit), len(counts) - 1)] += 1
-
-
-class Histogram:
-    """Distribution of a tensor's magnitudes over any number of batches.
-
-    The range doubles (merging neighbouring bins) whenever a larger value arrives, so one pass over
-    the data is enough.
-    """
-
-    BINS = 4096
-
-    def __init__(self) -> None:
-        self.counts = np.zeros(self.BINS, dtype=np.int64)
-        self.range = 0.0
-        self.maximum = 0.0
-        self.signed = False
-
-    def add(self, values: Float32) -> None:
-        """Count the magnitudes of an array of any shape.
-
-        Raises:
-            ValueError: for values that are not finite.
-        """
-        highest = float(np.abs(values).max(initial=0.0))
-        if not np.isfinite(highest):
-            raise ValueError("calibration: activations that are not finite; the weights are broken")
-        self.signed = self.signed or bool((values < 0).any())
-        if highest == 0.0:
-            self.counts[0] += values.size
-            return
-        if self.range == 0.0:
-            self.range = highest
-        while self.range < highest:
-            merged = self.counts.reshape(-1, 2).sum(axis=1)
-            self.counts = np.concatenate([merged, np.zeros(self.BINS // 2, dtype=np.int64)])
-            self.range *= 2
-        self.maximum = max(self.maximum, highest)
-        flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
-        _count_magnitudes(flat, np.float32(self.BINS / self.range), self.counts)
-
-    def scale(self, method: str = "mse") -> TensorScale:
-        """Choose the scale.
-
-        Args:
-            method: "minmax" keeps the largest value; "mse", "l3" and "l4" clip where that makes the
-                sum of errors to the power of 2, 3 or 4 smaller.
-
-        Raises:
-            ValueError: for another method, or where nothing but zeros was seen.
-        """
-        if self.maximum == 0.0:
-            raise ValueError("calibration: a tensor was 0 throughout; calibrate with real sweeps")
-        steps = SIGNED_MAX if self.signed else UNSIGNED_MAX
-        if method == "minmax":
-            return TensorScale(self.maximum / steps, self.signed)
-        if method not in NORMS:
-            raise ValueError(f"activation scales: method '{method}', allowed are {METHODS}")
-        centres = (np.arange(self.BINS) + 0.5) * (self.range / self.BINS)
-        # the first bin is mostly exact zeros, which any scale represents
-        weights = np.where(np.arange(self.BINS) == 0, 0, self.counts)
-        candidates = self.maximum * CLIP_RATIOS / steps
-        errors = []
-        for scale in candidates:
-            error = np.abs(np.clip(np.rint(centres / scale), 0, steps) * scale - centres)
-            errors.append((weights * error ** NORMS[method]).sum())
-        return TensorScale(float(candidates[int(np.argmin(errors))]), self.signed)
+    return QuantizedWeight(values.astype(np.int8).reshape(convolution.weight.shape), scales, bits)

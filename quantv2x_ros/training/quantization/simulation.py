@@ -1,0 +1,222 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole deployed pipeline in torch, in full precision or with the engines' arithmetic."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from quantv2x_ros.core.detection import detect
+from quantv2x_ros.core.pillar_net import PillarNet
+from quantv2x_ros.core.pose import warp_theta
+from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.offline.detector import Broadcast, Cloud, Fused
+from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name
+from quantv2x_ros.training.pyramid import fuse_frame
+from quantv2x_ros.training.quantization.executor import Observer
+
+Float32 = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.uint8]
+Watch = Callable[[str, torch.Tensor], None]
+LEVELS = 3
+
+
+@dataclass(frozen=True)
+class CalibrationFrame:
+    """One frame with as many agents as there really were.
+
+    Attributes:
+        clouds: (P, 4) float32 a agent, each in its own LiDAR frame, the ego first.
+        ego_to_agent: (N, 4, 4) float64, the identity first.
+    """
+
+    clouds: Sequence[Float32]
+    ego_to_agent: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where clouds and transforms do not fit each other."""
+        shape = np.shape(self.ego_to_agent)
+        if not self.clouds or shape != (len(self.clouds), 4, 4):
+            raise ValueError(
+                f"calibration frame: {len(self.clouds)} clouds and transforms of shape {shape}, "
+                "expected at least one cloud and (N, 4, 4)"
+            )
+
+
+@dataclass(frozen=True)
+class SimulatedPyramid:
+    """What the pyramid makes of one agent.
+
+    Attributes:
+        levels: three (1, C, h, w).
+        scores: three (1, 1, h, w).
+    """
+
+    levels: tuple[torch.Tensor, ...]
+    scores: tuple[torch.Tensor, ...]
+
+
+class SimulatedNetwork:
+    """All graphs of a network, with codes and fusion between them.
+
+    Args:
+        network: in any precision.
+        watch: called with tensor_name and value of every tensor of every graph.
+        dtype: arithmetic, see GraphExecutor.
+    """
+
+    def __init__(
+        self,
+        network: NetworkGraphs,
+        watch: Watch | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.network = network
+        self._watch = watch
+        self._encode, self._extract, self._detect = (
+            network.executor(name, dtype) for name in ("encoder", "pyramid", "head")
+        )
+        self._pillars = PillarNet(network.pillars, network.grid)
+
+    def _observer(self, graph: str) -> Observer | None:
+        watch = self._watch
+        return None if watch is None else lambda name, v: watch(tensor_name(graph, name), v)
+
+    def encode(self, points: npt.ArrayLike) -> Codes:
+        """Encode a sweep (P, 4) into codes (planes, H, W)."""
+        pillars = torch.from_numpy(self._pillars(points).features.copy()).permute(2, 0, 1)[None]
+        values = self._encode({"pillars": pillars}, self._observer("encoder"))
+        feature = values["feature"][0].permute(1, 2, 0).float().contiguous()
+        return self.network.codebook.encode_map(feature.numpy())
+
+    def decode(self, codes: Codes) -> torch.Tensor:
+        """Look codes (planes, H, W) up: the raised feature (1, C, H, W)."""
+        decoded = self.network.codebook.decode_map(codes) + self.network.offset
+        return torch.from_numpy(decoded).permute(2, 0, 1)[None]
+
+    def extract(self, codes: Codes) -> SimulatedPyramid:
+        """Compute one agent's pyramid of its codes."""
+        values = self._extract({"decoded": self.decode(codes)}, self._observer("pyramid"))
+        return SimulatedPyramid(
+            tuple(values[f"level{i}"] for i in range(LEVELS)),
+            tuple(values[f"score{i}"] for i in range(LEVELS)),
+        )
+
+    def fuse(
+        self, pyramids: Sequence[SimulatedPyramid], ego_to_agent: npt.NDArray[np.float64]
+    ) -> dict[str, torch.Tensor]:
+        """Fuse agents (ego first) by (N, 4, 4) transforms; returns all tensors of the head."""
+        thetas = torch.from_numpy(
+            np.stack([warp_theta(matrix, self.network.grid) for matrix in ego_to_agent])
+        )
+        fused = {
+            f"fused{i}": fuse_frame(
+                torch.cat([pyramid.levels[i] for pyramid in pyramids]),
+                torch.cat([pyramid.scores[i] for pyramid in pyramids]),
+                thetas,
+            )
+            for i in range(LEVELS)
+        }
+        return self._detect(fused, self._observer("head"))
+
+
+def run_frame(
+    network: NetworkGraphs,
+    frame: CalibrationFrame,
+    watch: Watch | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> dict[str, torch.Tensor]:
+    """Run one frame; see SimulatedNetwork for the arguments.
+
+    Returns:
+        ``codes`` (N, planes, H, W) uint8, ``cls``, ``reg``, ``dir`` (1, C, H, W).
+    """
+    simulated = SimulatedNetwork(network, watch, dtype)
+    codes = [simulated.encode(cloud) for cloud in frame.clouds]
+    out = simulated.fuse([simulated.extract(code) for code in codes], frame.ego_to_agent)
+    heads = {name: out[name] for name in ("cls", "reg", "dir")}
+    return {"codes": torch.from_numpy(np.stack(codes)), **heads}
+
+
+class SimulatedDetector:
+    """Detects with a network in torch instead of a bundle's engines; see `Detector`.
+
+    Args:
+        network: in any precision.
+        bundle: of the same network, for anchors and post-processing.
+    """
+
+    def __init__(self, network: NetworkGraphs, bundle: ModelBundle) -> None:
+        self.bundle = bundle
+        self.precision = network.precision
+        self._simulated = SimulatedNetwork(network)
+        self._anchors = bundle.anchors.grid_anchors(network.grid)
+        book = network.codebook
+        self._prior = IndexPrior(book.dict_size)
+        self._shape = (book.planes, *network.grid.shape)
+
+    def broadcast(self, points: Cloud) -> Broadcast:
+        """Encode a sweep into the bytes of its index map."""
+        start = time.perf_counter()
+        payload = encode_indices(self._simulated.encode(points), self._prior)
+        return Broadcast(payload, {"encoder": 1e3 * (time.perf_counter() - start)})
+
+    def fuse(self, payloads: Sequence[bytes], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+        """Decode every agent's bytes and fuse them."""
+        start = time.perf_counter()
+        tables = [decode_indices(payload, self._prior, self._shape) for payload in payloads]
+        pyramids = [self._simulated.extract(table) for table in tables]
+        out = self._simulated.fuse(pyramids, ego_to_agents)
+        maps = [
+            np.ascontiguousarray(out[name][0].permute(1, 2, 0).numpy())
+            for name in ("cls", "reg", "dir")
+        ]
+        detections = detect(maps[0], maps[1], maps[2], self._anchors, self.bundle.detection)
+        return Fused(detections, {"fusion": 1e3 * (time.perf_counter() - start)})
+
+
+def only_part(network: NetworkGraphs, part: str) -> NetworkGraphs:
+    """Keep a quantized network's rounding in one part, and full precision elsewhere.
+
+    Args:
+        network: quantized.
+        part: a value of `part_of`.
+    """
+    targets = {
+        tensor_name(name, node.target): part_of(name, node.name)
+        for name, graph in network.graphs.items()
+        for node in graph.nodes
+    }
+    for name, graph in network.graphs.items():
+        for spec in graph.inputs:
+            readers = [c for c in graph.convolutions if c.source == spec.name]
+            targets[tensor_name(name, spec.name)] = part_of(name, readers[0].name)
+    return replace(
+        network,
+        scales={name: scale for name, scale in network.scales.items() if targets[name] == part},
+        weights={
+            name: weight
+            for name, weight in network.weights.items()
+            if part_of(*name.split("/", 1)) == part
+        },
+    )
+
+
+#: Parts that can be quantized alone.
+PARTS = ("encoder", "pyramid", "deblocks", "shrink", "heads")
+
+
+def part_of(graph: str, node: str) -> str:
+    """Part of the network that a node of a graph belongs to."""
+    if node in ("cls", "reg", "dir") or node.startswith(("occupancy", "score")):
+        return "heads"
+    if graph != "head":
+        return graph
+    return "shrink" if node.startswith("shrink") else "deblocks"

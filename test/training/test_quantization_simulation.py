@@ -1,0 +1,86 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is exported computes what was simulated: the default bundle's weights, real scenes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.inference.bundle import CHECKPOINT_FILE, ModelBundle
+from quantv2x_ros.offline.detector import EngineDetector
+from quantv2x_ros.offline.evaluate import EvaluationConfig
+from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
+from quantv2x_ros.training.export.checkpoint import load_checkpoint
+from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
+from quantv2x_ros.training.quantization.comparison import compare, measure
+from quantv2x_ros.training.quantization.post_training import (
+    QuantizationConfig,
+    quantize_network,
+)
+from quantv2x_ros.training.quantization.simulation import (
+    PARTS,
+    SimulatedDetector,
+    only_part,
+    run_frame,
+)
+
+#: A quarter of the default range around the ego: fully convolutional, so the weights fit.
+RANGE = (-38.4, -25.6, -5.0, 38.4, 25.6, 1.0)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The default bundle's network, quantized, as simulated and as exported."""
+
+    graphs: NetworkGraphs
+    bundle: ModelBundle
+    frames: CalibrationFrames
+
+
+@pytest.fixture(scope="module")
+def exported(
+    repository: Path, scenario_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Exported:
+    network = load_checkpoint(repository / "engines" / "default" / CHECKPOINT_FILE)
+    grid = BevGrid(RANGE, network.config.grid.voxel_size)
+    network.config = replace(network.config, grid=grid)
+    frames = CalibrationFrames(scenario_folder, 2, grid)
+    graphs = quantize_network(network, frames, QuantizationConfig.parse("w4a8"))
+    folder = tmp_path_factory.mktemp("simulation") / "bundle"
+    bundle = write_bundle(network, graphs, folder, "w4a8", BundleSettings())
+    return Exported(graphs, bundle, frames)
+
+
+def test_the_engines_find_the_boxes_of_the_simulation(
+    exported: Exported, scenario_folder: Path
+) -> None:
+    config = EvaluationConfig(agents=3, max_frames=3)
+    simulated = SimulatedDetector(exported.graphs, exported.bundle)
+    expected, expected_boxes = measure(simulated, scenario_folder, config)
+    engines = EngineDetector(exported.bundle, threads=1)
+    actual, boxes = measure(engines, scenario_folder, config)
+    difference = compare(boxes, expected_boxes)
+    assert difference["boxes"][0] > 20
+    # single steps where a sum lies on the border between two, and the codes that they turn
+    assert difference["same_share"] > 0.95
+    assert difference["centre_median_m"] < 0.01
+    assert actual["mAP"]["0.3"] == pytest.approx(expected["mAP"]["0.3"], abs=0.02)
+
+
+def test_a_part_alone_rounds_nothing_else(exported: Exported) -> None:
+    frame = next(iter(exported.frames))
+    whole = exported.graphs
+    full = run_frame(replace(whole, scales={}, weights={}), frame)
+    parts = [only_part(whole, part) for part in PARTS]
+    assert sum(len(part.scales) for part in parts) == len(whole.scales)
+    assert sum(len(part.weights) for part in parts) == len(whole.weights)
+    for name, part in zip(PARTS, parts, strict=True):
+        out = run_frame(part, frame)
+        same_codes = bool((out["codes"] == full["codes"]).all())
+        assert same_codes == (name != "encoder")
+        assert float((out["cls"] - full["cls"]).abs().max()) > 0
