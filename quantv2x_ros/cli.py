@@ -68,11 +68,11 @@ def is_input_error(error: Exception) -> bool:
         error: What a command raised.
 
     Returns:
-        True for the ValueError classes that this package defines, whose messages name the cause
-        and the remedy, and for files that cannot be read or written.
+        True for the ValueError and RuntimeError classes that this package defines, whose messages
+        name the cause and the remedy, and for files that cannot be read or written.
     """
     is_own = type(error).__module__.split(".")[0] == __name__.split(".")[0]
-    return isinstance(error, OSError) or (is_own and isinstance(error, ValueError))
+    return isinstance(error, OSError) or (is_own and isinstance(error, (ValueError, RuntimeError)))
 
 
 def _print_version(wanted: bool) -> None:

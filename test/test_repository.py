@@ -27,7 +27,7 @@ COLCON = "import sys; from colcon_core.command import main; sys.exit(main())"
 # Module → package that brings it, where the names differ.
 DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}
 # What is used only where it happens to be installed.
-OPTIONAL = {"ament_index_python", "pycuda", "sensor_msgs_py", "tensorrt", "tf2_msgs", "vision_msgs"}
+OPTIONAL = {"ament_index_python", "sensor_msgs_py", "tensorrt", "tf2_msgs", "vision_msgs"}
 # Each layer of the package, and what it must not import (see README, "Layout").
 FORBIDDEN = {
     "core": {"rclpy", "torch", "openvino", "tensorrt", "onnx", "matplotlib", "rich", "typer"},
@@ -141,6 +141,8 @@ def test_every_import_is_a_declared_dependency() -> None:
     for path in (REPOSITORY / "quantv2x_ros").rglob("*.py"):
         is_training = "training" in path.relative_to(REPOSITORY).parts
         declared = runtime | requirements("training.txt") if is_training else runtime
+        if path.name.startswith("tensorrt"):
+            declared = declared | requirements("tensorrt.txt")
         for name in set(imports(path)) - given:
             distribution = DISTRIBUTIONS.get(name, name).lower().replace("_", "-")
             if distribution not in declared:

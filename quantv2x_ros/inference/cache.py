@@ -45,6 +45,10 @@ class EngineCache:
         """Whether the engine is there."""
         return self.folder.is_dir()
 
+    def remove(self) -> None:
+        """Remove the engine, so that it is built again."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     @contextlib.contextmanager
     def open(self) -> Iterator[Path | None]:
         """Yield a folder to load the engine from or, if it is empty, to build it into.

@@ -64,11 +64,10 @@ class Engine(Protocol):
 
 def available_backends() -> dict[str, str]:
     """Every backend with what it lacks here; the empty string where it can run."""
+    from quantv2x_ros.inference.tensorrt_cuda import what_is_missing
+
     missing = "" if importlib.util.find_spec("openvino") else "the Python package openvino"
-    return {
-        "openvino": missing,
-        "tensorrt": "this version's TensorRT engine, which is not available yet",
-    }
+    return {"openvino": missing, "tensorrt": what_is_missing()}
 
 
 def choose_backend(backend: str) -> str:
@@ -95,20 +94,28 @@ def choose_backend(backend: str) -> str:
 
 
 def create_engine(
-    path: str | Path, shapes: Shapes, backend: str = "auto", threads: int | None = None
+    path: str | Path,
+    shapes: Shapes,
+    backend: str = "auto",
+    threads: int | None = None,
+    max_agents: int = 1,
 ) -> Engine:
     """Compile an ONNX file.
 
     Args:
         path: the file.
-        shapes: shape of every input.
+        shapes: shape of every input; with TensorRT, -1 stands for the number of agents.
         backend: auto, openvino or tensorrt; auto takes the fastest that is usable.
         threads: CPU threads; None for one a core.
+        max_agents: the greatest number of agents.
 
     Raises:
         EngineError: for a backend that cannot run, or a model or shapes that it refuses.
     """
-    makers: dict[str, Callable[[], Engine]] = {"openvino": lambda: _openvino(path, shapes, threads)}
+    makers: dict[str, Callable[[], Engine]] = {
+        "openvino": lambda: _openvino(path, shapes, threads),
+        "tensorrt": lambda: _tensorrt(path, shapes, max_agents),
+    }
     return makers[choose_backend(backend)]()
 
 
@@ -116,6 +123,12 @@ def _openvino(path: str | Path, shapes: Shapes, threads: int | None) -> Engine:
     from quantv2x_ros.inference.openvino import OpenVinoEngine
 
     return OpenVinoEngine(path, shapes, threads)
+
+
+def _tensorrt(path: str | Path, shapes: Shapes, max_agents: int) -> Engine:
+    from quantv2x_ros.inference.tensorrt import TensorRtEngine
+
+    return TensorRtEngine(path, shapes, max_agents)
 
 
 def check_inputs(inputs: Mapping[str, Array], expected: Mapping[str, TensorInfo]) -> None:

@@ -1,0 +1,48 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`build-engine`: builds a bundle's engines ahead of the first sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    bundle: Annotated[
+        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
+    ] = "",
+    backend: Annotated[str, typer.Option(help="tensorrt or openvino.")] = "tensorrt",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write TensorRT plans to this folder; without: the user's cache."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="File for sizes, times and precisions of all layers.")
+    ] = None,
+) -> None:
+    """Build a bundle's engines, with progress, and say in which precision their layers run."""
+    import json as json_module
+
+    from rich.progress import Progress
+
+    from quantv2x_ros.inference.bundle import ModelBundle
+    from quantv2x_ros.inference.engine_set import build_engines
+    from quantv2x_ros.resources import find_bundle
+
+    loaded = ModelBundle.load(find_bundle(bundle))
+    with Progress() as bar:
+        tasks: dict[str, object] = {}
+
+        def report(engine: str, fraction: float, phase: str) -> None:
+            if engine not in tasks:
+                tasks[engine] = bar.add_task(engine, total=1.0)
+            bar.update(tasks[engine], completed=fraction)  # type: ignore[arg-type]
+
+        built = build_engines(loaded, backend, out, report)
+    for name, facts in built.items():
+        print(f"{name}: {facts['text']}")
+    if json is not None:
+        json.write_text(json_module.dumps(built, indent=1), encoding="utf-8")

@@ -1,0 +1,100 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The engines that a bundle needs on a backend, and building them all ahead of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.engine import EngineError, Shapes
+from quantv2x_ros.inference.profile import Profile
+from quantv2x_ros.inference.results import LEVELS
+
+#: Channels of the pyramid's levels (NETWORK section 4).
+LEVEL_CHANNELS = (64, 128, 256)
+
+#: Receives an engine's name, the fraction built, and what is being done.
+Report = Callable[[str, float, str], None]
+
+
+def encoder_shapes(bundle: ModelBundle) -> Shapes:
+    """Shapes of the encoder engine's inputs."""
+    return {"pillars_nhwc": (1, *bundle.grid.pillar_shape, bundle.pillar_weights.channels)}
+
+
+def pyramid_shapes(bundle: ModelBundle) -> Shapes:
+    """Shapes of the pyramid engine's inputs."""
+    return {"indices": (1, bundle.codebook.planes, *bundle.grid.shape)}
+
+
+def fuse_shapes(bundle: ModelBundle) -> Shapes:
+    """Shapes of the fuse engine's inputs; -1 stands for the number of agents."""
+    height, width = bundle.grid.shape
+    shapes: dict[str, tuple[int, ...]] = {"theta": (-1, 2, 3)}
+    for level in range(LEVELS):
+        size = (height >> level, width >> level)
+        shapes[f"level{level}_nhwc"] = (-1, *size, LEVEL_CHANNELS[level])
+        shapes[f"score{level}_nhwc"] = (-1, *size, 1)
+    return shapes
+
+
+def tensorrt_profiles(bundle: ModelBundle) -> dict[str, Profile]:
+    """The TensorRT engines of a bundle: encoder, pyramid, and fuse for 1 to max_agents agents."""
+    return {
+        "encoder": Profile(encoder_shapes(bundle)),
+        "pyramid": Profile(pyramid_shapes(bundle)),
+        "fuse": Profile(fuse_shapes(bundle), bundle.max_agents),
+    }
+
+
+def build_engines(
+    bundle: ModelBundle, backend: str, out: Path | None = None, report: Report | None = None
+) -> dict[str, dict[str, Any]]:
+    """Build all engines of a bundle.
+
+    Args:
+        bundle: the bundle.
+        backend: openvino or tensorrt.
+        out: folder for TensorRT plans; None for the user's cache, where the nodes find them.
+        report: told how far each engine is.
+
+    Returns:
+        By engine: ``bytes``, ``seconds``, ``precisions`` of its convolutions and ``text``.
+
+    Raises:
+        EngineError: for an unknown backend, or an engine that cannot be built as asked.
+    """
+    if backend == "openvino":
+        return _openvino(bundle)
+    if backend != "tensorrt":
+        raise EngineError(f"backend: got '{backend}', engines are built for tensorrt or openvino")
+    from quantv2x_ros.inference.tensorrt_api import load_tensorrt
+    from quantv2x_ros.inference.tensorrt_cuda import gpu
+    from quantv2x_ros.inference.tensorrt_plan import ANY_GPU, ensure_plan
+
+    library = load_tensorrt()
+    name = ANY_GPU if library.builds_without_gpu else gpu().name
+    built = {}
+    for engine, profile in tensorrt_profiles(bundle).items():
+
+        def progress(fraction: float, phase: str, engine: str = engine) -> None:
+            if report is not None:
+                report(engine, fraction, phase)
+
+        folder = None if out is None else out / engine
+        facts = ensure_plan(library, name, bundle.engine_path(engine), profile, progress, folder)
+        progress(1.0, "ready")
+        built[engine] = facts
+    return built
+
+
+def _openvino(bundle: ModelBundle) -> dict[str, dict[str, Any]]:
+    from quantv2x_ros.inference.detector import CooperativeDetector
+    from quantv2x_ros.inference.encoder import AgentEncoder
+
+    AgentEncoder(bundle, "openvino")
+    CooperativeDetector(bundle, "openvino")
+    return {name: {"text": "compiled"} for name in ("encoder", "pyramid", "head")}
