@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -126,6 +126,7 @@ def rounding_model(scale: float, zero: int = 0) -> onnx.ModelProto:
     return model
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     scale=st.floats(0.0078125, 4.0, width=32),
     values=st.lists(st.floats(-100, 2000, width=32), min_size=1, max_size=20),
