@@ -81,3 +81,10 @@ def test_simulate_writes_the_v2x_real_layout(repository: Path, tmp_path: Path) -
     assert len(agents) == 2
     for agent in agents:
         assert len(list(agent.glob("*.bin"))) == len(list(agent.glob("*.yaml"))) == 2
+
+
+def test_own_errors_of_what_cannot_run_are_told_from_faults() -> None:
+    from quantv2x_ros.inference.engine import EngineError
+
+    assert cli.is_input_error(EngineError("backend tensorrt cannot run"))
+    assert not cli.is_input_error(RuntimeError("a fault"))

@@ -27,39 +27,81 @@ def command(
         bool, typer.Option("--ego-only", help="Fuse nothing; the truth stays that of all agents.")
     ] = False,
     mode: Annotated[str, typer.Option(help="vc, ic, v2v or i2i: who is ego, who is heard.")] = "vc",
+    communication_range: Annotated[
+        float, typer.Option(min=0.0, help="Agents up to this far from the ego are heard, metres.")
+    ] = 70.0,
     protocol: Annotated[
         str, typer.Option(help="global ranks all detections; v2xreal ranks within frames only.")
     ] = "global",
-    loss: Annotated[float, typer.Option(help="Probability of losing a peer's message.")] = 0.0,
+    loss: Annotated[
+        float, typer.Option(help="Probability of losing a tile of a peer's message.")
+    ] = 0.0,
+    tiles: Annotated[
+        int, typer.Option(min=1, help="Tiles of a message; 1: it is lost as a whole.")
+    ] = 10,
     latency_ms: Annotated[
         float, typer.Option(help="Age of the peers' messages, rounded to whole frames.")
     ] = 0.0,
     pose_noise: Annotated[
         float, typer.Option(help="Deviation of the peers' positions [m] and headings [degrees].")
     ] = 0.0,
+    heading_noise: Annotated[
+        float | None, typer.Option(help="Deviation of the headings alone [degrees].")
+    ] = None,
+    sweep: Annotated[
+        str,
+        typer.Option(
+            help="Measure a whole curve: latency_ms, pose_noise, heading_noise, loss (several by"
+            " commas), or all."
+        ),
+    ] = "",
+    streaming: Annotated[
+        str,
+        typer.Option(
+            help="Streaming AP: latencies from sweep to boxes in ms by commas, or 'measured'."
+        ),
+    ] = "",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a Markdown table, plots and pictures of the worst frames; implies"
+            " breakdowns, the ego alone, all sweeps and streaming AP unless told otherwise."
+        ),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(help="JSON of another evaluation, for the rate-accuracy table; repeatable."),
+    ] = None,
+    worst: Annotated[int, typer.Option(min=0, help="Pictures of the worst frames.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of losses and noise.")] = 0,
     max_frames: Annotated[
         int, typer.Option(min=0, help="Only so many frames, spread over the data; 0: all.")
     ] = 0,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave damaged files out, and name them.")
+    ] = False,
 ) -> None:
     """Evaluate on a dataset: AP by class at BEV IoU 0.3, 0.5 and 0.7, and bytes a message."""
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
     from quantv2x_ros.offline.detector import open_detector
-    from quantv2x_ros.offline.evaluate import EvaluationConfig, Link, evaluate
     from quantv2x_ros.offline.report import print_precision, write_json
+    from quantv2x_ros.offline.session import Request, run
+    from quantv2x_ros.offline.settings import EvaluationConfig, Link
     from quantv2x_ros.resources import find_bundle
 
-    link = Link(loss, latency_ms, pose_noise, seed)
-    config = EvaluationConfig(agents, ego_only, mode, protocol, link, max_frames)
+    link = Link(loss, latency_ms, pose_noise, heading_noise, tiles, seed)
+    config = EvaluationConfig(
+        agents, ego_only, mode, protocol, link, max_frames, communication_range, skip_broken
+    )
+    request = Request.parse(data, config, sweep, streaming, report, compare or (), worst)
     detector = open_detector(find_bundle(bundle), precision, backend, threads)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:
         task = progress.add_task("Evaluating", total=None)
-        result = evaluate(
+        result = run(
             detector,
-            data,
-            config,
+            request,
             lambda done, total: progress.update(task, completed=done, total=total),
         )
     write_json(json, result)

@@ -18,6 +18,7 @@ from quantv2x_ros.core.boxes import (
     correct_heading,
     decode_boxes,
 )
+from quantv2x_ros.core.carrier import covers_sensor
 from quantv2x_ros.core.detection_kernels import collect_candidates
 
 Float32Array = npt.NDArray[np.float32]
@@ -43,6 +44,8 @@ class DetectionConfig:
         use_direction: correct headings with the direction head.
         range_x: all corners must lie in x ± this [m]; infinity switches the test off.
         range_y: the same in y.
+        drop_ego: drop boxes around the sensor itself: the body of the vehicle that carries it,
+            which peers see. See `covers_sensor`. Published post-processing keeps them.
 
     Raises:
         DetectionError: a value is out of range.
@@ -55,6 +58,7 @@ class DetectionConfig:
     use_direction: bool = True
     range_x: float = 100.0
     range_y: float = 40.0
+    drop_ego: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.score_threshold < 1.0:
@@ -227,4 +231,5 @@ def detect(
     candidates = find_candidates(cls, reg, direction, anchors, config)
     labels = candidates.labels if config.class_aware else None
     kept = candidates.select(nms(candidates.boxes, candidates.scores, config.nms_threshold, labels))
-    return kept.select(corners_in_range(kept.boxes, config.range_x, config.range_y))
+    inside = corners_in_range(kept.boxes, config.range_x, config.range_y)
+    return kept.select(inside & ~covers_sensor(kept.boxes) if config.drop_ego else inside)

@@ -1,8 +1,8 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How good detections are: average precision over a dataset, recall and precision of a frame.
+"""How good detections are over a dataset: average precision.
 
-Both follow the evaluation of V2X-Real (arXiv 2403.16034, section 5): boxes are compared seen from
+It follows the evaluation of V2X-Real (arXiv 2403.16034, section 5): boxes are compared seen from
 above, class by class, and only those with their centre in x ±100 m, y ±40 m of the ego count.
 """
 
@@ -10,103 +10,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.boxes import bev_iou, check_boxes
+from quantv2x_ros.core.boxes import check_boxes
 from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.matching import BoolArray, ClassMatches, match_classes
 
 PROTOCOLS = ("global", "v2xreal")
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 class EvaluationError(ValueError):
     """Settings or truth that cannot be evaluated."""
 
 
-@dataclass(frozen=True)
-class FrameScore:
-    """Recall and precision of one frame.
+@dataclass(frozen=True, eq=False)
+class _Ranked:
+    """Detections of one class in one frame, best first.
 
     Attributes:
-        found: Truth boxes that a detection matches.
-        missed: Truth boxes that none matches.
-        false: Detections that match no truth box.
+        scores: (N,).
+        hits: (thresholds, N) whether they are true.
+        counted: (thresholds, N) whether they count at all.
     """
 
-    found: int
-    missed: int
-    false: int
-
-    @property
-    def recall(self) -> float:
-        """Share of the truth that was found; NaN without truth."""
-        return _ratio(self.found, self.found + self.missed)
-
-    @property
-    def precision(self) -> float:
-        """Share of the detections that are true; NaN without detections."""
-        return _ratio(self.found, self.found + self.false)
-
-
-def match_frame(
-    iou: npt.NDArray[np.float64], scores: npt.NDArray[np.floating], threshold: float
-) -> npt.NDArray[np.int64]:
-    """Match detections to truth greedily, the best score first.
-
-    Each detection takes the truth box that it overlaps most among those still free, if that
-    overlap reaches the threshold.
-
-    Args:
-        iou: (N, M) overlaps of N detections with M truth boxes.
-        scores: (N,) scores; equal scores keep their order.
-        threshold: Smallest overlap of a match.
-
-    Returns:
-        (N,) index of the matched truth box, -1 where there is none.
-    """
-    matches = np.full(len(scores), -1, dtype=np.int64)
-    if iou.shape[1] == 0:
-        return matches
-    free = iou.copy()
-    for detection in np.argsort(-scores, kind="stable"):
-        best = int(free[detection].argmax())
-        if free[detection, best] >= threshold:
-            matches[detection] = best
-            free[:, best] = -1.0
-    return matches
-
-
-def recall_precision(
-    detections: Detections,
-    truth_boxes: npt.NDArray[np.floating],
-    truth_labels: npt.NDArray[np.integer] | None,
-    *,
-    iou: float,
-    optional: BoolArray | None = None,
-) -> FrameScore:
-    """Count what was found, missed and made up in one frame.
-
-    Args:
-        detections: Boxes found.
-        truth_boxes: (M, 7) boxes in the same frame.
-        truth_labels: (M,) classes; `None` matches boxes whatever their class.
-        iou: Smallest BEV overlap of a match.
-        optional: (M,) true for truth that need not be found (hardly a point on it, say): neither
-            is it missed, nor is a detection of it false.
-    """
-    check_boxes(truth_boxes, "truth_boxes")
-    overlap = bev_iou(detections.boxes, truth_boxes)
-    if truth_labels is not None:
-        overlap = np.where(detections.labels[:, None] == truth_labels[None, :], overlap, -1.0)
-    matches = match_frame(overlap, detections.scores, iou)
-    required = np.ones(len(truth_boxes), dtype=bool) if optional is None else ~optional
-    hit = np.zeros(len(truth_boxes), dtype=bool)
-    hit[matches[matches >= 0]] = True
-    found = int((hit & required).sum())
-    return FrameScore(found, int(required.sum()) - found, int((matches < 0).sum()))
+    scores: npt.NDArray[np.float64]
+    hits: BoolArray
+    counted: BoolArray
 
 
 @dataclass
@@ -143,9 +75,38 @@ class AveragePrecision:
                 f"at least one class and overlaps in (0, 1] are needed, got {list(self.classes)}"
                 f" and {list(self.ious)}"
             )
-        self._scores: list[list[npt.NDArray[np.float64]]] = [[] for _ in self.classes]
-        self._hits: list[list[BoolArray]] = [[] for _ in self.classes]
+        self._ranked: list[list[_Ranked]] = [[] for _ in self.classes]
         self._truth = [0] * len(self.classes)
+
+    def match(
+        self,
+        detections: Detections,
+        truth_boxes: npt.NDArray[np.floating],
+        truth_labels: npt.NDArray[np.integer],
+    ) -> list[ClassMatches]:
+        """Match one frame by this metric's classes, overlaps and range, without adding it.
+
+        Arguments and errors as for `add`.
+        """
+        check_boxes(truth_boxes, "truth_boxes")
+        if truth_labels.shape != (len(truth_boxes),):
+            raise EvaluationError(
+                f"{len(truth_boxes)} truth boxes need as many labels, got {truth_labels.shape}"
+            )
+        for labels in (truth_labels, detections.labels):
+            if labels.size and (labels.min() < 1 or labels.max() > len(self.classes)):
+                raise EvaluationError(
+                    f"labels must be 1 to {len(self.classes)}, got {labels.min()} to {labels.max()}"
+                )
+        return match_classes(
+            detections,
+            truth_boxes,
+            truth_labels,
+            classes=len(self.classes),
+            ious=self.ious,
+            range_x=self.range_x,
+            range_y=self.range_y,
+        )
 
     def add(
         self,
@@ -163,31 +124,40 @@ class AveragePrecision:
         Raises:
             EvaluationError: For labels that are no class, or as many labels as no boxes.
         """
-        check_boxes(truth_boxes, "truth_boxes")
-        if truth_labels.shape != (len(truth_boxes),):
-            raise EvaluationError(
-                f"{len(truth_boxes)} truth boxes need as many labels, got {truth_labels.shape}"
-            )
-        for labels in (truth_labels, detections.labels):
-            if labels.size and (labels.min() < 1 or labels.max() > len(self.classes)):
-                raise EvaluationError(
-                    f"labels must be 1 to {len(self.classes)}, got {labels.min()} to {labels.max()}"
-                )
-        found = detections.select(self._in_range(detections.boxes))
-        kept = self._in_range(truth_boxes)
-        boxes, labels = truth_boxes[kept], truth_labels[kept]
-        for index in range(len(self.classes)):
-            ours = found.select(found.labels == index + 1)
-            theirs = boxes[labels == index + 1]
-            overlap = bev_iou(ours.boxes, theirs)
-            hits = [match_frame(overlap, ours.scores, iou) >= 0 for iou in self.ious]
-            order = np.argsort(-ours.scores, kind="stable")
-            self._scores[index].append(ours.scores[order].astype(np.float64))
-            self._hits[index].append(np.stack(hits)[:, order])
-            self._truth[index] += len(theirs)
+        self.add_matches(self.match(detections, truth_boxes, truth_labels))
+
+    def add_matches(
+        self,
+        matches: Sequence[ClassMatches],
+        truth: BoolArray | None = None,
+        detections: BoolArray | None = None,
+    ) -> None:
+        """Add one frame that was matched before, or a part of it.
+
+        A detection of an object outside the part neither helps nor harms.
+
+        Args:
+            matches: What `match` returned.
+            truth: (M,) the objects of the frame that belong to the part; `None` for all.
+            detections: (N,) the detections of the frame that count as false in this part if they
+                match nothing; `None` for all.
+        """
+        for index, found in enumerate(matches):
+            hits = found.matches >= 0
+            counted = np.ones_like(hits)
+            wanted = len(found.truth)
+            if truth is not None:
+                wanted = int(truth[found.truth].sum())
+                ours = hits & truth[found.matches] if truth.size else np.zeros_like(hits)
+                counted = ours | ~hits
+                hits = ours
+            if detections is not None:
+                counted &= hits | detections[found.detections]
+            self._ranked[index].append(_Ranked(found.scores, hits, counted))
+            self._truth[index] += wanted
         self.frames += 1
 
-    def compute(self) -> dict[str, dict[str, dict[str, float]] | dict[str, float]]:
+    def compute(self) -> dict[str, Any]:
         """Return the result over all frames so far.
 
         Returns:
@@ -196,9 +166,8 @@ class AveragePrecision:
         """
         table: dict[str, dict[str, float]] = {}
         for index, name in enumerate(self.classes):
-            hits = self._ranked_hits(index)
             table[name] = {
-                f"{iou:g}": area_under_curve(hits[row], self._truth[index])
+                f"{iou:g}": area_under_curve(self._ranked_hits(index, row), self._truth[index])
                 for row, iou in enumerate(self.ious)
             }
         mean = {}
@@ -208,20 +177,36 @@ class AveragePrecision:
         objects = {name: float(n) for name, n in zip(self.classes, self._truth, strict=True)}
         return {"AP": table, "mAP": mean, "objects": objects}
 
-    def _ranked_hits(self, index: int) -> BoolArray:
-        """Hits (thresholds, N) of a class in the protocol's order."""
-        if not self._hits[index]:
-            return np.zeros((len(self.ious), 0), dtype=bool)
-        hits = np.concatenate(self._hits[index], axis=1)
-        if self.protocol == "global":
-            scores = np.concatenate(self._scores[index])
-            return hits[:, np.argsort(-scores, kind="stable")]
-        return hits
+    def curves(self, points: int = 101) -> dict[str, dict[str, dict[str, list[float]]]]:
+        """Return monotonic precision over recall: class, overlap, then `recall`, `precision`.
 
-    def _in_range(self, boxes: npt.NDArray[np.floating]) -> BoolArray:
-        x, y = np.abs(boxes[:, 0]), np.abs(boxes[:, 1])
-        inside: BoolArray = (x <= self.range_x) & (y <= self.range_y)
-        return inside
+        Args:
+            points: Recalls from 0 to 1 at which precision is given; 0 beyond what was reached.
+        """
+        recall = np.linspace(0.0, 1.0, points)
+        return {
+            name: {
+                f"{iou:g}": {
+                    "recall": recall.tolist(),
+                    "precision": precision_at(
+                        recall, self._ranked_hits(index, row), self._truth[index]
+                    ).tolist(),
+                }
+                for row, iou in enumerate(self.ious)
+            }
+            for index, name in enumerate(self.classes)
+        }
+
+    def _ranked_hits(self, index: int, row: int) -> BoolArray:
+        """Hits (N,) of a class at a threshold, in the protocol's order."""
+        frames = self._ranked[index]
+        if not frames:
+            return np.zeros(0, dtype=bool)
+        hits = np.concatenate([frame.hits[row][frame.counted[row]] for frame in frames])
+        if self.protocol == "global":
+            scores = np.concatenate([frame.scores[frame.counted[row]] for frame in frames])
+            return hits[np.argsort(-scores, kind="stable")]
+        return hits
 
 
 def area_under_curve(hits: BoolArray, truth_count: int) -> float:
@@ -236,11 +221,23 @@ def area_under_curve(hits: BoolArray, truth_count: int) -> float:
     """
     if truth_count == 0:
         return float("nan")
-    true = np.cumsum(hits)
-    precision = true / np.arange(1, len(hits) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(envelope[hits].sum() / truth_count)
+    return float(_envelope(hits)[hits].sum() / truth_count)
 
 
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")
+def precision_at(
+    recall: npt.NDArray[np.float64], hits: BoolArray, truth_count: int
+) -> npt.NDArray[np.float64]:
+    """Best precision at each recall or beyond; 0 where no threshold on scores reaches it."""
+    if truth_count == 0 or not hits.size:
+        return np.zeros(len(recall))
+    reached = np.cumsum(hits) / truth_count
+    place = np.searchsorted(reached, recall - 1e-12)
+    envelope = np.append(_envelope(hits), 0.0)
+    return envelope[place]
+
+
+def _envelope(hits: BoolArray) -> npt.NDArray[np.float64]:
+    """Precision of ranked detections, made monotonic."""
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    envelope: npt.NDArray[np.float64] = np.maximum.accumulate(precision[::-1])[::-1]
+    return envelope

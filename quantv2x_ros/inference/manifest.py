@@ -20,6 +20,8 @@ from quantv2x_ros.core.grid import BevGrid
 MANIFEST_NAME = "manifest.yaml"
 MANIFEST_FORMAT = 1
 PRECISIONS = ("fp32", "int8")
+#: Settings of the post-processing that older bundles lack; their defaults change nothing.
+OPTIONAL_DETECTION = frozenset({"drop_ego"})
 #: More agents than this would not fit a fusion engine's profile.
 AGENT_LIMIT = 64
 
@@ -147,12 +149,14 @@ class Manifest:
         }
 
 
-def _section(value: Any, name: str, allowed: set[str]) -> dict[str, Any]:
-    """A mapping with exactly the allowed keys, or BundleError."""
+def _section(
+    value: Any, name: str, allowed: set[str], optional: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """A mapping with exactly the allowed keys, some of them optional, or BundleError."""
     if not isinstance(value, dict):
         raise BundleError(f"{name}: got {type(value).__name__}, expected a mapping")
     unknown = sorted(str(key) for key in set(value) - allowed)
-    missing = sorted(allowed - set(value))
+    missing = sorted(allowed - optional - set(value))
     if unknown or missing:
         parts = [f"unknown keys {unknown}"] if unknown else []
         parts += [f"missing keys {missing}"] if missing else []
@@ -200,7 +204,7 @@ def _manifest(document: Any) -> Manifest:
     anchors = _section(top["anchors"], "anchors", _names(AnchorSet))
     classes = [_section(c, "anchors", _names(AnchorClass)) for c in anchors["classes"]]
     codebook = _section(top["codebook"], "codebook", _names(CodebookInfo))
-    detection = _section(top["detection"], "detection", _names(DetectionConfig))
+    detection = _section(top["detection"], "detection", _names(DetectionConfig), OPTIONAL_DETECTION)
     code_id = str(codebook["id"])
     if not re.fullmatch(r"[0-9a-f]{16}", code_id):
         raise BundleError(f"codebook id: got '{code_id}', expected 16 hexadecimal digits")

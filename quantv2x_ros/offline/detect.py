@@ -115,10 +115,15 @@ def cloud_input(path: Path) -> Input:
     return Input({path.stem: points}, np.eye(4)[None], None)
 
 
+def look(detector: Detector, given: Input) -> Outcome:
+    """Detect once."""
+    return Outcome(*detect_once(detector, given.clouds, given.ego_to_agents))
+
+
 def detect(detector: Detector, given: Input) -> Outcome:
     """Detect, once to warm up and once to measure."""
-    detect_once(detector, given.clouds, given.ego_to_agents)
-    return Outcome(*detect_once(detector, given.clouds, given.ego_to_agents))
+    look(detector, given)
+    return look(detector, given)
 
 
 def as_report(given: Input, outcome: Outcome, classes: Sequence[str]) -> dict[str, Any]:
@@ -161,5 +166,5 @@ def draw(path: Path, detector: Detector, given: Input, outcome: Outcome, heading
         save_picture(path, [(panel_title("detections", scene), scene)], heading=heading)
         return
     alone = given.alone()
-    lonely = Outcome(*detect_once(detector, alone.clouds, alone.ego_to_agents))
+    lonely = look(detector, alone)
     save_comparison(path, as_scene(alone, lonely, classes), scene, heading=heading)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from quantv2x_ros.inference.bundle import BundleError, ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
 
 Cloud = npt.NDArray[np.float32]
+IndexArray = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +36,25 @@ class Broadcast:
 
 
 @dataclass(frozen=True, eq=False)
+class Percept:
+    """What the ego makes of one agent's indices before it fuses them.
+
+    Attributes:
+        content: Only the detector that made it can read it.
+        stage_ms: Time of each stage that made it, milliseconds.
+    """
+
+    content: Any
+    stage_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
 class Fused:
     """What the ego makes of its own sweep and its peers' messages.
 
     Attributes:
         detections: Boxes in the ego's LiDAR frame.
-        stage_ms: Time of each stage, milliseconds; those of several agents are added up.
+        stage_ms: Time of each stage, milliseconds, without those of the percepts.
     """
 
     detections: Detections
@@ -47,7 +62,7 @@ class Fused:
 
 
 class Detector(Protocol):
-    """The two halves of cooperative detection.
+    """The steps of cooperative detection.
 
     Attributes:
         bundle: Model that is used.
@@ -60,8 +75,14 @@ class Detector(Protocol):
     def broadcast(self, points: Cloud) -> Broadcast:
         """Encode one agent's sweep (P, 4), in its own LiDAR frame."""
 
-    def fuse(self, payloads: Sequence[bytes], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
-        """Detect from the agents' messages, the ego's first; (N, 4, 4) transforms."""
+    def decode(self, payload: bytes) -> IndexArray:
+        """Read a message's index map (planes, H, W)."""
+
+    def perceive(self, indices: IndexArray, received: Rows | None = None) -> Percept:
+        """Compute one agent's part; (H,) rows that arrived, `None` for all."""
+
+    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+        """Detect from the agents' percepts, the ego's first; (N, 4, 4) transforms."""
 
 
 class EngineDetector:
@@ -88,15 +109,19 @@ class EngineDetector:
         sweep = self._encoder.encode(points)
         return Broadcast(encode_indices(sweep.indices, self._prior), dict(sweep.stage_ms))
 
-    def fuse(self, payloads: Sequence[bytes], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
-        """Decode every agent's bytes and fuse them."""
-        pyramids = [
-            self._detector.pyramid(decode_indices(payload, self._prior, self._shape))
-            for payload in payloads
-        ]
-        result = self._detector.fuse(pyramids, ego_to_agents)
-        stages = add_stages([*(item.stage_ms for item in pyramids), result.stage_ms])
-        return Fused(result.detections, stages)
+    def decode(self, payload: bytes) -> IndexArray:
+        """Read a message's index map."""
+        return decode_indices(payload, self._prior, self._shape)
+
+    def perceive(self, indices: IndexArray, received: Rows | None = None) -> Percept:
+        """Compute one agent's pyramid."""
+        pyramid = self._detector.pyramid(indices, received)
+        return Percept(pyramid, dict(pyramid.stage_ms))
+
+    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+        """Fuse the agents' pyramids."""
+        result = self._detector.fuse([percept.content for percept in percepts], ego_to_agents)
+        return Fused(result.detections, dict(result.stage_ms))
 
 
 def open_detector(
@@ -151,6 +176,8 @@ def detect_once(
         Detections in the ego's frame, bytes each agent sends, milliseconds of each stage.
     """
     sent = {agent: detector.broadcast(points) for agent, points in clouds.items()}
-    fused = detector.fuse([item.payload for item in sent.values()], ego_to_agents)
-    stages = add_stages([*(item.stage_ms for item in sent.values()), fused.stage_ms])
+    percepts = [detector.perceive(detector.decode(item.payload)) for item in sent.values()]
+    fused = detector.fuse(percepts, ego_to_agents)
+    steps = [*(item.stage_ms for item in sent.values()), *(item.stage_ms for item in percepts)]
+    stages = add_stages([*steps, fused.stage_ms])
     return fused.detections, {agent: len(item.payload) for agent, item in sent.items()}, stages

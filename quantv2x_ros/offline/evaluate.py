@@ -1,233 +1,248 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Average precision of a detector over a dataset, also on a bad link."""
+"""Average precision of a detector over a dataset, also on a bad link.
+
+All settings of a run are measured in one pass over the frames, so that every sweep is read, encoded
+and perceived once.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from quantv2x_ros.core.evaluation import AveragePrecision
-from quantv2x_ros.core.pose import transform_between
-from quantv2x_ros.data.frame import COMMUNICATION_RANGE, Frame
-from quantv2x_ros.data.modes import select_agents
+from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.frame import Truth
 from quantv2x_ros.data.scenario import FRAME_PERIOD, Scenario, find_scenarios
+from quantv2x_ros.offline.details import Details
 from quantv2x_ros.offline.detector import Detector
+from quantv2x_ros.offline.moments import Moment, Moments, choose_agents
+from quantv2x_ros.offline.receiver import Receiver, View
+from quantv2x_ros.offline.settings import EvaluationConfig
+from quantv2x_ros.offline.streaming import StreamingPrecision
+from quantv2x_ros.offline.sweeps import Variant
+
+Progress = Callable[[int, int], object]
 
 
-class EvaluationSettingError(ValueError):
-    """A setting of an evaluation that makes no sense."""
-
-
-@dataclass(frozen=True)
-class Link:
-    """What happens to the peers' messages.
-
-    Attributes:
-        loss: Probability that a peer's message is lost, in [0, 1].
-        latency_ms: Age of a peer's message when it is fused, with the pose of then.
-        pose_noise: Standard deviation of a peer's position in x and y, metres, and of its
-            heading, degrees.
-        seed: Of losses and noise.
-    """
-
-    loss: float = 0.0
-    latency_ms: float = 0.0
-    pose_noise: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Raise EvaluationSettingError for values out of range."""
-        if not 0.0 <= self.loss <= 1.0:
-            raise EvaluationSettingError(f"loss must be in [0, 1], got {self.loss}")
-        for name, value in (("latency_ms", self.latency_ms), ("pose_noise", self.pose_noise)):
-            if not 0.0 <= value < np.inf:
-                raise EvaluationSettingError(f"{name} must not be negative, got {value}")
-
-    @property
-    def delay(self) -> int:
-        """Age of the peers' messages in whole frames."""
-        return round(self.latency_ms / (1e3 * FRAME_PERIOD))
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """How to evaluate.
+@dataclass(eq=False)
+class Evaluation:
+    """An evaluation while it runs, and its result.
 
     Attributes:
-        agents: Most agents in a frame, the ego included; the nearest peers are taken.
-        ego_only: Fuse nothing but the ego's own sweep; the truth stays that of all agents.
-        mode: Cooperation mode, see `select_agents`.
-        protocol: Order of the detections, see `AveragePrecision`.
-        link: State of the link.
-        max_frames: Evaluate only so many frames, spread over the dataset; 0 is all.
+        detector: What detects.
+        config: The base settings.
+        variants: Further settings, measured on the same frames.
+        streaming_ms: Latencies of streaming AP; `None` in it stands for the measured one.
+        detailed: Whether to gather details.
     """
 
-    agents: int = 3
-    ego_only: bool = False
-    mode: str = "vc"
-    protocol: str = "global"
-    link: Link = field(default_factory=Link)
-    max_frames: int = 0
+    detector: Detector
+    config: EvaluationConfig
+    variants: Sequence[Variant] = ()
+    streaming_ms: Sequence[float | None] = ()
+    detailed: bool = False
+    skipped: list[DatasetError] = field(default_factory=list, init=False)
+    without_ego: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        """Raise EvaluationSettingError for values out of range."""
-        if self.agents < 1 or self.max_frames < 0:
-            raise EvaluationSettingError(
-                f"at least one agent and no negative number of frames, got {self.agents} and"
-                f" {self.max_frames}"
-            )
+        """Make empty metrics; settings that are the same share one."""
+        self.metric = self._new_metric()
+        self.details = Details(self._new_metric)
+        self.streams = [StreamingPrecision(self._new_metric(), ms) for ms in self.streaming_ms]
+        settings = [(variant.config, variant.first_number) for variant in self.variants]
+        self._variant_metrics = {key: self._new_metric() for key in settings}
+        self._sizes: list[int] = []
+        delays = [config.link.delay for config, _ in settings]
+        self._delay = max(delays, default=0)
+        self._delay = max(self._delay, self.config.link.delay)
 
+    def _new_metric(self) -> AveragePrecision:
+        return AveragePrecision(self.detector.bundle.classes, protocol=self.config.protocol)
 
-@dataclass(frozen=True, eq=False)
-class _Message:
-    """What a peer sent: its bytes, and where it was."""
-
-    payload: bytes
-    pose: npt.NDArray[np.float64]
-
-
-class ScenarioRun:
-    """Runs a detector through one scenario, frame by frame."""
-
-    def __init__(self, detector: Detector, config: EvaluationConfig, seed: int) -> None:
-        """Start at the beginning of a scenario."""
-        self._detector = detector
-        self._config = config
-        self._generator = np.random.default_rng(seed)
-        self._sent: deque[dict[str, _Message]] = deque(maxlen=config.link.delay + 1)
-
-    def step(self, frame: Frame, metric: AveragePrecision | None) -> list[int]:
-        """Take one frame.
+    def run(self, scenarios: Sequence[Scenario], progress: Progress | None = None) -> None:
+        """Go through the scenarios.
 
         Args:
-            frame: The moment.
-            metric: Receives detections and truth; `None` only lets the agents send.
+            scenarios: As opened.
+            progress: Called with the number of frames done and of all.
+
+        Raises:
+            DatasetError: If a file is damaged (unless those are skipped), or no frame could be
+                evaluated.
+        """
+        total = sum(len(scenario.timestamps) for scenario in scenarios)
+        wanted = _spread(total, self.config.max_frames)
+        done = seen = 0
+        for index, scenario in enumerate(scenarios):
+            self.skipped += scenario.broken
+            numbers = range(len(scenario.timestamps))
+            needed = {number for number in numbers if done + number in wanted}
+            for number in self._scenario(index, scenario, needed):
+                if number in needed:
+                    seen += 1
+                    if progress is not None:
+                        progress(seen, len(wanted))
+            done += len(scenario.timestamps)
+        if self.metric.frames == 0:
+            raise DatasetError(
+                scenarios[0].folder.parent,
+                f"no frame could be evaluated in mode {self.config.mode}: {self.without_ego} of"
+                f" {len(wanted)} have no ego, {len(self.skipped)} files are broken",
+                "Choose another mode or data",
+            )
+
+    def _scenario(self, index: int, scenario: Scenario, needed: set[int]) -> Iterator[int]:
+        """Go through one scenario; yields the number of each frame that is done."""
+        moments = Moments(self.detector, self._delay + 1)
+        receivers = {
+            config: Receiver(self.detector, config, index)
+            for config in {self.config, *(config for config, _ in self._variant_metrics)}
+        }
+        for stream in self.streams:
+            stream.start_scenario()
+        for number, timestamp in enumerate(scenario.timestamps):
+            # a delayed message needs the frames before the one that is evaluated
+            ahead = range(number, number + self._delay + 1)
+            if needed.intersection(ahead) or (self.streams and needed):
+                moment = self._moment(scenario, timestamp, number, moments)
+                if moment is not None:
+                    self._evaluate(moment, moments, receivers, number in needed)
+            yield number
+
+    def _moment(
+        self, scenario: Scenario, timestamp: str, number: int, moments: Moments
+    ) -> Moment | None:
+        """Read a frame and let its agents send; `None` if it is left out."""
+        try:
+            frame = scenario.frame(timestamp)
+            agents = choose_agents(frame, self.config)
+            if not agents:
+                self.without_ego += 1
+                return None
+            moment = moments.add(number, frame, agents)
+        except DatasetError as error:
+            if not self.config.skip_broken:
+                raise
+            self.skipped.append(error)
+            return None
+        self._sizes += [
+            sent.payload_bytes
+            for name, sent in moment.sent.items()
+            if not self.config.ego_only or name == moment.ego
+        ]
+        return moment
+
+    def _evaluate(
+        self,
+        moment: Moment,
+        moments: Moments,
+        receivers: dict[EvaluationConfig, Receiver],
+        counts: bool,
+    ) -> None:
+        """Detect with all settings at a moment."""
+        if not counts and not self.streams:
+            return
+        truth = moment.frame.truth(moment.ego, list(moment.sent))
+        views = {self.config: receivers[self.config].view(moments, moment)}
+        self._stream(moment, views[self.config], truth if counts else None)
+        if not counts:
+            return
+        base = views[self.config]
+        self.metric.add(base.detections, truth.boxes, truth.labels)
+        if self.detailed:
+            self.details.add(moment, base, truth, self.metric)
+        for (config, first), metric in self._variant_metrics.items():
+            if moment.number >= first:
+                if config not in views:
+                    views[config] = receivers[config].view(moments, moment)
+                metric.add(views[config].detections, truth.boxes, truth.labels)
+
+    def _stream(self, moment: Moment, view: View, truth: Truth | None) -> None:
+        pose = moment.sent[moment.ego].pose
+        for stream in self.streams:
+            stream.step(moment.number, pose, view.detections, view.latency_ms, truth)
+
+    def result(self) -> dict[str, Any]:
+        """Return the result.
 
         Returns:
-            Bytes of each message that was sent.
+            `{"AP": {class: {"0.3": …}}, "mAP": {…}, "objects": {…}, "bytes_per_frame": …,
+            "frames": …}` with the mean length of a message, the settings, and what was asked for
+            beyond: `sweeps`, `streaming`, `by_agents`, `by_range`, `by_sight`.
         """
-        chosen = self._choose(frame)
-        ego = chosen[0]
-        senders = chosen[:1] if self._config.ego_only else chosen
-        now = {
-            name: _Message(self._detector.broadcast(frame[name].points).payload, frame[name].pose)
-            for name in senders
+        result = {
+            **self.metric.compute(),
+            "bytes_per_frame": float(np.mean(self._sizes)),
+            "frames": self.metric.frames,
+            **self._settings(),
         }
-        self._sent.append(now)
-        if metric is not None:
-            heard = self._receive(ego)
-            own = now[ego].pose
-            poses = [own, *(message.pose for message in heard)]
-            payloads = [now[ego].payload, *(message.payload for message in heard)]
-            transforms = np.stack([transform_between(own, pose) for pose in poses])
-            truth = frame.truth(ego, chosen)
-            metric.add(
-                self._detector.fuse(payloads, transforms).detections, truth.boxes, truth.labels
-            )
-        return [len(message.payload) for message in now.values()]
+        if self.variants:
+            result["sweeps"] = self._sweeps()
+        if self.streams:
+            result["streaming"] = [stream.compute() for stream in self.streams]
+        if self.detailed:
+            result.update(self.details.compute())
+        return result
 
-    def _choose(self, frame: Frame) -> list[str]:
-        ego, *peers = select_agents(frame, self._config.mode)
-        origin = frame[ego].pose[:2, 3]
-        peers.sort(key=lambda name: float(np.hypot(*(frame[name].pose[:2, 3] - origin))))
-        return [ego, *peers[: self._config.agents - 1]]
+    def _sweeps(self) -> dict[str, list[dict[str, Any]]]:
+        table: dict[str, list[dict[str, Any]]] = {}
+        for variant in self.variants:
+            metric = self._variant_metrics[variant.config, variant.first_number]
+            point = {"value": variant.value, "frames": metric.frames, **metric.compute()}
+            table.setdefault(variant.sweep, []).append(point)
+        return table
 
-    def _receive(self, ego: str) -> list[_Message]:
-        """Return the peers' messages that are in by now, with the noise of their poses."""
-        link = self._config.link
-        if len(self._sent) <= link.delay:
-            return []
-        messages = []
-        for name, message in self._sent[0].items():
-            if name == ego or self._generator.random() < link.loss:
-                continue
-            noise = self._generator.normal(0.0, link.pose_noise, 3) if link.pose_noise else None
-            pose = message.pose if noise is None else _moved(message.pose, noise)
-            messages.append(_Message(message.payload, pose))
-        return messages
+    def _settings(self) -> dict[str, Any]:
+        config, link = self.config, self.config.link
+        return {
+            "bundle": self.detector.bundle.name,
+            "precision": self.detector.precision,
+            "protocol": config.protocol,
+            "mode": config.mode,
+            "agents": 1 if config.ego_only else config.agents,
+            "communication_range": config.communication_range,
+            "loss": link.loss,
+            "tiles": link.tiles,
+            "latency_ms": 1e3 * FRAME_PERIOD * link.delay,
+            "pose_noise": link.pose_noise,
+            "heading_noise": link.heading_deviation,
+            "seed": link.seed,
+            "skipped": [str(error) for error in self.skipped],
+            "frames_without_ego": self.without_ego,
+        }
+
+
+def open_scenarios(data: str | Path, config: EvaluationConfig) -> list[Scenario]:
+    """Open all scenarios of a dataset.
+
+    Raises:
+        DatasetError: If there is none, or a file lacks its counterpart (unless those are skipped).
+    """
+    return [
+        Scenario.open(folder, skip_broken=config.skip_broken) for folder in find_scenarios(data)
+    ]
 
 
 def evaluate(
     detector: Detector,
     data: str | Path,
     config: EvaluationConfig,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a detector on a dataset.
-
-    Args:
-        detector: What detects.
-        data: A dataset, a split of one, or a scenario.
-        config: How.
-        progress: Called with the number of frames done and of all.
-
-    Returns:
-        `{"AP": {class: {"0.3": …}}, "mAP": {…}, "objects": {…}, "bytes_per_frame": …, "frames": …}`
-        with the mean length of a message, and the settings.
-
-    Raises:
-        DatasetError: If the dataset is damaged, or holds no scenario.
-    """
-    scenarios = [Scenario.open(folder) for folder in find_scenarios(data)]
-    total = sum(len(scenario.timestamps) for scenario in scenarios)
-    wanted = _spread(total, config.max_frames)
-    metric = AveragePrecision(detector.bundle.classes, protocol=config.protocol)
-    sizes: list[int] = []
-    done = 0
-    for index, scenario in enumerate(scenarios):
-        run = ScenarioRun(detector, config, config.link.seed + index)
-        needed = {n - done for n in wanted if done <= n < done + len(scenario.timestamps)}
-        for number, timestamp in enumerate(scenario.timestamps):
-            # a delayed message needs the frames before the one that is evaluated
-            if any(number + ahead in needed for ahead in range(config.link.delay + 1)):
-                hit = number in needed
-                sizes += run.step(scenario.frame(timestamp), metric if hit else None)
-                if hit and progress is not None:
-                    progress(metric.frames, len(wanted))
-        done += len(scenario.timestamps)
-    return {
-        **metric.compute(),
-        "bytes_per_frame": float(np.mean(sizes)),
-        "frames": metric.frames,
-        **_settings(detector, config),
-    }
+    """Evaluate a detector on a dataset with one setting; see `Evaluation`."""
+    evaluation = Evaluation(detector, config)
+    evaluation.run(open_scenarios(data, config), progress)
+    return evaluation.result()
 
 
-def _settings(detector: Detector, config: EvaluationConfig) -> dict[str, Any]:
-    return {
-        "bundle": detector.bundle.name,
-        "precision": detector.precision,
-        "protocol": config.protocol,
-        "mode": config.mode,
-        "agents": 1 if config.ego_only else config.agents,
-        "communication_range": COMMUNICATION_RANGE,
-        "loss": config.link.loss,
-        "latency_ms": 1e3 * FRAME_PERIOD * config.link.delay,
-        "pose_noise": config.link.pose_noise,
-    }
-
-
-def _spread(total: int, count: int) -> Sequence[int]:
+def _spread(total: int, count: int) -> Sequence[int] | set[int]:
     """Return frame numbers, evenly spread."""
     if count == 0 or count >= total:
         return range(total)
-    return [int(number) for number in np.linspace(0, total - 1, count).round()]
-
-
-def _moved(
-    pose: npt.NDArray[np.float64], noise: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Return a pose displaced by x, y metres in the map and turned by degrees."""
-    angle = np.radians(noise[2])
-    moved = pose.copy()
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    moved[:2, :3] = turn @ pose[:2, :3]
-    moved[:2, 3] += noise[:2]
-    return moved
+    return {int(number) for number in np.linspace(0, total - 1, count).round()}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.boxes import bev_iou
 from quantv2x_ros.core.detection import Detections
-from quantv2x_ros.core.evaluation import match_frame
+from quantv2x_ros.core.matching import match_frame
 
 FOUND_OVERLAP = 0.3
 """BEV IoU from which a picture calls an object found."""

@@ -12,13 +12,15 @@ import numpy.typing as npt
 import torch
 
 from quantv2x_ros.core.detection import detect
+from quantv2x_ros.core.fusion import mask_scores
 from quantv2x_ros.core.pose import warp_theta
 from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
 from quantv2x_ros.inference.bundle import CHECKPOINT_FILE, BundleError, ModelBundle
-from quantv2x_ros.offline.detector import Broadcast, Cloud, Fused
+from quantv2x_ros.offline.detector import Broadcast, Cloud, Fused, IndexArray, Percept, Rows
 from quantv2x_ros.training.export.checkpoint import load_checkpoint
 from quantv2x_ros.training.points import pillar_input
 from quantv2x_ros.training.published import CheckpointError
+from quantv2x_ros.training.pyramid import fuse_frame
 
 
 class NetworkDetector:
@@ -70,14 +72,42 @@ class NetworkDetector:
         payload = encode_indices(codes[0].numpy().astype(np.uint8), self._prior)
         return Broadcast(payload, {"encoder": 1e3 * (time.perf_counter() - start)})
 
+    def decode(self, payload: bytes) -> IndexArray:
+        """Read a message's index map."""
+        return decode_indices(payload, self._prior, self._shape)
+
     @torch.no_grad()
-    def fuse(self, payloads: Sequence[bytes], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
-        """Decode every agent's bytes and fuse them."""
+    def perceive(self, indices: IndexArray, received: Rows | None = None) -> Percept:
+        """Compute one agent's pyramid and scores; lost rows are background and have no score."""
         start = time.perf_counter()
-        tables = [decode_indices(payload, self._prior, self._shape) for payload in payloads]
-        features = self._decode(np.stack(tables))
+        if received is not None:
+            background = np.array(self.bundle.manifest.codebook.background, np.uint8)
+            indices = np.where(received[None, :, None], indices, background[:, None, None])
+        levels, occupancy = self._network.pyramid.extract(self._decode(indices[None]))
+        scores = [self._network.pyramid.scores(logits) for logits in occupancy]
+        if received is not None:
+            scores = [
+                torch.from_numpy(mask_scores(score[0, 0].numpy(), received))[None, None]
+                for score in scores
+            ]
+        milliseconds = 1e3 * (time.perf_counter() - start)
+        return Percept((levels, scores), {"fusion": milliseconds})
+
+    @torch.no_grad()
+    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+        """Fuse the agents' pyramids."""
+        start = time.perf_counter()
         thetas = np.stack([warp_theta(matrix, self.bundle.grid) for matrix in ego_to_agents])
-        outputs, _ = self._network.detect(features, torch.from_numpy(thetas), [len(payloads)])
+        agents = [percept.content for percept in percepts]
+        fused_levels = [
+            fuse_frame(
+                torch.cat([levels[index] for levels, _ in agents]).float(),
+                torch.cat([scores[index] for _, scores in agents]),
+                torch.from_numpy(thetas),
+            )
+            for index in range(len(agents[0][0]))
+        ]
+        outputs = self._network.heads(self._network.pyramid.merge(fused_levels))
         maps = [np.ascontiguousarray(item[0].permute(1, 2, 0).float().numpy()) for item in outputs]
         fused = time.perf_counter()
         detections = detect(maps[0], maps[1], maps[2], self._anchors, self.bundle.detection)

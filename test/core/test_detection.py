@@ -263,3 +263,19 @@ def test_detections_check_themselves() -> None:
         Detections(np.zeros((1, 7), np.float32), np.zeros(2, np.float32), np.ones(1, np.int32))
     with pytest.raises(DetectionError, match="from 1"):
         Detections(np.zeros((1, 7), np.float32), np.zeros(1, np.float32), np.zeros(1, np.int32))
+
+
+def test_a_box_of_the_ego_itself_is_dropped_where_asked_for(heads: Heads) -> None:
+    cls, reg, direction = heads
+    rows, columns = GRID.cell_centres()
+    own = (int(np.abs(rows).argmin()), int(np.abs(columns).argmin()))
+    other = (own[0] + 3, own[1] + 3)
+    for row, column in (own, other):
+        cls[row, column, 0] = 4.0  # vehicle, along x
+    centre = np.array([columns[own[1]], rows[own[0]]])
+    reg[(*own, slice(0, 2))] = -centre / np.hypot(3.9, 1.6)
+    kept = detect(cls, reg, direction, ANCHORS, replace(PARITY, drop_ego=True))
+    everything = detect(cls, reg, direction, ANCHORS, PARITY)
+    assert len(everything) == 2
+    assert len(kept) == 1
+    assert np.hypot(*kept.boxes[0, :2]) > 3.0

@@ -14,9 +14,8 @@ from quantv2x_ros.core.evaluation import (
     AveragePrecision,
     EvaluationError,
     area_under_curve,
-    match_frame,
-    recall_precision,
 )
+from quantv2x_ros.core.matching import match_frame, recall_precision
 
 CLASSES = ("vehicle", "pedestrian", "truck")
 

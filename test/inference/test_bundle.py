@@ -150,6 +150,11 @@ def test_a_manifest_that_is_no_mapping_is_refused(copy: Path, content: bytes) ->
         ModelBundle.load(copy)
 
 
+def test_a_bundle_from_before_a_setting_has_its_default(copy: Path) -> None:
+    rewrite(copy, lambda m: m["detection"].pop("drop_ego"))
+    assert ModelBundle.load(copy).detection.drop_ego is False
+
+
 def test_a_scale_that_is_missing_is_named(copy: Path) -> None:
     rewrite(copy, lambda m: m["scales"].pop("fused1"))
     with pytest.raises(BundleError, match="no scale of 'fused1'"):

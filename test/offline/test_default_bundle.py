@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quantv2x_ros.core.boxes import points_in_boxes
-from quantv2x_ros.core.evaluation import recall_precision
+from quantv2x_ros.core.matching import recall_precision
 from quantv2x_ros.core.pose import invert, transform_points
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.offline.detect import choose_agents, cloud_input, frame_input

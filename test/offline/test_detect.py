@@ -199,3 +199,11 @@ def test_five_real_agents_and_a_real_sweep_run_through(tmp_path, bundles, shared
         assert result.exit_code == 0, result.output
         report = json.loads(out.read_text())
         assert len(report["bytes"]) == len(report["agents"])
+
+
+def test_a_backend_that_cannot_run_is_one_sentence(bundles, scenario, tmp_path):
+    result = run("detect", "--scenario", scenario.folder, "--bundle", bundles["int8"],
+                 "--json", tmp_path / "x.json", "--backend", "fancy")  # fmt: skip
+    assert result.exit_code == 1
+    assert "error: backend: got 'fancy', allowed are auto" in result.output
+    assert "Traceback" not in result.output

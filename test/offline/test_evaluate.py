@@ -3,6 +3,8 @@
 """Evaluation over a dataset: what is counted, who is heard, and what a bad link does."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,33 +12,42 @@ from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
 from quantv2x_ros.core.detection import Detections
-from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.data.scenario import DatasetError, Scenario
+from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.offline.detector import Broadcast, Fused, open_detector
-from quantv2x_ros.offline.evaluate import (
-    EvaluationConfig,
-    EvaluationSettingError,
-    Link,
-    evaluate,
-)
+from quantv2x_ros.offline.detector import Broadcast, Fused, Percept, open_detector
+from quantv2x_ros.offline.evaluate import Evaluation, evaluate, open_scenarios
 from quantv2x_ros.offline.report import write_json
+from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError, Link
+from quantv2x_ros.offline.sweeps import Variant, make_variants
 
 
 class Witness:
     """Instead of detecting, writes down who was heard and where; its messages are sweeps' sums."""
 
     precision = "none"
+    ROWS = 20
 
     def __init__(self, bundle):
         self.bundle = bundle
         self.heard = []
+        self.perceived = 0
 
     def broadcast(self, points):
-        return Broadcast(points[:, :3].sum(axis=0, dtype=np.float64).tobytes(), {})
+        return Broadcast(points[:, :3].sum(axis=0, dtype=np.float64).tobytes(), {"encoder": 1.0})
 
-    def fuse(self, payloads, ego_to_agents):
-        self.heard.append((list(payloads), ego_to_agents))
-        return Fused(Detections.empty(), {})
+    def decode(self, payload):
+        codes = np.frombuffer(payload, np.uint8)
+        return np.repeat(codes[:3, None, None], self.ROWS, axis=1)
+
+    def perceive(self, indices, received=None):
+        self.perceived += 1
+        rows = np.ones(self.ROWS, bool) if received is None else received
+        return Percept((indices[:, rows][:, :1], rows), {"pyramid": 2.0})
+
+    def fuse(self, percepts, ego_to_agents):
+        self.heard.append(([percept.content for percept in percepts], ego_to_agents))
+        return Fused(Detections.empty(), {"head": 4.0})
 
 
 @pytest.fixture
@@ -50,12 +61,13 @@ def frames(dataset):
 
 
 def message_of(frame, agent):
-    return frame[agent].points[:, :3].sum(axis=0, dtype=np.float64).tobytes()
+    payload = frame[agent].points[:, :3].sum(axis=0, dtype=np.float64).tobytes()
+    return tuple(payload[:3])
 
 
-def heard_agents(frame, payloads):
+def heard_agents(frame, contents):
     names = {message_of(frame, agent): agent for agent in frame.agents}
-    return [names.get(payload) for payload in payloads]
+    return [names.get(tuple(indices[:, 0, 0].tolist())) for indices, _ in contents]
 
 
 def test_real_engines_are_evaluated_over_all_frames(bundles, dataset):
@@ -130,14 +142,38 @@ def test_lost_messages_are_not_heard(witness, dataset, loss, expected):
     assert {len(payloads) for payloads, _ in witness.heard} == expected
 
 
+def rows_heard(bundles, dataset, link):
+    witness = Witness(ModelBundle.load(bundles["int8"]))
+    evaluate(witness, dataset, EvaluationConfig(link=link))
+    return [[rows.tolist() for _, rows in contents] for contents, _ in witness.heard]
+
+
 def test_losses_are_drawn_from_the_seed(bundles, dataset):
-    counts = []
-    for seed in (1, 1, 2, 3):
-        witness = Witness(ModelBundle.load(bundles["int8"]))
-        evaluate(witness, dataset, EvaluationConfig(link=Link(loss=0.5, seed=seed)))
-        counts.append([len(payloads) for payloads, _ in witness.heard])
-    assert counts[0] == counts[1]
-    assert len({tuple(count) for count in counts}) > 1
+    heard = [rows_heard(bundles, dataset, Link(loss=0.5, seed=seed)) for seed in (1, 1, 2)]
+    assert heard[0] == heard[1] != heard[2]
+
+
+def test_lost_tiles_are_holes_in_what_peers_sent_never_in_the_ego(bundles, dataset):
+    frames = rows_heard(bundles, dataset, Link(loss=0.5, tiles=5))
+    assert all(all(ego) for ego, *_ in frames)
+    peers = np.array([rows for _, *peers in frames for rows in peers])
+    bands = peers.reshape(len(peers), 5, 4)
+    assert (bands.all(axis=2) == bands.any(axis=2)).all()  # a tile is there or not
+    assert 0.2 < peers.mean() < 0.8
+
+
+def test_more_loss_loses_the_same_tiles_and_more(bundles, dataset):
+    some = rows_heard(bundles, dataset, Link(loss=0.2))
+    more = rows_heard(bundles, dataset, Link(loss=0.4))
+    for few, many in zip(some, more, strict=True):
+        if len(few) == len(many):
+            assert (np.array(few) | ~np.array(many)).all()
+
+
+def test_one_tile_is_lost_as_a_whole(bundles, dataset):
+    frames = rows_heard(bundles, dataset, Link(loss=0.5, tiles=1))
+    assert all(all(rows) for frame in frames for rows in frame)
+    assert {len(frame) for frame in frames} > {3}
 
 
 def test_noise_moves_the_peers_but_not_the_ego(witness, dataset, frames):
@@ -156,13 +192,73 @@ def test_noise_moves_the_peers_but_not_the_ego(witness, dataset, frames):
     assert size.max() < 2.0
 
 
+def test_position_and_heading_can_be_disturbed_apart(witness, dataset, frames):
+    link = Link(pose_noise=0.0, heading_noise=1.0)
+    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(link=link))
+    turned = 0.0
+    for frame, (payloads, transforms) in zip(frames, witness.heard, strict=True):
+        exact = frame.ego_to_agents(heard_agents(frame, payloads))
+        for noisy, true in zip(transforms[1:], exact[1:], strict=True):
+            np.testing.assert_allclose(
+                np.linalg.inv(noisy)[:3, 3], np.linalg.inv(true)[:3, 3], atol=1e-9
+            )
+            turned = max(turned, np.abs(noisy[:3, :3] - true[:3, :3]).max())
+    assert turned > 1e-3
+
+
+def test_all_settings_of_a_pass_share_what_the_agents_sent(witness, dataset):
+    base = EvaluationConfig()
+    variants, _ = make_variants(base, ("pose_noise", "latency_ms"), longest=3)
+    evaluation = Evaluation(
+        witness, base, [*variants, Variant("alone", 0.0, replace(base, ego_only=True))]
+    )
+    evaluation.run(open_scenarios(dataset, base))
+    assert witness.perceived == 18  # two scenes of three frames of three agents, each once
+    result = evaluation.result()
+    assert [point["value"] for point in result["sweeps"]["latency_ms"]] == [0.0, 100.0, 200.0]
+    assert {point["frames"] for point in result["sweeps"]["latency_ms"]} == {2}
+    assert {point["frames"] for point in result["sweeps"]["pose_noise"]} == {6}
+    single = Witness(witness.bundle)
+    noisy = EvaluationConfig(link=Link(pose_noise=0.5, heading_noise=0.0))
+    evaluate(single, dataset, noisy)
+    lonely = {transforms.tobytes() for _, transforms in single.heard}
+    assert lonely <= {transforms.tobytes() for _, transforms in witness.heard}
+
+
+@pytest.fixture
+def damaged(tmp_path, dataset):
+    shutil.copytree(dataset, tmp_path / "data")
+    (tmp_path / "data" / "test" / "scene_3" / "2" / "000001.bin").write_bytes(b"123")
+    (tmp_path / "data" / "test" / "scene_4" / "1" / "000002.yaml").unlink()
+    return tmp_path / "data"
+
+
+def test_broken_files_stop_the_evaluation_or_are_named_in_the_result(witness, damaged):
+    with pytest.raises(DatasetError, match=r"1/000002\.yaml: the labels of 000002\.bin"):
+        evaluate(witness, damaged, EvaluationConfig())
+    result = evaluate(witness, damaged, EvaluationConfig(skip_broken=True))
+    # agent 1 is the ego of scene 4, which goes on with agent 2 in its last frame
+    assert result["frames"] == 5
+    assert len(result["skipped"]) == 2
+    assert any("2/000001.bin: 3 bytes" in text for text in result["skipped"])
+
+
+def test_a_mode_that_no_frame_allows_is_an_error(witness, tmp_path):
+    write_scenario(tmp_path / "scene", seed=3, frames=1, agents=1)
+    with pytest.raises(DatasetError, match="no frame could be evaluated in mode i2i: 1 of 1"):
+        evaluate(witness, tmp_path, EvaluationConfig(mode="i2i"))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Link(loss=1.5), r"loss must be in \[0, 1\], got 1\.5"),
         (lambda: Link(latency_ms=-1.0), "latency_ms must not be negative, got -1"),
         (lambda: Link(pose_noise=float("nan")), "pose_noise must not be negative, got nan"),
+        (lambda: Link(heading_noise=-1.0), "heading_noise must not be negative"),
+        (lambda: Link(tiles=0), "tiles must be 1 or more"),
         (lambda: EvaluationConfig(agents=0), "at least one agent"),
+        (lambda: EvaluationConfig(communication_range=-1.0), "communication_range must be 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(make, message):

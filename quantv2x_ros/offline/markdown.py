@@ -1,0 +1,92 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""An evaluation as Markdown tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Result = Mapping[str, Any]
+
+SWEEP_TITLES = {
+    "latency_ms": "Age of the peers' messages [ms]",
+    "pose_noise": "Deviation of the peers' positions in x and y [m]",
+    "heading_noise": "Deviation of the peers' headings [degrees]",
+    "loss": "Lost tiles of the peers' messages",
+}
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table; numbers that are not finite become a dash."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+    lines += [[_cell(value) for value in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def precision_table(result: Result) -> str:
+    """Return AP by class and overlap, and the mean."""
+    ious = list(result["mAP"])
+    rows = [
+        [name, int(result["objects"][name]), *(row[iou] for iou in ious)]
+        for name, row in result["AP"].items()
+    ]
+    rows.append(["mean", int(sum(result["objects"].values())), *result["mAP"].values()])
+    return table(["class", "objects", *(f"AP@{iou}" for iou in ious)], rows)
+
+
+def parts_table(parts: Mapping[str, Result], title: str) -> str:
+    """Return AP of parts of the truth, a row each."""
+    if not parts:
+        return ""
+    first = next(iter(parts.values()))
+    header = [title, "objects", "mAP@0.3", "mAP@0.5", *(f"{name} AP@0.5" for name in first["AP"])]
+    rows = [
+        [
+            name,
+            int(sum(part["objects"].values())),
+            part["mAP"]["0.3"],
+            part["mAP"]["0.5"],
+            *(row["0.5"] for row in part["AP"].values()),
+        ]
+        for name, part in parts.items()
+    ]
+    return table(header, rows)
+
+
+def sweep_table(name: str, points: Sequence[Result]) -> str:
+    """Return AP over a sweep's values."""
+    parts = {f"{point['value']:g}": point for point in points}
+    return parts_table(parts, SWEEP_TITLES[name])
+
+
+def streaming_table(points: Sequence[Result]) -> str:
+    """Return streaming AP over latencies."""
+    parts = {
+        f"{point['latency_ms']:.0f}" + (" (measured, mean)" if point["measured"] else ""): point
+        for point in points
+    }
+    return parts_table(parts, "From sweep to boxes [ms]")
+
+
+def rate_table(points: Sequence[Result]) -> str:
+    """Return bytes and accuracy of several evaluations."""
+    rows = [
+        [
+            point["name"],
+            round(point["bytes_per_frame"]),
+            point["mAP"]["0.3"],
+            point["mAP"]["0.5"],
+            *(row["0.5"] for row in point["AP"].values()),
+        ]
+        for point in sorted(points, key=lambda point: point["bytes_per_frame"])
+    ]
+    header = ["", "bytes a message", "mAP@0.3", "mAP@0.5"]
+    return table([*header, *(f"{name} AP@0.5" for name in points[0]["AP"])], rows)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}" if math.isfinite(value) else "–"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,108 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the agents of a scenario sent lately: each sweep is computed once for all settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.data.frame import Frame
+from quantv2x_ros.data.modes import possible_egos, select_agents
+from quantv2x_ros.offline.detector import Detector, IndexArray, Percept
+from quantv2x_ros.offline.settings import EvaluationConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """What one agent sent at one time.
+
+    Attributes:
+        payload_bytes: Length of the message.
+        indices: Its index map.
+        percept: What a receiver makes of it if all of it arrives.
+        pose: (4, 4) sensor_to_map.
+        encoding_ms: Time that the sender took, milliseconds.
+    """
+
+    payload_bytes: int
+    indices: IndexArray
+    percept: Percept
+    pose: npt.NDArray[np.float64]
+    encoding_ms: float
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One frame and what was sent in it.
+
+    Attributes:
+        number: Of the frame in its scenario, counted from 0.
+        frame: The frame.
+        sent: By agent, the ego first.
+    """
+
+    number: int
+    frame: Frame
+    sent: dict[str, Sent]
+
+    @property
+    def ego(self) -> str:
+        """Name of the ego."""
+        return next(iter(self.sent))
+
+
+def choose_agents(frame: Frame, config: EvaluationConfig) -> list[str]:
+    """Return who takes part, the ego first, then the nearest peers; empty without an ego."""
+    if not possible_egos(frame, config.mode):
+        return []
+    ego, *peers = select_agents(frame, config.mode, limit=config.communication_range)
+    origin = frame[ego].pose[:2, 3]
+    peers.sort(key=lambda name: float(np.hypot(*(frame[name].pose[:2, 3] - origin))))
+    return [ego, *peers[: config.agents - 1]]
+
+
+class Moments:
+    """The last moments of one scenario."""
+
+    def __init__(self, detector: Detector, keep: int) -> None:
+        """Start at the beginning of a scenario.
+
+        Args:
+            detector: Encodes and perceives.
+            keep: Frames that are remembered.
+        """
+        self._detector = detector
+        self._keep = keep
+        self._moments: dict[int, Moment] = {}
+
+    def add(self, number: int, frame: Frame, agents: Sequence[str]) -> Moment:
+        """Let agents send in a new frame.
+
+        Raises:
+            DatasetError: If a cloud is missing or damaged.
+        """
+        sent = {name: self._send(frame, name) for name in agents}
+        moment = Moment(number, frame, sent)
+        self._moments[number] = moment
+        for old in [key for key in self._moments if key <= number - self._keep]:
+            del self._moments[old]
+        return moment
+
+    def at(self, number: int) -> Moment | None:
+        """Return a moment; `None` before the first, or where the frame was left out."""
+        return self._moments.get(number)
+
+    def _send(self, frame: Frame, name: str) -> Sent:
+        broadcast = self._detector.broadcast(frame[name].points)
+        indices = self._detector.decode(broadcast.payload)
+        return Sent(
+            payload_bytes=len(broadcast.payload),
+            indices=indices,
+            percept=self._detector.perceive(indices),
+            pose=frame[name].pose,
+            encoding_ms=sum(broadcast.stage_ms.values()),
+        )

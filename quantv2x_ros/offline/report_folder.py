@@ -1,0 +1,142 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The report of an evaluation: a folder with tables, plots and pictures of the worst frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.offline import markdown, plots
+from quantv2x_ros.offline.details import WORST_OVERLAP, RatedFrame
+from quantv2x_ros.offline.detect import draw, frame_input, look
+from quantv2x_ros.offline.detector import Detector
+from quantv2x_ros.offline.evaluate import Evaluation
+from quantv2x_ros.offline.report import write_json
+
+Result = dict[str, Any]
+
+SIGHT_NOTE = (
+    "Clear: 10 or more of the ego's own points in the box; sparse: fewer; hidden from the ego: not"
+    " one, but a peer has some. Those are why cooperation exists.\n"
+)
+
+
+def write_report(
+    folder: Path,
+    result: Result,
+    evaluation: Evaluation,
+    compare: Sequence[tuple[str, Result]],
+    worst: int,
+) -> None:
+    """Write `report.md`, `result.json`, plots and pictures.
+
+    Args:
+        folder: Where; made where it does not exist.
+        result: Of the evaluation.
+        evaluation: It, after it ran.
+        compare: Other results by name, for the rate-accuracy table.
+        worst: Pictures of the worst frames.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "result.json", result)
+    alone = next(iter(result.get("sweeps", {}).get("alone", [])), None)
+    rates = rate_points(result, alone, compare)
+    draw_plots(folder, result, evaluation, alone, rates)
+    frames = evaluation.details.worst(worst)
+    pictures = [
+        (draw_frame(folder / f"worst_{index}.png", evaluation.detector, frame), frame)
+        for index, frame in enumerate(frames, start=1)
+    ]
+    text = "\n".join([*_head(result), *_tables(result, alone, rates), *_pictures(pictures)])
+    (folder / "report.md").write_text(text, encoding="utf-8")
+
+
+def rate_points(
+    result: Result, alone: Mapping[str, Any] | None, compare: Sequence[tuple[str, Result]]
+) -> list[Result]:
+    """Return the points of the rate-accuracy table: this evaluation, the ego alone, others."""
+    name = f"{result['bundle']} {result['precision']}"
+    points: list[Result] = [{**result, "name": name}]
+    if alone is not None:
+        points.append({**alone, "name": "ego alone", "bytes_per_frame": 0.0})
+    return points + [{**other, "name": title} for title, other in compare]
+
+
+def draw_plots(
+    folder: Path,
+    result: Result,
+    evaluation: Evaluation,
+    alone: Mapping[str, Any] | None,
+    rates: Sequence[Result],
+) -> None:
+    """Draw precision-recall, rate-accuracy and each sweep."""
+    plots.plot_precision_recall(folder / "precision_recall.png", evaluation.metric.curves())
+    plots.plot_rate_accuracy(folder / "rate_accuracy.png", rates)
+    for name, points in _curves(result).items():
+        streaming = result.get("streaming", ()) if name == "latency_ms" else ()
+        given = [point for point in streaming if not point["measured"]]
+        plots.plot_sweep(folder / f"{plots.AXES[name][1]}.png", name, points, alone, given)
+
+
+def draw_frame(path: Path, detector: Detector, frame: RatedFrame) -> Path:
+    """Draw one frame, the ego alone beside the cooperation."""
+    given = frame_input(Scenario.open(frame.folder).frame(frame.timestamp), frame.agents)
+    score = frame.score
+    heading = (
+        f"{frame.folder.name} {frame.timestamp}: {score.found} found, {score.missed} missed,"
+        f" {score.false} false (by class)"
+    )
+    draw(path, detector, given, look(detector, given), heading)
+    return path
+
+
+def _curves(result: Result) -> dict[str, list[Result]]:
+    return {name: points for name, points in result.get("sweeps", {}).items() if name != "alone"}
+
+
+def _head(result: Result) -> list[str]:
+    return [
+        f"# {result['bundle']}, {result['precision']}\n",
+        f"{result['frames']} frames, mode {result['mode']}, up to {result['agents']} agents within"
+        f" {result['communication_range']:g} m, protocol {result['protocol']},"
+        f" {result['bytes_per_frame']:,.0f} bytes a message; messages {result['latency_ms']:g} ms"
+        f" old, {result['loss']:.0%} of {result['tiles']} tiles lost, poses off by"
+        f" {result['pose_noise']:g} m and {result['heading_noise']:g}°.\n",
+        *(f"* {note}\n" for note in result["notes"]),
+        *(f"* left out: {text}\n" for text in result["skipped"]),
+    ]
+
+
+def _tables(result: Result, alone: Mapping[str, Any] | None, rates: Sequence[Result]) -> list[str]:
+    lines = ["## Average precision\n", markdown.precision_table(result)]
+    if alone is not None:
+        lines += ["The ego alone, on the same truth:\n", markdown.precision_table(alone)]
+    lines += ["![precision over recall](precision_recall.png)\n"]
+    lines += [
+        "## Parts of the truth\n",
+        markdown.parts_table(result["by_agents"], "agents fused"),
+        markdown.parts_table(result["by_range"], "distance"),
+        markdown.parts_table(result["by_sight"], "how the ego sees it"),
+        SIGHT_NOTE,
+        "## Rate and accuracy\n",
+        markdown.rate_table(rates),
+        "![rate and accuracy](rate_accuracy.png)\n",
+    ]
+    for name, points in _curves(result).items():
+        lines += [f"## {markdown.SWEEP_TITLES[name]}\n", markdown.sweep_table(name, points)]
+        lines += [f"![{name}]({plots.AXES[name][1]}.png)\n"]
+    if "streaming" in result:
+        lines += ["## Streaming AP\n", markdown.streaming_table(result["streaming"])]
+    return lines
+
+
+def _pictures(pictures: Sequence[tuple[Path, RatedFrame]]) -> list[str]:
+    if not pictures:
+        return []
+    lines = [f"## Worst frames\n\nMost errors at IoU {WORST_OVERLAP:g}, by class.\n"]
+    return lines + [
+        f"![{frame.folder.name} {frame.timestamp}]({path.name})\n" for path, frame in pictures
+    ]

@@ -1,0 +1,103 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What an evaluation may set: who cooperates, and over what link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from quantv2x_ros.data.frame import COMMUNICATION_RANGE
+from quantv2x_ros.data.modes import check_mode
+from quantv2x_ros.data.scenario import FRAME_PERIOD
+
+DEFAULT_TILES = 10
+
+
+class EvaluationSettingError(ValueError):
+    """A setting of an evaluation that makes no sense."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """What happens to the peers' messages.
+
+    Attributes:
+        loss: Probability that a tile of a peer's message is lost, in [0, 1].
+        latency_ms: Age of a peer's message when it is fused, with the pose of then.
+        pose_noise: Standard deviation of a peer's position in x and y, metres.
+        heading_noise: Standard deviation of a peer's heading, degrees; `None`: the number of
+            `pose_noise`.
+        tiles: Tiles (bands of rows) of a message; 1 loses it as a whole or not at all.
+        seed: Of losses and noise.
+    """
+
+    loss: float = 0.0
+    latency_ms: float = 0.0
+    pose_noise: float = 0.0
+    heading_noise: float | None = None
+    tiles: int = DEFAULT_TILES
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise EvaluationSettingError for values out of range."""
+        if not 0.0 <= self.loss <= 1.0:
+            raise EvaluationSettingError(f"loss must be in [0, 1], got {self.loss}")
+        for name, value in (
+            ("latency_ms", self.latency_ms),
+            ("pose_noise", self.pose_noise),
+            ("heading_noise", self.heading_deviation),
+        ):
+            if not 0.0 <= value < np.inf:
+                raise EvaluationSettingError(f"{name} must not be negative, got {value}")
+        if self.tiles < 1:
+            raise EvaluationSettingError(f"tiles must be 1 or more, got {self.tiles}")
+
+    @property
+    def delay(self) -> int:
+        """Age of the peers' messages in whole frames."""
+        return round(self.latency_ms / (1e3 * FRAME_PERIOD))
+
+    @property
+    def heading_deviation(self) -> float:
+        """Standard deviation of a peer's heading, degrees."""
+        return self.pose_noise if self.heading_noise is None else self.heading_noise
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How to evaluate.
+
+    Attributes:
+        agents: Most agents in a frame, the ego included; the nearest peers are taken.
+        ego_only: Fuse nothing but the ego's own sweep; the truth stays that of all agents.
+        mode: Cooperation mode, see `select_agents`.
+        protocol: Order of the detections, see `AveragePrecision`.
+        link: State of the link.
+        max_frames: Evaluate only so many frames, spread over the dataset; 0 is all.
+        communication_range: Agents up to this far from the ego are heard, metres.
+        skip_broken: Leave frames with damaged files out, and list the files, instead of stopping.
+    """
+
+    agents: int = 3
+    ego_only: bool = False
+    mode: str = "vc"
+    protocol: str = "global"
+    link: Link = field(default_factory=Link)
+    max_frames: int = 0
+    communication_range: float = COMMUNICATION_RANGE
+    skip_broken: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise EvaluationSettingError for values out of range, ModeError for unknown modes."""
+        check_mode(self.mode)
+        if self.agents < 1 or self.max_frames < 0:
+            raise EvaluationSettingError(
+                f"at least one agent and no negative number of frames, got {self.agents} and"
+                f" {self.max_frames}"
+            )
+        if not self.communication_range >= 0.0:
+            raise EvaluationSettingError(
+                f"communication_range must be 0 m or more, got {self.communication_range}"
+            )

@@ -1,0 +1,104 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Streaming average precision: boxes against the world at the time when they are ready.
+
+After "Towards Streaming Perception" (arXiv 2005.10420): at every moment with truth the newest boxes
+that are ready count, whatever sweep they are of, and a detector that is busy misses sweeps. The ego
+knows how it moves, so its boxes are brought from the sweep's frame to the present one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.boxes import transform_boxes
+from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.evaluation import AveragePrecision
+from quantv2x_ros.core.pose import transform_between
+from quantv2x_ros.data.frame import Truth
+from quantv2x_ros.data.scenario import FRAME_PERIOD
+
+_TOLERANCE_MS = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class _Pending:
+    ready_ms: float
+    detections: Detections
+    pose: npt.NDArray[np.float64]
+
+
+class StreamingPrecision:
+    """Streaming AP of one latency.
+
+    Attributes:
+        metric: Average precision of the boxes that were ready.
+    """
+
+    def __init__(self, metric: AveragePrecision, latency_ms: float | None) -> None:
+        """Start.
+
+        Args:
+            metric: An empty one.
+            latency_ms: From a sweep to its boxes; `None`: as measured, frame by frame.
+        """
+        self.metric = metric
+        self._given = latency_ms
+        self._used: list[float] = []
+        self.start_scenario()
+
+    def start_scenario(self) -> None:
+        """Forget what was seen: another scenario begins."""
+        self._pending: list[_Pending] = []
+        self._busy_until_ms = -np.inf
+
+    def step(
+        self,
+        number: int,
+        pose: npt.NDArray[np.float64],
+        detections: Detections,
+        measured_ms: float,
+        truth: Truth | None,
+    ) -> None:
+        """Take the next frame of a scenario.
+
+        Args:
+            number: Of the frame; frames are 100 ms apart.
+            pose: (4, 4) of the ego's sensor in the map now.
+            detections: What the detector makes of this frame's sweep, once it is through.
+            measured_ms: How long it takes.
+            truth: What is there now; `None` if this frame does not count.
+        """
+        now = 1e3 * FRAME_PERIOD * number
+        if self._busy_until_ms <= now + _TOLERANCE_MS:
+            latency = measured_ms if self._given is None else self._given
+            self._used.append(latency)
+            self._busy_until_ms = now + latency
+            self._pending.append(_Pending(self._busy_until_ms, detections, pose))
+        ready = [item for item in self._pending if item.ready_ms <= now + _TOLERANCE_MS]
+        # of what is ready only the newest is ever used again
+        self._pending = ready[-1:] + [item for item in self._pending if item not in ready]
+        if truth is not None:
+            found = _moved(ready[-1], pose) if ready else Detections.empty()
+            self.metric.add(found, truth.boxes, truth.labels)
+
+    def compute(self) -> dict[str, Any]:
+        """Return the mean latency and the result, see `AveragePrecision.compute`."""
+        mean = float(np.mean(self._used)) if self._used else float("nan")
+        return {
+            "latency_ms": mean,
+            "measured": self._given is None,
+            "frames": self.metric.frames,
+            **self.metric.compute(),
+        }
+
+
+def _moved(pending: _Pending, pose: npt.NDArray[np.float64]) -> Detections:
+    """Boxes of an earlier sweep in the ego's present frame."""
+    found = pending.detections
+    boxes = transform_boxes(found.boxes, transform_between(pending.pose, pose))
+    return Detections(boxes.astype(np.float32), found.scores, found.labels)

@@ -1,0 +1,91 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Series of settings over which an evaluation runs: a link that becomes worse step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError, Link
+
+STEPS: dict[str, tuple[float, ...]] = {
+    "latency_ms": (0.0, 100.0, 200.0, 300.0, 400.0),
+    "pose_noise": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    "heading_noise": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    "loss": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+}
+"""Name of a sweep (a field of `Link`) and its values."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One point of a sweep.
+
+    Attributes:
+        sweep: Name of the sweep, `alone` for the ego without peers.
+        value: What the field of the link is set to.
+        config: The settings.
+        first_number: Frames of a scenario before this one do not count, so that all points of a
+            latency sweep are measured on the same frames, with messages of the full age.
+    """
+
+    sweep: str
+    value: float
+    config: EvaluationConfig
+    first_number: int = 0
+
+
+def parse_sweeps(text: str) -> tuple[str, ...]:
+    """Read a list of sweeps.
+
+    Args:
+        text: Names separated by commas, `all`, or nothing.
+
+    Raises:
+        EvaluationSettingError: For a name that there is not.
+    """
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if names == ("all",):
+        return tuple(STEPS)
+    unknown = [name for name in names if name not in STEPS]
+    if unknown:
+        raise EvaluationSettingError(
+            f"sweep must be all or some of {', '.join(STEPS)}, got {', '.join(unknown)}"
+        )
+    return names
+
+
+def make_variants(
+    base: EvaluationConfig, sweeps: Sequence[str], longest: int
+) -> tuple[list[Variant], list[str]]:
+    """Return the points of some sweeps around a base, and notes on what cannot be measured.
+
+    Args:
+        base: The settings of which one is changed at a time.
+        sweeps: Names of the sweeps.
+        longest: Frames of the longest scenario: more latency than it lasts cannot be measured.
+    """
+    variants, notes = [], []
+    for sweep in sweeps:
+        links = [(value, _changed(base.link, sweep, value)) for value in STEPS[sweep]]
+        kept = [(value, link) for value, link in links if link.delay < longest]
+        if len(kept) < len(links):
+            notes.append(
+                f"{sweep} above {kept[-1][0]:g} is left out: no scenario has more than"
+                f" {longest} frames"
+            )
+        first = max(link.delay for _, link in kept) if sweep == "latency_ms" else 0
+        variants += [Variant(sweep, value, replace(base, link=link), first) for value, link in kept]
+    return variants, notes
+
+
+def _changed(link: Link, sweep: str, value: float) -> Link:
+    if sweep == "latency_ms":
+        return replace(link, latency_ms=value)
+    if sweep == "loss":
+        return replace(link, loss=value)
+    heading = link.heading_deviation  # position and heading are swept one without the other
+    if sweep == "heading_noise":
+        return replace(link, heading_noise=value)
+    return replace(link, pose_noise=value, heading_noise=heading)
