@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.pillars import Float32, PillarGrouper, Pillars, check_points
+from quantv2x_ros.core.pillars import Float32, Int32, PillarGrouper, Pillars, check_points
 
 PFN_EPSILON = 1e-3
 
@@ -89,24 +89,82 @@ class PillarMap:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _maxima(points, point_pillar, point_index, centres, linear, out):  # type: ignore[no-untyped-def]
-    """out[p] = max over the pillar's points of linear @ (local x, y, z, intensity)."""
-    channels = linear.shape[1]
-    for p in range(out.shape[0]):
+def _fill(  # type: ignore[no-untyped-def]
+    points,
+    order,
+    ends,
+    centres,
+    means,
+    local_weight,
+    xyz_weight,
+    mean_weight,
+    bias,
+    max_points,
+    levels_per_unit,
+    rows,
+    out,
+):
+    """Write the feature of pillar p into out[rows[p]].
+
+    Pillar by pillar, so that its maximum stays in the first-level cache; ``order`` holds the
+    points of pillar p up to ``ends[p]``. ``levels_per_unit`` is 0 where ``out`` is not quantized.
+    """
+    channels = bias.shape[0]
+    best = np.empty(channels, np.float32)
+    first = 0
+    for p in range(ends.shape[0]):
+        cx, cy, cz = centres[p, 0], centres[p, 1], centres[p, 2]
+        mx, my, mz = means[p, 0] - cx, means[p, 1] - cy, means[p, 2] - cz
         for c in range(channels):
-            out[p, c] = np.float32(-3.4e38)
-    for k in range(point_pillar.shape[0]):
-        p = point_pillar[k]
-        i = point_index[k]
-        x = points[i, 0] - centres[p, 0]
-        y = points[i, 1] - centres[p, 1]
-        z = points[i, 2] - centres[p, 2]
-        intensity = points[i, 3]
+            best[c] = np.float32(-3.4e38)
+        for k in range(first, ends[p]):
+            i = order[k]
+            x, y, z = points[i, 0] - cx, points[i, 1] - cy, points[i, 2] - cz
+            intensity = points[i, 3]
+            for c in range(channels):
+                value = (
+                    x * local_weight[0, c]
+                    + y * local_weight[1, c]
+                    + z * local_weight[2, c]
+                    + intensity * local_weight[3, c]
+                )
+                best[c] = max(best[c], value)
+        full = ends[p] - first >= max_points
+        first = ends[p]
+        row = rows[p]
         for c in range(channels):
-            value = (
-                x * linear[0, c] + y * linear[1, c] + z * linear[2, c] + intensity * linear[3, c]
+            value = best[c] + (
+                (cx * xyz_weight[0, c] + cy * xyz_weight[1, c] + cz * xyz_weight[2, c])
+                - (mx * mean_weight[0, c] + my * mean_weight[1, c] + mz * mean_weight[2, c])
+                + bias[c]
             )
-            out[p, c] = max(out[p, c], value)
+            floor = np.float32(0.0) if full else max(bias[c], np.float32(0.0))
+            best[c] = max(value, floor)
+        if levels_per_unit > 0:
+            # values are >= 0, so adding a half and truncating rounds to the nearest
+            for c in range(channels):
+                level = best[c] * levels_per_unit + np.float32(0.5)
+                out[row, c] = np.int32(min(level, np.float32(255.0)))
+        else:
+            for c in range(channels):
+                out[row, c] = best[c]
+
+
+@numba.njit(cache=True, nogil=True)
+def _by_pillar(point_pillar, point_index, ends, order):  # type: ignore[no-untyped-def]
+    """Sort points by pillar into ``order``; ``ends`` holds where each pillar's begin, then end."""
+    for k in range(point_pillar.shape[0]):
+        pillar = point_pillar[k]
+        order[ends[pillar]] = point_index[k]
+        ends[pillar] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _clear(rows, out):  # type: ignore[no-untyped-def]
+    """Set some rows of out to zero."""
+    for row in rows:
+        for c in range(out.shape[1]):
+            out[row, c] = 0
 
 
 class PillarNet:
@@ -148,14 +206,9 @@ class PillarNet:
         """
         cloud = check_points(points)
         pillars = self.grouper(cloud)
-        values = self.pillar_features(cloud, pillars)
-        self._map[self._used] = 0
-        if self.scale is None:
-            self._map[pillars.cells] = values
-        else:
-            # values are >= 0, so adding a half and truncating rounds to the nearest
-            levels = np.minimum(values * np.float32(1.0 / self.scale) + np.float32(0.5), 255)
-            self._map[pillars.cells] = levels.astype(np.uint8)
+        _clear(self._used, self._map)
+        levels_per_unit = 0.0 if self.scale is None else 1.0 / self.scale
+        self._write(cloud, pillars, pillars.cells, levels_per_unit, self._map)
         self._used = pillars.cells.copy()
         rows, columns = self.grid.pillar_shape
         return PillarMap(
@@ -166,13 +219,34 @@ class PillarNet:
 
     def pillar_features(self, cloud: Float32, pillars: Pillars) -> Float32:
         """Return the features (M, C) float32 of grouped pillars."""
-        centres = self.grouper.centres(pillars.cells)
         values = np.empty((len(pillars.cells), self.weights.channels), dtype=np.float32)
-        _maxima(cloud, pillars.point_pillar, pillars.point_index, centres, self._local, values)
-        values += centres @ self._xyz_weight
-        values -= (pillars.means - centres) @ self._mean_weight
-        values += self.weights.bias
-        not_full = pillars.counts < self.grouper.max_points
-        values[not_full] = np.maximum(values[not_full], self.weights.bias)
-        result: Float32 = np.maximum(values, 0, out=values)
-        return result
+        self._write(cloud, pillars, np.arange(len(values), dtype=np.int32), 0.0, values)
+        return values
+
+    def _write(
+        self,
+        cloud: Float32,
+        pillars: Pillars,
+        rows: Int32,
+        levels_per_unit: float,
+        out: npt.NDArray[np.generic],
+    ) -> None:
+        """Write the pillars' features into some rows of ``out``."""
+        ends = np.cumsum(pillars.counts, dtype=np.int32) - pillars.counts
+        order = np.empty_like(pillars.point_index)
+        _by_pillar(pillars.point_pillar, pillars.point_index, ends, order)
+        _fill(
+            cloud,
+            order,
+            ends,
+            self.grouper.centres(pillars.cells),
+            pillars.means,
+            self._local,
+            self._xyz_weight,
+            self._mean_weight,
+            self.weights.bias,
+            self.grouper.max_points,
+            np.float32(levels_per_unit),
+            rows,
+            out,
+        )
