@@ -71,7 +71,8 @@ class GraphSettings:
         rviz: whether RViz is started.
         log_level: one of `LOG_LEVELS`.
         params_file: YAML file with further parameters; empty for none.
-        threads: CPU threads of each engine; 0 for the cores, shared by all that compute at once.
+        threads: CPU threads of each engine; 0 for all cores to the ego's, and a share of them to
+            the peers', which are guests on its computer.
     """
 
     bundle: str = ""
@@ -132,16 +133,16 @@ def cooperative_graph(
     common: dict[str, ParameterValue] = {
         "bundle": str(find_bundle(settings.bundle)),
         "backend": settings.backend,
-        "threads": settings.threads or _share_of_cores(source),
         "use_sim_time": settings.sim_time,
     }
     root = "/" + settings.namespace.strip("/")
     if source is None:
         station: dict[str, ParameterValue] = {"station_id": settings.station_id}
+        station["threads"] = settings.threads
         nodes = [NodeDescription(PACKAGE, "ego", root, {**common, **station})]
         peers: list[str] = []
     else:
-        nodes = [_agent(source, agent, root, common) for agent in source.agents]
+        nodes = [_agent(source, agent, root, common, settings.threads) for agent in source.agents]
         nodes.append(_replay(source, settings, root))
         peers = [source.namespace(agent) for agent in source.agents[1:]]
     if settings.rviz:
@@ -155,11 +156,21 @@ def absolute(root: str, name: str) -> str:
 
 
 def _agent(
-    source: ReplaySource, agent: str, root: str, common: Mapping[str, ParameterValue]
+    source: ReplaySource,
+    agent: str,
+    root: str,
+    common: Mapping[str, ParameterValue],
+    threads: int,
 ) -> NodeDescription:
-    # A dataset's loader has cut the vehicle's body out already; a roadside unit has none.
-    parameters = {**common, "station_id": source.station(agent), "crop_ego_body": False}
     is_ego = agent == source.agents[0]
+    share = 0 if is_ego else max(1, (os.cpu_count() or 1) // (len(source.agents) + 1))
+    # A dataset's loader has cut the vehicle's body out already; a roadside unit has none.
+    parameters = {
+        **common,
+        "threads": threads or share,
+        "station_id": source.station(agent),
+        "crop_ego_body": False,
+    }
     return NodeDescription(
         PACKAGE,
         "ego" if is_ego else "encoder",
@@ -194,13 +205,6 @@ def _rviz(root: str, peers: list[str], sim_time: bool) -> NodeDescription:
         {name: topic for name, topic in remappings.items() if name != topic},
         ("-d", str(config)),
     )
-
-
-def _share_of_cores(source: ReplaySource | None) -> int:
-    """Return the threads of an engine: encoders of all agents and fusion compute at once."""
-    if source is None:
-        return 0
-    return max(1, (os.cpu_count() or 1) // (len(source.agents) + 1))
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

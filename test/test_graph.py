@@ -65,13 +65,17 @@ def test_nodes_go_by_simulated_time_with_a_replay_unless_told_otherwise(
     assert nodes[0].parameters["use_sim_time"] is expected
 
 
-def test_engines_share_the_cores_of_the_machine(bundle, monkeypatch):
+def test_peers_on_the_egos_computer_take_a_share_of_its_cores(bundle, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 16)
-    assert graph(bundle)[0].parameters["threads"] == 4
-    assert graph(bundle, threads=7)[0].parameters["threads"] == 7
+    assert threads_of(graph(bundle)) == [0, 4, 4], "0: the ego may use all"
+    assert threads_of(graph(bundle, threads=7)) == [7, 7, 7]
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert graph(bundle)[0].parameters["threads"] == 1
-    assert graph(bundle, None, replay="none")[0].parameters["threads"] == 0, "all for the ego"
+    assert threads_of(graph(bundle)) == [0, 1, 1]
+    assert threads_of(graph(bundle, None, replay="none")) == [0]
+
+
+def threads_of(nodes):
+    return [node.parameters["threads"] for node in nodes if "threads" in node.parameters]
 
 
 def test_with_real_sensors_there_is_the_ego_alone(bundle):

@@ -164,29 +164,35 @@ class SweepCollector(Generic[Pyramid]):
         self._peers[sweep.station_id] = held[-SWEEPS_PER_PEER:]
         self._expected.discard(sweep.station_id)
 
-    def next_step(self, now: float) -> ComputePyramid[Pyramid] | Fuse[Pyramid] | Wait:
+    def next_step(
+        self, now: float, may_fuse: bool = True
+    ) -> ComputePyramid[Pyramid] | Fuse[Pyramid] | Wait:
         """Return what to do next.
+
+        Several threads may ask and compute pyramids at the same time; none is asked for twice.
 
         Args:
             now: seconds of the steady clock.
+            may_fuse: False while another thread fuses: then there are pyramids only.
         """
         ego = self._ego
         if ego is None:
             return self._ahead(now)
-        if ego.pyramid is None:
-            ego.begun = True
-            return ComputePyramid(ego)
+        if not ego.begun:
+            return _begin(ego)
         candidates, expired = self._candidates(ego.sweep)
         chosen = candidates[: self.max_agents - 1]
         due = [held for held in chosen if self._is_due(held.sweep, ego.sweep)]
-        missing = [held for held in chosen if held.pyramid is None]
+        missing = [held for held in chosen if not held.begun]
         timely = [held for held in missing if held not in due]
         if timely:
-            return ComputePyramid(timely[0])
+            return _begin(timely[0])
         if (due or (self._expected and self.max_agents > 1)) and now < ego.deadline:
             return Wait(ego.deadline - now)
         if missing:
-            return ComputePyramid(missing[0])
+            return _begin(missing[0])
+        if not may_fuse or any(held.pyramid is None for held in (ego, *chosen)):
+            return Wait(None)  # for what other threads are at
         self._expected.clear()
         for station, _ in expired:
             del self._peers[station]
@@ -198,8 +204,8 @@ class SweepCollector(Generic[Pyramid]):
         """While the ego has nothing to fuse, prepare the newest sweep of the nearest peers."""
         if self.max_agents > 1 and now - self._ego_heard <= EGO_SILENCE:
             for held in list(self._peers.values())[: self.max_agents - 1]:
-                if held[-1].pyramid is None:
-                    return ComputePyramid(held[-1])
+                if not held[-1].begun:
+                    return _begin(held[-1])
         return Wait(None)
 
     def _candidates(
@@ -226,3 +232,8 @@ class SweepCollector(Generic[Pyramid]):
     def _is_due(self, sweep: AgentSweep, ego: AgentSweep) -> bool:
         """Whether a peer's sweep is so old that its next one should be here any moment."""
         return 2 * (ego.stamp_ns - sweep.stamp_ns) > self._period_ns > 0
+
+
+def _begin(held: HeldSweep[Pyramid]) -> ComputePyramid[Pyramid]:
+    held.begun = True
+    return ComputePyramid(held)

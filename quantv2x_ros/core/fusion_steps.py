@@ -67,6 +67,10 @@ class Fuse(Generic[Pyramid]):
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing to do until a sweep arrives, or at most this many seconds (None: no limit)."""
+    """Nothing to do until a sweep arrives or a pyramid is ready, or this many seconds are over.
+
+    Attributes:
+        seconds: None for no limit.
+    """
 
     seconds: float | None

@@ -31,24 +31,37 @@ IDENTITY_TOLERANCE = 1e-9
 
 
 class CooperativeDetector:
-    """Index maps of several agents to boxes. One thread at a time may use each method.
+    """Index maps of several agents to boxes. One thread at a time may fuse.
 
     Args:
         bundle: the model bundle.
         backend: see create_engine.
         threads: CPU threads; None for one a core.
+        streams: threads of the program that shall compute pyramids at the same time.
+
+    Attributes:
+        streams: how many threads may; one on a backend that has but one.
     """
 
     def __init__(
-        self, bundle: ModelBundle, backend: str = "auto", threads: int | None = None
+        self,
+        bundle: ModelBundle,
+        backend: str = "auto",
+        threads: int | None = None,
+        streams: int = 1,
     ) -> None:
         self.bundle = bundle
         height, width = bundle.grid.shape
         self._shape = (bundle.codebook.planes, height, width)
         self._background = np.array(bundle.manifest.codebook.background, np.uint8)
         self._pyramid = create_engine(
-            bundle.engine_path("pyramid"), {"indices": (1, *self._shape)}, backend, threads
+            bundle.engine_path("pyramid"),
+            {"indices": (1, *self._shape)},
+            backend,
+            threads,
+            streams,
         )
+        self.streams = self._pyramid.streams
         self._window = HeadWindow.of(bundle.grid, bundle.detection, exact=bundle.parity)
         shapes = {}
         for level in range(LEVELS):

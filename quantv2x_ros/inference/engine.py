@@ -37,7 +37,11 @@ class TensorInfo:
 
 
 class Engine(Protocol):
-    """A compiled network part. One thread at a time may run it."""
+    """A compiled network part. As many threads at a time may run it as it has streams."""
+
+    @property
+    def streams(self) -> int:
+        """Threads of the program that may run it at the same time."""
 
     @property
     def inputs(self) -> Mapping[str, TensorInfo]:
@@ -55,7 +59,8 @@ class Engine(Protocol):
                 in place, not copied.
 
         Returns:
-            An array for every output. Views of the engine's buffers: valid until the next run.
+            An array for every output. Views of the engine's buffers: valid until the calling
+            thread runs it again.
 
         Raises:
             EngineError: for inputs that do not fit, or where the backend fails.
@@ -99,6 +104,7 @@ def create_engine(
     backend: str = "auto",
     threads: int | None = None,
     max_agents: int = 1,
+    streams: int = 1,
 ) -> Engine:
     """Compile an ONNX file.
 
@@ -108,21 +114,23 @@ def create_engine(
         backend: auto, openvino or tensorrt; auto takes the fastest that is usable.
         threads: CPU threads; None for one a core.
         max_agents: the greatest number of agents.
+        streams: threads of the program that shall run the engine at the same time; see
+            `Engine.streams` for how many may.
 
     Raises:
         EngineError: for a backend that cannot run, or a model or shapes that it refuses.
     """
     makers: dict[str, Callable[[], Engine]] = {
-        "openvino": lambda: _openvino(path, shapes, threads),
+        "openvino": lambda: _openvino(path, shapes, threads, streams),
         "tensorrt": lambda: _tensorrt(path, shapes, max_agents),
     }
     return makers[choose_backend(backend)]()
 
 
-def _openvino(path: str | Path, shapes: Shapes, threads: int | None) -> Engine:
+def _openvino(path: str | Path, shapes: Shapes, threads: int | None, streams: int) -> Engine:
     from quantv2x_ros.inference.openvino import OpenVinoEngine
 
-    return OpenVinoEngine(path, shapes, threads)
+    return OpenVinoEngine(path, shapes, threads, streams)
 
 
 def _tensorrt(path: str | Path, shapes: Shapes, max_agents: int) -> Engine:

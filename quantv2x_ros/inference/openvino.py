@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,26 +38,30 @@ class OpenVinoEngine:
         path: ONNX file.
         shapes: shape of every input.
         threads: CPU threads; None for one a core.
+        streams: threads of the program that may run the engine at the same time; they share the
+            CPU threads.
 
     Raises:
         EngineError: for a file that OpenVINO refuses, or shapes that do not fit it.
     """
 
-    def __init__(self, path: str | Path, shapes: Shapes, threads: int | None = None) -> None:
+    def __init__(
+        self, path: str | Path, shapes: Shapes, threads: int | None = None, streams: int = 1
+    ) -> None:
         self.path = Path(path)
+        self.streams = streams
         count = threads or os.cpu_count() or 1
         try:
-            self._compiled = self._compile(shapes, count)
+            self._compiled = self._compile(shapes, count, streams)
         except EngineError:
             raise
         except (RuntimeError, OSError) as error:
             raise EngineError(f"OpenVINO cannot compile {self.path}: {error}") from error
-        self._request = self._compiled.create_infer_request()
         self.inputs = {port.any_name: _info(port) for port in self._compiled.inputs}
         self.outputs = {port.any_name: _info(port) for port in self._compiled.outputs}
-        self._kept: Mapping[str, Array] = {}
+        self._own = threading.local()  # each thread's request, and the inputs that it reads
 
-    def _compile(self, shapes: Shapes, threads: int) -> Any:
+    def _compile(self, shapes: Shapes, threads: int, streams: int) -> Any:
         core = openvino.Core()
         model = core.read_model(self.path)
         known = {port.any_name for port in model.inputs}
@@ -76,12 +81,15 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
             # several nodes share the cores: pinned threads of two engines would meet on one core
             "ENABLE_CPU_PINNING": False,
         }
         name = f"{openvino.get_version()} {core.get_property('CPU', 'FULL_DEVICE_NAME')}"
         content = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        cache = EngineCache(self.path.stem, (name, content, sorted(shapes.items()), threads))
+        cache = EngineCache(
+            self.path.stem, (name, content, sorted(shapes.items()), threads, streams)
+        )
         if not cache.is_filled():
             logger.warning(
                 "compiling %s for OpenVINO %s (no engine in %s yet): about a second",
@@ -100,14 +108,17 @@ class OpenVinoEngine:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run once; see the protocol Engine."""
         check_inputs(inputs, self.inputs)
-        self._kept = dict(inputs)  # their memory is read in place
+        if not hasattr(self._own, "request"):
+            self._own.request = self._compiled.create_infer_request()
+        request = self._own.request
+        self._own.inputs = dict(inputs)  # their memory is read in place
         for name, array in inputs.items():
-            self._request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
+            request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
         try:
-            self._request.infer()
+            request.infer()
         except RuntimeError as error:
             raise EngineError(f"OpenVINO failed in {self.path.name}: {error}") from error
-        return {name: self._request.get_tensor(name).data for name in self.outputs}
+        return {name: request.get_tensor(name).data for name in self.outputs}
 
     def layer_precisions(self) -> dict[str, str]:
         """Precision in which each convolution runs, by its name: I8 or f32."""

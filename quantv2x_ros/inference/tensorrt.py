@@ -43,6 +43,9 @@ class TensorRtEngine:
         EngineError: where there is no GPU or TensorRT, or it cannot build what was asked.
     """
 
+    #: One execution context with its own buffers: one thread at a time.
+    streams = 1
+
     def __init__(self, path: str | Path, shapes: Shapes, max_agents: int = 1) -> None:
         self.path = Path(path)
         self._profile = Profile(shapes, max_agents)

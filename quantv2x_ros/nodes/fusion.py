@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,10 @@ from quantv2x_ros.nodes.messages import tile_from_message
 from quantv2x_ros.nodes.model import declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.warm_up import warm_up_detector
+
+#: Pyramids computed at the same time: the ego's and a peer's come together. More would leave each
+#: too few threads.
+_WORKERS = 2
 
 
 class FusionNode(BaseNode):
@@ -61,7 +66,8 @@ class FusionNode(BaseNode):
         self._last: Outcome | None = None
         self._announced: set[tuple[int, str]] = set()
         self._output = FusionOutput(self, self._bundle.classes)
-        detector = CooperativeDetector(self._bundle, backend, threads)
+        workers = min(_WORKERS, threads or os.cpu_count() or 1)
+        detector = CooperativeDetector(self._bundle, backend, threads, workers)
         warm_up_detector(detector)
         self._worker = FusionWorker(detector, collector, self._publish, self._fail)
         self.create_subscription(

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The thread that computes pyramids and fuses, so that reception never waits for an engine."""
+"""Threads that compute pyramids and fuse, so that reception never waits for an engine."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Outcome:
 
 
 class FusionWorker:
-    """Does what its collector says, one step at a time, in a thread of its own."""
+    """Does what its collector says: one thread fuses at a time, the others compute pyramids."""
 
     def __init__(
         self,
@@ -60,13 +60,13 @@ class FusionWorker:
         on_outcome: Callable[[Outcome], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
-        """Start the thread.
+        """Start the threads.
 
         Args:
-            detector: used by this thread alone from now on.
+            detector: used by these threads alone from now on; there is one for each stream.
             collector: used under this worker's lock from now on.
-            on_outcome: called in the thread with every fused frame.
-            on_failure: called in the thread with the error that ends it.
+            on_outcome: called with every fused frame, one at a time, in their order.
+            on_failure: called with the error that ends a thread.
         """
         self._detector = detector
         self._collector = collector
@@ -74,8 +74,13 @@ class FusionWorker:
         self._on_failure = on_failure
         self._changed = threading.Condition()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="fusion", daemon=True)
-        self._thread.start()
+        self._fusing = False
+        self._threads = [
+            threading.Thread(target=self._run, name=f"fusion {number}", daemon=True)
+            for number in range(detector.streams)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def superseded(self) -> int:
@@ -86,14 +91,14 @@ class FusionWorker:
         """See `SweepCollector.offer_ego`."""
         with self._changed:
             jumped = self._collector.offer_ego(sweep, time.monotonic())
-            self._changed.notify()
+            self._changed.notify_all()
         return jumped
 
     def offer_peer(self, sweep: AgentSweep) -> None:
         """See `SweepCollector.offer_peer`."""
         with self._changed:
             self._collector.offer_peer(sweep)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def expect(self, station_id: int) -> None:
         """See `SweepCollector.expect`."""
@@ -106,12 +111,13 @@ class FusionWorker:
             self._collector.reset()
 
     def stop(self) -> None:
-        """End the thread after its current step."""
+        """End the threads after their current steps."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
     def _run(self) -> None:
         try:
@@ -120,18 +126,27 @@ class FusionWorker:
                     self._compute(step.held)
                 else:
                     self._on_outcome(self._fuse(step))
-        except BaseException as error:  # whatever ends the thread must end the node, too
+                self._finish(step)
+        except BaseException as error:  # whatever ends a thread must end the node, too
             self._on_failure(error)
 
     def _next(self) -> ComputePyramid[TimedPyramid] | Fuse[TimedPyramid] | None:
         """Wait for the next step; None once the worker is to stop."""
         with self._changed:
             while not self._stopping:
-                step = self._collector.next_step(time.monotonic())
+                step = self._collector.next_step(time.monotonic(), may_fuse=not self._fusing)
                 if not isinstance(step, Wait):
+                    self._fusing = self._fusing or isinstance(step, Fuse)
                     return step
                 self._changed.wait(step.seconds)
         return None
+
+    def _finish(self, step: ComputePyramid[TimedPyramid] | Fuse[TimedPyramid]) -> None:
+        """Let the other threads see what this one has done."""
+        with self._changed:
+            if isinstance(step, Fuse):
+                self._fusing = False
+            self._changed.notify_all()
 
     def _compute(self, held: HeldSweep[TimedPyramid]) -> None:
         start = time.perf_counter()

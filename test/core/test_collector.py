@@ -58,6 +58,22 @@ def fused(step):
     return [(h.sweep.station_id, h.sweep.stamp_ns // MS) for h in (step.ego, *step.peers)]
 
 
+def test_no_pyramid_is_asked_for_twice_and_fusion_waits_for_all():
+    collector = make()
+    collector.offer_peer(sweep(2, 0))
+    collector.offer_ego(sweep(1, 0), 0.0)
+    ego, peer = collector.next_step(0.0), collector.next_step(0.0)
+    assert isinstance(ego, ComputePyramid)
+    assert isinstance(peer, ComputePyramid)
+    assert {ego.held.sweep.station_id, peer.held.sweep.station_id} == {1, 2}
+    assert collector.next_step(0.0) == Wait(None), "both are being computed"
+    ego.held.pyramid = "ego's"
+    assert collector.next_step(0.0) == Wait(None), "the peer's still is"
+    peer.held.pyramid = "peer's"
+    assert collector.next_step(0.0, may_fuse=False) == Wait(None), "another thread fuses"
+    assert isinstance(collector.next_step(0.0), Fuse)
+
+
 def test_ego_alone_is_fused_at_once():
     collector = make()
     collector.offer_ego(sweep(1, 100), 0.0)
