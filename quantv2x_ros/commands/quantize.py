@@ -44,8 +44,8 @@ def command(
 ) -> None:
     """Quantize a trained network and export it: scales, rounding, size, bit operations."""
     from quantv2x_ros.core.detection import DetectionConfig
-    from quantv2x_ros.offline.evaluate import EvaluationConfig
     from quantv2x_ros.offline.report import write_json
+    from quantv2x_ros.offline.settings import EvaluationConfig
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
     from quantv2x_ros.training.export.checkpoint import load_checkpoint
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames

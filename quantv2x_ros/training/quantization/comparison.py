@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.boxes import bev_iou
 from quantv2x_ros.core.detection import Detections
-from quantv2x_ros.core.evaluation import match_frame
-from quantv2x_ros.offline.detector import Detector, Fused
-from quantv2x_ros.offline.evaluate import EvaluationConfig, evaluate
+from quantv2x_ros.core.matching import match_frame
+from quantv2x_ros.offline.detector import Detector, Fused, Percept
+from quantv2x_ros.offline.evaluate import evaluate
+from quantv2x_ros.offline.settings import EvaluationConfig
 
 #: BEV IoU from which two detectors' boxes of one class are the same box.
 SAME_BOX = 0.7
@@ -33,12 +34,14 @@ class RecordingDetector:
         self.bundle = detector.bundle
         self.precision = detector.precision
         self.broadcast = detector.broadcast
+        self.decode = detector.decode
+        self.perceive = detector.perceive
         self._detector = detector
         self.frames: list[Detections] = []
 
-    def fuse(self, payloads: Sequence[bytes], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
         """Fuse, and keep the result; see `Detector`."""
-        fused = self._detector.fuse(payloads, ego_to_agents)
+        fused = self._detector.fuse(percepts, ego_to_agents)
         self.frames.append(fused.detections)
         return fused
 

@@ -13,11 +13,19 @@ import numpy.typing as npt
 import torch
 
 from quantv2x_ros.core.detection import detect
+from quantv2x_ros.core.fusion import mask_scores
 from quantv2x_ros.core.pillar_net import PillarNet
 from quantv2x_ros.core.pose import warp_theta
 from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
 from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.offline.detector import Broadcast, Cloud, Fused
+from quantv2x_ros.offline.detector import (
+    Broadcast,
+    Cloud,
+    Fused,
+    IndexArray,
+    Percept,
+    Rows,
+)
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name
 from quantv2x_ros.training.pyramid import fuse_frame
 from quantv2x_ros.training.quantization.executor import Observer
@@ -168,12 +176,27 @@ class SimulatedDetector:
         payload = encode_indices(self._simulated.encode(points), self._prior)
         return Broadcast(payload, {"encoder": 1e3 * (time.perf_counter() - start)})
 
-    def fuse(self, payloads: Sequence[bytes], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
-        """Decode every agent's bytes and fuse them."""
+    def decode(self, payload: bytes) -> IndexArray:
+        """Read a message's index map."""
+        return decode_indices(payload, self._prior, self._shape)
+
+    def perceive(self, indices: IndexArray, received: Rows | None = None) -> Percept:
+        """Compute one agent's pyramid; lost rows are background and have no score."""
         start = time.perf_counter()
-        tables = [decode_indices(payload, self._prior, self._shape) for payload in payloads]
-        pyramids = [self._simulated.extract(table) for table in tables]
-        out = self._simulated.fuse(pyramids, ego_to_agents)
+        if received is not None:
+            background = np.array(self.bundle.manifest.codebook.background, np.uint8)
+            indices = np.where(received[None, :, None], indices, background[:, None, None])
+        pyramid = self._simulated.extract(indices)
+        if received is not None:
+            scores = [mask_scores(score[0, 0].numpy(), received) for score in pyramid.scores]
+            masked = tuple(torch.from_numpy(score)[None, None] for score in scores)
+            pyramid = SimulatedPyramid(pyramid.levels, masked)
+        return Percept(pyramid, {"fusion": 1e3 * (time.perf_counter() - start)})
+
+    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+        """Fuse the agents' pyramids."""
+        start = time.perf_counter()
+        out = self._simulated.fuse([percept.content for percept in percepts], ego_to_agents)
         maps = [
             np.ascontiguousarray(out[name][0].permute(1, 2, 0).numpy())
             for name in ("cls", "reg", "dir")

@@ -16,7 +16,7 @@ from rich.table import Table
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.offline.detector import Detector, EngineDetector
-from quantv2x_ros.offline.evaluate import EvaluationConfig
+from quantv2x_ros.offline.settings import EvaluationConfig
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
 from quantv2x_ros.training.network import QuantV2XNetwork
