@@ -1,11 +1,15 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Codebook indices to bytes and back: bit-packed, with a header and a checksum.
+"""Codebook indices to bytes and back: entropy-coded with a trained model, and checked.
 
-Layout, little endian: ``Q2``, version (uint8), bits an index (uint8), planes, rows, columns and
-dict_size (uint16 each), CRC-32 of the whole payload without this field (uint32), then the indices
-plane by plane, row by row, most significant bit first, the last byte filled up with zeros.
+Layout, little endian: version (uint8), coding (uint8), CRC-32 (uint32), body. The CRC is taken over
+version and coding, over what both ends know (the shape, the first plane's number, dict_size and the
+model's fingerprint), and over the body. The body is an arithmetic code (core.index_model), or,
+where that would take more or no model is at hand, the indices bit-packed: plane by plane, row by
+row, most significant bit first, the last byte filled up with zeros.
 """
+
+from __future__ import annotations
 
 import struct
 import zlib
@@ -15,16 +19,21 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from quantv2x_ros.core.index_coder import decode_planes, encode_planes
+from quantv2x_ros.core.index_model import IndexModel
+
 IndexArray = npt.NDArray[np.uint8]
 
-VERSION = 1
+VERSION = 2
+#: Codings: bit-packed, and arithmetic coding with the context model.
+PACKED, CONTEXT = 0, 1
 MAX_DICT_SIZE = 256
 # Indices of one payload. The V2X-Real grid with m = 2 has 211,200; this bounds what is allocated.
 MAX_INDICES = 1 << 24
 
-_MAGIC = b"Q2"
-_FIELDS = struct.Struct("<2sBBHHHH")
+_FIELDS = struct.Struct("<BB")
 _CHECKSUM = struct.Struct("<I")
+_KNOWN = struct.Struct("<HHHHHQ")
 HEADER_BYTES = _FIELDS.size + _CHECKSUM.size
 
 
@@ -38,18 +47,24 @@ class IndexPrior:
 
     Attributes:
         dict_size: codes of a segment, 2 to 256; every index is less than this.
+        model: context model trained with the codebook; without one, indices are bit-packed.
     """
 
     dict_size: int
+    model: IndexModel | None = None
 
     def __post_init__(self) -> None:
-        """Raise WireError for a size that no codebook has."""
+        """Raise WireError for a size that no codebook has, or a model of another codebook."""
         if not 2 <= self.dict_size <= MAX_DICT_SIZE:
             raise WireError(f"dict_size must be 2 to {MAX_DICT_SIZE}, got {self.dict_size}")
+        if self.model is not None and self.model.dict_size != self.dict_size:
+            raise WireError(
+                f"the model is of {self.model.dict_size} codes, the codebook has {self.dict_size}"
+            )
 
     @property
     def bits(self) -> int:
-        """Bits of an index."""
+        """Bits of an index that is packed."""
         return (self.dict_size - 1).bit_length()
 
 
@@ -87,7 +102,7 @@ def _unpack(packed: IndexArray, bits: int, indices: IndexArray) -> int:
     return int(buffer & np.uint32((1 << held) - 1))
 
 
-def _check_shape(shape: tuple[int, ...]) -> int:
+def _check_shape(shape: tuple[int, ...], prior: IndexPrior, first_plane: int) -> int:
     """Number of indices of a shape (planes, rows, columns); WireError where it is out of bounds."""
     if len(shape) != 3 or not all(1 <= size <= 0xFFFF for size in shape):
         raise WireError(
@@ -96,78 +111,131 @@ def _check_shape(shape: tuple[int, ...]) -> int:
     count = shape[0] * shape[1] * shape[2]
     if count > MAX_INDICES:
         raise WireError(f"shape {tuple(shape)} has {count} indices, allowed are {MAX_INDICES}")
+    planes = 0xFFFF if prior.model is None else prior.model.planes
+    if first_plane < 0 or first_plane + shape[0] > planes:
+        raise WireError(
+            f"planes {first_plane} to {first_plane + shape[0] - 1}: there are {planes} planes"
+        )
     return count
 
 
-def packed_size(shape: tuple[int, int, int], prior: IndexPrior) -> int:
-    """Length in bytes of the payload of a shape (planes, rows, columns)."""
-    return HEADER_BYTES + (_check_shape(shape) * prior.bits + 7) // 8
+def packed_size(shape: tuple[int, int, int], prior: IndexPrior, first_plane: int = 0) -> int:
+    """Length in bytes of the longest payload of a shape (planes, rows, columns)."""
+    return HEADER_BYTES + (_check_shape(shape, prior, first_plane) * prior.bits + 7) // 8
 
 
-def encode_indices(indices: IndexArray, prior: IndexPrior) -> bytes:
-    """Pack indices.
+def encode_indices(indices: IndexArray, prior: IndexPrior, first_plane: int = 0) -> bytes:
+    """Code indices without loss; never longer than packed_size.
 
     Args:
         indices: (planes, rows, columns) uint8, each less than prior.dict_size.
         prior: of the codebook.
+        first_plane: number of indices' first plane among the codebook's.
 
     Raises:
         WireError: the shape is out of bounds or an index is outside of the codebook.
     """
-    count = _check_shape(indices.shape)
+    count = _check_shape(indices.shape, prior, first_plane)
     if indices.dtype != np.uint8:
         raise WireError(f"indices must be uint8, got {indices.dtype}")
     if int(indices.max()) >= prior.dict_size:
         raise WireError(f"index {int(indices.max())} is outside of {prior.dict_size} codes")
-    packed = np.empty((count * prior.bits + 7) // 8, np.uint8)
-    _pack(np.ascontiguousarray(indices).reshape(-1), prior.bits, packed)
-    fields = _FIELDS.pack(_MAGIC, VERSION, prior.bits, *indices.shape, prior.dict_size)
-    body = packed.tobytes()
-    return fields + _CHECKSUM.pack(zlib.crc32(body, zlib.crc32(fields))) + body
+    size = (count * prior.bits + 7) // 8
+    coding, body = CONTEXT, None
+    if prior.model is not None:
+        body = encode_planes(prior.model, indices, first_plane, size)
+    if body is None:
+        packed = np.empty(size, np.uint8)
+        _pack(np.ascontiguousarray(indices).reshape(-1), prior.bits, packed)
+        coding, body = PACKED, packed.tobytes()
+    fields = _FIELDS.pack(VERSION, coding)
+    return fields + _checksum(fields, body, prior, indices.shape, first_plane) + body
+
+
+def _checksum(
+    fields: bytes | memoryview,
+    body: bytes | memoryview,
+    prior: IndexPrior,
+    shape: tuple[int, ...],
+    first_plane: int,
+) -> bytes:
+    model = 0 if prior.model is None else prior.model.fingerprint
+    known = _KNOWN.pack(*shape, first_plane, prior.dict_size, model)
+    return _CHECKSUM.pack(zlib.crc32(body, zlib.crc32(known, zlib.crc32(fields))))
+
+
+def payload_coding(payload: bytes | bytearray | memoryview) -> int:
+    """The coding that a payload names, PACKED or CONTEXT.
+
+    Raises:
+        WireError: it is too short, or of another version or coding.
+    """
+    view = memoryview(payload).cast("B")
+    if len(view) < HEADER_BYTES:
+        raise WireError(f"payload has {len(view)} bytes, expected {HEADER_BYTES} or more")
+    version, coding = _FIELDS.unpack_from(view)
+    if version != VERSION or coding not in (PACKED, CONTEXT):
+        raise WireError(
+            f"payload has version {version} and coding {coding}, known are version {VERSION} and "
+            f"codings {PACKED} (bit-packed) and {CONTEXT} (context model)"
+        )
+    return int(coding)
 
 
 def decode_indices(
-    payload: bytes | bytearray | memoryview, prior: IndexPrior, shape: tuple[int, int, int]
+    payload: bytes | bytearray | memoryview,
+    prior: IndexPrior,
+    shape: tuple[int, int, int],
+    first_plane: int = 0,
 ) -> IndexArray:
-    """Unpack indices; what comes back has been checked.
+    """Decode indices; what comes back has been checked.
 
     Args:
         payload: what encode_indices returned.
         prior: of the receiver's codebook.
         shape: (planes, rows, columns) that the receiver expects.
+        first_plane: number of the first of these planes among the codebook's.
 
     Returns:
         (planes, rows, columns) uint8, each less than prior.dict_size.
 
     Raises:
-        WireError: the payload has another length, version, shape, codebook size or checksum than
+        WireError: the payload has another length, version, shape, codebook, model or checksum than
             expected, or an index is outside of the codebook.
     """
-    expected = packed_size(shape, prior)
+    limit = packed_size(shape, prior, first_plane)
     view = memoryview(payload).cast("B")
-    if len(view) != expected:
+    coding = payload_coding(view)
+    if len(view) > limit or (coding == PACKED and len(view) != limit):
         raise WireError(
-            f"payload has {len(view)} bytes, expected {expected} for {tuple(shape)} indices of "
-            f"{prior.bits} bits"
+            f"payload has {len(view)} bytes, expected {'' if coding == PACKED else 'at most '}"
+            f"{limit} for {tuple(shape)} indices of {prior.bits} bits"
         )
-    magic, version, bits, planes, rows, columns, dict_size = _FIELDS.unpack_from(view)
-    if (magic, version) != (_MAGIC, VERSION):
-        raise WireError(f"payload begins with {magic!r} version {version}, expected {_MAGIC!r} 1")
-    if (planes, rows, columns) != tuple(shape) or (dict_size, bits) != (
-        prior.dict_size,
-        prior.bits,
-    ):
+    body = view[HEADER_BYTES:]
+    actual = _checksum(view[: _FIELDS.size], body, prior, shape, first_plane)
+    stated = bytes(view[_FIELDS.size : HEADER_BYTES])
+    if actual != stated:
         raise WireError(
-            f"payload holds {(planes, rows, columns)} indices of {dict_size} codes in {bits} bits, "
-            f"expected {tuple(shape)} of {prior.dict_size} in {prior.bits}"
+            f"payload has CRC-32 {actual[::-1].hex()}, its header says {stated[::-1].hex()}: it is "
+            f"damaged, or of another shape or codebook than {tuple(shape)} indices of "
+            f"{prior.dict_size} codes"
         )
-    (checksum,) = _CHECKSUM.unpack_from(view, _FIELDS.size)
-    actual = zlib.crc32(view[HEADER_BYTES:], zlib.crc32(view[: _FIELDS.size]))
-    if actual != checksum:
-        raise WireError(f"payload has CRC-32 {actual:08x}, its header says {checksum:08x}")
+    coded = np.frombuffer(body, np.uint8)
+    if coding == PACKED:
+        return _decode_packed(coded, prior, shape)
+    if prior.model is None:
+        raise WireError("payload is coded with a context model, this codebook has none")
+    indices, end = decode_planes(prior.model, coded, shape, first_plane)
+    if len(coded) > end:
+        raise WireError(f"payload has {len(coded) - end} bytes more than its indices need")
+    return indices
+
+
+def _decode_packed(
+    packed: IndexArray, prior: IndexPrior, shape: tuple[int, int, int]
+) -> IndexArray:
     indices = np.empty(shape, np.uint8)
-    rest = _unpack(np.frombuffer(view, np.uint8, offset=HEADER_BYTES), bits, indices.reshape(-1))
-    if rest:
+    if _unpack(packed, prior.bits, indices.reshape(-1)):
         raise WireError("payload's last byte is not filled up with zeros")
     if int(indices.max()) >= prior.dict_size:
         raise WireError(f"index {int(indices.max())} is outside of {prior.dict_size} codes")

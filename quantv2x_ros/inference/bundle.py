@@ -15,9 +15,12 @@ import numpy as np
 
 from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.core.codebook import CodebookError, ResidualCodebook
+from quantv2x_ros.core.codebook_id import codebook_id
 from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.index_model import IndexModel, IndexModelError
 from quantv2x_ros.core.pillar_net import PillarWeights
+from quantv2x_ros.core.wire import IndexPrior
 from quantv2x_ros.inference.manifest import (
     MANIFEST_NAME,
     BundleError,
@@ -35,6 +38,8 @@ ENGINE_FILES = {
     "fuse": "fuse.onnx",
 }
 CODEBOOK_FILE = "codebook.npz"
+#: Model of the entropy coder; bundles without one send indices bit-packed.
+PRIOR_FILE = "prior.npz"
 PILLAR_FILE = "pillars.npz"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 REQUIRED_FILES = (*ENGINE_FILES.values(), CODEBOOK_FILE, PILLAR_FILE)
@@ -59,12 +64,14 @@ class ModelBundle:
         manifest: what its manifest says.
         codebook: tables of the residual codebook.
         pillar_weights: the pillar layer.
+        prior: what is known of its indices beforehand, for core.wire.
     """
 
     folder: Path
     manifest: Manifest
     codebook: ResidualCodebook
     pillar_weights: PillarWeights
+    prior: IndexPrior
 
     @classmethod
     def load(cls, folder: str | Path) -> ModelBundle:
@@ -88,17 +95,21 @@ class ModelBundle:
             raise BundleError(f"bundle {root}: its manifest lists no {', '.join(unlisted)}")
         for name, expected in manifest.files.items():
             _verify(root, name, expected)
-        bundle = cls(root, manifest, _load_codebook(root), _load_pillars(root))
+        codebook = _load_codebook(root)
+        model = _load_model(root, codebook) if PRIOR_FILE in manifest.files else None
+        prior = IndexPrior(codebook.dict_size, model)
+        bundle = cls(root, manifest, codebook, _load_pillars(root), prior)
         bundle._check_codebook()
         return bundle
 
     def _check_codebook(self) -> None:
         found, stated = self.codebook, self.manifest.codebook
-        actual = (found.fingerprint, found.levels, found.segments, found.dict_size)
+        number = codebook_id(found, self.prior.model)
+        actual = (number, found.levels, found.segments, found.dict_size)
         listed = (stated.id, stated.levels, stated.segments, stated.dict_size)
         if actual != listed:
             raise BundleError(
-                f"bundle {self.folder}: {CODEBOOK_FILE} has id {actual[0]:016x} and levels, "
+                f"bundle {self.folder}: its codebook and prior have id {number:016x} and levels, "
                 f"segments, codes {actual[1:]}, but the manifest says {listed[0]:016x} and "
                 f"{listed[1:]}; export the bundle again"
             )
@@ -171,7 +182,7 @@ class ModelBundle:
 
     @property
     def codebook_id(self) -> int:
-        """First 64 bits of the SHA-256 of the codebook tables."""
+        """Id of the codebook tables and the entropy coder's model; see core.codebook_id."""
         return self.manifest.codebook.id
 
     @property
@@ -209,6 +220,19 @@ def _load_codebook(root: Path) -> ResidualCodebook:
         return ResidualCodebook.load(root / CODEBOOK_FILE)
     except (CodebookError, OSError) as error:
         raise BundleError(f"bundle {root}: {CODEBOOK_FILE}: {error}") from error
+
+
+def _load_model(root: Path, codebook: ResidualCodebook) -> IndexModel:
+    try:
+        model = IndexModel.load(root / PRIOR_FILE)
+    except (IndexModelError, OSError) as error:
+        raise BundleError(f"bundle {root}: {PRIOR_FILE}: {error}") from error
+    if (model.planes, model.dict_size) != (codebook.planes, codebook.dict_size):
+        raise BundleError(
+            f"bundle {root}: {PRIOR_FILE} is of {model.planes} planes of {model.dict_size} codes, "
+            f"the codebook has {codebook.planes} of {codebook.dict_size}; train it again"
+        )
+    return model
 
 
 def _load_pillars(root: Path) -> PillarWeights:

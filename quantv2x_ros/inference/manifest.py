@@ -35,7 +35,7 @@ class CodebookInfo:
     """What the manifest says of the codebook.
 
     Attributes:
-        id: first 64 bits of the SHA-256 of its tables.
+        id: of its tables and of the entropy coder's model; see core.codebook_id.
         levels: residual levels.
         segments: segments a level.
         dict_size: codes a segment.

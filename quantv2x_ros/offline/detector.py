@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.detection import Detections
-from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
+from quantv2x_ros.core.wire import decode_indices, encode_indices
 from quantv2x_ros.inference.bundle import BundleError, ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
 
@@ -101,7 +101,7 @@ class EngineDetector:
         self._encoder = AgentEncoder(bundle, backend, threads or None)
         self._detector = CooperativeDetector(bundle, backend, threads or None)
         book = bundle.codebook
-        self._prior = IndexPrior(book.dict_size)
+        self._prior = bundle.prior
         self._shape = (book.levels * book.segments, *bundle.grid.shape)
 
     def broadcast(self, points: Cloud) -> Broadcast:

@@ -14,7 +14,7 @@ import torch
 from quantv2x_ros.core.detection import detect
 from quantv2x_ros.core.fusion import mask_scores
 from quantv2x_ros.core.pose import warp_theta
-from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
+from quantv2x_ros.core.wire import decode_indices, encode_indices
 from quantv2x_ros.inference.bundle import CHECKPOINT_FILE, BundleError, ModelBundle
 from quantv2x_ros.offline.detector import Broadcast, Cloud, Fused, IndexArray, Percept, Rows
 from quantv2x_ros.training.export.checkpoint import load_checkpoint
@@ -60,7 +60,7 @@ class NetworkDetector:
         self._network = network
         self._codebook = network.codebook
         self._anchors = bundle.anchors.grid_anchors(bundle.grid)
-        self._prior = IndexPrior(book.dict_size)
+        self._prior = bundle.prior
         self._shape = (book.levels * book.segments, *bundle.grid.shape)
 
     @torch.no_grad()

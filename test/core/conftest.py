@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import numpy.typing as npt
 import pytest
 from hypothesis import settings
 
+from quantv2x_ros.core import index_kernels
 from quantv2x_ros.core.codebook import ResidualCodebook
 from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.index_model import IndexModel, first_table
 
 # An example's first call may compile a Numba kernel for seconds; time is not what is tested.
 settings.register_profile("untimed", deadline=None)
@@ -57,3 +60,50 @@ def golden_codebook(golden_state: Mapping[str, npt.NDArray[Any]]) -> ResidualCod
 @pytest.fixture(scope="session")
 def golden_grid(golden_inputs: Mapping[str, npt.NDArray[Any]]) -> BevGrid:
     return BevGrid(tuple(golden_inputs["range_small"]), tuple(golden_inputs["voxel_size"]))
+
+
+def random_index_model(planes: int, size: int, seed: int) -> IndexModel:
+    """A model with random trees and weights: it compresses nothing, but must lose nothing."""
+    generator = np.random.default_rng(seed)
+    background = generator.integers(0, size, planes).astype(np.uint8)
+    tables = generator.integers(-99, 99, (first_table(planes), size + 1, index_kernels.HIDDEN))
+    at = 0
+    for plane in range(planes):
+        seen = [plane] * index_kernels.OWN
+        seen += [e for e in range(plane) for _ in range(index_kernels.EARLIER)]
+        for other in seen:
+            tables[at, background[other]] = 0
+            at += 1
+    weights = generator.integers(-300, 300, (planes, size - 1, index_kernels.HIDDEN))
+    return IndexModel(
+        tables=tables.astype(np.int16),
+        hidden_bias=generator.integers(-300, 300, (planes, index_kernels.HIDDEN)).astype(np.int16),
+        weights=weights.astype(np.int16),
+        weight_bias=generator.integers(-(1 << 18), 1 << 18, (planes, size - 1)).astype(np.int32),
+        children=np.stack([_random_tree(size, generator) for _ in range(planes)]),
+        background=background,
+        occupancy=generator.normal(size=(planes, size)).astype(np.float32),
+    )
+
+
+def _random_tree(size: int, generator: np.random.Generator) -> npt.NDArray[np.int16]:
+    children = np.zeros((size - 1, 2), np.int16)
+    waiting = [(-1, 0, generator.permutation(size))]
+    branch = 0
+    while waiting:
+        parent, bit, codes = waiting.pop(int(generator.integers(len(waiting))))
+        if len(codes) == 1:
+            children[parent, bit] = ~int(codes[0])
+            continue
+        if parent >= 0:
+            children[parent, bit] = branch
+        cut = int(generator.integers(1, len(codes)))
+        waiting += [(branch, 0, codes[:cut]), (branch, 1, codes[cut:])]
+        branch += 1
+    return children
+
+
+@pytest.fixture(scope="session")
+def index_model() -> Callable[[int, int, int], IndexModel]:
+    """Makes random models from planes, codes and a seed; each once."""
+    return functools.cache(random_index_model)

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantv2x_ros.core.index_model import IndexModel
+from quantv2x_ros.core.index_tree import ways
 from quantv2x_ros.core.wire import (
+    CONTEXT,
     HEADER_BYTES,
     MAX_INDICES,
+    PACKED,
+    VERSION,
     IndexPrior,
     WireError,
     decode_indices,
@@ -24,54 +31,128 @@ from quantv2x_ros.core.wire import (
 )
 
 Indices = npt.NDArray[np.uint8]
+Models = Callable[[int, int, int], IndexModel]
 
 
 @st.composite
-def index_maps(draw: st.DrawFn) -> tuple[Indices, IndexPrior]:
-    """Maps of any shape and codebook size; the extreme indices occur often."""
-    prior = IndexPrior(draw(st.integers(2, 256)))
-    shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 9), st.integers(1, 12)))
-    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    indices = generator.integers(0, prior.dict_size, shape).astype(np.uint8)
+def index_maps(
+    draw: st.DrawFn, models: Callable[[int, int, int], IndexModel]
+) -> tuple[Indices, IndexPrior, int]:
+    """Maps of any shape, codebook and model with the number of their first plane.
+
+    Background and the extreme indices occur often.
+    """
+    size = draw(st.sampled_from([2, 3, 5, 128, 255, 256]) | st.integers(2, 256))
+    model = None
+    planes, first = draw(st.integers(1, 4)), 0
     if draw(st.booleans()):
-        indices[generator.random(shape) < 0.5] = prior.dict_size - 1
-    return indices, prior
+        first = draw(st.integers(0, 4 - planes))
+        model = models(4, draw(st.sampled_from([2, 3, 128, 256])), draw(st.integers(0, 3)))
+        size = model.dict_size
+    shape = (planes, draw(st.integers(1, 9)), draw(st.integers(1, 12)))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    indices = generator.integers(0, size, shape).astype(np.uint8)
+    kind = draw(st.sampled_from(["noise", "extreme", "background"]))
+    if kind == "extreme":
+        indices[generator.random(shape) < 0.5] = size - 1
+    elif kind == "background" and model is not None:
+        empty = np.broadcast_to(model.background[first : first + planes, None, None], shape)
+        indices = np.where(generator.random(shape) < draw(st.floats(0, 1)), indices, empty)
+    return indices, IndexPrior(size, model), first
 
 
-@given(index_maps())
-def test_indices_survive_the_wire(drawn: tuple[Indices, IndexPrior]) -> None:
-    indices, prior = drawn
-    payload = encode_indices(indices, prior)
-    assert len(payload) == packed_size(indices.shape, prior)
+@given(st.data())
+def test_indices_survive_the_wire(index_model: Models, data: st.DataObject) -> None:
+    indices, prior, first = data.draw(index_maps(index_model))
+    payload = encode_indices(indices, prior, first)
+    assert len(payload) <= packed_size(indices.shape, prior, first)
     for form in (payload, bytearray(payload), memoryview(payload)):
-        decoded = decode_indices(form, prior, indices.shape)
+        decoded = decode_indices(form, prior, indices.shape, first)
         np.testing.assert_array_equal(decoded, indices)
         assert decoded.dtype == np.uint8
 
 
-@given(index_maps(), st.data())
-def test_any_damaged_byte_is_noticed(
-    drawn: tuple[Indices, IndexPrior], data: st.DataObject
-) -> None:
-    indices, prior = drawn
-    payload = bytearray(encode_indices(indices, prior))
+@given(st.data())
+def test_any_damaged_byte_is_noticed(index_model: Models, data: st.DataObject) -> None:
+    indices, prior, first = data.draw(index_maps(index_model))
+    payload = bytearray(encode_indices(indices, prior, first))
     position = data.draw(st.integers(0, len(payload) - 1))
     payload[position] ^= data.draw(st.integers(1, 255))
     with pytest.raises(WireError):
-        decode_indices(bytes(payload), prior, indices.shape)
+        decode_indices(bytes(payload), prior, indices.shape, first)
 
 
-@given(index_maps(), st.data())
-def test_any_wrong_length_is_noticed(
-    drawn: tuple[Indices, IndexPrior], data: st.DataObject
-) -> None:
-    indices, prior = drawn
-    payload = encode_indices(indices, prior)
+@given(st.data())
+def test_any_wrong_length_is_noticed(index_model: Models, data: st.DataObject) -> None:
+    indices, prior, first = data.draw(index_maps(index_model))
+    payload = encode_indices(indices, prior, first)
     cut = data.draw(st.integers(0, len(payload) - 1))
-    with pytest.raises(WireError, match="bytes, expected"):
-        decode_indices(payload[:cut], prior, indices.shape)
-    with pytest.raises(WireError, match="bytes, expected"):
-        decode_indices(payload + b"\0", prior, indices.shape)
+    with pytest.raises(WireError):
+        decode_indices(payload[:cut], prior, indices.shape, first)
+    with pytest.raises(WireError):
+        decode_indices(payload + b"\0", prior, indices.shape, first)
+
+
+@given(st.data())
+def test_whoever_expects_something_else_notices(index_model: Models, data: st.DataObject) -> None:
+    """The same bytes under another model, plane or shape are refused, not misread."""
+    model, other = index_model(3, 128, 0), index_model(3, 128, 1)
+    indices = np.full((1, 4, 6), model.background[0], np.uint8)
+    indices[0, 2, data.draw(st.integers(0, 5))] = 5
+    payload = encode_indices(indices, IndexPrior(128, model))
+    for prior, shape, first in (
+        (IndexPrior(128, other), (1, 4, 6), 0),
+        (IndexPrior(128), (1, 4, 6), 0),
+        (IndexPrior(128, model), (1, 6, 4), 0),
+        (IndexPrior(128, model), (1, 4, 6), 1),
+    ):
+        with pytest.raises(WireError, match="CRC-32"):
+            decode_indices(payload, prior, shape, first)
+
+
+@given(st.data(), st.binary(max_size=60))
+def test_any_body_decodes_to_indices_of_the_codebook_or_is_refused(
+    index_model: Models, data: st.DataObject, body: bytes
+) -> None:
+    """A correct checksum over nonsense: bounded work, and no index outside of the codebook."""
+    model = index_model(3, data.draw(st.sampled_from([2, 3, 128, 256])), 2)
+    prior, shape, first = (
+        IndexPrior(model.dict_size, model),
+        (2, 5, 7),
+        data.draw(st.integers(0, 1)),
+    )
+    payload = forge(VERSION, CONTEXT, body, prior, shape, first)
+    try:
+        decoded = decode_indices(payload, prior, shape, first)
+    except WireError:
+        assert len(body) > 4  # more bytes than the indices need
+        return
+    assert decoded.shape == shape
+    assert int(decoded.max()) < model.dict_size
+
+
+def test_a_trained_model_makes_them_small(index_model: Models) -> None:
+    """What a model expects takes few bytes: here, a map that is all background."""
+    model = index_model(3, 128, 0)
+    likely = replace(model, weight_bias=_towards(model))
+    empty = np.empty((3, 100, 352), np.uint8)
+    empty[:] = likely.background[:, None, None]
+    prior = IndexPrior(128, likely)
+    assert len(encode_indices(empty, prior)) < 300
+    np.testing.assert_array_equal(
+        decode_indices(encode_indices(empty, prior), prior, empty.shape), empty
+    )
+
+
+def _towards(model: IndexModel) -> npt.NDArray[np.int32]:
+    """Biases that make the way to the background's code certain."""
+    bias = np.zeros_like(model.weight_bias)
+    for plane, tree in enumerate(model.children):
+        branch = 0
+        for bit in ways(tree)[int(model.background[plane])]:
+            bias[plane, branch] = (1 << 29) if bit else -(1 << 29)
+            branch = int(tree[branch, bit])
+    return bias
 
 
 @given(st.binary(max_size=200))
@@ -90,28 +171,40 @@ def test_a_frame_has_the_size_the_link_is_planned_for() -> None:
     ]  # fmt: skip
 
 
-def _forge(fields: tuple[int, int, int, int, int, int], body: bytes) -> bytes:
+def forge(
+    version: int,
+    coding: int,
+    body: bytes,
+    prior: IndexPrior,
+    shape: tuple[int, int, int],
+    first_plane: int = 0,
+) -> bytes:
     """A payload with a correct checksum, whatever it says."""
-    header = struct.pack("<2sBBHHHH", b"Q2", *fields)
-    return header + struct.pack("<I", zlib.crc32(body, zlib.crc32(header))) + body
+    model = 0 if prior.model is None else prior.model.fingerprint
+    fields = struct.pack("<BB", version, coding)
+    known = struct.pack("<HHHHHQ", *shape, first_plane, prior.dict_size, model)
+    return fields + struct.pack("<I", zlib.crc32(fields + known + body)) + body
 
 
-def test_a_correct_checksum_does_not_excuse_the_content() -> None:
+def test_a_correct_checksum_does_not_excuse_the_content(index_model: Models) -> None:
     prior, shape = IndexPrior(5), (1, 1, 5)  # three bits each, 15 of 16 bits used
-    good = _forge((1, 3, 1, 1, 5, 5), bytes([0b00000101, 0b00111000]))
+    good = forge(VERSION, PACKED, bytes([0b00000101, 0b00111000]), prior, shape)
     assert decode_indices(good, prior, shape).tolist() == [[[0, 1, 2, 3, 4]]]
-    with pytest.raises(WireError, match="index 7 is outside of 5 codes"):
-        decode_indices(_forge((1, 3, 1, 1, 5, 5), b"\xff\xfe"), prior, shape)
-    with pytest.raises(WireError, match="last byte"):
-        decode_indices(_forge((1, 3, 1, 1, 5, 5), bytes([5, 0b00111001])), prior, shape)
-    with pytest.raises(WireError, match="version 2"):
-        decode_indices(_forge((2, 3, 1, 1, 5, 5), b"\0\0"), prior, shape)
-    with pytest.raises(WireError, match="of 6 codes"):
-        decode_indices(_forge((1, 3, 1, 1, 5, 6), b"\0\0"), prior, shape)
-    with pytest.raises(WireError, match=r"\(1, 5, 1\) indices"):
-        decode_indices(_forge((1, 3, 1, 5, 1, 5), b"\0\0"), prior, shape)
-    with pytest.raises(WireError, match="in 4 bits"):
-        decode_indices(_forge((1, 4, 1, 1, 5, 5), b"\0\0"), prior, shape)
+    for version, coding, body, complaint in (
+        (VERSION, PACKED, b"\xff\xfe", "index 7 is outside of 5 codes"),
+        (VERSION, PACKED, bytes([5, 0b00111001]), "last byte"),
+        (VERSION + 1, PACKED, b"\0\0", f"version {VERSION + 1}"),
+        (VERSION, 2, b"\0\0", "coding 2"),
+        (VERSION, CONTEXT, b"\0\0", "has none"),
+        (VERSION, CONTEXT, b"\0\0\0", "at most"),
+    ):
+        with pytest.raises(WireError, match=complaint):
+            decode_indices(forge(version, coding, body, prior, shape), prior, shape)
+    modelled = IndexPrior(5, index_model(1, 5, 0))
+    with pytest.raises(WireError, match="more than its indices need"):
+        decode_indices(
+            forge(VERSION, CONTEXT, bytes(50), modelled, (1, 10, 20)), modelled, (1, 10, 20)
+        )
 
 
 @pytest.mark.parametrize(
@@ -132,10 +225,14 @@ def test_codebook_sizes_are_2_to_256(size: int) -> None:
         IndexPrior(size)
 
 
-def test_indices_that_no_payload_holds_are_refused() -> None:
+def test_indices_that_no_payload_holds_are_refused(index_model: Models) -> None:
     with pytest.raises(WireError, match="index 128 is outside of 128"):
         encode_indices(np.full((1, 2, 2), 128, np.uint8), IndexPrior(128))
     with pytest.raises(WireError, match="must be uint8"):
         encode_indices(np.zeros((1, 2, 2), np.int64), IndexPrior(128))  # type: ignore[arg-type]
     with pytest.raises(WireError, match="shape"):
         encode_indices(np.zeros((0, 2, 2), np.uint8), IndexPrior(128))
+    with pytest.raises(WireError, match="the model is of 5 codes, the codebook has 6"):
+        IndexPrior(6, index_model(1, 5, 0))
+    with pytest.raises(WireError, match="planes 2 to 3: there are 3 planes"):
+        encode_indices(np.zeros((2, 2, 2), np.uint8), IndexPrior(5, index_model(3, 5, 0)), 2)

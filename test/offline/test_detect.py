@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
 from quantv2x_ros.core.boxes import bev_iou
-from quantv2x_ros.core.wire import IndexPrior, packed_size
+from quantv2x_ros.core.wire import packed_size
 from quantv2x_ros.data.scenario import DatasetError, Scenario
 from quantv2x_ros.inference.bundle import BundleError, ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
@@ -55,7 +55,7 @@ def test_bytes_on_the_air_change_nothing(detector, given):
     np.testing.assert_array_equal(detections.scores, expected.scores)
     book = detector.bundle.codebook
     shape = (book.levels * book.segments, *detector.bundle.grid.shape)
-    assert sizes == dict.fromkeys(given.clouds, packed_size(shape, IndexPrior(book.dict_size)))
+    assert sizes == dict.fromkeys(given.clouds, packed_size(shape, detector.bundle.prior))
 
 
 def test_peers_change_what_is_seen(detector, given):

@@ -1,0 +1,39 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`train-prior`: trains the entropy coder of a bundle's indices, and puts it into the bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    bundle: Annotated[Path, typer.Option(help="Folder of the bundle, such as engines/NAME.")],
+    data: Annotated[Path, typer.Option(help="Dataset whose sweeps are encoded to learn from.")],
+    sweeps: Annotated[int, typer.Option(min=1, help="Sweeps, spread over the dataset.")] = 700,
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps a level.")] = 4000,
+    batch: Annotated[int, typer.Option(min=16, help="Cells a step.")] = 4096,
+    learning_rate: Annotated[float, typer.Option(min=1e-7, max=1.0)] = 5e-3,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights and batches.")] = 0,
+) -> None:
+    """Train the prior of a bundle's indices; the bundle gets a new codebook id with it."""
+    from rich.progress import track
+
+    from quantv2x_ros.inference.bundle import ModelBundle
+    from quantv2x_ros.training.export.prior_writer import install_prior
+    from quantv2x_ros.training.prior.index_maps import IndexMaps
+    from quantv2x_ros.training.prior.learn import PriorRecipe, learn_prior
+
+    before = ModelBundle.load(bundle)
+    chosen = IndexMaps(before, data, sweeps)
+    maps = list(track(chosen, "Encoding sweeps", total=len(chosen)))
+    recipe = PriorRecipe(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
+    model = learn_prior(before, maps, recipe, track)
+    after = install_prior(bundle, model)
+    print(
+        f"{bundle}: prior learned from {len(maps)} sweeps; codebook id {before.codebook_id:016x} "
+        f"is now {after.codebook_id:016x}"
+    )

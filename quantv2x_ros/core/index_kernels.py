@@ -1,0 +1,234 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Numba kernels of core.index_model: index planes through a context model and a binary coder.
+
+Planes are coded one after the other, each column by column. A cell's code is found by walking down
+a binary tree of codes; the probability of each branch comes from a small network with integer
+weights: rows of tables that the neighbouring codes pick are added up, rectified, and multiplied
+with the branch's weights. All sums are exact integers, so that both ends agree on any machine. A
+correction of each branch follows what the tile itself has shown so far.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from quantv2x_ros.core.range_coder import (
+    LOGIT_LIMIT,
+    LOGIT_STEPS,
+    PROBABILITY_BITS,
+    code_bit,
+    finish,
+    first_value,
+)
+
+#: Cells around the map that hold no code.
+MARGIN = 3
+#: Neighbours (rows, columns away) in the same plane that are known when a cell's turn comes.
+OWN_NEIGHBOURS = (
+    (-1, 0), (-2, 0), (-3, 0),
+    (0, -1), (-1, -1), (1, -1), (-2, -1), (2, -1),
+    (0, -2), (-1, -2), (1, -2),
+    (0, -3),
+)  # fmt: skip
+#: Neighbours in each earlier plane, which is known as a whole.
+EARLIER_NEIGHBOURS = (
+    (0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1),
+)  # fmt: skip
+OWN = len(OWN_NEIGHBOURS)
+EARLIER = len(EARLIER_NEIGHBOURS)
+
+#: Fixed-point units: of hidden values, of branch weights, and of logits.
+HIDDEN_BITS = 7
+WEIGHT_BITS = 10
+LOGIT_BITS = HIDDEN_BITS + WEIGHT_BITS
+#: Largest hidden value and weight; with HIDDEN of them a logit stays below 2**30.
+HIDDEN_MAX = 2047
+WEIGHT_MAX = 8191
+#: Hidden values of a plane's network. Fixed, so that compilers unroll the sums.
+HIDDEN = 64
+#: How fast a branch's correction follows: 2**-ADAPTATION of the error.
+ADAPTATION = 4
+
+_SHIFT = LOGIT_BITS - 7  # LOGIT_STEPS is 2**7
+_LIMIT = LOGIT_LIMIT * LOGIT_STEPS
+_OWN_ROWS = np.array([row for row, _ in OWN_NEIGHBOURS])
+_OWN_COLUMNS = np.array([column for _, column in OWN_NEIGHBOURS])
+_EARLIER_ROWS = np.array([row for row, _ in EARLIER_NEIGHBOURS])
+_EARLIER_COLUMNS = np.array([column for _, column in EARLIER_NEIGHBOURS])
+
+Int16 = npt.NDArray[np.int16]
+Int32 = npt.NDArray[np.int32]
+Uint8 = npt.NDArray[np.uint8]
+Uint16 = npt.NDArray[np.uint16]
+
+
+@njit(inline="always")
+def _add_row(table, code, hidden):  # type: ignore[no-untyped-def]
+    for d in range(HIDDEN):
+        hidden[d] = np.int16(hidden[d] + table[code, d])
+
+
+@njit(inline="always")
+def _product(hidden, weights, node):  # type: ignore[no-untyped-def]
+    total = np.int32(0)
+    for d in range(HIDDEN):
+        total = np.int32(total + np.int32(hidden[d]) * np.int32(weights[node, d]))
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _rectify(hidden: Int16) -> None:
+    for d in range(HIDDEN):
+        hidden[d] = min(max(hidden[d], np.int16(0)), np.int16(HIDDEN_MAX))
+
+
+@njit(cache=True, nogil=True)
+def _gather(
+    codes: Uint16,
+    first_plane: int,
+    plane: int,
+    row: int,
+    column: int,
+    background: Uint8,
+    tables: Int16,
+    hidden: Int16,
+) -> None:
+    """Add the rows of a plane's tables that the neighbours of a cell (in the margin's count) pick.
+
+    The background's rows are zero. codes: (planes, columns, rows) with margins; tables: (OWN +
+    EARLIER * plane, k + 1, HIDDEN).
+    """
+    empty = background[plane]
+    for i in range(OWN):
+        code = codes[plane, column + _OWN_COLUMNS[i], row + _OWN_ROWS[i]]
+        if code != empty:
+            _add_row(tables[i], code, hidden)
+    for earlier in range(first_plane, plane):
+        empty = background[earlier]
+        for i in range(EARLIER):
+            code = codes[earlier, column + _EARLIER_COLUMNS[i], row + _EARLIER_ROWS[i]]
+            if code != empty:
+                _add_row(tables[OWN + EARLIER * earlier + i], code, hidden)
+
+
+@njit(cache=True, nogil=True)
+def _mark(busy: Uint8, plane: int, row: int, column: int) -> None:
+    """Note which cells, in this plane and in later ones, have a code here as a neighbour."""
+    for i in range(OWN):
+        busy[plane, column - _OWN_COLUMNS[i], row - _OWN_ROWS[i]] = 1
+    for later in range(plane + 1, len(busy)):
+        for i in range(EARLIER):
+            busy[later, column - _EARLIER_COLUMNS[i], row - _EARLIER_ROWS[i]] = 1
+
+
+@njit(cache=True, nogil=True)
+def _mark_border(busy: Uint8) -> None:
+    """Cells whose neighbourhood reaches beyond the map are not those of an empty one."""
+    _, columns, rows = busy.shape
+    for plane in range(len(busy)):
+        busy[plane, : 2 * MARGIN] = 1
+        busy[plane, columns - 2 * MARGIN :] = 1
+        busy[plane, :, : 2 * MARGIN] = 1
+        busy[plane, :, rows - 2 * MARGIN :] = 1
+
+
+@njit(cache=True, nogil=True)
+def code_planes(
+    decoding: bool,
+    buffer: Uint8,
+    size: int,
+    codes: Uint16,
+    first_plane: int,
+    starts: npt.NDArray[np.int64],
+    tables: Int16,
+    hidden_bias: Int16,
+    weights: Int16,
+    weight_bias: Int32,
+    children: Int16,
+    path_bits: Uint8,
+    background: Uint8,
+    probabilities: Int32,
+    marks: npt.NDArray[np.int64],
+) -> int:
+    """Write planes to a buffer, or read them from it.
+
+    Args:
+        decoding: read.
+        buffer: (bytes,) uint8.
+        size: bytes of it that may be used.
+        codes: (planes, columns + 2 MARGIN, rows + 2 MARGIN) uint16; k in the margin and in planes
+            before first_plane. Written where it decodes.
+        first_plane: the first plane that is coded.
+        starts: (planes,) first table of each plane.
+        tables: (tables, k + 1, HIDDEN), for each neighbour the row of its code; the background's
+            are zero.
+        hidden_bias: (planes, HIDDEN).
+        weights: (planes, k - 1, HIDDEN) of each branch.
+        weight_bias: (planes, k - 1).
+        children: (planes, k - 1, 2); a branch's next one, or ~code.
+        path_bits: (planes, k, longest) the branches' bits on the way to each code.
+        background: (planes,) the code of empty cells.
+        probabilities: of a set bit, by logit.
+        marks: (planes, columns), written: bytes used after each column.
+
+    Returns:
+        Bytes used; more than size where the buffer is too small to write to.
+    """
+    planes, columns, rows = codes.shape
+    busy = np.zeros((planes, columns, rows), np.uint8)
+    _mark_border(busy)
+    base = np.empty(HIDDEN, np.int16)
+    quiet = np.empty(HIDDEN, np.int16)
+    hidden = np.empty(HIDDEN, np.int16)
+    corrections = np.zeros(weights.shape[1], np.int32)
+    low, high = np.uint64(0), np.uint64(0xFFFFFFFF)
+    value = first_value(buffer, size) if decoding else np.uint64(0)
+    position = 4 if decoding else 0
+    for plane in range(first_plane, planes):
+        own = tables[starts[plane] : starts[plane] + OWN + EARLIER * plane]
+        empty = background[plane]
+        _start_hidden(own, hidden_bias[plane], first_plane, base)
+        quiet[:] = base
+        _rectify(quiet)
+        corrections[:] = 0
+        for column in range(MARGIN, columns - MARGIN):
+            for row in range(MARGIN, rows - MARGIN):
+                if busy[plane, column, row]:
+                    hidden[:] = base
+                    _gather(codes, first_plane, plane, row, column, background, own, hidden)
+                    _rectify(hidden)
+                    features = hidden
+                else:
+                    features = quiet
+                code = np.int64(codes[plane, column, row])
+                node, step = np.int64(0), 0
+                while node >= 0:
+                    bit = np.int64(0) if decoding else np.int64(path_bits[plane, code, step])
+                    logit = _product(features, weights[plane], node) + weight_bias[plane, node]
+                    logit = (logit + corrections[node]) >> _SHIFT
+                    logit = min(max(logit, -_LIMIT), _LIMIT)
+                    probability = probabilities[logit + _LIMIT]
+                    bit, low, high, value, position = code_bit(
+                        decoding, buffer, size, low, high, value, position, probability, bit
+                    )
+                    error = (bit << PROBABILITY_BITS) - probability
+                    corrections[node] += np.int32(error >> ADAPTATION)
+                    node = np.int64(children[plane, node, bit])
+                    step += 1
+                code = ~node
+                codes[plane, column, row] = np.uint16(code)
+                if code != empty:
+                    _mark(busy, plane, row, column)
+            marks[plane, column - MARGIN] = position
+    return position if decoding else finish(buffer, size, low, high, position)
+
+
+@njit(cache=True, nogil=True)
+def _start_hidden(own: Int16, bias: Int16, first_plane: int, base: Int16) -> None:
+    """What all cells have in common: the bias, and all that planes left out would have told."""
+    base[:] = bias
+    for i in range(OWN, OWN + EARLIER * first_plane):
+        _add_row(own[i], own.shape[1] - 1, base)

@@ -1,0 +1,38 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Puts a model of the indices into a bundle, which changes the bundle's codebook id."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from quantv2x_ros.core.codebook_id import codebook_id
+from quantv2x_ros.core.index_model import IndexModel
+from quantv2x_ros.inference.bundle import PRIOR_FILE, ModelBundle, file_sha256
+from quantv2x_ros.inference.manifest import MANIFEST_NAME
+
+
+def install_prior(folder: str | Path, model: IndexModel) -> ModelBundle:
+    """Write a model into a bundle and update its manifest; returns the bundle.
+
+    Args:
+        folder: the bundle.
+        model: trained on its indices.
+
+    Raises:
+        BundleError: for a damaged bundle, or a model that does not fit its codebook.
+    """
+    bundle = ModelBundle.load(folder)
+    path = bundle.folder / PRIOR_FILE
+    model.save(path)
+    manifest = replace(
+        bundle.manifest,
+        codebook=replace(bundle.manifest.codebook, id=codebook_id(bundle.codebook, model)),
+        files=dict(sorted({**bundle.manifest.files, PRIOR_FILE: file_sha256(path)}.items())),
+    )
+    text = yaml.safe_dump(manifest.as_dict(), sort_keys=False, allow_unicode=True)
+    (bundle.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    return ModelBundle.load(folder)

@@ -1,0 +1,3 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The entropy coder's model: trained on the index maps of a bundle."""

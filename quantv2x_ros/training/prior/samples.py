@@ -1,0 +1,99 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Cells of index maps with their neighbours, drawn to train one plane's network."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from quantv2x_ros.core import index_kernels as kernels
+
+IndexArray = npt.NDArray[np.uint8]
+#: Share of a batch that is taken where all neighbours hold the background.
+_QUIET_SHARE = 0.1
+#: Share of the samples that are learned without some of the coarser levels, for tiles of the finer
+#: levels alone.
+_ALONE_SHARE = 0.4
+
+
+class CellSamples:
+    """Cells of one plane, drawn for training."""
+
+    def __init__(self, maps: torch.Tensor, plane: int, segments: int, background: IndexArray):
+        """Find the cells of each kind.
+
+        Args:
+            maps: (N, P, H + 2 MARGIN, W + 2 MARGIN) int16 codes, k in the margin.
+            plane: the plane whose cells are drawn.
+            segments: planes of a level.
+            background: (P,) codes.
+        """
+        margin = kernels.MARGIN
+        self._maps, self._plane, self._segments = maps, plane, segments
+        self._inner = (maps.shape[2] - 2 * margin, maps.shape[3] - 2 * margin)
+        codes = torch.from_numpy(background.astype(np.int64))
+        inner = maps[:, : plane + 1, margin:-margin, margin:-margin]
+        differs = (inner != codes[: plane + 1, None, None]).any(1, keepdim=True)
+        near = functional.max_pool2d(differs.float(), 2 * margin + 1, 1, margin)[:, 0] > 0
+        flat = near.flatten()
+        self._busy = flat.nonzero()[:, 0].int()
+        self._quiet = (~flat).nonzero()[:, 0].int()
+        own = [(0, row, column) for row, column in kernels.OWN_NEIGHBOURS]
+        earlier = [
+            (other - plane, row, column)
+            for other in range(plane)
+            for row, column in kernels.EARLIER_NEIGHBOURS
+        ]
+        _, planes, height, width = maps.shape
+        self._stride = (planes * height * width, height * width, width)
+        self._steps = torch.tensor(
+            [p * height * width + row * width + column for p, row, column in own + earlier]
+        )
+
+    def draw(
+        self, count: int, unknown: int, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Neighbours' codes (N, tables), codes (N,) and weights (N,).
+
+        Weights make up for how often quiet cells are drawn.
+        """
+        quiet = round(count * _QUIET_SHARE) if len(self._quiet) else 0
+        parts, weights = [], []
+        total = len(self._busy) + len(self._quiet)
+        for pool, number in ((self._busy, count - quiet), (self._quiet, quiet)):
+            if number and len(pool):
+                parts.append(pool[torch.randint(len(pool), (number,), generator=generator)].long())
+                weights.append(torch.full((number,), len(pool) / total * count / number))
+        cells = torch.cat(parts)
+        height, width = self._inner
+        frame, cell = cells // (height * width), cells % (height * width)
+        margin = kernels.MARGIN
+        at = (
+            frame * self._stride[0]
+            + self._plane * self._stride[1]
+            + (cell // width + margin) * self._stride[2]
+            + cell % width
+            + margin
+        )
+        flat = self._maps.view(-1)
+        neighbours = flat[at[:, None] + self._steps].long()
+        neighbours = self._forget(neighbours, unknown, generator)
+        return neighbours, flat[at].long(), torch.cat(weights)
+
+    def _forget(
+        self, neighbours: torch.Tensor, unknown: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Make all planes before some level unknown in some samples."""
+        level = self._plane // self._segments
+        if level == 0:
+            return neighbours
+        alone = torch.rand(len(neighbours), generator=generator) < _ALONE_SHARE
+        first = torch.randint(1, level + 1, (len(neighbours),), generator=generator)
+        first = torch.where(alone, first * self._segments, 0)
+        plane_of_table = torch.arange(neighbours.shape[1] - kernels.OWN) // kernels.EARLIER
+        hidden = plane_of_table < first[:, None]
+        neighbours[:, kernels.OWN :][hidden] = unknown
+        return neighbours
