@@ -18,13 +18,13 @@ import numpy as np
 from quantv2x_ros.core.evaluation import AveragePrecision
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import Truth
-from quantv2x_ros.data.scenario import FRAME_PERIOD, Scenario, find_scenarios
+from quantv2x_ros.data.scenario import Scenario, find_scenarios
 from quantv2x_ros.offline.details import Details
 from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.moments import Moment, Moments, choose_agents
 from quantv2x_ros.offline.receiver import Receiver, View
 from quantv2x_ros.offline.settings import EvaluationConfig
-from quantv2x_ros.offline.streaming import StreamingPrecision
+from quantv2x_ros.offline.streaming import StreamingPrecision, first_frame
 from quantv2x_ros.offline.sweeps import Variant
 
 Progress = Callable[[int, int], object]
@@ -54,7 +54,11 @@ class Evaluation:
         """Make empty metrics; settings that are the same share one."""
         self.metric = self._new_metric()
         self.details = Details(self._new_metric)
-        self.streams = [StreamingPrecision(self._new_metric(), ms) for ms in self.streaming_ms]
+        first = first_frame(self.streaming_ms)
+        self.streams = [
+            StreamingPrecision(self._new_metric(), ms, 0 if ms is None else first)
+            for ms in self.streaming_ms
+        ]
         settings = [(variant.config, variant.first_number) for variant in self.variants]
         self._variant_metrics = {key: self._new_metric() for key in settings}
         self._sizes: list[int] = []
@@ -180,7 +184,11 @@ class Evaluation:
             **self.metric.compute(),
             "bytes_per_frame": float(np.mean(self._sizes)),
             "frames": self.metric.frames,
-            **self._settings(),
+            "bundle": self.detector.bundle.name,
+            "precision": self.detector.precision,
+            **self.config.as_dict(),
+            "skipped": [str(error) for error in self.skipped],
+            "frames_without_ego": self.without_ego,
         }
         if self.variants:
             result["sweeps"] = self._sweeps()
@@ -194,28 +202,14 @@ class Evaluation:
         table: dict[str, list[dict[str, Any]]] = {}
         for variant in self.variants:
             metric = self._variant_metrics[variant.config, variant.first_number]
-            point = {"value": variant.value, "frames": metric.frames, **metric.compute()}
+            point = {
+                "value": variant.value,
+                "first_number": variant.first_number,
+                "frames": metric.frames,
+                **metric.compute(),
+            }
             table.setdefault(variant.sweep, []).append(point)
         return table
-
-    def _settings(self) -> dict[str, Any]:
-        config, link = self.config, self.config.link
-        return {
-            "bundle": self.detector.bundle.name,
-            "precision": self.detector.precision,
-            "protocol": config.protocol,
-            "mode": config.mode,
-            "agents": 1 if config.ego_only else config.agents,
-            "communication_range": config.communication_range,
-            "loss": link.loss,
-            "tiles": link.tiles,
-            "latency_ms": 1e3 * FRAME_PERIOD * link.delay,
-            "pose_noise": link.pose_noise,
-            "heading_noise": link.heading_deviation,
-            "seed": link.seed,
-            "skipped": [str(error) for error in self.skipped],
-            "frames_without_ego": self.without_ego,
-        }
 
 
 def open_scenarios(data: str | Path, config: EvaluationConfig) -> list[Scenario]:

@@ -55,9 +55,11 @@ def parts_table(parts: Mapping[str, Result], title: str) -> str:
     return table(header, rows)
 
 
-def sweep_table(name: str, points: Sequence[Result]) -> str:
-    """Return AP over a sweep's values."""
+def sweep_table(name: str, points: Sequence[Result], alone: Result | None) -> str:
+    """Return AP over a sweep's values, and of the ego alone on the same frames."""
     parts = {f"{point['value']:g}": point for point in points}
+    if alone is not None:
+        parts["the ego alone"] = alone
     return parts_table(parts, SWEEP_TITLES[name])
 
 

@@ -88,7 +88,7 @@ def plot_sweep(
             )
         if alone is not None:
             left.axhline(alone["mAP"][iou], color="#999999", linestyle=style, linewidth=1.0)
-    text = label if not streaming else f"{label}; red: from sweep to boxes"
+    text = label if not streaming else f"{label};\nred: from sweep to boxes [ms]"
     _decorate(left, "mean; grey: the ego alone" if alone else "mean", text, "mAP")
     left.legend(fontsize=8)
     classes = points[0]["AP"]
@@ -123,12 +123,15 @@ def plot_rate_accuracy(path: Path, points: Sequence[Mapping[str, Any]]) -> None:
             label=f"IoU {iou}",
         )
     top = next(iter(ordered[0]["mAP"]))
+    middle = ordered[-1]["bytes_per_frame"] / 2
     for index, point in enumerate(ordered):
+        right = point["bytes_per_frame"] > middle
         ax.annotate(
             point["name"],
             (point["bytes_per_frame"] / 1e3, point["mAP"][top]),
-            xytext=(4, 6 + 9 * (index % 2)),
+            xytext=(-4 if right else 4, 6 + 9 * (index % 2)),
             textcoords="offset points",
+            ha="right" if right else "left",
             fontsize=7,
         )
     _decorate(ax, "rate and accuracy", "kB a message", "mAP")

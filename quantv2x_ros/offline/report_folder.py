@@ -15,6 +15,7 @@ from quantv2x_ros.offline.detect import draw, frame_input, look
 from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.evaluate import Evaluation
 from quantv2x_ros.offline.report import write_json
+from quantv2x_ros.offline.sweeps import ALONE
 
 Result = dict[str, Any]
 
@@ -42,9 +43,9 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "result.json", result)
-    alone = next(iter(result.get("sweeps", {}).get("alone", [])), None)
+    alone = _alone(result, 0)
     rates = rate_points(result, alone, compare)
-    draw_plots(folder, result, evaluation, alone, rates)
+    draw_plots(folder, result, evaluation, rates)
     frames = evaluation.details.worst(worst)
     pictures = [
         (draw_frame(folder / f"worst_{index}.png", evaluation.detector, frame), frame)
@@ -69,7 +70,6 @@ def draw_plots(
     folder: Path,
     result: Result,
     evaluation: Evaluation,
-    alone: Mapping[str, Any] | None,
     rates: Sequence[Result],
 ) -> None:
     """Draw precision-recall, rate-accuracy and each sweep."""
@@ -78,7 +78,13 @@ def draw_plots(
     for name, points in _curves(result).items():
         streaming = result.get("streaming", ()) if name == "latency_ms" else ()
         given = [point for point in streaming if not point["measured"]]
-        plots.plot_sweep(folder / f"{plots.AXES[name][1]}.png", name, points, alone, given)
+        plots.plot_sweep(
+            folder / f"{plots.AXES[name][1]}.png",
+            name,
+            points,
+            _alone(result, points[0]["first_number"]),
+            given,
+        )
 
 
 def draw_frame(path: Path, detector: Detector, frame: RatedFrame) -> Path:
@@ -94,7 +100,13 @@ def draw_frame(path: Path, detector: Detector, frame: RatedFrame) -> Path:
 
 
 def _curves(result: Result) -> dict[str, list[Result]]:
-    return {name: points for name, points in result.get("sweeps", {}).items() if name != "alone"}
+    return {name: points for name, points in result.get("sweeps", {}).items() if name != ALONE}
+
+
+def _alone(result: Result, first_number: int) -> Result | None:
+    """The ego without peers, measured from that frame of every scenario on."""
+    points = result.get("sweeps", {}).get(ALONE, [])
+    return next((point for point in points if point["first_number"] == first_number), None)
 
 
 def _head(result: Result) -> list[str]:
@@ -126,7 +138,8 @@ def _tables(result: Result, alone: Mapping[str, Any] | None, rates: Sequence[Res
         "![rate and accuracy](rate_accuracy.png)\n",
     ]
     for name, points in _curves(result).items():
-        lines += [f"## {markdown.SWEEP_TITLES[name]}\n", markdown.sweep_table(name, points)]
+        lines += [f"## {markdown.SWEEP_TITLES[name]}\n"]
+        lines += [markdown.sweep_table(name, points, _alone(result, points[0]["first_number"]))]
         lines += [f"![{name}]({plots.AXES[name][1]}.png)\n"]
     if "streaming" in result:
         lines += ["## Streaming AP\n", markdown.streaming_table(result["streaming"])]

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.evaluate import Evaluation, Progress, open_scenarios
 from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError
-from quantv2x_ros.offline.sweeps import STEPS, Variant, make_variants, parse_sweeps
+from quantv2x_ros.offline.sweeps import STEPS, alone_variants, make_variants, parse_sweeps
 
 MEASURED = "measured"
 
@@ -114,7 +114,7 @@ def run(detector: Detector, request: Request, progress: Progress | None = None) 
     longest = max(len(scenario.timestamps) for scenario in scenarios)
     variants, notes = make_variants(request.config, request.sweeps, longest)
     if request.report is not None and not request.config.ego_only:
-        variants.append(Variant("alone", 0.0, replace(request.config, ego_only=True)))
+        variants += alone_variants(request.config, variants)
     evaluation = Evaluation(detector, request.config, variants, request.streaming_ms, detailed=True)
     evaluation.run(scenarios, progress)
     result = evaluation.result()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -101,3 +102,19 @@ class EvaluationConfig:
             raise EvaluationSettingError(
                 f"communication_range must be 0 m or more, got {self.communication_range}"
             )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a result says of its settings."""
+        link = self.link
+        return {
+            "protocol": self.protocol,
+            "mode": self.mode,
+            "agents": 1 if self.ego_only else self.agents,
+            "communication_range": self.communication_range,
+            "loss": link.loss,
+            "tiles": link.tiles,
+            "latency_ms": 1e3 * FRAME_PERIOD * link.delay,
+            "pose_noise": link.pose_noise,
+            "heading_noise": link.heading_deviation,
+            "seed": link.seed,
+        }

@@ -4,11 +4,13 @@
 
 After "Towards Streaming Perception" (arXiv 2005.10420): at every moment with truth the newest boxes
 that are ready count, whatever sweep they are of, and a detector that is busy misses sweeps. The ego
-knows how it moves, so its boxes are brought from the sweep's frame to the present one.
+knows how it moves, so its boxes are brought from the sweep's frame to the present one. Moments
+before the first boxes of a scenario can be ready do not count: a vehicle drives for hours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,14 +41,19 @@ class StreamingPrecision:
         metric: Average precision of the boxes that were ready.
     """
 
-    def __init__(self, metric: AveragePrecision, latency_ms: float | None) -> None:
+    def __init__(
+        self, metric: AveragePrecision, latency_ms: float | None, first_number: int = 0
+    ) -> None:
         """Start.
 
         Args:
             metric: An empty one.
             latency_ms: From a sweep to its boxes; `None`: as measured, frame by frame.
+            first_number: Frames of a scenario before this one do not count, so that several
+                latencies are measured on the same frames.
         """
         self.metric = metric
+        self._first = first_number
         self._given = latency_ms
         self._used: list[float] = []
         self.start_scenario()
@@ -82,8 +89,8 @@ class StreamingPrecision:
         ready = [item for item in self._pending if item.ready_ms <= now + _TOLERANCE_MS]
         # of what is ready only the newest is ever used again
         self._pending = ready[-1:] + [item for item in self._pending if item not in ready]
-        if truth is not None:
-            found = _moved(ready[-1], pose) if ready else Detections.empty()
+        if truth is not None and ready and number >= self._first:
+            found = _moved(ready[-1], pose)
             self.metric.add(found, truth.boxes, truth.labels)
 
     def compute(self) -> dict[str, Any]:
@@ -95,6 +102,27 @@ class StreamingPrecision:
             "frames": self.metric.frames,
             **self.metric.compute(),
         }
+
+
+def first_frame(latencies_ms: Sequence[float | None]) -> int:
+    """Return the first frame at which boxes of all given latencies are ready."""
+    given = [latency for latency in latencies_ms if latency is not None]
+    period = 1e3 * FRAME_PERIOD
+    return int(np.ceil(max(given, default=0.0) / period - _TOLERANCE_MS))
+
+
+def measurable(
+    latencies_ms: Sequence[float | None], longest: int
+) -> tuple[list[float | None], list[str]]:
+    """Return the latencies that a scenario of so many frames can show, and notes on the others."""
+    kept = [ms for ms in latencies_ms if ms is None or first_frame([ms]) < longest]
+    left = [f"{ms:g}" for ms in latencies_ms if ms is not None and ms not in kept]
+    if not left:
+        return kept, []
+    return kept, [
+        f"streaming AP at {', '.join(left)} ms is left out: no scenario has more than {longest}"
+        " frames"
+    ]
 
 
 def _moved(pending: _Pending, pose: npt.NDArray[np.float64]) -> Detections:

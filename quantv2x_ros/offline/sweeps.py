@@ -17,14 +17,16 @@ STEPS: dict[str, tuple[float, ...]] = {
 }
 """Name of a sweep (a field of `Link`) and its values."""
 
+ALONE = "alone"
+
 
 @dataclass(frozen=True)
 class Variant:
     """One point of a sweep.
 
     Attributes:
-        sweep: Name of the sweep, `alone` for the ego without peers.
-        value: What the field of the link is set to.
+        sweep: Name of the sweep, ALONE for the ego without peers.
+        value: What the field of the link is set to; of the ego alone: `first_number`.
         config: The settings.
         first_number: Frames of a scenario before this one do not count, so that all points of a
             latency sweep are measured on the same frames, with messages of the full age.
@@ -40,7 +42,7 @@ def parse_sweeps(text: str) -> tuple[str, ...]:
     """Read a list of sweeps.
 
     Args:
-        text: Names separated by commas, `all`, or nothing.
+        text: Names separated by commas, `all`, `none`, or nothing.
 
     Raises:
         EvaluationSettingError: For a name that there is not.
@@ -48,12 +50,21 @@ def parse_sweeps(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if names == ("all",):
         return tuple(STEPS)
+    if names == ("none",):
+        return ()
     unknown = [name for name in names if name not in STEPS]
     if unknown:
         raise EvaluationSettingError(
-            f"sweep must be all or some of {', '.join(STEPS)}, got {', '.join(unknown)}"
+            f"sweep must be all, none or some of {', '.join(STEPS)}, got {', '.join(unknown)}"
         )
     return names
+
+
+def alone_variants(base: EvaluationConfig, others: Sequence[Variant]) -> list[Variant]:
+    """Return the ego without peers, on each set of frames that the other points are measured on."""
+    numbers = sorted({0, *(variant.first_number for variant in others)})
+    config = replace(base, ego_only=True)
+    return [Variant(ALONE, float(number), config, number) for number in numbers]
 
 
 def make_variants(

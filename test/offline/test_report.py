@@ -1,0 +1,138 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The report of an evaluation: tables, plots, pictures, and the settings behind them."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from quantv2x_ros.cli import app
+from quantv2x_ros.offline.markdown import table
+from quantv2x_ros.offline.session import parse_latencies
+from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError
+from quantv2x_ros.offline.sweeps import STEPS, alone_variants, make_variants, parse_sweeps
+
+PLOTS = ("precision_recall", "rate_accuracy", "latency", "noise", "heading", "loss")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory, bundles, dataset):
+    """The result and folder of one report over both scenes, with another result to compare."""
+    folder = tmp_path_factory.mktemp("report")
+    other = folder / "other.json"
+    call = ("evaluate", "--data", dataset, "--bundle", bundles["int8"])
+    assert run(*call, "--json", other, "--max-frames", 1).exit_code == 0
+    result = run(
+        *call, "--json", folder / "ap.json", "--report", folder / "report", "--compare", other,
+        "--worst", 2, "--streaming", "measured,0,100",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    return json.loads((folder / "ap.json").read_text()), folder / "report"
+
+
+def test_every_sweep_is_measured_from_0_to_what_the_scenes_allow(reported):
+    result, _ = reported
+    sweeps = result["sweeps"]
+    values = {name: [point["value"] for point in points] for name, points in sweeps.items()}
+    assert values.pop("latency_ms") == [0.0, 100.0, 200.0]
+    assert values.pop("alone") == [0.0, 2.0]
+    assert values == {name: list(STEPS[name]) for name in values}
+    assert result["notes"][0].startswith("latency_ms above 200 is left out")
+    zero = {name: points[0]["mAP"] for name, points in result["sweeps"].items()}
+    assert zero["pose_noise"] == zero["heading_noise"] == zero["loss"] == result["mAP"]
+
+
+def test_parts_add_up_to_the_whole(reported):
+    result, _ = reported
+    total = sum(result["objects"].values())
+    assert total > 0
+    for name in ("by_agents", "by_sight"):
+        parts = result[name].values()
+        assert sum(sum(part["objects"].values()) for part in parts) == total
+    assert sum(part["frames"] for part in result["by_agents"].values()) == result["frames"]
+    assert list(result["by_agents"]) == ["3"]
+
+
+def test_streaming_is_measured_and_given(reported):
+    result, _ = reported
+    measured, now, late = result["streaming"]
+    assert measured["measured"]
+    assert measured["latency_ms"] > 0
+    assert (now["latency_ms"], late["latency_ms"]) == (0.0, 100.0)
+    assert now["frames"] == late["frames"] == 4
+
+
+def test_the_folder_holds_tables_plots_and_the_worst_frames(reported):
+    result, folder = reported
+    text = (folder / "report.md").read_text()
+    for name in PLOTS:
+        pixels = np.asarray(Image.open(folder / f"{name}.png").convert("L"))
+        assert pixels.std() > 5  # not blank
+        assert f"]({name}.png)" in text
+    assert Image.open(folder / "worst_1.png").size[0] > 500
+    assert (folder / "worst_2.png").is_file()
+    assert not (folder / "worst_3.png").exists()
+    assert f"| mean | {sum(result['objects'].values()):,.0f} |" in text
+    assert "hidden from the ego" in text
+    assert "| other |" in text
+    assert json.loads((folder / "result.json").read_text()) == result
+
+
+def test_a_table_of_markdown():
+    assert table(["a", "b"], [["x", 0.5], ["y", float("nan")], ["z", 12345]]) == (
+        "| a | b |\n| --- | ---: |\n| x | 0.500 |\n| y | – |\n| z | 12,345 |\n"
+    )
+
+
+def test_sweeps_change_one_thing_at_a_time():
+    base = EvaluationConfig()
+    variants, notes = make_variants(base, tuple(STEPS), longest=9)
+    assert notes == []
+    changed = {}
+    for variant in variants:
+        link = variant.config.link
+        state = (link.latency_ms, link.pose_noise, link.heading_deviation, link.loss)
+        assert sum(value > 0 for value in state) == (variant.value > 0)
+        changed.setdefault(variant.sweep, []).append(max(state))
+    assert changed == {name: list(values) for name, values in STEPS.items()}
+    assert {v.first_number for v in variants if v.sweep == "latency_ms"} == {4}
+    assert [v.first_number for v in alone_variants(base, variants)] == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("", ()), ("none", ()), ("all", tuple(STEPS)), ("loss, latency_ms", ("loss", "latency_ms"))],
+)
+def test_sweeps_are_chosen_by_name(text, names):
+    assert parse_sweeps(text) == names
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "message"),
+    [
+        (parse_sweeps, "los", "sweep must be all, none or some of .* got los"),
+        (parse_latencies, "fast", "streaming must be milliseconds or 'measured'.* got 'fast'"),
+        (parse_latencies, "0,-3", "got '-3'"),
+        (parse_latencies, "nan", "got 'nan'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(read, text, message):
+    with pytest.raises(EvaluationSettingError, match=message):
+        read(text)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"mAP": {}}'])
+def test_a_file_to_compare_that_is_no_result_is_named(tmp_path, bundles, dataset, content):
+    other = tmp_path / "other.json"
+    other.write_text(content)
+    result = run("evaluate", "--data", dataset, "--bundle", bundles["int8"],
+                 "--json", tmp_path / "a.json", "--compare", other)  # fmt: skip
+    assert result.exit_code == 1
+    assert "other.json is no" in result.output.replace("\n", " ")
