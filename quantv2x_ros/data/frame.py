@@ -82,6 +82,21 @@ class WorldObject:
         return np.concatenate([pose[:3, 3], self.size, [yaw]])
 
 
+def read_cloud(path: Path, *, infrastructure: bool) -> npt.NDArray[np.float32]:
+    """Read an agent's sweep, without the agent's own body if it is a vehicle.
+
+    Returns:
+        (P, 4) float32 x, y, z, 0 in the LiDAR frame, metres.
+
+    Raises:
+        DatasetError: If the cloud is missing or damaged.
+    """
+    if path.suffix == ".bin":
+        return read_bin(path, vehicle=not infrastructure)
+    points = read_pcd(path)
+    return points if infrastructure else drop_ego_body(points)
+
+
 @dataclass(frozen=True, eq=False)
 class AgentFrame:
     """One agent at one time.
@@ -107,10 +122,7 @@ class AgentFrame:
         Raises:
             DatasetError: If the cloud is missing or damaged.
         """
-        if self.cloud_path.suffix == ".bin":
-            return read_bin(self.cloud_path, vehicle=not self.infrastructure)
-        points = read_pcd(self.cloud_path)
-        return points if self.infrastructure else drop_ego_body(points)
+        return read_cloud(self.cloud_path, infrastructure=self.infrastructure)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from quantv2x_ros.core.pose import PoseError, matrix_from_v2x
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
-from quantv2x_ros.data.agent_yaml import ObjectRecord, read_agent_yaml
+from quantv2x_ros.data.agent_yaml import AgentRecord, ObjectRecord, read_agent_yaml
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import (
     COMMUNICATION_RANGE,
@@ -18,6 +18,7 @@ from quantv2x_ros.data.frame import (
     Frame,
     Truth,
     WorldObject,
+    read_cloud,
 )
 from quantv2x_ros.data.layout import AgentFiles, agent_order, list_files, scenario_folders
 from quantv2x_ros.data.modes import MODES, select_agents
@@ -34,6 +35,7 @@ __all__ = [
     "WorldObject",
     "agent_namespace",
     "find_scenarios",
+    "read_cloud",
     "select_agents",
     "station_id",
 ]
@@ -152,17 +154,22 @@ def _read_agent(agent: str, files: AgentFiles) -> AgentFrame:
         pose = matrix_from_v2x(record.lidar_pose)
     except PoseError as error:
         raise DatasetError(files.labels, str(error), "Correct lidar_pose") from error
-    infrastructure = record.infrastructure
-    if infrastructure is None:
-        infrastructure = agent.startswith("-")  # both datasets number roadside units so
-    labelled = [(item, _label_of(item, files.cloud)) for item in record.objects]
+    infrastructure = is_infrastructure(record, agent)
+    labelled = [(item, label_of(item, files.cloud)) for item in record.objects]
     objects = tuple(
         WorldObject.from_record(item, label) for item, label in labelled if label is not None
     )
     return AgentFrame(agent, infrastructure, pose, files.cloud, objects)
 
 
-def _label_of(record: ObjectRecord, path: Path) -> int | None:
+def is_infrastructure(record: AgentRecord, agent: str) -> bool:
+    """Tell whether an agent is a roadside unit; by its negative number where its yaml is silent."""
+    if record.infrastructure is None:
+        return agent.startswith("-")
+    return record.infrastructure
+
+
+def label_of(record: ObjectRecord, path: Path) -> int | None:
     """Return the 1-based class of an object, `None` for types that do not count.
 
     OPV2V (`.pcd`) labels vehicles only and names no type.
