@@ -163,7 +163,7 @@ class ConsistencySettings:
     memory: float = 0.8
     max_share: float = 0.25
     min_cells: float = 30.0
-    object_frames: int = 3
+    object_frames: int = 4
     window: int = 6
 
     def __post_init__(self) -> None:

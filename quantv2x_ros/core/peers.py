@@ -165,8 +165,9 @@ class PeerTable:
     def note_fused(self, station_ids: Iterable[int], now: float) -> None:
         """Remember which stations' sweeps were of use."""
         for station in station_ids:
-            if station in self._peers:
-                self._peers[station].fused = now
+            peer = self._peers.get(station)
+            if peer is not None:
+                peer.fused = now
 
     def take_evicted(self) -> list[int]:
         """Return the stations that are no longer tracked since the last call."""

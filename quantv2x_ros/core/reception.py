@@ -84,6 +84,10 @@ class Reception:
         """Forget everything, as after a jump in time."""
         self._stations.clear()
 
+    def forget(self, station_id: int) -> None:
+        """Forget a station and the sweeps of it that wait for tiles."""
+        self._stations.pop(station_id, None)
+
     def add(self, tile: Tile, now: float) -> AgentSweep | None:
         """Place a tile; returns the sweep that it completes, if it does.
 

@@ -32,6 +32,7 @@ from quantv2x_ros.nodes.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.messages import messages_from_indices
 from quantv2x_ros.nodes.model import declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.signer import Signer
 from quantv2x_ros.nodes.sweep_input import SweepInput, WaitingSweep
 from quantv2x_ros.nodes.warm_up import warm_up_encoder
 
@@ -108,6 +109,7 @@ class EncoderNode(BaseNode):
         )
         self._poses = PoseBuffer(max_gap=max_gap)
         self._input = SweepInput(self)
+        self._signer = Signer(self)
         self._tiles = declare(
             self, "tiles", 1, "Messages a sweep is split into, by rows.", low=1, high=64
         )
@@ -213,6 +215,7 @@ class EncoderNode(BaseNode):
         )
         messages = messages_from_indices(indices, self._format, self._prior, template, self._tiles)
         for message in messages:
+            self._signer.sign(message)
             self._publisher.publish(message)
         self._sent_bytes = sum(len(message.payload) for message in messages)
         sweep = AgentSweep(

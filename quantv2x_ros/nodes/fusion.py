@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 
 from quantv2x_msgs.msg import BevIndices, Codebook
-from quantv2x_ros.core.assembly import AssemblyError
 from quantv2x_ros.core.collector import SweepCollector, SweepRefusedError
-from quantv2x_ros.core.reception import Reception, ReceptionError
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import CooperativeDetector
@@ -24,7 +22,7 @@ from quantv2x_ros.nodes.conversions import MessageRefusedError
 from quantv2x_ros.nodes.fusion_output import FusionOutput
 from quantv2x_ros.nodes.fusion_worker import FusionWorker, Outcome
 from quantv2x_ros.nodes.index_format import IndexFormat
-from quantv2x_ros.nodes.messages import tile_from_message
+from quantv2x_ros.nodes.indices_input import REFUSALS, IndicesInput
 from quantv2x_ros.nodes.model import declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.warm_up import warm_up_detector
@@ -82,9 +80,6 @@ class FusionNode(BaseNode):
         self._patience.cancel()  # runs while tiles are missing; else it would wake the node in vain
 
     def _declare(self) -> SweepCollector[Any]:
-        self._map_frame = declare(
-            self, "map_frame", "map", "Name of the map frame that all stations share."
-        )
         max_agents = declare(
             self,
             "max_agents",
@@ -109,30 +104,8 @@ class FusionNode(BaseNode):
             low=0.0,
             high=1.0,
         )
-        tile_timeout = declare(
-            self,
-            "tile_timeout",
-            0.04,
-            "Longest wait for the further tiles of a sweep before it is fused with holes [s].",
-            low=0.0,
-            high=1.0,
-        )
-        self._clock_tolerance_ns = round(
-            1e9
-            * declare(
-                self,
-                "clock_tolerance",
-                0.5,
-                "How far a sweep's stamp may lie in the future by this node's clock [s].",
-                low=0.0,
-                high=60.0,
-            )
-        )
-        form = self._format
         background = np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
-        self._reception = Reception(
-            (form.planes, form.rows, form.columns), background, tile_timeout, self._station
-        )
+        self._input = IndicesInput(self, self._station, self._format, background)
         return SweepCollector(self._station, max_agents, peer_timeout, peer_wait)
 
     def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
@@ -142,10 +115,11 @@ class FusionNode(BaseNode):
             sweep: the ego's.
             stage_ms: what the encoder spent, milliseconds by stage.
         """
+        self._input.note_arrival(sweep)
         try:
             if self._worker.offer_ego(sweep):
                 self.get_logger().warning("own sweeps jumped back in time; starting afresh")
-                self._reception.reset()
+                self._input.reset()
         except SweepRefusedError as error:
             self.drop(error.reason, str(error))
 
@@ -153,23 +127,21 @@ class FusionNode(BaseNode):
         own = message.station_id == self._station
         if own and self._own_in_process:
             return
-        latest_ns = self.get_clock().now().nanoseconds + self._clock_tolerance_ns
         try:
-            tile = tile_from_message(message, self._format, self._map_frame, latest_ns)
-            sweep = self._reception.add(tile, time.monotonic())
-        except (MessageRefusedError, AssemblyError, ReceptionError) as error:
+            sweep = self._input.accept(message)
+        except REFUSALS as error:
             self.drop(error.reason, str(error))
             return
         if sweep is not None:
             self._offer(sweep)
-        elif self._reception.is_incomplete:
+        elif self._input.reception.is_incomplete:
             self._patience.reset()
 
     def _take_overdue(self) -> None:
         """Hand on what lost tiles have left incomplete."""
-        for sweep in self._reception.overdue(time.monotonic()):
+        for sweep in self._input.reception.overdue(time.monotonic()):
             self._offer(sweep)
-        if not self._reception.is_incomplete:
+        if not self._input.reception.is_incomplete:
             self._patience.cancel()
 
     def _offer(self, sweep: AgentSweep) -> None:
@@ -209,6 +181,7 @@ class FusionNode(BaseNode):
         self._frames += 1
         self._last = outcome
         stations = [sweep.station_id for sweep in outcome.sweeps]
+        self._input.trust.note_fused(stations, time.monotonic())
         self.get_logger().debug(f"fused {outcome.sweeps[0].stamp_ns} ns of stations {stations}")
         self.note_frame(
             {
@@ -224,7 +197,7 @@ class FusionNode(BaseNode):
 
     def time_jumped_back(self) -> None:
         """Forget every sweep: they belong to another time."""
-        self._reception.reset()
+        self._input.reset()
         self._worker.reset()
 
     def report_id(self) -> str:
@@ -235,8 +208,11 @@ class FusionNode(BaseNode):
         """Return what was fused last."""
         values = {
             "superseded sweeps": str(self._worker.superseded),
-            "partial sweeps": str(self._reception.partial),
+            "partial sweeps": str(self._input.reception.partial),
+            "stations tracked": str(self._input.trust.tracked),
         }
+        for station, offset in self._input.clock_offsets().items():
+            values[f"station {station} clock behind [ms]"] = f"{1e3 * offset:.1f}"
         if self._last is not None:
             ego = self._last.sweeps[0]
             values["objects"] = str(len(self._last.result.detections))

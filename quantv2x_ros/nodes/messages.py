@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,11 @@ from quantv2x_ros.nodes.index_format import IndexFormat
 
 
 def tile_from_message(
-    message: BevIndices, index_format: IndexFormat, map_frame: str, latest_stamp_ns: int
+    message: BevIndices,
+    index_format: IndexFormat,
+    map_frame: str,
+    latest_stamp_ns: int,
+    admit: Callable[[BevIndices], None] = lambda message: None,
 ) -> Tile:
     """Check everything in a received message, then decode it.
 
@@ -33,6 +38,8 @@ def tile_from_message(
         index_format: this station's own.
         map_frame: name of this station's map frame.
         latest_stamp_ns: newest stamp that is believed, nanoseconds.
+        admit: checks what costs more, such as a signature, after all else and before decoding;
+            what it raises is passed on.
 
     Raises:
         MessageRefusedError: naming what is wrong, with both values.
@@ -58,12 +65,15 @@ def tile_from_message(
             f"{station} sent a sweep of {stamp_ns / 1e9:.3f} s, which is after "
             f"{latest_stamp_ns / 1e9:.3f} s, now and the tolerance; check the clocks",
         )
+    pose = pose_from_message(message.sensor_pose, station)
+    _check_crc(message)
+    admit(message)
     return Tile(
         station_id=message.station_id,
         sequence=message.sequence,
         stamp_ns=stamp_ns,
         frame_id=message.header.frame_id,
-        pose=pose_from_message(message.sensor_pose, station),
+        pose=pose,
         first_row=message.first_row,
         tile_index=message.tile_index,
         tile_count=message.tile_count,
@@ -155,11 +165,11 @@ def _check_place(message: BevIndices, index_format: IndexFormat) -> None:
         )
 
 
-def _decode(message: BevIndices, index_format: IndexFormat) -> npt.NDArray[np.uint8]:
-    """Return the indices (planes, tile rows, W) of a message whose sizes have been checked.
+def _check_crc(message: BevIndices) -> None:
+    """Check the payload's checksum.
 
     Raises:
-        MessageRefusedError: ``payload_crc`` or ``payload``.
+        MessageRefusedError: ``payload_crc``.
     """
     crc = zlib.crc32(message.payload)
     if crc != message.payload_crc:
@@ -168,6 +178,14 @@ def _decode(message: BevIndices, index_format: IndexFormat) -> npt.NDArray[np.ui
             f"payload of station {message.station_id} has CRC {crc:08x}, its message says "
             f"{message.payload_crc:08x}",
         )
+
+
+def _decode(message: BevIndices, index_format: IndexFormat) -> npt.NDArray[np.uint8]:
+    """Return the indices (planes, tile rows, W) of a message whose sizes have been checked.
+
+    Raises:
+        MessageRefusedError: ``payload``.
+    """
     shape = (index_format.planes, message.tile_rows, index_format.columns)
     try:
         return decode_indices(

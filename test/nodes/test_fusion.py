@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import zlib
+from array import array
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_ros.core.key_ring import generate_keys, load_private_key
 from quantv2x_ros.core.pose import matrix_from_v2x, transform_between
+from quantv2x_ros.core.signing import sign
 from quantv2x_ros.core.wire import IndexPrior
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
@@ -26,6 +29,7 @@ from quantv2x_ros.nodes.conversions import pose_to_message, time_message
 from quantv2x_ros.nodes.fusion import FusionNode
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.messages import messages_from_indices
+from quantv2x_ros.nodes.signed_message import signed_content
 
 MS = 1_000_000
 EGO_POSE = matrix_from_v2x([100.0, 50.0, 1.8, 0.5, 30.0, -0.5])
@@ -377,3 +381,90 @@ def test_diagnostics_tell_bytes_objects_and_stages(ego, ros):
     assert int(ego.reported("station 2 [B]")) == len(ego.messages(2, 1000)[0].payload)
     for stage in ("pyramid, ego", "pyramids, peers", "warp", "head", "sweep to objects"):
         assert float(ego.reported(f"{stage} p50 [ms]")) > 0.0
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """A key ring with stations 1 and 2, and their private keys."""
+    folder = tmp_path / "keys"
+    private = {station: generate_keys(folder, station)[0] for station in (1, 2)}
+    return folder, {station: load_private_key(path) for station, path in private.items()}
+
+
+def signed(message, key):
+    message.signature = array("B", sign(key, signed_content(message)))
+    return message
+
+
+def test_signed_messages_are_fused_and_others_refused(ros, parameters, bundle, indices, keys):
+    folder, private = keys
+    ego = Ego(ros, parameters, bundle, indices, key_ring=str(folder), require_signature=True)
+    ego.air.publish(ego.messages(2, 1000)[0])
+    assert "not signed" in ego.expect_drop("unsigned")
+    ego.air.publish(signed(ego.messages(3, 1000)[0], private[2]))
+    assert "station 3 has no key" in ego.expect_drop("unknown_station")
+    ego.air.publish(signed(ego.messages(2, 1000)[0], private[1]))
+    assert "not one of station 2" in ego.expect_drop("signature")
+    ego.air.publish(signed(ego.messages(2, 1000)[0], private[2]))
+    ego.air.publish(signed(ego.messages(1, 1000)[0], private[1]))
+    assert list(ego.fused(1).contributing_stations) == [1, 2]
+
+
+def test_a_known_station_must_sign_even_where_others_need_not(
+    ros, parameters, bundle, indices, keys
+):
+    folder, private = keys
+    ego = Ego(ros, parameters, bundle, indices, key_ring=str(folder))
+    ego.air.publish(ego.messages(2, 1000)[0])
+    ego.expect_drop("unsigned")
+    ego.send(3, 1000)
+    ego.air.publish(signed(ego.messages(1, 1000)[0], private[1]))
+    assert list(ego.fused(1).contributing_stations) == [1, 3]
+
+
+def test_a_message_that_was_sent_before_is_refused(ego):
+    ego.send(2, 1000)
+    ego.send(2, 1000)
+    assert "came before" in ego.expect_drop("replayed")
+    ego.send(2, 1100)
+    ego.send(2, 1050)
+    ego.send(1, 1100)
+    assert list(ego.fused(1).contributing_stations) == [1, 2]
+
+
+def test_a_pose_that_is_too_uncertain_is_refused_with_both_values(ego):
+    message = ego.messages(2, 1000)[0]
+    message.sensor_pose.covariance[0] = 9.0
+    ego.air.publish(message)
+    assert "3 m, allowed are 2 m" in ego.expect_drop("pose_uncertain")
+    ego.expect_still_alive()
+
+
+def test_a_station_that_sends_too_much_is_refused_and_others_are_heard(
+    ros, parameters, bundle, indices
+):
+    ego = Ego(ros, parameters, bundle, indices, max_message_rate=20.0)
+    for stamp in range(1000, 1040):
+        ego.send(3, stamp)
+        ros.executor.spin_once(timeout_sec=0.01)
+    assert "more than 20 messages a second" in ego.expect_drop("rate")
+    ego.send(2, 1040)
+    ego.send(1, 1040)
+    assert 2 in ego.fused(1).contributing_stations
+
+
+def test_a_peers_clock_offset_is_reported(ros, parameters, bundle, indices):
+    ego = Ego(ros, parameters, bundle, indices)
+    now_ms = ego.node.get_clock().now().nanoseconds // MS
+    ego.send(2, now_ms - 250)
+    ego.send(1, now_ms)
+    ego.fused(1)
+    ros.spin_until(lambda: ego.reported("station 2 clock behind [ms]"))
+    assert float(ego.reported("station 2 clock behind [ms]")) == pytest.approx(250, abs=100)
+
+
+def test_a_key_ring_that_is_missing_is_named(parameters, ros):
+    with pytest.raises(ValueError, match="key_ring"):
+        FusionNode(parameter_overrides=parameters(require_signature=True))
+    with pytest.raises(ValueError, match="no such folder"):
+        FusionNode(parameter_overrides=parameters(key_ring="/missing"))

@@ -1,0 +1,159 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From received ``BevIndices`` to sweeps: all checks, in the order of what they cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+
+from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.assembly import AssemblyError
+from quantv2x_ros.core.clock_offset import LagMinimum, clock_offset
+from quantv2x_ros.core.peers import PeerRefusedError
+from quantv2x_ros.core.pose_uncertainty import PoseUncertaintyError, check_uncertainty
+from quantv2x_ros.core.reception import Reception, ReceptionError
+from quantv2x_ros.core.replay_guard import ReplayError
+from quantv2x_ros.core.sweep import AgentSweep
+from quantv2x_ros.nodes.conversions import MessageRefusedError
+from quantv2x_ros.nodes.index_format import IndexFormat
+from quantv2x_ros.nodes.messages import tile_from_message
+from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.trust import Trust
+
+#: What `IndicesInput.accept` raises; each has a ``reason``.
+REFUSALS = (
+    AssemblyError,
+    MessageRefusedError,
+    PeerRefusedError,
+    PoseUncertaintyError,
+    ReceptionError,
+    ReplayError,
+)
+
+
+class IndicesInput:
+    """Checks messages and puts sweeps together.
+
+    Attributes:
+        trust: who is believed.
+        reception: the sweeps that wait for tiles.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        own_station: int,
+        index_format: IndexFormat,
+        background: npt.NDArray[np.uint8],
+    ) -> None:
+        """Declare the parameters.
+
+        Args:
+            node: whose parameters and clock.
+            own_station: id of the own station.
+            index_format: codebook and grid that all must share.
+            background: (planes,) uint8, codes that fill holes.
+
+        Raises:
+            ValueError: for a parameter that cannot be used.
+        """
+        self._node = node
+        self._own_station = own_station
+        self._format = index_format
+        self._map_frame = declare(
+            node, "map_frame", "map", "Name of the map frame that all stations share."
+        )
+        tile_timeout = declare(
+            node,
+            "tile_timeout",
+            0.04,
+            "Longest wait for the further tiles of a sweep before it is fused with holes [s].",
+            low=0.0,
+            high=1.0,
+        )
+        self._declare_limits()
+        self.trust = Trust(node, own_station)
+        shape = (index_format.planes, index_format.rows, index_format.columns)
+        self.reception = Reception(shape, background, tile_timeout, own_station)
+        self._lags: dict[int, LagMinimum] = {}
+
+    def _declare_limits(self) -> None:
+        tolerance = declare(
+            self._node,
+            "clock_tolerance",
+            0.5,
+            "How far a sweep's stamp may lie in the future by this node's clock [s].",
+            low=0.0,
+            high=60.0,
+        )
+        self._clock_tolerance_ns = round(1e9 * tolerance)
+        self._max_position_sigma = declare(
+            self._node,
+            "max_position_sigma",
+            2.0,
+            "Largest standard deviation of a peer's position on the ground [m].",
+            low=0.0,
+            high=1000.0,
+        )
+        degrees = declare(
+            self._node,
+            "max_heading_sigma",
+            3.0,
+            "Largest standard deviation of a peer's heading [degrees].",
+            low=0.0,
+            high=180.0,
+        )
+        self._max_heading_sigma = float(np.radians(degrees))
+
+    def accept(self, message: BevIndices) -> AgentSweep | None:
+        """Take a message; returns the sweep that it completes, if it does.
+
+        Raises:
+            ValueError: one of `REFUSALS`, with the reason by which it is counted.
+        """
+        now = time.monotonic()
+        self.trust.may_speak(message.station_id, now)
+        latest_ns = self._node.get_clock().now().nanoseconds + self._clock_tolerance_ns
+        tile = tile_from_message(message, self._format, self._map_frame, latest_ns, self._admit)
+        for station in self.trust.take_evicted():
+            self.reception.forget(station)
+            self._lags.pop(station, None)
+        sweep = self.reception.add(tile, now)
+        if sweep is not None:
+            self.note_arrival(sweep)
+        return sweep
+
+    def _admit(self, message: BevIndices) -> None:
+        check_uncertainty(
+            message.sensor_pose.covariance,
+            self._max_position_sigma,
+            self._max_heading_sigma,
+            f"station {message.station_id}",
+        )
+        self.trust.admit(message, time.monotonic())
+
+    def note_arrival(self, sweep: AgentSweep) -> None:
+        """Note how long a sweep took, to tell clock offsets; the own ones are the measure."""
+        lag_ns = self._node.get_clock().now().nanoseconds - sweep.stamp_ns
+        lags = self._lags.setdefault(sweep.station_id, LagMinimum())
+        lags.add(lag_ns / 1e9, time.monotonic())
+
+    def clock_offsets(self) -> Mapping[int, float]:
+        """Return by how much each peer's clock seems to be behind, seconds."""
+        now = time.monotonic()
+        lags = {station: minimum.value(now) for station, minimum in tuple(self._lags.items())}
+        own = lags.pop(self._own_station, None)
+        if own is None:
+            return {}
+        return {s: clock_offset(lag, own) for s, lag in lags.items() if lag is not None}
+
+    def reset(self) -> None:
+        """Forget everything, as after a jump in time."""
+        self.reception.reset()
+        self.trust.reset()
+        self._lags.clear()

@@ -1,0 +1,142 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Who is believed: rates, signatures, replays and the bound on tracked stations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rclpy.node import Node
+
+from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.key_ring import KeyRing
+from quantv2x_ros.core.peers import PeerLimits, PeerTable
+from quantv2x_ros.core.signing import is_signed_by
+from quantv2x_ros.nodes.conversions import MessageRefusedError, nanoseconds
+from quantv2x_ros.nodes.parameters import ParameterError, declare
+from quantv2x_ros.nodes.signed_message import signed_content
+
+
+class Trust:
+    """Admits messages in two steps: `may_speak` before all other checks, `admit` after them."""
+
+    def __init__(self, node: Node, own_station: int) -> None:
+        """Declare the parameters and load the key ring.
+
+        Args:
+            node: whose parameters.
+            own_station: id of the own station, which always has its place.
+
+        Raises:
+            ValueError: for a parameter or key ring that cannot be used.
+        """
+        folder = declare(
+            node, "key_ring", "", "Folder with STATION.pem of every trusted station; empty: none."
+        )
+        self._require = declare(
+            node,
+            "require_signature",
+            False,
+            "Refuse messages that no key of the key ring has signed; needs key_ring.",
+        )
+        if self._require and not folder:
+            raise ParameterError("require_signature is true, but key_ring names no folder of keys")
+        self._own_station = own_station
+        self._keys = KeyRing.load(folder) if folder else KeyRing({})
+        self._peers = PeerTable(own_station, self._declare_limits(node))
+
+    @staticmethod
+    def _declare_limits(node: Node) -> PeerLimits:
+        defaults = PeerLimits()
+        return PeerLimits(
+            max_peers=declare(
+                node, "max_peers", defaults.max_peers, "Most peers tracked.", low=1, high=64
+            ),
+            rate=declare(
+                node,
+                "max_message_rate",
+                defaults.rate,
+                "Messages a second that are looked at from one tracked station [1/s].",
+                low=1.0,
+                high=100_000.0,
+            ),
+            newcomer_rate=declare(
+                node,
+                "newcomer_message_rate",
+                defaults.newcomer_rate,
+                "Messages a second that are looked at from all untracked stations together [1/s].",
+                low=1.0,
+                high=100_000.0,
+            ),
+            replay_window=declare(
+                node,
+                "replay_window",
+                defaults.replay_window,
+                "How far a sweep may come behind its station's newest one [s].",
+                low=0.01,
+                high=60.0,
+            ),
+        )
+
+    @property
+    def tracked(self) -> int:
+        """Stations tracked now."""
+        return len(self._peers)
+
+    def may_speak(self, station_id: int, now: float) -> None:
+        """See `PeerTable.may_speak`."""
+        self._peers.may_speak(station_id, now)
+
+    def admit(self, message: BevIndices, now: float) -> None:
+        """Check signature and newness of a message whose other fields have been checked.
+
+        Args:
+            message: as received.
+            now: seconds of the steady clock.
+
+        Raises:
+            MessageRefusedError: ``unsigned``, ``unknown_station`` or ``signature``.
+            PeerRefusedError: where there is no room for its station.
+            ReplayError: where it was sent before.
+        """
+        verified = self._is_verified(message)
+        peer = self._peers.admit(message.station_id, now, verified)
+        if message.station_id == self._own_station:
+            return  # its time is the measure of all others'; a jump back starts everything afresh
+        peer.guard.admit(nanoseconds(message.header.stamp), message.sequence, message.tile_index)
+
+    def note_fused(self, station_ids: Iterable[int], now: float) -> None:
+        """See `PeerTable.note_fused`."""
+        self._peers.note_fused(station_ids, now)
+
+    def take_evicted(self) -> list[int]:
+        """See `PeerTable.take_evicted`."""
+        return self._peers.take_evicted()
+
+    def reset(self) -> None:
+        """Forget everyone, as after a jump in time."""
+        self._peers.reset()
+
+    def _is_verified(self, message: BevIndices) -> bool:
+        """Return whether a known key has signed the message."""
+        station = message.station_id
+        key = self._keys.get(station)
+        if key is None:
+            if self._require:
+                raise MessageRefusedError(
+                    "unknown_station",
+                    f"station {station} has no key in the key ring, which holds "
+                    f"{len(self._keys)} stations; add {station}.pem",
+                )
+            return False
+        if not len(message.signature):
+            raise MessageRefusedError(
+                "unsigned",
+                f"station {station} has a key in the key ring, but its message is not signed; "
+                "set signing_key at the station",
+            )
+        if not is_signed_by(key, bytes(message.signature), signed_content(message)):
+            raise MessageRefusedError(
+                "signature", f"the signature is not one of station {station} over this message"
+            )
+        return True
