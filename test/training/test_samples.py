@@ -9,6 +9,7 @@ from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.core.boxes import points_in_boxes
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.pose import matrix_from_v2x, transform_between, transform_points
+from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.training.cooperative_frame import AgentView, CooperativeFrame
 from quantv2x_ros.training.loader import collate
 from quantv2x_ros.training.samples import SampleConfig, SampleMaker, augmented, crop_grid
@@ -122,3 +123,26 @@ def test_keeping_the_side_of_the_road_turns_the_world_by_half_a_turn_only():
         assert np.cos(box[6] - expected) == pytest.approx(1.0, abs=1e-5)
         assert box[1] * box[0] == pytest.approx(36.0, rel=1e-5)
     assert seen == {False, True}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_five_real_agents_agree_on_their_vehicles_after_augmentation(shared_dir, seed):
+    """What all agents see of a vehicle stays in its box, whichever way the world is changed."""
+    source = Scenario.open(shared_dir / "data" / "opv2v_format_5agents").frame("000000")
+    frame = CooperativeFrame.from_frame(source, list(source.agents))
+
+    def points_seen(frame):
+        """(G,) points of all agents in each box of the truth, a little larger than labelled."""
+        boxes = frame.boxes.copy()
+        boxes[:, 3:6] *= 1.1
+        counts = np.zeros(len(boxes), np.int64)
+        for view in frame.agents:
+            cloud = transform_points(view.points, np.linalg.inv(view.ego_to_agent))
+            counts += points_in_boxes(cloud.astype(np.float32), boxes)
+        return counts
+
+    before = points_seen(frame)
+    assert (before > 50).sum() >= 15
+    rng = np.random.default_rng(seed)
+    after = points_seen(augmented(frame, SampleConfig(GRID, drop_points=0.0), rng))
+    np.testing.assert_allclose(after, before, rtol=0.01, atol=3)
