@@ -51,8 +51,8 @@ def command(
     sweep: Annotated[
         str,
         typer.Option(
-            help="Measure a whole curve: latency_ms, pose_noise, heading_noise, loss (several by"
-            " commas), or all."
+            help="Measure a whole curve: agents, latency_ms, pose_noise, heading_noise, loss"
+            " (several by commas), all or none."
         ),
     ] = "",
     streaming: Annotated[

@@ -11,6 +11,7 @@ from typing import Any
 Result = Mapping[str, Any]
 
 SWEEP_TITLES = {
+    "agents": "Agents that take part, on the truth of all",
     "latency_ms": "Age of the peers' messages [ms]",
     "pose_noise": "Deviation of the peers' positions in x and y [m]",
     "heading_noise": "Deviation of the peers' headings [degrees]",
@@ -36,22 +37,23 @@ def precision_table(result: Result) -> str:
     return table(["class", "objects", *(f"AP@{iou}" for iou in ious)], rows)
 
 
-def parts_table(parts: Mapping[str, Result], title: str) -> str:
-    """Return AP of parts of the truth, a row each."""
+def parts_table(
+    parts: Mapping[str, Result], title: str, alone: Mapping[str, Result] | None = None
+) -> str:
+    """Return AP of parts of the truth, a row each, and mAP of the ego alone beside them."""
     if not parts:
         return ""
     first = next(iter(parts.values()))
     header = [title, "objects", "mAP@0.3", "mAP@0.5", *(f"{name} AP@0.5" for name in first["AP"])]
-    rows = [
-        [
-            name,
-            int(sum(part["objects"].values())),
-            part["mAP"]["0.3"],
-            part["mAP"]["0.5"],
-            *(row["0.5"] for row in part["AP"].values()),
-        ]
-        for name, part in parts.items()
-    ]
+    if alone is not None:
+        header += ["the ego alone: mAP@0.3", "mAP@0.5"]
+    rows = []
+    for name, part in parts.items():
+        row = [name, int(sum(part["objects"].values())), part["mAP"]["0.3"], part["mAP"]["0.5"]]
+        row += [by_iou["0.5"] for by_iou in part["AP"].values()]
+        if alone is not None:
+            row += [alone[name]["mAP"]["0.3"], alone[name]["mAP"]["0.5"]]
+        rows.append(row)
     return table(header, rows)
 
 
@@ -78,13 +80,14 @@ def rate_table(points: Sequence[Result]) -> str:
         [
             point["name"],
             round(point["bytes_per_frame"]),
+            point.get("bits_per_cell", float("nan")),
             point["mAP"]["0.3"],
             point["mAP"]["0.5"],
             *(row["0.5"] for row in point["AP"].values()),
         ]
         for point in sorted(points, key=lambda point: point["bytes_per_frame"])
     ]
-    header = ["", "bytes a message", "mAP@0.3", "mAP@0.5"]
+    header = ["", "bytes a message", "bits a cell", "mAP@0.3", "mAP@0.5"]
     return table([*header, *(f"{name} AP@0.5" for name in points[0]["AP"])], rows)
 
 

@@ -20,6 +20,7 @@ SWEEP_IOU = "0.5"
 """Overlap at which sweeps are drawn class by class."""
 
 AXES = {
+    "agents": ("agents that take part", "agents"),
     "latency_ms": ("age of the peers' messages [ms]", "latency"),
     "pose_noise": ("deviation of the peers' positions in x and y [m]", "noise"),
     "heading_noise": ("deviation of the peers' headings [degrees]", "heading"),

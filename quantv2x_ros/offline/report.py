@@ -38,6 +38,10 @@ def print_precision(result: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
     console.print(f"{result['bytes_per_frame']:.0f} bytes a message")
+    for note in result.get("notes", []):
+        console.print(f"note: {note}", markup=False, highlight=False)
+    for skipped in result.get("skipped", []):
+        console.print(f"left out: {skipped}", markup=False, highlight=False)
 
 
 def _plain(value: Any) -> Any:

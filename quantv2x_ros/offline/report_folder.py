@@ -13,7 +13,7 @@ from quantv2x_ros.offline import markdown, plots
 from quantv2x_ros.offline.details import WORST_OVERLAP, RatedFrame
 from quantv2x_ros.offline.detect import draw, frame_input, look
 from quantv2x_ros.offline.detector import Detector
-from quantv2x_ros.offline.evaluate import Evaluation
+from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.report import write_json
 from quantv2x_ros.offline.sweeps import ALONE
 
@@ -62,7 +62,7 @@ def rate_points(
     name = f"{result['bundle']} {result['precision']}"
     points: list[Result] = [{**result, "name": name}]
     if alone is not None:
-        points.append({**alone, "name": "ego alone", "bytes_per_frame": 0.0})
+        points.append({**alone, "name": "ego alone", "bytes_per_frame": 0.0, "bits_per_cell": 0.0})
     return points + [{**other, "name": title} for title, other in compare]
 
 
@@ -123,6 +123,7 @@ def _head(result: Result) -> list[str]:
 
 
 def _tables(result: Result, alone: Mapping[str, Any] | None, rates: Sequence[Result]) -> list[str]:
+    lonely = result.get("alone", {})
     lines = ["## Average precision\n", markdown.precision_table(result)]
     if alone is not None:
         lines += ["The ego alone, on the same truth:\n", markdown.precision_table(alone)]
@@ -130,8 +131,8 @@ def _tables(result: Result, alone: Mapping[str, Any] | None, rates: Sequence[Res
     lines += [
         "## Parts of the truth\n",
         markdown.parts_table(result["by_agents"], "agents fused"),
-        markdown.parts_table(result["by_range"], "distance"),
-        markdown.parts_table(result["by_sight"], "how the ego sees it"),
+        markdown.parts_table(result["by_range"], "distance", lonely.get("by_range")),
+        markdown.parts_table(result["by_sight"], "how the ego sees it", lonely.get("by_sight")),
         SIGHT_NOTE,
         "## Rate and accuracy\n",
         markdown.rate_table(rates),

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from quantv2x_ros.offline.detector import Detector
-from quantv2x_ros.offline.evaluate import Evaluation, Progress, open_scenarios
+from quantv2x_ros.offline.evaluate import open_scenarios
+from quantv2x_ros.offline.evaluation import Evaluation, Progress
 from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError
 from quantv2x_ros.offline.sweeps import STEPS, alone_variants, make_variants, parse_sweeps
 

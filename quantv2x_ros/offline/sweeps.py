@@ -17,6 +17,11 @@ STEPS: dict[str, tuple[float, ...]] = {
 }
 """Name of a sweep (a field of `Link`) and its values."""
 
+AGENTS = "agents"
+"""A sweep over the number of agents, from the ego alone to all, on the truth of all."""
+
+SWEEPS = (AGENTS, *STEPS)
+
 ALONE = "alone"
 
 
@@ -26,7 +31,8 @@ class Variant:
 
     Attributes:
         sweep: Name of the sweep, ALONE for the ego without peers.
-        value: What the field of the link is set to; of the ego alone: `first_number`.
+        value: What the field of the link, or the number of agents, is set to; of the ego alone:
+            `first_number`.
         config: The settings.
         first_number: Frames of a scenario before this one do not count, so that all points of a
             latency sweep are measured on the same frames, with messages of the full age.
@@ -49,13 +55,13 @@ def parse_sweeps(text: str) -> tuple[str, ...]:
     """
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if names == ("all",):
-        return tuple(STEPS)
+        return SWEEPS
     if names == ("none",):
         return ()
-    unknown = [name for name in names if name not in STEPS]
+    unknown = [name for name in names if name not in SWEEPS]
     if unknown:
         raise EvaluationSettingError(
-            f"sweep must be all, none or some of {', '.join(STEPS)}, got {', '.join(unknown)}"
+            f"sweep must be all, none or some of {', '.join(SWEEPS)}, got {', '.join(unknown)}"
         )
     return names
 
@@ -79,6 +85,12 @@ def make_variants(
     """
     variants, notes = [], []
     for sweep in sweeps:
+        if sweep == AGENTS:
+            variants += [
+                Variant(sweep, float(count), replace(base, agents=count))
+                for count in range(1, base.agents + 1)
+            ]
+            continue
         links = [(value, _changed(base.link, sweep, value)) for value in STEPS[sweep]]
         kept = [(value, link) for value, link in links if link.delay < longest]
         if len(kept) < len(links):

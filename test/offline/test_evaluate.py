@@ -16,7 +16,8 @@ from quantv2x_ros.data.scenario import DatasetError, Scenario
 from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.offline.detector import Broadcast, Fused, Percept, open_detector
-from quantv2x_ros.offline.evaluate import Evaluation, evaluate, open_scenarios
+from quantv2x_ros.offline.evaluate import evaluate, open_scenarios
+from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.report import write_json
 from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError, Link
 from quantv2x_ros.offline.sweeps import Variant, make_variants

@@ -3,19 +3,28 @@
 """The report of an evaluation: tables, plots, pictures, and the settings behind them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
+from quantv2x_ros.data.v2x_real import OBJECT_TYPES
 from quantv2x_ros.offline.markdown import table
 from quantv2x_ros.offline.session import parse_latencies
 from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError
-from quantv2x_ros.offline.sweeps import STEPS, alone_variants, make_variants, parse_sweeps
+from quantv2x_ros.offline.sweeps import (
+    STEPS,
+    SWEEPS,
+    alone_variants,
+    make_variants,
+    parse_sweeps,
+)
 
-PLOTS = ("precision_recall", "rate_accuracy", "latency", "noise", "heading", "loss")
+PLOTS = ("precision_recall", "rate_accuracy", "agents", "latency", "noise", "heading", "loss")
 
 
 def run(*arguments):
@@ -43,9 +52,12 @@ def test_every_sweep_is_measured_from_0_to_what_the_scenes_allow(reported):
     values = {name: [point["value"] for point in points] for name, points in sweeps.items()}
     assert values.pop("latency_ms") == [0.0, 100.0, 200.0]
     assert values.pop("alone") == [0.0, 2.0]
+    assert values.pop("agents") == [1.0, 2.0, 3.0]
     assert values == {name: list(STEPS[name]) for name in values}
     assert result["notes"][0].startswith("latency_ms above 200 is left out")
     zero = {name: points[0]["mAP"] for name, points in result["sweeps"].items()}
+    assert sweeps["agents"][0]["mAP"] == sweeps["alone"][0]["mAP"]
+    assert sweeps["agents"][-1]["mAP"] == result["mAP"]
     assert zero["pose_noise"] == zero["heading_noise"] == zero["loss"] == result["mAP"]
 
 
@@ -58,6 +70,11 @@ def test_parts_add_up_to_the_whole(reported):
         assert sum(sum(part["objects"].values()) for part in parts) == total
     assert sum(part["frames"] for part in result["by_agents"].values()) == result["frames"]
     assert list(result["by_agents"]) == ["3"]
+    for name in ("by_range", "by_sight"):
+        together, alone = result[name], result["alone"][name]
+        assert {part: row["objects"] for part, row in together.items()} == {
+            part: row["objects"] for part, row in alone.items()
+        }
 
 
 def test_streaming_is_measured_and_given(reported):
@@ -108,7 +125,7 @@ def test_sweeps_change_one_thing_at_a_time():
 
 @pytest.mark.parametrize(
     ("text", "names"),
-    [("", ()), ("none", ()), ("all", tuple(STEPS)), ("loss, latency_ms", ("loss", "latency_ms"))],
+    [("", ()), ("none", ()), ("all", SWEEPS), ("loss, latency_ms", ("loss", "latency_ms"))],
 )
 def test_sweeps_are_chosen_by_name(text, names):
     assert parse_sweeps(text) == names
@@ -136,3 +153,37 @@ def test_a_file_to_compare_that_is_no_result_is_named(tmp_path, bundles, dataset
                  "--json", tmp_path / "a.json", "--compare", other)  # fmt: skip
     assert result.exit_code == 1
     assert "other.json is no" in result.output.replace("\n", " ")
+
+
+def test_a_class_that_the_data_lack_is_said_and_left_out_of_the_mean(tmp_path, bundles, dataset):
+    shutil.copytree(dataset, tmp_path / "data")
+    for path in (tmp_path / "data").rglob("*.yaml"):
+        document = yaml.safe_load(path.read_text())
+        for item in document["vehicles"].values():
+            if OBJECT_TYPES.get(item["obj_type"]) == "truck":
+                item["obj_type"] = "Car"
+        path.write_text(yaml.safe_dump(document))
+    out = tmp_path / "a.json"
+    result = run("evaluate", "--data", tmp_path / "data", "--bundle", bundles["int8"],
+                 "--json", out)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "note: no object of class truck: not in the mean" in result.output
+    report = json.loads(out.read_text())
+    assert report["AP"]["truck"] == {"0.3": None, "0.5": None, "0.7": None}
+    assert report["mAP"]["0.3"] is not None
+
+
+def test_an_empty_split_is_one_sentence(tmp_path, bundles):
+    (tmp_path / "test").mkdir()
+    result = run("evaluate", "--data", tmp_path / "test", "--bundle", bundles["int8"],
+                 "--json", tmp_path / "a.json")  # fmt: skip
+    assert result.exit_code == 1
+    assert "there is no scenario in it" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_more_agents_than_the_bundle_fuses_are_refused(tmp_path, bundles, dataset):
+    result = run("evaluate", "--data", dataset, "--bundle", bundles["int8"],
+                 "--json", tmp_path / "a.json", "--agents", 65)  # fmt: skip
+    assert result.exit_code == 1
+    assert "agents must be 1 to 8" in result.output
