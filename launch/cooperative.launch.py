@@ -99,6 +99,15 @@ ARGUMENTS = (
         "rviz", default_value="false", choices=BOOLEANS, description="Start RViz."
     ),
     DeclareLaunchArgument(
+        "viewer",
+        default_value="false",
+        choices=BOOLEANS,
+        description="Serve the live scene to browsers on this machine.",
+    ),
+    DeclareLaunchArgument(
+        "viewer_port", default_value="8080", description="Port of that page; 0: any free one."
+    ),
+    DeclareLaunchArgument(
         "log_level",
         default_value="info",
         choices=LOG_LEVELS,
@@ -123,6 +132,8 @@ def settings_from(context: LaunchContext) -> GraphSettings:
         station_id=int(text["station_id"]),
         use_sim_time=text["use_sim_time"],
         rviz=text["rviz"] == "true",
+        viewer=text["viewer"] == "true",
+        viewer_port=int(text["viewer_port"]),
         log_level=text["log_level"],
         params_file=text["params_file"],
         threads=int(text["threads"]),

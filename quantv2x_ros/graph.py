@@ -69,6 +69,8 @@ class GraphSettings:
         station_id: the ego's station id with real sensors (a replay's agents have their own).
         use_sim_time: ``true``, ``false``, or ``auto``: true with a replay.
         rviz: whether RViz is started.
+        viewer: whether the live scene is served to browsers on this machine.
+        viewer_port: where; 0 for any free port.
         log_level: one of `LOG_LEVELS`.
         params_file: YAML file with further parameters; empty for none.
         threads: CPU threads of each engine; 0 for all cores to the ego's, and a share of them to
@@ -85,6 +87,8 @@ class GraphSettings:
     station_id: int = 1
     use_sim_time: str = "auto"
     rviz: bool = False
+    viewer: bool = False
+    viewer_port: int = 8080
     log_level: str = "info"
     params_file: str = ""
     threads: int = 0
@@ -102,6 +106,8 @@ class GraphSettings:
             raise GraphError(f"rate: got {self.rate}, allowed are 0.01 to 100")
         if not 0 <= self.station_id < 2**32:
             raise GraphError(f"station_id: got {self.station_id}, allowed are 0 to {2**32 - 1}")
+        if not 0 <= self.viewer_port < 2**16:
+            raise GraphError(f"viewer_port: got {self.viewer_port}, allowed are 0 to {2**16 - 1}")
         if self.params_file and not Path(self.params_file).is_file():
             raise GraphError(f"params_file: there is no file {self.params_file}")
 
@@ -123,7 +129,7 @@ def cooperative_graph(
         source: the recording; None with real sensors.
 
     Returns:
-        The processes: the ego's first, then one encoder a peer, the replay, RViz.
+        The processes: the ego's first, then one encoder a peer, the replay, viewer, RViz.
 
     Raises:
         ValueError: for a bundle that is not there, or a replay without its source.
@@ -145,6 +151,8 @@ def cooperative_graph(
         nodes = [_agent(source, agent, root, common, settings.threads) for agent in source.agents]
         nodes.append(_replay(source, settings, root))
         peers = [source.namespace(agent) for agent in source.agents[1:]]
+    if settings.viewer:
+        nodes.append(_viewer(root, peers, settings))
     if settings.rviz:
         nodes.append(_rviz(root, peers, settings.sim_time))
     return tuple(nodes)
@@ -188,6 +196,16 @@ def _replay(source: ReplaySource, settings: GraphSettings, root: str) -> NodeDes
         "use_sim_time": False,
     }
     return NodeDescription(PACKAGE, "replay", root, parameters, ends_graph=True)
+
+
+def _viewer(root: str, peers: list[str], settings: GraphSettings) -> NodeDescription:
+    clouds = ",".join(f"{namespace}/points" for namespace in peers)
+    parameters: dict[str, ParameterValue] = {
+        "port": settings.viewer_port,
+        "peer_points": clouds,
+        "use_sim_time": settings.sim_time,
+    }
+    return NodeDescription(PACKAGE, "viewer", root, parameters)
 
 
 def _rviz(root: str, peers: list[str], sim_time: bool) -> NodeDescription:

@@ -114,3 +114,17 @@ def test_arguments_are_validated(values, text):
 def test_a_replay_needs_its_source(bundle):
     with pytest.raises(GraphError, match="do not fit"):
         graph(bundle, None)
+
+
+def test_the_viewer_hears_the_peers_clouds_and_ends_nothing(bundle):
+    viewer = graph(bundle, viewer=True, viewer_port=9000, namespace="car")[-1]
+    assert (viewer.executable, viewer.namespace) == ("viewer", "/car")
+    assert viewer.parameters["peer_points"] == "agent_2/points,agent_m1/points"
+    assert viewer.parameters["port"] == 9000
+    assert "host" not in viewer.parameters, "loopback unless a parameter file says otherwise"
+    assert not viewer.ends_graph
+
+
+def test_a_port_that_there_is_not_is_refused(bundle):
+    with pytest.raises(GraphError, match="viewer_port: got 70000"):
+        graph(bundle, viewer=True, viewer_port=70000)

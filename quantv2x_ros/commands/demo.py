@@ -54,6 +54,12 @@ def command(
         Path | None, typer.Option(help="Record the topics into this new rosbag2 (mcap).")
     ] = None,
     pictures: Annotated[bool, typer.Option(help="Draw the picture and the animation.")] = True,
+    viewer: Annotated[
+        bool, typer.Option("--viewer", help="Serve the live scene to browsers on this machine.")
+    ] = False,
+    viewer_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of that page; 0: any free one.")
+    ] = 8080,
     log_level: Annotated[str, typer.Option(help="Of the nodes' log.")] = "info",
     json: Annotated[Path | None, typer.Option(help="File for the measured values.")] = None,
 ) -> None:
@@ -75,8 +81,12 @@ def command(
         agents=agents,
         rate=rate or sustainable_rate(os.cpu_count() or 1),
         threads=threads,
+        viewer=viewer,
+        viewer_port=viewer_port,
         log_level=log_level,
     )
+    if viewer and viewer_port:
+        console.print(f"Open http://127.0.0.1:{viewer_port} in a browser.")
     if graph.rate < 1.0:
         console.print(f"Playing at {graph.rate:g} of real time (--rate).")
     summary = None

@@ -22,6 +22,18 @@ _CORNER_SIGNS = 0.5 * np.array(
     [(sx, sy, sz) for sz in (-1, 1) for sx, sy in ((1, -1), (1, 1), (-1, 1), (-1, -1))],
     dtype=np.float32,
 )
+#: Corner numbers (of `corners`: bottom 0 to 3, top 4 to 7) at the ends of a box's twelve edges.
+BOX_EDGES = (
+    *((0, 1), (1, 2), (2, 3), (3, 0)),
+    *((4, 5), (5, 6), (6, 7), (7, 4)),
+    *((0, 4), (1, 5), (2, 6), (3, 7)),
+)
+#: Corner numbers of the twelve triangles that a box's six faces are made of.
+BOX_FACES = (
+    *((0, 2, 1), (0, 3, 2), (4, 5, 6), (4, 6, 7)),
+    *((0, 1, 5), (0, 5, 4), (2, 3, 7), (2, 7, 6)),
+    *((1, 2, 6), (1, 6, 5), (3, 0, 4), (3, 4, 7)),
+)
 
 
 class BoxError(ValueError):

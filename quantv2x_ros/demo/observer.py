@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
@@ -15,44 +14,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.core.statistics import RateMeter
+from quantv2x_ros.core.traffic import StationTraffic
 from quantv2x_ros.nodes.conversions import nanoseconds
 
 _RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
-
-
-@dataclass
-class Station:
-    """What is heard of a station.
-
-    Attributes:
-        sweeps: number of sweeps.
-        payload_bytes: of all of them.
-        last_bytes: of the newest.
-        rate: sweeps per second lately.
-    """
-
-    sweeps: int = 0
-    payload_bytes: int = 0
-    last_bytes: int = 0
-    rate: RateMeter = field(default_factory=RateMeter)
-    _sequence: int = -1
-
-    def hear(self, message: BevIndices, now: float) -> None:
-        """Count a message, which is a tile of a sweep."""
-        size = len(message.payload)
-        self.payload_bytes += size
-        if message.sequence == self._sequence:
-            self.last_bytes += size
-            return
-        self._sequence = message.sequence
-        self.sweeps += 1
-        self.last_bytes = size
-        self.rate.tick(now)
-
-    @property
-    def mean_bytes(self) -> float:
-        """Bytes a sweep on average."""
-        return self.payload_bytes / max(1, self.sweeps)
 
 
 class Observer(Node):  # type: ignore[misc]
@@ -73,7 +38,7 @@ class Observer(Node):  # type: ignore[misc]
         """
         super().__init__("demo_observer", namespace=root)
         self.objects: dict[int, DetectedObject3DArray] = {}
-        self.stations: dict[int, Station] = {}
+        self.stations: dict[int, StationTraffic] = {}
         self.rate = RateMeter()
         self.first_object_time: float | None = None
         self.last_object_time = 0.0
@@ -132,7 +97,8 @@ class Observer(Node):  # type: ignore[misc]
         self.last_object_time = now
 
     def _on_indices(self, message: BevIndices) -> None:
-        self.stations.setdefault(message.station_id, Station()).hear(message, time.monotonic())
+        traffic = self.stations.setdefault(message.station_id, StationTraffic())
+        traffic.hear(message.sequence, len(message.payload), time.monotonic())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -17,6 +17,7 @@ EXECUTABLES = {
     "ego": entry.ego,
     "replay": entry.replay,
     "channel": entry.channel,
+    "viewer": entry.viewer,
 }
 #: Process id of the parent that this process is not to survive.
 PARENT_VARIABLE = "QUANTV2X_PARENT_PID"

@@ -66,3 +66,14 @@ def replay() -> int:
         return [ReplayNode()]
 
     return run(create)
+
+
+def viewer() -> int:
+    """Show the live scene in a browser."""
+
+    def create() -> Sequence[BaseNode]:
+        from quantv2x_ros.nodes.viewer import ViewerNode
+
+        return [ViewerNode()]
+
+    return run(create)

@@ -14,7 +14,7 @@ from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from quantv2x_ros.core.boxes import corners
+from quantv2x_ros.core.boxes import BOX_EDGES, corners
 from quantv2x_ros.nodes.objects import FusedFrame, box_pose, box_size
 
 #: Red, green, blue by class; grey for others.
@@ -29,21 +29,6 @@ _LINK = (0.95, 0.85, 0.25)
 
 #: Markers vanish by themselves where nothing new arrives for so long, seconds.
 _LIFETIME = Duration(sec=1)
-#: Corner numbers (of core.boxes.corners) at the ends of a box's twelve edges.
-_EDGES = (
-    (0, 1),
-    (1, 2),
-    (2, 3),
-    (3, 0),
-    (4, 5),
-    (5, 6),
-    (6, 7),
-    (7, 4),
-    (0, 4),
-    (1, 5),
-    (2, 6),
-    (3, 7),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +119,7 @@ def _outline(
     line.scale.x = 0.08
     corner = corners(np.asarray(box, dtype=np.float32)[None])[0].astype(np.float64)
     cuts = np.linspace(0.0, 1.0, 2 * dashes) if dashes else np.array([0.0, 1.0])
-    ends = np.array([[corner[start], corner[end]] for start, end in _EDGES])
+    ends = np.array([[corner[start], corner[end]] for start, end in BOX_EDGES])
     along = ends[:, :1] + cuts[None, :, None] * (ends[:, 1:] - ends[:, :1])
     points = along.reshape(-1, 3).tolist()
     ahead = np.array([np.cos(box[6]), np.sin(box[6]), 0.0])

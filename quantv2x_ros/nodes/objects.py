@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from std_msgs.msg import Header
@@ -90,6 +92,23 @@ def vision_message(frame: FusedFrame) -> Any:
         detection.results.append(hypothesis)
         message.detections.append(detection)
     return message
+
+
+def boxes_from_message(message: DetectedObject3DArray) -> npt.NDArray[np.float32]:
+    """Return a message's boxes (N, 7): x, y, z, l, w, h, yaw."""
+    rows = [
+        (
+            item.pose.position.x,
+            item.pose.position.y,
+            item.pose.position.z,
+            item.size.x,
+            item.size.y,
+            item.size.z,
+            2.0 * math.atan2(item.pose.orientation.z, item.pose.orientation.w),
+        )
+        for item in message.objects
+    ]
+    return np.array(rows, np.float32).reshape(-1, 7)
 
 
 def box_pose(box: Sequence[float]) -> Pose:

@@ -1,0 +1,203 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Viewer node: the live scene in a browser."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import PointCloud2
+
+from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_ros.core.cloud import CloudError
+from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.base import BaseNode
+from quantv2x_ros.nodes.conversions import MessageRefusedError, nanoseconds, pose_from_message
+from quantv2x_ros.nodes.objects import boxes_from_message
+from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.point_cloud import cloud_from_message
+from quantv2x_ros.viewer.page import Page
+from quantv2x_ros.viewer.scene import Beacon, Scene, SeenObjects
+
+_LATENCY = "sweep to objects"
+
+
+class ViewerNode(BaseNode):
+    """Serves a page with clouds, boxes, peers, links, bytes and latency.
+
+    Subscriptions: ``points``, the peers' clouds (``peer_points``), ``objects``,
+    ``/v2x/bev_indices``, ``/diagnostics``. A cloud belongs to the station whose messages name the
+    same LiDAR frame.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Serve the page and listen.
+
+        Args:
+            options: passed on to `rclpy.node.Node`.
+
+        Raises:
+            ValueError: for a parameter that cannot be used, or a port that is taken.
+        """
+        super().__init__("viewer", **options)
+        self._page: Page | None = None
+        host = declare(
+            self,
+            "host",
+            "127.0.0.1",
+            "Address to serve on. 127.0.0.1: this machine alone; 0.0.0.0: everybody who can reach "
+            "it, without a password.",
+        )
+        port = declare(
+            self, "port", 8080, "Port to serve on; 0 for any free one.", low=0, high=65535
+        )
+        period = 1.0 / declare(
+            self, "refresh_rate", 5.0, "Pictures per second at most [Hz].", low=0.5, high=30.0
+        )
+        points = declare(
+            self,
+            "max_points",
+            30000,
+            "Points of a cloud that are shown; of a larger one every n-th.",
+            low=100,
+            high=1_000_000,
+        )
+        lifetime = declare(
+            self,
+            "lifetime",
+            2.0,
+            "What was not heard again for so long disappears [s].",
+            low=0.1,
+            high=60.0,
+        )
+        peers = declare(
+            self,
+            "peer_points",
+            "",
+            "Topics of the peers' clouds, with commas between, where they can be heard, as in a "
+            "replay.",
+        )
+        self._new_scene = partial(Scene, points, lifetime)
+        self._scene = self._new_scene()
+        self._page = Page(host, port)
+        self._pictures = 0
+        self._listen(["points", *(topic.strip() for topic in peers.split(",") if topic.strip())])
+        self.create_timer(period, self._refresh, clock=self.steady_clock)
+        self.get_logger().info(f"open {self._page.url} in a browser")
+        if not self._page.is_local:
+            self.get_logger().warning(
+                f"everybody who can reach {host} can look at the scene (parameter host)"
+            )
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the page."""
+        return self._page.url if self._page is not None else ""
+
+    def _listen(self, clouds: list[str]) -> None:
+        for topic in clouds:
+            self.create_subscription(
+                PointCloud2,
+                topic,
+                partial(self._on_cloud, topic),
+                qos.sensor_input(),
+                qos_overriding_options=qos.overridable(),
+            )
+        self.create_subscription(
+            DetectedObject3DArray, "objects", self._on_objects, qos.sensor_input()
+        )
+        self.create_subscription(
+            BevIndices, "/v2x/bev_indices", self._on_indices, qos.indices_input()
+        )
+        self.create_subscription(
+            DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.indices_input()
+        )
+
+    def _on_cloud(self, topic: str, message: PointCloud2) -> None:
+        if self._page is None or not self._page.visitors:
+            return  # reading a cloud takes a while, and nobody looks
+        try:
+            points = cloud_from_message(message).points
+        except CloudError as error:
+            self.drop("cloud", f"{topic}: {error}")
+            return
+        self._scene.hear_cloud(message.header.frame_id, points, time.monotonic())
+
+    def _on_objects(self, message: DetectedObject3DArray) -> None:
+        objects = SeenObjects(
+            nanoseconds(message.header.stamp),
+            message.header.frame_id,
+            boxes_from_message(message),
+            [item.class_name for item in message.objects],
+            list(message.contributing_stations),
+        )
+        self._scene.hear_objects(objects, time.monotonic())
+
+    def _on_indices(self, message: BevIndices) -> None:
+        try:
+            pose = pose_from_message(message.sensor_pose, f"station {message.station_id}")
+        except MessageRefusedError as error:
+            self.drop(error.reason, str(error))
+            return
+        low_x, low_y = message.origin_x, message.origin_y
+        high_x = low_x + message.columns * message.cell_size_x
+        high_y = low_y + message.rows * message.cell_size_y
+        if not np.isfinite([low_x, low_y, high_x, high_y]).all():
+            self.drop("grid", f"station {message.station_id} has a grid that is not finite")
+            return
+        beacon = Beacon(
+            message.station_id,
+            nanoseconds(message.header.stamp),
+            message.header.frame_id,
+            pose,
+            (low_x, low_y, high_x, high_y),
+        )
+        size = len(message.payload)
+        self._scene.hear_station(beacon, message.sequence, size, time.monotonic())
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        """Take the latency and drops of this namespace's fusion."""
+        fusion = f"{self.get_namespace().rstrip('/')}/fusion"
+        for status in message.status:
+            if status.name != fusion:
+                continue
+            values = {item.key: item.value for item in status.values}
+            key = f"{_LATENCY} p50 [ms]"
+            latency = (
+                (float(values[key]), float(values[f"{_LATENCY} p95 [ms]"]))
+                if key in values
+                else None
+            )
+            prefix = "dropped: "
+            self._scene.hear_diagnostics(
+                latency, {k[len(prefix) :]: v for k, v in values.items() if k.startswith(prefix)}
+            )
+
+    def _refresh(self) -> None:
+        """Show what has changed, where somebody looks."""
+        if self._page is None or not self._page.visitors:
+            return
+        start = time.perf_counter()
+        self._page.show(self._scene.view(time.monotonic()))
+        self._pictures += 1
+        self.note_frame({"picture": 1e3 * (time.perf_counter() - start)})
+
+    def time_jumped_back(self) -> None:
+        """Forget everything: it belongs to another time."""
+        self._scene = self._new_scene()
+
+    def report(self) -> tuple[str, dict[str, str]]:
+        """Return where the page is and who looks."""
+        visitors = self._page.visitors if self._page is not None else 0
+        return f"serving {self.url}", {"browsers": str(visitors), "pictures": str(self._pictures)}
+
+    def destroy_node(self) -> None:
+        """Stop to serve, then destroy the node."""
+        if self._page is not None:  # None where Ctrl-C came before
+            self._page.close()
+            self._page = None
+        super().destroy_node()

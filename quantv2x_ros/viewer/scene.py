@@ -1,0 +1,249 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the viewer shows at one moment, gathered from what was heard lately. No ROS, no browser."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.pose import transform_between
+from quantv2x_ros.core.traffic import StationTraffic
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+
+#: Most stations kept; a flood of made-up ones must not fill the memory.
+MAX_STATIONS = 64
+#: Share of the ego's points that lie below the ground as it is drawn.
+_GROUND_QUANTILE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class SeenObjects:
+    """A fused frame.
+
+    Attributes:
+        stamp_ns: of the ego's sweep, nanoseconds.
+        frame_id: the ego's LiDAR frame, which the boxes are in.
+        boxes: (N, 7) x, y, z, l, w, h, yaw.
+        classes: name of each box's class.
+        stations: who was fused, the ego first.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    boxes: Float32
+    classes: Sequence[str]
+    stations: Sequence[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Beacon:
+    """What a station's message says of itself.
+
+    Attributes:
+        station_id: of the station.
+        stamp_ns: of its sweep.
+        frame_id: its LiDAR frame.
+        pose: (4, 4) sensor-to-map.
+        extent: x and y minimum, then maximum of its BEV map in its frame, metres.
+    """
+
+    station_id: int
+    stamp_ns: int
+    frame_id: str
+    pose: Float64
+    extent: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class AgentView:
+    """An agent as it is shown.
+
+    Attributes:
+        station_id: of the agent.
+        is_ego: whether it is the ego.
+        is_fused: whether it took part in the frame that is shown.
+        pose: (4, 4) agent-to-ego, metres.
+        footprint: (4, 3) corners of its BEV map in the ego's frame, metres.
+        cloud: (P, 3) its points in its own frame; None where none are heard.
+        age_ms: of its newest sweep against the ego's fused one, milliseconds.
+        payload_bytes: of its newest sweep.
+        rate: its sweeps per second.
+    """
+
+    station_id: int
+    is_ego: bool
+    is_fused: bool
+    pose: Float64
+    footprint: Float64
+    cloud: Float32 | None
+    age_ms: float
+    payload_bytes: int
+    rate: float
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Everything that is shown at one moment.
+
+    Attributes:
+        boxes: by class, (N, 7) each in the ego's LiDAR frame.
+        agents: the ego first.
+        ground: height of the ground in the ego's LiDAR frame, metres.
+        rate: fused frames per second.
+        latency_ms: from the sweep to the objects: median and 95th percentile; None if not told.
+        dropped: reasons with their counts, as the diagnostics tell them.
+    """
+
+    boxes: Mapping[str, Float32]
+    agents: Sequence[AgentView]
+    ground: float
+    rate: float
+    latency_ms: tuple[float, float] | None
+    dropped: Mapping[str, str]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Number of objects by class."""
+        return Counter({name: len(boxes) for name, boxes in self.boxes.items()})
+
+
+@dataclass
+class _Station:
+    beacon: Beacon
+    heard: float
+    traffic: StationTraffic = field(default_factory=StationTraffic)
+
+
+class Scene:
+    """Remembers what was heard, and forgets what grows old."""
+
+    def __init__(self, max_points: int, lifetime: float) -> None:
+        """Start empty.
+
+        Args:
+            max_points: points of a cloud that are kept; of a larger one every n-th.
+            lifetime: what was not heard again for so long is no longer shown, seconds.
+        """
+        self._max_points = max_points
+        self._lifetime = lifetime
+        self._stations: dict[int, _Station] = {}
+        self._clouds: dict[str, tuple[float, Float32]] = {}
+        self._objects: tuple[float, SeenObjects] | None = None
+        self._frames = StationTraffic()
+        self._latency_ms: tuple[float, float] | None = None
+        self._dropped: Mapping[str, str] = {}
+
+    def hear_objects(self, objects: SeenObjects, now: float) -> None:
+        """Take a fused frame, heard at ``now``, seconds of a steady clock."""
+        self._frames.hear(objects.stamp_ns, 0, now)
+        self._objects = (now, objects)
+
+    def hear_station(self, beacon: Beacon, sequence: int, size: int, now: float) -> None:
+        """Take a message of a station.
+
+        Args:
+            beacon: what it says of itself.
+            sequence: number of its sweep.
+            size: of the payload, bytes.
+            now: seconds of a steady clock.
+        """
+        self._forget(now)
+        station = self._stations.get(beacon.station_id)
+        if station is None:
+            if len(self._stations) >= MAX_STATIONS:
+                return
+            station = self._stations[beacon.station_id] = _Station(beacon, now)
+        station.beacon, station.heard = beacon, now
+        station.traffic.hear(sequence, size, now)
+
+    def hear_cloud(self, frame_id: str, points: Float32, now: float) -> None:
+        """Take a cloud (P, 3 or more) of the sensor with this frame."""
+        step = max(1, -(-len(points) // self._max_points))
+        kept = points[::step, :3]
+        self._clouds[frame_id] = (now, kept[np.isfinite(kept).all(axis=1)])
+
+    def hear_diagnostics(
+        self, latency_ms: tuple[float, float] | None, dropped: Mapping[str, str]
+    ) -> None:
+        """Take what fusion tells of itself: see `View`."""
+        self._latency_ms = latency_ms
+        self._dropped = dict(dropped)
+
+    def view(self, now: float) -> View:
+        """Return what is to be shown at ``now``, seconds of a steady clock."""
+        self._forget(now)
+        if self._objects is None:
+            return View({}, [], 0.0, 0.0, None, {})
+        _, objects = self._objects
+        names = np.asarray(objects.classes)
+        return View(
+            boxes={name: objects.boxes[names == name] for name in dict.fromkeys(objects.classes)},
+            agents=self._agents(objects, now),
+            ground=self._ground(objects.frame_id),
+            rate=self._frames.rate.rate(now),
+            latency_ms=self._latency_ms,
+            dropped=self._dropped,
+        )
+
+    def _agents(self, objects: SeenObjects, now: float) -> list[AgentView]:
+        """Return the stations whose place against the ego is known, the ego first."""
+        if not objects.stations or objects.stations[0] not in self._stations:
+            return []
+        ego = objects.stations[0]
+        ego_pose = self._stations[ego].beacon.pose
+        order = sorted(self._stations, key=lambda station: (station != ego, station))
+        views = []
+        for station_id in order:
+            station = self._stations[station_id]
+            beacon = station.beacon
+            pose = transform_between(beacon.pose, ego_pose)
+            cloud = self._clouds.get(beacon.frame_id)
+            views.append(
+                AgentView(
+                    station_id=station_id,
+                    is_ego=station_id == ego,
+                    is_fused=station_id in objects.stations,
+                    pose=pose,
+                    footprint=footprint(beacon.extent, pose),
+                    cloud=None if cloud is None else cloud[1],
+                    age_ms=(objects.stamp_ns - beacon.stamp_ns) / 1e6,
+                    payload_bytes=station.traffic.last_bytes,
+                    rate=station.traffic.rate.rate(now),
+                )
+            )
+        return views
+
+    def _ground(self, frame_id: str) -> float:
+        cloud = self._clouds.get(frame_id)
+        if cloud is None or not len(cloud[1]):
+            return 0.0
+        return float(np.quantile(cloud[1][:, 2], _GROUND_QUANTILE))
+
+    def _forget(self, now: float) -> None:
+        oldest = now - self._lifetime
+        self._stations = {k: s for k, s in self._stations.items() if s.heard >= oldest}
+        self._clouds = {k: c for k, c in self._clouds.items() if c[0] >= oldest}
+        if self._objects is not None and self._objects[0] < oldest:
+            self._objects = None
+
+
+def footprint(extent: tuple[float, float, float, float], pose: Float64) -> Float64:
+    """Return the corners (4, 3) of a BEV map's area in the ego's frame.
+
+    Args:
+        extent: x and y minimum, then maximum in the agent's LiDAR frame, metres.
+        pose: (4, 4) agent-to-ego.
+    """
+    low_x, low_y, high_x, high_y = extent
+    corners = np.array(
+        [[low_x, low_y, 0], [high_x, low_y, 0], [high_x, high_y, 0], [low_x, high_y, 0]], np.float64
+    )
+    moved: Float64 = corners @ pose[:3, :3].T + pose[:3, 3]
+    return moved
