@@ -48,11 +48,14 @@ def command(
     heading_noise: Annotated[
         float | None, typer.Option(help="Deviation of the headings alone [degrees].")
     ] = None,
+    align: Annotated[
+        bool, typer.Option("--align", help="Correct peers' poses by the objects that both see.")
+    ] = False,
     sweep: Annotated[
         str,
         typer.Option(
-            help="Measure a whole curve: agents, latency_ms, pose_noise, heading_noise, loss"
-            " (several by commas), all or none."
+            help="Measure a whole curve: agents, latency_ms, pose_noise,"
+            " pose_noise_aligned, heading_noise, loss (several by commas), all or none."
         ),
     ] = "",
     streaming: Annotated[
@@ -92,7 +95,15 @@ def command(
 
     link = Link(loss, latency_ms, pose_noise, heading_noise, tiles, seed)
     config = EvaluationConfig(
-        agents, ego_only, mode, protocol, link, max_frames, communication_range, skip_broken
+        agents,
+        ego_only,
+        mode,
+        protocol,
+        link,
+        max_frames,
+        communication_range,
+        skip_broken,
+        align,
     )
     request = Request.parse(data, config, sweep, streaming, report, compare or (), worst)
     detector = open_detector(find_bundle(bundle), precision, backend, threads)

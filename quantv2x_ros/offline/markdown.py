@@ -14,6 +14,7 @@ SWEEP_TITLES = {
     "agents": "Agents that take part, on the truth of all",
     "latency_ms": "Age of the peers' messages [ms]",
     "pose_noise": "Deviation of the peers' positions in x and y [m]",
+    "pose_noise_aligned": "Deviation of the positions [m], corrected by what both agents see",
     "heading_noise": "Deviation of the peers' headings [degrees]",
     "loss": "Lost tiles of the peers' messages",
 }

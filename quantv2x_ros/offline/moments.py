@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.modes import possible_egos, select_agents
 from quantv2x_ros.offline.detector import Detector, IndexArray, Percept
@@ -43,11 +44,13 @@ class Moment:
         number: Of the frame in its scenario, counted from 0.
         frame: The frame.
         sent: By agent, the ego first.
+        alone: What agents see by themselves, each in its own frame, as far as it was asked for.
     """
 
     number: int
     frame: Frame
     sent: dict[str, Sent]
+    alone: dict[str, Detections] = field(default_factory=dict)
 
     @property
     def ego(self) -> str:
@@ -95,6 +98,13 @@ class Moments:
     def at(self, number: int) -> Moment | None:
         """Return a moment; `None` before the first, or where the frame was left out."""
         return self._moments.get(number)
+
+    def alone(self, moment: Moment, name: str) -> Detections:
+        """Return what an agent sees by itself, in its own frame; computed once."""
+        if name not in moment.alone:
+            percept = moment.sent[name].percept
+            moment.alone[name] = self._detector.fuse([percept], np.eye(4)[None]).detections
+        return moment.alone[name]
 
     def _send(self, frame: Frame, name: str) -> Sent:
         broadcast = self._detector.broadcast(frame[name].points)

@@ -23,6 +23,7 @@ AXES = {
     "agents": ("agents that take part", "agents"),
     "latency_ms": ("age of the peers' messages [ms]", "latency"),
     "pose_noise": ("deviation of the peers' positions in x and y [m]", "noise"),
+    "pose_noise_aligned": ("deviation of the positions [m], corrected", "noise_aligned"),
     "heading_noise": ("deviation of the peers' headings [degrees]", "heading"),
     "loss": ("lost tiles", "loss"),
 }

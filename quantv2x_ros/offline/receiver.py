@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.pose import transform_between
+from quantv2x_ros.core.pose_alignment import AlignmentSettings, align_peer
 from quantv2x_ros.offline.detector import Detector, Percept, add_stages
 from quantv2x_ros.offline.moments import Moment, Moments, Sent
 from quantv2x_ros.offline.settings import EvaluationConfig, Link
@@ -85,9 +86,24 @@ class Receiver:
                 [self._config.link.seed, self._scenario, moment.number, index]
             )
             message = self._transmit(past.sent[name], rng)
+            if message is not None and self._config.align:
+                message = self._aligned(moments, moment, past, name, message)
             if message is not None:
                 messages.append(message)
         return messages
+
+    def _aligned(
+        self, moments: Moments, moment: Moment, past: Moment, name: str, message: Heard
+    ) -> Heard:
+        """Correct a peer's pose by the objects that both see."""
+        own = moment.sent[moment.ego].pose
+        alignment = align_peer(
+            moments.alone(moment, moment.ego),
+            moments.alone(past, name),
+            transform_between(message.pose, own),
+            AlignmentSettings(),
+        )
+        return Heard(message.percept, own @ alignment.peer_to_ego)
 
     def _transmit(self, sent: Sent, rng: np.random.Generator) -> Heard | None:
         link = self._config.link

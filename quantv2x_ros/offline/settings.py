@@ -78,6 +78,7 @@ class EvaluationConfig:
         link: State of the link.
         max_frames: Evaluate only so many frames, spread over the dataset; 0 is all.
         communication_range: Agents up to this far from the ego are heard, metres.
+        align: Correct peers' poses by the objects that both see.
         skip_broken: Leave frames with damaged files out, and list the files, instead of stopping.
     """
 
@@ -89,6 +90,7 @@ class EvaluationConfig:
     max_frames: int = 0
     communication_range: float = COMMUNICATION_RANGE
     skip_broken: bool = False
+    align: bool = False
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for values out of range, ModeError for unknown modes."""
@@ -113,6 +115,7 @@ class EvaluationConfig:
             "communication_range": self.communication_range,
             "loss": link.loss,
             "tiles": link.tiles,
+            "align": self.align,
             "latency_ms": 1e3 * FRAME_PERIOD * link.delay,
             "pose_noise": link.pose_noise,
             "heading_noise": link.heading_deviation,

@@ -20,7 +20,10 @@ STEPS: dict[str, tuple[float, ...]] = {
 AGENTS = "agents"
 """A sweep over the number of agents, from the ego alone to all, on the truth of all."""
 
-SWEEPS = (AGENTS, *STEPS)
+ALIGNED = "pose_noise_aligned"
+"""The sweep over `pose_noise` once more, with poses corrected by the objects that both see."""
+
+SWEEPS = (AGENTS, *STEPS, ALIGNED)
 
 ALONE = "alone"
 
@@ -89,6 +92,12 @@ def make_variants(
             variants += [
                 Variant(sweep, float(count), replace(base, agents=count))
                 for count in range(1, base.agents + 1)
+            ]
+            continue
+        if sweep == ALIGNED:
+            variants += [
+                replace(variant, sweep=sweep, config=replace(variant.config, align=True))
+                for variant in make_variants(base, ("pose_noise",), longest)[0]
             ]
             continue
         links = [(value, _changed(base.link, sweep, value)) for value in STEPS[sweep]]

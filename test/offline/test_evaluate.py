@@ -207,6 +207,44 @@ def test_position_and_heading_can_be_disturbed_apart(witness, dataset, frames):
     assert turned > 1e-3
 
 
+class Sighted(Witness):
+    """Sees what is labelled: alone what its agent labels, with peers nothing."""
+
+    def __init__(self, bundle, frames):
+        super().__init__(bundle)
+        self.seen = {
+            message_of(frame, name): frame.truth(name, [])
+            for frame in frames
+            for name in frame.agents
+        }
+
+    def fuse(self, percepts, ego_to_agents):
+        fused = super().fuse(percepts, ego_to_agents)
+        if len(percepts) > 1:
+            return fused
+        indices, _ = percepts[0].content
+        truth = self.seen[tuple(indices[:, 0, 0].tolist())]
+        scores = np.full(len(truth.boxes), 0.9, np.float32)
+        return Fused(Detections(truth.boxes, scores, truth.labels.astype(np.int32)), {})
+
+
+def test_poses_are_corrected_by_the_objects_that_both_see(bundles, dataset, frames):
+    errors = {}
+    for align in (False, True):
+        sighted = Sighted(ModelBundle.load(bundles["int8"]), frames)
+        link = Link(pose_noise=0.5, heading_noise=0.0, seed=5)
+        evaluate(sighted, dataset / "test" / "scene_3", EvaluationConfig(link=link, align=align))
+        fused = [entry for entry in sighted.heard if len(entry[0]) > 1]
+        shifts = []
+        for frame, (contents, transforms) in zip(frames, fused, strict=True):
+            exact = frame.ego_to_agents(heard_agents(frame, contents))
+            for noisy, true in zip(transforms[1:], exact[1:], strict=True):
+                shifts.append(np.linalg.norm((np.linalg.inv(noisy) - np.linalg.inv(true))[:2, 3]))
+        errors[align] = np.array(shifts)
+    assert errors[False].mean() > 0.3
+    assert errors[True].mean() < 0.5 * errors[False].mean()
+
+
 def test_all_settings_of_a_pass_share_what_the_agents_sent(witness, dataset):
     base = EvaluationConfig()
     variants, _ = make_variants(base, ("pose_noise", "latency_ms"), longest=3)

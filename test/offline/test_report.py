@@ -24,7 +24,16 @@ from quantv2x_ros.offline.sweeps import (
     parse_sweeps,
 )
 
-PLOTS = ("precision_recall", "rate_accuracy", "agents", "latency", "noise", "heading", "loss")
+PLOTS = (
+    "precision_recall",
+    "rate_accuracy",
+    "agents",
+    "latency",
+    "noise",
+    "noise_aligned",
+    "heading",
+    "loss",
+)
 
 
 def run(*arguments):
@@ -53,6 +62,7 @@ def test_every_sweep_is_measured_from_0_to_what_the_scenes_allow(reported):
     assert values.pop("latency_ms") == [0.0, 100.0, 200.0]
     assert values.pop("alone") == [0.0, 2.0]
     assert values.pop("agents") == [1.0, 2.0, 3.0]
+    assert values.pop("pose_noise_aligned") == list(STEPS["pose_noise"])
     assert values == {name: list(STEPS[name]) for name in values}
     assert result["notes"][0].startswith("latency_ms above 200 is left out")
     zero = {name: points[0]["mAP"] for name, points in result["sweeps"].items()}
