@@ -1,12 +1,16 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the tiles (row bands) of one agent's frames together, in any order, with bounded memory."""
+"""Puts the tiles of one agent's frames together, in any order, with bounded memory."""
+
+from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from quantv2x_ros.core.tiles import MAX_TILES, TilePlace
 
 IndexArray = npt.NDArray[np.uint8]
 
@@ -20,8 +24,8 @@ class AssemblyError(ValueError):
     """A tile that does not fit its frame.
 
     Attributes:
-        reason: one word for counters: ``shape``, ``rows``, ``tile_count``, ``tile``, ``duplicate``,
-            ``overlap`` or ``late``.
+        reason: one word for counters: ``shape``, ``place``, ``tile_count``, ``tile``,
+            ``duplicate``, ``overlap`` or ``late``.
     """
 
     def __init__(self, reason: str, text: str) -> None:
@@ -35,59 +39,63 @@ class AssembledFrame:
 
     Attributes:
         key: what the tiles were added under.
-        indices: (planes, H, W) uint8; the background's codes in rows that did not arrive.
-        received: (H,) bool, rows that arrived.
+        indices: (planes, H, W) uint8; the background's codes where nothing is known.
+        received: (H, W) bool, cells of which the coarsest level arrived. Where only finer levels
+            did, there is nothing to refine.
+        tiles: number of tiles that arrived.
+        tile_count: number of tiles that were sent.
     """
 
     key: int
     indices: IndexArray
     received: npt.NDArray[np.bool_]
+    tiles: int
+    tile_count: int
 
     @property
     def complete(self) -> bool:
-        """Whether every row arrived."""
-        return bool(self.received.all())
+        """Whether every tile arrived."""
+        return self.tiles == self.tile_count
 
 
 class _OpenFrame:
     """A frame that waits for tiles."""
 
-    def __init__(self, key: int, shape: tuple[int, int, int], background: IndexArray, tiles: int):
+    def __init__(
+        self, key: int, shape: tuple[int, int, int], levels: int, background: IndexArray, tiles: int
+    ):
+        self.key = key
         self.tile_count = tiles
         self.tiles: set[int] = set()
-        indices = np.empty(shape, np.uint8)
-        indices[:] = background[:, None, None]
-        self.frame = AssembledFrame(key, indices, np.zeros(shape[1], np.bool_))
+        self._background = background
+        self._segments = shape[0] // levels
+        self._indices = np.empty(shape, np.uint8)
+        self._indices[:] = background[:, None, None]
+        self._received = np.zeros((levels, *shape[1:]), np.bool_)
 
-    def add(self, tile: int, tile_count: int, first_row: int, indices: IndexArray) -> None:
+    def add(self, tile: int, place: TilePlace, indices: IndexArray) -> None:
         """Place a tile whose own numbers have been checked."""
-        key = self.frame.key
-        if tile_count != self.tile_count:
-            raise AssemblyError(
-                "tile_count",
-                f"frame {key} has {self.tile_count} tiles, but tile {tile} says {tile_count}",
-            )
         if tile in self.tiles:
-            raise AssemblyError("duplicate", f"tile {tile} of frame {key} came before")
-        rows = slice(first_row, first_row + indices.shape[1])
-        received = self.frame.received
-        if received[rows].any():
+            raise AssemblyError("duplicate", f"tile {tile} of frame {self.key} came before")
+        levels = slice(place.first_level, place.first_level + place.levels)
+        area = self._received[(levels, *place.cells)]
+        if area.any():
             raise AssemblyError(
                 "overlap",
-                f"tile {tile} of frame {key} holds rows {rows.start} to {rows.stop - 1}, of which "
-                "some came before in other tiles",
-            )
-        missing = len(received) - int(received.sum()) - indices.shape[1]
-        tiles_left = self.tile_count - len(self.tiles) - 1
-        if missing < tiles_left or (tiles_left == 0 and missing > 0):
-            raise AssemblyError(
-                "rows",
-                f"with tile {tile} frame {key} still lacks {missing} rows, which its remaining "
-                f"{tiles_left} tiles cannot fill with a row or more each",
+                f"tile {tile} of frame {self.key} holds {place}, of which some came before in "
+                "other tiles",
             )
         self.tiles.add(tile)
-        self.frame.indices[:, rows] = indices
-        received[rows] = True
+        self._indices[(place.planes(self._segments), *place.cells)] = indices
+        area[:] = True
+
+    def close(self) -> AssembledFrame:
+        """The frame as it is; it must not be added to any more."""
+        received = self._received[0]
+        missing = ~received
+        if self._received.shape[0] > 1 and self._received[1:, missing].any():
+            self._indices[:, missing] = self._background[:, None]
+        return AssembledFrame(self.key, self._indices, received, len(self.tiles), self.tile_count)
 
 
 class FrameAssembler:
@@ -100,18 +108,22 @@ class FrameAssembler:
         abandoned: frames closed unread because later ones came.
     """
 
-    def __init__(self, shape: tuple[int, int, int], background: IndexArray) -> None:
+    def __init__(self, shape: tuple[int, int, int], levels: int, background: IndexArray) -> None:
         """Prepare for frames of one shape.
 
         Args:
             shape: (planes, H, W) of the index map.
+            levels: of the codebook; each has planes / levels segments.
             background: (planes,) uint8, the codes of a cell without points: they fill holes.
 
         Raises:
-            ValueError: shape and background do not fit each other.
+            ValueError: shape, levels and background do not fit each other.
         """
-        if len(shape) != 3 or min(shape) < 1:
-            raise ValueError(f"shape must be (planes, H, W), each 1 or more, got {shape}")
+        if len(shape) != 3 or min(shape) < 1 or levels < 1 or shape[0] % levels:
+            raise ValueError(
+                f"shape must be (planes, H, W), each 1 or more, with planes for {levels} levels, "
+                f"got {shape}"
+            )
         if background.shape != (shape[0],) or background.dtype != np.uint8:
             raise ValueError(
                 f"background must be uint8 of shape ({shape[0]},), "
@@ -119,12 +131,17 @@ class FrameAssembler:
             )
         self.abandoned = 0
         self._shape = shape
+        self._levels = levels
         self._background = background.copy()
         self._open: OrderedDict[int, _OpenFrame] = OrderedDict()
         self._closed: deque[int] = deque(maxlen=_REMEMBERED)
 
+    def is_open(self, key: int) -> bool:
+        """Whether a frame waits for further tiles."""
+        return key in self._open
+
     def add(
-        self, key: int, tile: int, tile_count: int, first_row: int, indices: IndexArray
+        self, key: int, tile: int, tile_count: int, place: TilePlace, indices: IndexArray
     ) -> AssembledFrame | None:
         """Place a tile.
 
@@ -132,8 +149,8 @@ class FrameAssembler:
             key: of the tile's frame.
             tile: number of the tile, 0 to tile_count - 1.
             tile_count: tiles of the frame.
-            first_row: where the tile begins.
-            indices: (planes, rows of the tile, W) uint8, decoded and checked.
+            place: what it holds.
+            indices: (planes of the tile, rows, columns) uint8, decoded and checked.
 
         Returns:
             The frame if this tile completes it (it is then closed), else None.
@@ -142,17 +159,16 @@ class FrameAssembler:
             AssemblyError: the tile fits neither the map nor the frame's other tiles, came twice or
                 too late. It changes nothing then.
         """
-        self._check(tile, tile_count, first_row, indices)
-        if key in self._closed:
-            raise AssemblyError("late", f"tile {tile} came after frame {key} was closed")
+        self.check(key, tile, tile_count)
+        self._check_place(tile, place, indices)
         frame = self._open.get(key)
         if frame is None:
-            frame = _OpenFrame(key, self._shape, self._background, tile_count)
-        frame.add(tile, tile_count, first_row, indices)
-        if frame.frame.complete:
+            frame = _OpenFrame(key, self._shape, self._levels, self._background, tile_count)
+        frame.add(tile, place, indices)
+        if len(frame.tiles) == frame.tile_count:
             self._open.pop(key, None)
             self._closed.append(key)
-            return frame.frame
+            return frame.close()
         if key not in self._open:
             self._open[key] = frame
             if len(self._open) > MAX_OPEN_FRAMES:
@@ -160,6 +176,12 @@ class FrameAssembler:
                 self._closed.append(oldest)
                 self.abandoned += 1
         return None
+
+    def missing(self, key: int, tile_count: int) -> list[int]:
+        """Numbers of a frame's tiles that did not arrive; all of one that is not open."""
+        frame = self._open.get(key)
+        have = set() if frame is None else frame.tiles
+        return [tile for tile in range(tile_count) if tile not in have]
 
     def take_partial(self, key: int | None = None) -> AssembledFrame | None:
         """Close a frame that is not complete and return it with its holes.
@@ -175,27 +197,41 @@ class FrameAssembler:
         if key is None or key not in self._open:
             return None
         self._closed.append(key)
-        return self._open.pop(key).frame
+        return self._open.pop(key).close()
 
-    def _check(self, tile: int, tile_count: int, first_row: int, indices: IndexArray) -> None:
-        """Check a tile's numbers against the map."""
-        planes, height, width = self._shape
-        if not 1 <= tile_count <= height:
+    def check(self, key: int, tile: int, tile_count: int) -> None:
+        """Check that a frame waits for a tile of this number.
+
+        Raises:
+            AssemblyError: ``late``, ``tile_count`` or ``tile``.
+        """
+        if not 1 <= tile_count <= MAX_TILES:
             raise AssemblyError(
-                "tile_count", f"a map of {height} rows has 1 to {height} tiles, got {tile_count}"
+                "tile_count", f"a frame has 1 to {MAX_TILES} tiles, got {tile_count}"
             )
         if not 0 <= tile < tile_count:
             raise AssemblyError("tile", f"tile number {tile} is not one of 0 to {tile_count - 1}")
-        rows = indices.shape[1] if indices.ndim == 3 else 0
-        if rows < 1 or indices.shape != (planes, rows, width) or indices.dtype != np.uint8:
+        if key in self._closed:
+            raise AssemblyError("late", f"tile {tile} came after frame {key} was closed")
+        frame = self._open.get(key)
+        if frame is not None and tile_count != frame.tile_count:
+            raise AssemblyError(
+                "tile_count",
+                f"frame {key} has {frame.tile_count} tiles, but tile {tile} says {tile_count}",
+            )
+
+    def _check_place(self, tile: int, place: TilePlace, indices: IndexArray) -> None:
+        """Check a tile's place and shape against the map."""
+        _, height, width = self._shape
+        try:
+            place.check(self._levels, height, width)
+        except ValueError as error:
+            raise AssemblyError("place", f"tile {tile}: {error}") from error
+        planes = place.levels * (self._shape[0] // self._levels)
+        expected = (planes, place.rows, place.columns)
+        if indices.shape != expected or indices.dtype != np.uint8:
             raise AssemblyError(
                 "shape",
-                f"a tile must be uint8 of shape ({planes}, 1 or more, {width}), "
-                f"got {indices.dtype} of {indices.shape}",
-            )
-        if first_row < 0 or first_row + rows > height:
-            raise AssemblyError(
-                "rows",
-                f"tile {tile} holds rows {first_row} to {first_row + rows - 1} "
-                f"of a map of {height} rows",
+                f"tile {tile} must be uint8 of shape {expected}, got {indices.dtype} of "
+                f"{indices.shape}",
             )

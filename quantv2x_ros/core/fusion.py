@@ -125,21 +125,27 @@ def agent_shares(
 
 
 def mask_scores(scores: Float32Array, received: npt.NDArray[np.bool_]) -> Float32Array:
-    """Scores of a partly received frame: exactly 0 in every row that a missing row reaches into.
+    """Scores of a partly received frame: exactly 0 in every cell that a missing cell reaches into.
 
     Args:
         scores: (h, w) float32 of one pyramid level.
-        received: (H,) bool, rows of the index map that arrived; H is a multiple of h.
+        received: (H, W) bool, cells of the index map that arrived; H and W are multiples of h, w.
 
     Returns:
         (h, w) float32; ``scores`` itself where everything arrived.
     """
-    if received.ndim != 1 or received.dtype != np.bool_ or len(received) % len(scores):
+    height, width = scores.shape
+    if (
+        received.ndim != 2
+        or received.dtype != np.bool_
+        or received.shape[0] % height
+        or received.shape[1] % width
+    ):
         raise FusionError(
-            f"received must be bool with a multiple of {len(scores)} rows, "
+            f"received must be bool with multiples of {height} rows and {width} columns, "
             f"got {received.dtype} of {received.shape}"
         )
     if received.all():
         return scores
-    whole = np.all(received.reshape(len(scores), -1), axis=1)
-    return np.where(whole[:, None], scores, np.float32(0.0))
+    whole = received.reshape(height, -1, width, received.shape[1] // width).all(axis=(1, 3))
+    return np.where(whole, scores, np.float32(0.0))

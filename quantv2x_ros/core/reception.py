@@ -4,13 +4,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.assembly import AssembledFrame, FrameAssembler
+from quantv2x_ros.core.assembly import (
+    MAX_OPEN_FRAMES,
+    AssembledFrame,
+    AssemblyError,
+    FrameAssembler,
+)
+from quantv2x_ros.core.parity import ParityError, restore
 from quantv2x_ros.core.sweep import AgentSweep, Tile
+from quantv2x_ros.core.tiles import FrameFormat, TilePlace
+from quantv2x_ros.core.wire import WireError, packed_size
 
 #: Stations whose tiles are put together at a time.
 MAX_STATIONS = 64
@@ -19,24 +27,49 @@ FORGET_AFTER = 5.0
 
 
 class ReceptionError(ValueError):
-    """A tile of one station too many.
+    """A tile of one station too many, or one that contradicts its sweep.
 
     Attributes:
-        reason: ``too_many_stations``.
+        reason: ``too_many_stations``, ``tile_header`` or ``payload_size``.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
-        self.reason = "too_many_stations"
+        self.reason = reason
 
 
 @dataclass(eq=False)
 class _OpenSweep:
-    """The newest tile of a sweep that is not complete."""
+    """A sweep that is not complete: its first tile's header, and what arrived.
 
-    tile: Tile
+    Attributes:
+        first: the first tile, without its contents.
+        first_arrival: seconds of a steady clock.
+        payload_bytes: of all tiles that arrived.
+        tiles: place and payload by number, where there is parity to restore others from.
+        parity: parity tiles' payloads by number.
+    """
+
+    first: Tile
     first_arrival: float
-    payload_bytes: int
+    payload_bytes: int = 0
+    tiles: dict[int, tuple[TilePlace, bytes]] = field(default_factory=dict)
+    parity: dict[int, bytes] = field(default_factory=dict)
+
+    def check(self, tile: Tile) -> None:
+        """Raise ReceptionError for a tile that says something else than the first one."""
+        first = self.first
+        if (
+            tile.sequence != first.sequence
+            or tile.frame_id != first.frame_id
+            or tile.parity_count != first.parity_count
+            or not np.array_equal(tile.pose, first.pose)
+        ):
+            raise ReceptionError(
+                "tile_header",
+                f"tile {tile.tile_index} of station {tile.station_id}'s sweep {first.sequence} has "
+                "another sequence, frame, pose or number of parity tiles than the sweep's first",
+            )
 
 
 @dataclass(eq=False)
@@ -51,11 +84,13 @@ class Reception:
 
     Attributes:
         partial: sweeps that were handed on with holes because tiles did not come.
+        restored: tiles that did not come, but were restored from parity tiles.
+        abandoned: sweeps of which too little came to hand them on.
     """
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
+        form: FrameFormat,
         background: npt.NDArray[np.uint8],
         tile_timeout: float,
         own_station: int,
@@ -63,17 +98,19 @@ class Reception:
         """Create an empty reception.
 
         Args:
-            shape: (planes, H, W) of an index map.
+            form: of the index maps.
             background: (planes,) uint8, the codes that fill holes.
             tile_timeout: longest wait for a sweep's further tiles, seconds after its first.
             own_station: always finds room, however many others are heard.
         """
-        self._shape = shape
+        self._form = form
         self._background = background
         self._tile_timeout = tile_timeout
         self._own_station = own_station
         self._stations: dict[int, _Station] = {}
         self.partial = 0
+        self.restored = 0
+        self.abandoned = 0
 
     @property
     def is_incomplete(self) -> bool:
@@ -96,21 +133,29 @@ class Reception:
             now: seconds of a steady clock.
 
         Raises:
-            ReceptionError: if too many stations are heard.
+            ReceptionError: if too many stations are heard, or the tile contradicts its sweep.
             AssemblyError: if the tile does not fit its sweep's others.
+            ParityError: if what parity restores is not a sweep's tile.
         """
         station = self._station(tile.station_id, now)
-        frame = station.assembler.add(
-            tile.stamp_ns, tile.tile_index, tile.tile_count, tile.first_row, tile.indices
-        )
-        before = station.open.pop(tile.stamp_ns, None)
-        size = tile.payload_bytes + (before.payload_bytes if before is not None else 0)
-        if frame is not None:
-            return _sweep(frame, tile, size, now)
-        station.open[tile.stamp_ns] = _OpenSweep(
-            tile, before.first_arrival if before is not None else now, size
-        )
-        return None
+        sweep = self._open(station, tile, now)
+        if tile.place is None or tile.indices is None:
+            _add_parity(sweep, tile)
+            frame = None
+        else:
+            frame = station.assembler.add(
+                tile.stamp_ns, tile.tile_index, tile.tile_count, tile.place, tile.indices
+            )
+            if tile.parity_count:
+                sweep.tiles[tile.tile_index] = (tile.place, tile.payload)
+        sweep.payload_bytes += len(tile.payload)
+        station.open[tile.stamp_ns] = sweep
+        if frame is None and sweep.parity:
+            frame = self._restore(station, sweep)
+        if frame is None:
+            return None
+        del station.open[tile.stamp_ns]
+        return _sweep(frame, sweep, now)
 
     def overdue(self, now: float) -> list[AgentSweep]:
         """Return the sweeps whose further tiles have been waited for long enough, with holes."""
@@ -121,10 +166,54 @@ class Reception:
                     continue
                 del station.open[stamp_ns]
                 frame = station.assembler.take_partial(stamp_ns)
-                if frame is not None:  # None where newer sweeps have pushed it out
-                    self.partial += 1
-                    sweeps.append(_sweep(frame, waiting.tile, waiting.payload_bytes, now))
+                if frame is None or not frame.received.any():
+                    self.abandoned += 1
+                    continue
+                self.partial += 1
+                sweeps.append(_sweep(frame, waiting, now))
         return sweeps
+
+    def _open(self, station: _Station, tile: Tile, now: float) -> _OpenSweep:
+        """The open sweep of a tile, or a new one that takes the place of the oldest of too many."""
+        number = min(tile.tile_index, tile.tile_count - 1)
+        station.assembler.check(tile.stamp_ns, number, tile.tile_count)
+        sweep = station.open.get(tile.stamp_ns)
+        if sweep is None:
+            while len(station.open) >= MAX_OPEN_FRAMES:
+                oldest = next(iter(station.open))
+                del station.open[oldest]
+                station.assembler.take_partial(oldest)
+                self.abandoned += 1
+            header = replace(
+                tile, tile_index=tile.tile_count, payload=b"", place=None, indices=None
+            )
+            return _OpenSweep(header, now)
+        sweep.check(tile)
+        limit = 2 * packed_size(self._form.shape, self._form.prior)
+        if sweep.payload_bytes + len(tile.payload) > limit:
+            raise ReceptionError(
+                "payload_size",
+                f"tiles of station {tile.station_id}'s sweep {tile.sequence} have more than "
+                f"{limit} bytes",
+            )
+        return sweep
+
+    def _restore(self, station: _Station, sweep: _OpenSweep) -> AssembledFrame | None:
+        """Restore what did not come, if what came is enough; a sweep is tried once."""
+        first = sweep.first
+        if len(sweep.tiles) + len(sweep.parity) < first.tile_count:
+            return None
+        parity, sweep.parity = sweep.parity, {}
+        missing = restore(sweep.tiles, parity, first.tile_count, first.parity_count)
+        frame = None
+        for number, (place, payload) in missing.items():
+            try:
+                indices = self._form.decode(place, payload)
+            except WireError as error:
+                raise ParityError(f"restored tile {number}: {error}") from error
+            frame = station.assembler.add(first.stamp_ns, number, first.tile_count, place, indices)
+            self.restored += 1
+        return frame
 
     def _station(self, station_id: int, now: float) -> _Station:
         station = self._stations.get(station_id)
@@ -134,23 +223,34 @@ class Reception:
             others = len(self._stations.keys() - {self._own_station})
             if others >= MAX_STATIONS and station_id != self._own_station:
                 raise ReceptionError(
-                    f"station {station_id} is one more than the {MAX_STATIONS} listened to"
+                    "too_many_stations",
+                    f"station {station_id} is one more than the {MAX_STATIONS} listened to",
                 )
-            station = _Station(FrameAssembler(self._shape, self._background), now)
+            form = self._form
+            station = _Station(FrameAssembler(form.shape, form.levels, self._background), now)
             self._stations[station_id] = station
         station.heard = now
         return station
 
 
-def _sweep(frame: AssembledFrame, tile: Tile, payload_bytes: int, now: float) -> AgentSweep:
+def _add_parity(sweep: _OpenSweep, tile: Tile) -> None:
+    if tile.tile_index in sweep.parity:
+        raise AssemblyError(
+            "duplicate", f"parity tile {tile.tile_index} of {tile.stamp_ns} ns came before"
+        )
+    sweep.parity[tile.tile_index] = tile.payload
+
+
+def _sweep(frame: AssembledFrame, sweep: _OpenSweep, now: float) -> AgentSweep:
+    first = sweep.first
     return AgentSweep(
-        station_id=tile.station_id,
-        sequence=tile.sequence,
-        stamp_ns=tile.stamp_ns,
-        frame_id=tile.frame_id,
-        pose=tile.pose,
+        station_id=first.station_id,
+        sequence=first.sequence,
+        stamp_ns=first.stamp_ns,
+        frame_id=first.frame_id,
+        pose=first.pose,
         indices=frame.indices,
-        received_rows=frame.received,
-        payload_bytes=payload_bytes,
+        received=frame.received,
+        payload_bytes=sweep.payload_bytes,
         arrived=now,
     )

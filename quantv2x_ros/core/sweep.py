@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.tiles import TilePlace
+
 
 @dataclass(frozen=True, eq=False)
 class AgentSweep:
@@ -21,7 +23,7 @@ class AgentSweep:
         frame_id: name of the agent's LiDAR frame.
         pose: (4, 4) float64 sensor-to-map at that time, metres.
         indices: (planes, H, W) uint8 codebook indices.
-        received_rows: (H,) bool, False for rows whose tile was lost.
+        received: (H, W) bool, False for cells whose coarsest level is in no tile that arrived.
         payload_bytes: size of the encoded indices, bytes.
         arrived: when it was complete here, seconds of a steady clock.
     """
@@ -32,7 +34,7 @@ class AgentSweep:
     frame_id: str
     pose: npt.NDArray[np.float64]
     indices: npt.NDArray[np.uint8]
-    received_rows: npt.NDArray[np.bool_]
+    received: npt.NDArray[np.bool_]
     payload_bytes: int
     arrived: float
 
@@ -47,10 +49,9 @@ class AgentSweep:
                 f"indices: got {self.indices.dtype} {self.indices.shape}, expected uint8 (planes, "
                 "H, W)"
             )
-        if self.received_rows.shape != self.indices.shape[1:2]:
+        if self.received.shape != self.indices.shape[1:]:
             raise ValueError(
-                f"received_rows: got shape {self.received_rows.shape}, expected "
-                f"{self.indices.shape[1:2]}"
+                f"received: got shape {self.received.shape}, expected {self.indices.shape[1:]}"
             )
         if self.pose.shape != (4, 4):
             raise ValueError(f"pose: got shape {self.pose.shape}, expected (4, 4)")
@@ -58,7 +59,7 @@ class AgentSweep:
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A band of rows of a sweep, as received, checked and decoded.
+    """A part of a sweep, as received and checked.
 
     Attributes:
         station_id: of the sender.
@@ -66,11 +67,12 @@ class Tile:
         stamp_ns: time of the sweep, nanoseconds.
         frame_id: the sender's LiDAR frame.
         pose: (4, 4) sensor-to-map, metres.
-        first_row: first row of the map that it holds.
-        tile_index: its number among tile_count.
-        tile_count: tiles of the sweep.
-        indices: (planes, tile rows, W) uint8.
-        payload_bytes: encoded size.
+        tile_index: its number; from tile_count on, it is a parity tile.
+        tile_count: tiles of the sweep that hold indices.
+        parity_count: parity tiles of the sweep.
+        payload: its bytes.
+        place: what it holds; None for a parity tile.
+        indices: (planes, rows, columns) uint8 of the place; None for a parity tile.
     """
 
     station_id: int
@@ -78,8 +80,22 @@ class Tile:
     stamp_ns: int
     frame_id: str
     pose: npt.NDArray[np.float64]
-    first_row: int
     tile_index: int
     tile_count: int
-    indices: npt.NDArray[np.uint8]
-    payload_bytes: int
+    parity_count: int
+    payload: bytes
+    place: TilePlace | None
+    indices: npt.NDArray[np.uint8] | None
+
+    def __post_init__(self) -> None:
+        """Validate.
+
+        Raises:
+            ValueError: for a tile without indices that is no parity tile, or the reverse.
+        """
+        holds = (self.place is not None, self.indices is not None)
+        if holds != (self.tile_index < self.tile_count,) * 2:
+            raise ValueError(
+                f"tile {self.tile_index} of {self.tile_count} has (place, indices): {holds}; tiles "
+                "have both, parity tiles neither"
+            )

@@ -74,45 +74,43 @@ class CooperativeDetector:
         self._anchors = np.ascontiguousarray(per_row[:, self._window.kept]).reshape(-1, 7)
 
     def pyramid(
-        self, indices: IndexMap, received_rows: npt.NDArray[np.bool_] | None = None
+        self, indices: IndexMap, received: npt.NDArray[np.bool_] | None = None
     ) -> AgentPyramid:
         """Compute one agent's pyramid, as soon as its indices are there.
 
         Args:
             indices: (planes, H, W) uint8.
-            received_rows: (H,) bool, False where a row was lost; None if all arrived. Lost rows
+            received: (H, W) bool, False where a cell was lost; None if all arrived. Lost cells
                 are taken for background and have no part in the fusion.
 
         Raises:
             PipelineError: for another shape, type, or an index outside the codebook.
         """
         timer = StageTimer()
-        checked = self._check_indices(indices, received_rows)
+        checked = self._check_indices(indices, received)
         outputs = self._pyramid.run({"indices": checked[None]})
         levels, scores = [], []
         for level in range(LEVELS):
             levels.append(outputs[f"level{level}_nhwc"][0].copy())
             score = outputs[f"score{level}_nhwc"][0, :, :, 0].copy()
-            scores.append(score if received_rows is None else mask_scores(score, received_rows))
+            scores.append(score if received is None else mask_scores(score, received))
         timer.stop("pyramid")
         return AgentPyramid(tuple(levels), tuple(scores), timer.stages)
 
-    def _check_indices(
-        self, indices: IndexMap, received_rows: npt.NDArray[np.bool_] | None
-    ) -> IndexMap:
+    def _check_indices(self, indices: IndexMap, received: npt.NDArray[np.bool_] | None) -> IndexMap:
         if indices.shape != self._shape or indices.dtype != np.uint8:
             raise PipelineError(
                 f"indices: got {indices.dtype} of shape {indices.shape}, this bundle needs uint8 "
                 f"of shape {self._shape}"
             )
-        if received_rows is not None:
-            if received_rows.shape != self._shape[1:2] or received_rows.dtype != np.bool_:
+        if received is not None:
+            if received.shape != self._shape[1:] or received.dtype != np.bool_:
                 raise PipelineError(
-                    f"received_rows: got {received_rows.dtype} of shape {received_rows.shape}, "
-                    f"expected bool of shape {self._shape[1:2]}"
+                    f"received: got {received.dtype} of shape {received.shape}, expected bool of "
+                    f"shape {self._shape[1:]}"
                 )
             indices = indices.copy()
-            indices[:, ~received_rows] = self._background[:, None, None]
+            indices[:, ~received] = self._background[:, None]
         if int(indices.max()) >= self.bundle.codebook.dict_size:
             raise PipelineError(
                 f"indices: {int(indices.max())} is outside the codebook of "

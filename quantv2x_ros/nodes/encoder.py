@@ -17,7 +17,6 @@ from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.cloud import CloudError
 from quantv2x_ros.core.pose_buffer import PoseBuffer, PoseUnavailableError
 from quantv2x_ros.core.sweep import AgentSweep
-from quantv2x_ros.core.wire import IndexPrior
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder
 from quantv2x_ros.nodes import qos
@@ -29,10 +28,9 @@ from quantv2x_ros.nodes.conversions import (
     pose_to_message,
 )
 from quantv2x_ros.nodes.index_format import IndexFormat, announcement
-from quantv2x_ros.nodes.messages import messages_from_indices
+from quantv2x_ros.nodes.index_output import IndexOutput
 from quantv2x_ros.nodes.model import declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
-from quantv2x_ros.nodes.signer import Signer
 from quantv2x_ros.nodes.sweep_input import SweepInput, WaitingSweep
 from quantv2x_ros.nodes.warm_up import warm_up_encoder
 
@@ -75,11 +73,9 @@ class EncoderNode(BaseNode):
         self._bundle, backend, threads = declare_engine(self, bundle)
         self._declare()
         self._format = IndexFormat.of(self._bundle)
-        self._prior = IndexPrior(self._format.dict_size)
         self._engine = AgentEncoder(self._bundle, backend, threads)
         warm_up_encoder(self._engine)
         self._sequence = 0
-        self._sent_bytes = 0
         self._waiting: WaitingSweep | None = None
         self._connect()
         self.get_logger().info(
@@ -109,16 +105,10 @@ class EncoderNode(BaseNode):
         )
         self._poses = PoseBuffer(max_gap=max_gap)
         self._input = SweepInput(self)
-        self._signer = Signer(self)
-        self._tiles = declare(
-            self, "tiles", 1, "Messages a sweep is split into, by rows.", low=1, high=64
-        )
 
     def _connect(self) -> None:
         overridable = {"qos_overriding_options": qos.overridable()}
-        self._publisher = self.create_publisher(
-            BevIndices, "/v2x/bev_indices", qos.indices_output(), **overridable
-        )
+        self._output = IndexOutput(self, self._bundle)
         self._announcer = self.create_publisher(Codebook, "/v2x/codebook", qos.latched())
         self.create_subscription(
             PointCloud2, "points", self._on_points, qos.sensor_input(), **overridable
@@ -190,12 +180,12 @@ class EncoderNode(BaseNode):
         converted = time.perf_counter()
         encoded = self._engine.encode(points)
         stages = {"convert": 1e3 * (converted - start), **encoded.stage_ms}
+        if self._hand_over is not None:  # before the wire, which the own fusion does not wait for
+            self._hand_over(self._sweep(waiting, pose, encoded.indices), stages)
         coded = time.perf_counter()
-        sweep = self._send(waiting, pose, covariance, encoded.indices)
+        self._send(waiting, pose, covariance, encoded.indices)
         stages["wire"] = 1e3 * (time.perf_counter() - coded)
         self.note_frame({**stages, "total": 1e3 * (time.perf_counter() - start)})
-        if self._hand_over is not None:
-            self._hand_over(sweep, stages)
 
     def _send(
         self,
@@ -203,35 +193,35 @@ class EncoderNode(BaseNode):
         pose: Float64,
         covariance: Float64,
         indices: npt.NDArray[np.uint8],
-    ) -> AgentSweep:
-        """Publish a coded sweep and return it."""
-        header = waiting.message.header
+    ) -> None:
+        """Publish a coded sweep."""
         template = BevIndices(
-            header=header,
+            header=waiting.message.header,
             station_id=self._station,
             sequence=self._sequence,
             map_frame=self._map_frame,
             sensor_pose=PoseWithCovariance(pose=pose_to_message(pose), covariance=covariance),
         )
-        messages = messages_from_indices(indices, self._format, self._prior, template, self._tiles)
-        for message in messages:
-            self._signer.sign(message)
-            self._publisher.publish(message)
-        self._sent_bytes = sum(len(message.payload) for message in messages)
-        sweep = AgentSweep(
+        self._output.send(indices, template, time.monotonic())
+        self.get_logger().debug(f"sent sweep {self._sequence}")
+        self._sequence = (self._sequence + 1) % _SEQUENCES
+
+    def _sweep(
+        self, waiting: WaitingSweep, pose: Float64, indices: npt.NDArray[np.uint8]
+    ) -> AgentSweep:
+        """The sweep for the own fusion, which gets it whole and without the air."""
+        header = waiting.message.header
+        return AgentSweep(
             station_id=self._station,
             sequence=self._sequence,
             stamp_ns=nanoseconds(header.stamp),
             frame_id=header.frame_id,
             pose=pose,
             indices=indices,
-            received_rows=np.ones(indices.shape[1], dtype=np.bool_),
-            payload_bytes=self._sent_bytes,
+            received=np.ones(indices.shape[1:], dtype=np.bool_),
+            payload_bytes=0,
             arrived=waiting.arrived,
         )
-        self.get_logger().debug(f"sent sweep {self._sequence} of {sweep.stamp_ns} ns")
-        self._sequence = (self._sequence + 1) % _SEQUENCES
-        return sweep
 
     def time_jumped_back(self) -> None:
         """Forget poses and the sweep that waits: they belong to another time."""
@@ -245,6 +235,6 @@ class EncoderNode(BaseNode):
     def report(self) -> tuple[str, Mapping[str, str]]:
         """Return what was sent."""
         return f"sent {self._sequence} sweeps", {
-            "bytes a frame": str(self._sent_bytes),
+            **self._output.report(),
             "codebook": f"{self._format.codebook_id:016x}",
         }

@@ -209,6 +209,8 @@ class FusionNode(BaseNode):
         values = {
             "superseded sweeps": str(self._worker.superseded),
             "partial sweeps": str(self._input.reception.partial),
+            "abandoned sweeps": str(self._input.reception.abandoned),
+            "restored tiles": str(self._input.reception.restored),
             "stations tracked": str(self._input.trust.tracked),
         }
         for station, offset in self._input.clock_offsets().items():

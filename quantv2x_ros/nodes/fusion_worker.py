@@ -150,8 +150,8 @@ class FusionWorker:
 
     def _compute(self, held: HeldSweep[TimedPyramid]) -> None:
         start = time.perf_counter()
-        rows = held.sweep.received_rows
-        pyramid = self._detector.pyramid(held.sweep.indices, None if rows.all() else rows)
+        received = held.sweep.received
+        pyramid = self._detector.pyramid(held.sweep.indices, None if received.all() else received)
         held.pyramid = TimedPyramid(pyramid, 1e3 * (time.perf_counter() - start))
 
     def _fuse(self, step: Fuse[TimedPyramid]) -> Outcome:

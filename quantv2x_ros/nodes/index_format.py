@@ -11,6 +11,8 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, Codebook
+from quantv2x_ros.core.tiles import FrameFormat
+from quantv2x_ros.core.wire import IndexPrior
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.nodes.conversions import MessageRefusedError
 
@@ -23,10 +25,10 @@ class IndexFormat:
     """What stations must share to understand each other's indices.
 
     Attributes:
-        codebook_id: first 64 bits of the SHA-256 of the codebook tables.
+        codebook_id: of the codebook's tables and the entropy coder's model.
         levels: residual levels.
         segments: segments of a cell's channels.
-        dict_size: entries a table.
+        prior: what the coder of the indices knows; it names the entries a table, too.
         rows: H, along y.
         columns: W, along x.
         cell_size: along x and y, metres.
@@ -36,7 +38,7 @@ class IndexFormat:
     codebook_id: int
     levels: int
     segments: int
-    dict_size: int
+    prior: IndexPrior
     rows: int
     columns: int
     cell_size: tuple[float, float]
@@ -45,14 +47,14 @@ class IndexFormat:
     @classmethod
     def of(cls, bundle: ModelBundle) -> IndexFormat:
         """Return the format of a model bundle."""
-        levels, segments, dict_size, _ = bundle.codebook.tables.shape
+        levels, segments, *_ = bundle.codebook.tables.shape
         rows, columns = bundle.grid.shape
         size_y, size_x = bundle.grid.cell_size
         return cls(
             codebook_id=bundle.codebook_id,
             levels=levels,
             segments=segments,
-            dict_size=dict_size,
+            prior=bundle.prior,
             rows=rows,
             columns=columns,
             cell_size=(size_x, size_y),
@@ -60,9 +62,14 @@ class IndexFormat:
         )
 
     @property
-    def planes(self) -> int:
-        """Index planes of a map: levels * segments."""
-        return self.levels * self.segments
+    def dict_size(self) -> int:
+        """Entries a table."""
+        return self.prior.dict_size
+
+    @property
+    def frame(self) -> FrameFormat:
+        """The format of index maps and their tiles."""
+        return FrameFormat(self.prior, self.levels, self.segments, self.rows, self.columns)
 
     def fill(self, message: BevIndices | Codebook) -> None:
         """Write the format into a message."""

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.assembly import AssemblyError
 from quantv2x_ros.core.clock_offset import LagMinimum, clock_offset
+from quantv2x_ros.core.parity import ParityError
 from quantv2x_ros.core.peers import PeerRefusedError
 from quantv2x_ros.core.pose_uncertainty import PoseUncertaintyError, check_uncertainty
 from quantv2x_ros.core.reception import Reception, ReceptionError
@@ -29,6 +30,7 @@ from quantv2x_ros.nodes.trust import Trust
 REFUSALS = (
     AssemblyError,
     MessageRefusedError,
+    ParityError,
     PeerRefusedError,
     PoseUncertaintyError,
     ReceptionError,
@@ -78,8 +80,7 @@ class IndicesInput:
         )
         self._declare_limits()
         self.trust = Trust(node, own_station)
-        shape = (index_format.planes, index_format.rows, index_format.columns)
-        self.reception = Reception(shape, background, tile_timeout, own_station)
+        self.reception = Reception(index_format.frame, background, tile_timeout, own_station)
         self._lags: dict[int, LagMinimum] = {}
 
     def _declare_limits(self) -> None:

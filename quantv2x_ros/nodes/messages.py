@@ -1,27 +1,34 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Index maps to ``BevIndices`` and back. A received message is an attack until it is checked."""
+"""Tiles to ``BevIndices`` and back. A received message is an attack until it is checked."""
 
 from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.parity import MAX_CODEWORD, OVERHEAD_BYTES
 from quantv2x_ros.core.sweep import Tile
-from quantv2x_ros.core.wire import (
-    IndexPrior,
-    WireError,
-    decode_indices,
-    encode_indices,
-    packed_size,
-)
+from quantv2x_ros.core.tiles import MAX_TILES, CodedTile, TilePlace
+from quantv2x_ros.core.wire import CONTEXT, PACKED, WireError, packed_size, payload_coding
 from quantv2x_ros.nodes.conversions import MessageRefusedError, nanoseconds, pose_from_message
 from quantv2x_ros.nodes.index_format import IndexFormat
+
+_ENCODINGS = {PACKED: BevIndices.ENCODING_BIT_PACKED, CONTEXT: BevIndices.ENCODING_CONTEXT}
+#: Fields of a tile's place, as in `TilePlace`.
+_PLACE = (
+    "first_level",
+    "tile_levels",
+    "first_row",
+    "tile_rows",
+    "first_column",
+    "tile_columns",
+)
 
 
 def tile_from_message(
@@ -45,14 +52,8 @@ def tile_from_message(
         MessageRefusedError: naming what is wrong, with both values.
     """
     station = f"station {message.station_id}"
-    if message.encoding != BevIndices.ENCODING_BIT_PACKED:
-        raise MessageRefusedError(
-            "encoding",
-            f"{station} uses encoding {message.encoding}, known is "
-            f"{BevIndices.ENCODING_BIT_PACKED} (bit-packed)",
-        )
     index_format.check(message)
-    _check_place(message, index_format)
+    _check_numbers(message)
     if message.map_frame != map_frame:
         raise MessageRefusedError(
             "map_frame",
@@ -66,6 +67,7 @@ def tile_from_message(
             f"{latest_stamp_ns / 1e9:.3f} s, now and the tolerance; check the clocks",
         )
     pose = pose_from_message(message.sensor_pose, station)
+    place = _place(message, index_format)
     _check_crc(message)
     admit(message)
     return Tile(
@@ -74,94 +76,114 @@ def tile_from_message(
         stamp_ns=stamp_ns,
         frame_id=message.header.frame_id,
         pose=pose,
-        first_row=message.first_row,
         tile_index=message.tile_index,
         tile_count=message.tile_count,
-        indices=_decode(message, index_format),
-        payload_bytes=len(message.payload),
+        parity_count=message.parity_count,
+        payload=bytes(message.payload),
+        place=place,
+        indices=_decode(message, place, index_format),
     )
 
 
-def messages_from_indices(
-    indices: npt.NDArray[np.uint8],
+def messages_from_tiles(
+    tiles: Sequence[CodedTile],
+    parity: Sequence[bytes],
     index_format: IndexFormat,
-    prior: IndexPrior,
     template: BevIndices,
-    tiles: int = 1,
 ) -> list[BevIndices]:
-    """Encode a map as one message a band of rows.
+    """Make the messages of a sweep.
 
     Args:
-        indices: (planes, H, W) uint8.
+        tiles: the sweep's, in the order of their numbers.
+        parity: payloads of its parity tiles.
         index_format: of the map.
-        prior: of the coder.
-        template: holds header, station, sequence and pose.
-        tiles: number of messages.
+        template: holds header, station, sequence, pose, sent_levels and omitted_cells.
     """
     messages = []
-    bands = np.array_split(np.arange(index_format.rows), tiles)
-    for number, band in enumerate(bands):
-        payload = encode_indices(np.ascontiguousarray(indices[:, band[0] : band[-1] + 1]), prior)
+    payloads = [*(tile.payload for tile in tiles), *parity]
+    for number, payload in enumerate(payloads):
         message = BevIndices(
             header=template.header,
             station_id=template.station_id,
             sequence=template.sequence,
             map_frame=template.map_frame,
             sensor_pose=template.sensor_pose,
-            first_level=0,
-            tile_levels=index_format.levels,
-            first_row=int(band[0]),
-            tile_rows=len(band),
-            first_column=0,
-            tile_columns=index_format.columns,
             tile_index=number,
-            tile_count=tiles,
-            parity_count=0,
-            sent_levels=index_format.levels,
-            omitted_cells=0,
-            encoding=BevIndices.ENCODING_BIT_PACKED,
+            tile_count=len(tiles),
+            parity_count=len(parity),
+            sent_levels=template.sent_levels,
+            omitted_cells=template.omitted_cells,
+            encoding=BevIndices.ENCODING_PARITY,
             payload_crc=zlib.crc32(payload),
         )
+        if number < len(tiles):
+            place = tiles[number].place
+            message.first_level, message.tile_levels = place.first_level, place.levels
+            message.first_row, message.tile_rows = place.first_row, place.rows
+            message.first_column, message.tile_columns = place.first_column, place.columns
+            message.encoding = _ENCODINGS[payload_coding(payload)]
         index_format.fill(message)
         message.payload = array("B", payload)  # the form that rclpy takes without a loop
         messages.append(message)
     return messages
 
 
-def _check_place(message: BevIndices, index_format: IndexFormat) -> None:
-    """Check where a tile lies and how large its payload is.
+def _check_numbers(message: BevIndices) -> None:
+    """Check the number of a tile against those of its sweep.
 
     Raises:
-        MessageRefusedError: ``tiles`` or ``payload_size``.
+        MessageRefusedError: ``tiles``.
     """
-    first, rows = message.first_row, message.tile_rows
-    number, count = message.tile_index, message.tile_count
-    if not (1 <= count <= index_format.rows and number < count):
+    number, count, parity = message.tile_index, message.tile_count, message.parity_count
+    most = MAX_CODEWORD - count if parity else MAX_TILES
+    if not (1 <= count <= MAX_TILES and number < count + parity and parity <= most):
         raise MessageRefusedError(
             "tiles",
-            f"station {message.station_id} sent tile {number} of {count}, allowed are 1 to "
-            f"{index_format.rows} tiles, counted from 0",
+            f"station {message.station_id} sent tile {number} of {count} and {parity} parity "
+            f"tiles; allowed are 1 to {MAX_TILES} tiles, or {MAX_CODEWORD} with parity, counted "
+            "from 0",
         )
-    if rows < 1 or first + rows > index_format.rows:
-        raise MessageRefusedError(
-            "tiles",
-            f"station {message.station_id} sent rows {first} to {first + rows - 1} of a map of "
-            f"{index_format.rows} rows",
-        )
-    place = (message.first_level, message.tile_levels, message.first_column, message.tile_columns)
-    whole = (0, index_format.levels, 0, index_format.columns)
-    if place != whole:
-        raise MessageRefusedError(
-            "tiles",
-            f"station {message.station_id} sent first level, levels, first column, columns {place} "
-            f"in a tile, allowed are {whole}",
-        )
-    shape = (index_format.planes, rows, index_format.columns)
-    size, limit = len(message.payload), packed_size(shape, IndexPrior(index_format.dict_size))
+
+
+def _place(message: BevIndices, index_format: IndexFormat) -> TilePlace | None:
+    """What a tile holds, and whether its payload may be so large; None for a parity tile.
+
+    Raises:
+        MessageRefusedError: ``tiles``, ``encoding`` or ``payload_size``.
+    """
+    station = f"station {message.station_id}"
+    values = [int(getattr(message, name)) for name in _PLACE]
+    form = index_format.frame
+    size = len(message.payload)
+    if message.tile_index >= message.tile_count:
+        _expect_encoding(message, (BevIndices.ENCODING_PARITY,))
+        if any(values):
+            raise MessageRefusedError(
+                "tiles", f"{station} sent a parity tile with a place, {values}; allowed are zeros"
+            )
+        limit = packed_size(form.shape, form.prior) + OVERHEAD_BYTES
+        place = None
+    else:
+        _expect_encoding(message, tuple(_ENCODINGS.values()))
+        place = TilePlace(*values)
+        try:
+            place.check(form.levels, form.rows, form.columns)
+        except WireError as error:
+            raise MessageRefusedError("tiles", f"{station}: {error}") from error
+        limit = packed_size(form.tile_shape(place), form.prior)
     if size > limit:
         raise MessageRefusedError(
-            "payload_size",
-            f"station {message.station_id} sent {size} bytes for {rows} rows, allowed are {limit}",
+            "payload_size", f"{station} sent {size} bytes in a tile, allowed are {limit}"
+        )
+    return place
+
+
+def _expect_encoding(message: BevIndices, known: Sequence[int]) -> None:
+    if message.encoding not in known:
+        raise MessageRefusedError(
+            "encoding",
+            f"station {message.station_id} uses encoding {message.encoding} in tile "
+            f"{message.tile_index} of {message.tile_count}, known are {list(known)} there",
         )
 
 
@@ -171,27 +193,29 @@ def _check_crc(message: BevIndices) -> None:
     Raises:
         MessageRefusedError: ``payload_crc``.
     """
+    station = f"station {message.station_id}"
     crc = zlib.crc32(message.payload)
     if crc != message.payload_crc:
         raise MessageRefusedError(
             "payload_crc",
-            f"payload of station {message.station_id} has CRC {crc:08x}, its message says "
-            f"{message.payload_crc:08x}",
+            f"payload of {station} has CRC {crc:08x}, its message says {message.payload_crc:08x}",
         )
 
 
-def _decode(message: BevIndices, index_format: IndexFormat) -> npt.NDArray[np.uint8]:
-    """Return the indices (planes, tile rows, W) of a message whose sizes have been checked.
+def _decode(
+    message: BevIndices, place: TilePlace | None, index_format: IndexFormat
+) -> npt.NDArray[np.uint8] | None:
+    """Return the indices of a message whose sizes have been checked; None for a parity tile.
 
     Raises:
-        MessageRefusedError: ``payload``.
+        MessageRefusedError: ``encoding`` or ``payload``.
     """
-    shape = (index_format.planes, message.tile_rows, index_format.columns)
+    if place is None:
+        return None
+    station = f"station {message.station_id}"
+    payload = memoryview(message.payload)
     try:
-        return decode_indices(
-            memoryview(message.payload), IndexPrior(index_format.dict_size), shape
-        )
+        _expect_encoding(message, (_ENCODINGS[payload_coding(payload)],))
+        return index_format.frame.decode(place, payload)
     except WireError as error:
-        raise MessageRefusedError(
-            "payload", f"payload of station {message.station_id}: {error}"
-        ) from error
+        raise MessageRefusedError("payload", f"payload of {station}: {error}") from error

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantv2x_ros.core.detection import nms
-from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
+from quantv2x_ros.core.wire import decode_indices, encode_indices
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
 
 #: The second run is the first one at full speed.
@@ -20,7 +20,7 @@ def warm_up_encoder(encoder: AgentEncoder) -> None:
     high = np.array(encoder.bundle.range[3:])
     cloud = np.zeros((1, 4), np.float32)
     cloud[0, :3] = (low + high) / 2
-    prior = IndexPrior(encoder.bundle.codebook.dict_size)
+    prior = encoder.bundle.prior
     for _ in range(_RUNS):
         encode_indices(encoder.encode(cloud).indices, prior)
 
@@ -31,9 +31,9 @@ def warm_up_detector(detector: CooperativeDetector) -> None:
     background = np.array(bundle.manifest.codebook.background, np.uint8)
     indices = np.empty((len(background), *bundle.grid.shape), np.uint8)
     indices[:] = background[:, None, None]
-    prior = IndexPrior(bundle.codebook.dict_size)
+    prior = bundle.prior
     decode_indices(encode_indices(indices, prior), prior, indices.shape)
-    received = np.ones(bundle.grid.shape[0], np.bool_)
+    received = np.ones(bundle.grid.shape, np.bool_)
     received[0] = False
     for _ in range(_RUNS):
         pyramids = [detector.pyramid(indices), detector.pyramid(indices, received)]

@@ -19,7 +19,7 @@ from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
 
 Cloud = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.uint8]
-Rows = npt.NDArray[np.bool_]
+Cells = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +78,8 @@ class Detector(Protocol):
     def decode(self, payload: bytes) -> IndexArray:
         """Read a message's index map (planes, H, W)."""
 
-    def perceive(self, indices: IndexArray, received: Rows | None = None) -> Percept:
-        """Compute one agent's part; (H,) rows that arrived, `None` for all."""
+    def perceive(self, indices: IndexArray, received: Cells | None = None) -> Percept:
+        """Compute one agent's part; (H, W) cells that arrived, `None` for all."""
 
     def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
         """Detect from the agents' percepts, the ego's first; (N, 4, 4) transforms."""
@@ -113,7 +113,7 @@ class EngineDetector:
         """Read a message's index map."""
         return decode_indices(payload, self._prior, self._shape)
 
-    def perceive(self, indices: IndexArray, received: Rows | None = None) -> Percept:
+    def perceive(self, indices: IndexArray, received: Cells | None = None) -> Percept:
         """Compute one agent's pyramid."""
         pyramid = self._detector.pyramid(indices, received)
         return Percept(pyramid, dict(pyramid.stage_ms))

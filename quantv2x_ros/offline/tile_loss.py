@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.assembly import AssembledFrame, FrameAssembler
+from quantv2x_ros.core.tiles import TilePlace
 
 
 def lose_tiles(
@@ -35,10 +36,11 @@ def lose_tiles(
     edges = np.linspace(0, height, count + 1).round().astype(int)
     kept = np.flatnonzero(rng.random(count) >= loss)
     planes, _, width = indices.shape
-    assembler = FrameAssembler((planes, height, width), background)
+    assembler = FrameAssembler((planes, height, width), planes, background)
     for tile in kept:
-        rows = slice(edges[tile], edges[tile + 1])
-        whole = assembler.add(0, int(tile), count, int(edges[tile]), indices[:, rows])
+        rows = slice(int(edges[tile]), int(edges[tile + 1]))
+        place = TilePlace(0, planes, rows.start, rows.stop - rows.start, 0, width)
+        whole = assembler.add(0, int(tile), count, place, indices[:, rows])
         if whole is not None:
             return whole
     return assembler.take_partial(0)

@@ -16,7 +16,7 @@ from quantv2x_ros.core.fusion import mask_scores
 from quantv2x_ros.core.pose import warp_theta
 from quantv2x_ros.core.wire import decode_indices, encode_indices
 from quantv2x_ros.inference.bundle import CHECKPOINT_FILE, BundleError, ModelBundle
-from quantv2x_ros.offline.detector import Broadcast, Cloud, Fused, IndexArray, Percept, Rows
+from quantv2x_ros.offline.detector import Broadcast, Cells, Cloud, Fused, IndexArray, Percept
 from quantv2x_ros.training.export.checkpoint import load_checkpoint
 from quantv2x_ros.training.points import pillar_input
 from quantv2x_ros.training.published import CheckpointError
@@ -77,12 +77,12 @@ class NetworkDetector:
         return decode_indices(payload, self._prior, self._shape)
 
     @torch.no_grad()
-    def perceive(self, indices: IndexArray, received: Rows | None = None) -> Percept:
+    def perceive(self, indices: IndexArray, received: Cells | None = None) -> Percept:
         """Compute one agent's pyramid and scores; lost rows are background and have no score."""
         start = time.perf_counter()
         if received is not None:
             background = np.array(self.bundle.manifest.codebook.background, np.uint8)
-            indices = np.where(received[None, :, None], indices, background[:, None, None])
+            indices = np.where(received, indices, background[:, None, None])
         levels, occupancy = self._network.pyramid.extract(self._decode(indices[None]))
         scores = [self._network.pyramid.scores(logits) for logits in occupancy]
         if received is not None:

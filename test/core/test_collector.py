@@ -32,7 +32,7 @@ def sweep(station, stamp_ms, x=0.0):
         frame_id=f"station_{station}",
         pose=pose,
         indices=np.zeros((1, 2, 3), np.uint8),
-        received_rows=np.ones(2, bool),
+        received=np.ones((2, 3), bool),
         payload_bytes=6,
         arrived=0.0,
     )

@@ -210,13 +210,13 @@ def test_stacked_arrays_are_as_good_as_lists(maps: Any) -> None:
     )
 
 
-def test_rows_that_were_not_received_take_no_part(maps: Any) -> None:
+def test_cells_that_were_not_received_take_no_part(maps: Any) -> None:
     features, scores = maps
-    received = np.ones(16, np.bool_)
+    received = np.ones(scores[1].shape, np.bool_)
     received[5:9] = False
     masked = mask_scores(scores[1], received)
     assert (masked[5:9] == 0).all()
-    np.testing.assert_array_equal(masked[~(masked == 0)], scores[1][received].ravel())
+    np.testing.assert_array_equal(masked[~(masked == 0)], scores[1][received])
     poisoned = features[1].copy()
     poisoned[5:9] = 1e6
     both = np.stack([IDENTITY, IDENTITY])
@@ -226,14 +226,16 @@ def test_rows_that_were_not_received_take_no_part(maps: Any) -> None:
     np.testing.assert_array_equal(holed[received], whole[received])
 
 
-def test_a_missing_row_masks_the_coarse_row_over_it() -> None:
-    received = np.ones(16, np.bool_)
-    received[6] = False
+def test_a_missing_cell_masks_the_coarse_cell_over_it() -> None:
+    received = np.ones((16, 6), np.bool_)
+    received[6, 3] = False
     scores = np.ones((4, 3), np.float32)
-    assert mask_scores(scores, received)[:, 0].tolist() == [1, 0, 1, 1]
-    assert mask_scores(scores, np.ones(16, np.bool_)) is scores
-    with pytest.raises(FusionError, match="multiple of 4 rows"):
-        mask_scores(scores, np.ones(18, np.bool_))
+    masked = mask_scores(scores, received)
+    assert np.argwhere(masked == 0).tolist() == [[1, 1]]
+    assert mask_scores(scores, np.ones((16, 6), np.bool_)) is scores
+    for shape in ((18, 6), (16, 7), (16,)):
+        with pytest.raises(FusionError, match="multiples of 4 rows and 3 columns"):
+            mask_scores(scores, np.ones(shape, np.bool_))
 
 
 def test_what_does_not_fit_is_refused(maps: Any) -> None:

@@ -4,41 +4,49 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
 from quantv2x_ros.core.assembly import AssemblyError
+from quantv2x_ros.core.parity import ParityError, parity_payloads
 from quantv2x_ros.core.reception import FORGET_AFTER, MAX_STATIONS, Reception, ReceptionError
 from quantv2x_ros.core.sweep import Tile
+from quantv2x_ros.core.tiles import CodedTile, FrameFormat, TilePlace
+from quantv2x_ros.core.wire import HEADER_BYTES, IndexPrior, encode_indices
 
-SHAPE = (2, 6, 4)
+FORM = FrameFormat(IndexPrior(128), 2, 1, 6, 4)
 BACKGROUND = np.array([7, 9], np.uint8)
 
 
-def tile(station=2, stamp=100, number=0, count=1, first_row=0, rows=6, value=1):
-    return Tile(
-        station_id=station,
-        sequence=stamp,
-        stamp_ns=stamp,
-        frame_id="lidar",
-        pose=np.eye(4),
-        first_row=first_row,
-        tile_index=number,
-        tile_count=count,
-        indices=np.full((2, rows, 4), value, np.uint8),
-        payload_bytes=10 * rows,
-    )
+def tile(station=2, stamp=100, number=0, count=1, first_row=0, rows=6, value=1, **changes):
+    indices = np.full((2, rows, 4), value, np.uint8)
+    content = {
+        "station_id": station,
+        "sequence": stamp,
+        "stamp_ns": stamp,
+        "frame_id": "lidar",
+        "pose": np.eye(4),
+        "tile_index": number,
+        "tile_count": count,
+        "parity_count": 0,
+        "payload": encode_indices(indices, FORM.prior),
+        "place": TilePlace(0, 2, first_row, rows, 0, 4),
+        "indices": indices,
+    }
+    return Tile(**{**content, **changes})
 
 
 def make():
-    return Reception(SHAPE, BACKGROUND, tile_timeout=0.05, own_station=1)
+    return Reception(FORM, BACKGROUND, tile_timeout=0.05, own_station=1)
 
 
 def test_a_sweep_of_one_tile_is_complete_at_once():
     sweep = make().add(tile(), 1.0)
     assert sweep is not None
-    assert sweep.received_rows.all()
-    assert sweep.payload_bytes == 60
+    assert sweep.received.all()
+    assert sweep.payload_bytes == HEADER_BYTES + 42
     assert sweep.arrived == 1.0
     np.testing.assert_array_equal(sweep.indices, 1)
 
@@ -48,7 +56,7 @@ def test_tiles_in_any_order_make_one_sweep():
     assert reception.add(tile(number=1, count=2, first_row=4, rows=2, value=5), 1.0) is None
     sweep = reception.add(tile(number=0, count=2, first_row=0, rows=4, value=3), 1.01)
     assert sweep is not None
-    assert sweep.payload_bytes == 60
+    assert sweep.payload_bytes == 2 * HEADER_BYTES + 42
     np.testing.assert_array_equal(sweep.indices[0, :, 0], [3, 3, 3, 3, 5, 5])
     assert reception.overdue(9.0) == []
 
@@ -59,7 +67,7 @@ def test_a_lost_tile_is_a_hole_after_the_wait():
     assert reception.is_incomplete
     assert reception.overdue(1.04) == []
     (sweep,) = reception.overdue(1.05)
-    np.testing.assert_array_equal(sweep.received_rows, [False] * 4 + [True] * 2)
+    np.testing.assert_array_equal(sweep.received[:, 0], [False] * 4 + [True] * 2)
     np.testing.assert_array_equal(sweep.indices[:, 0, 0], BACKGROUND)
     assert reception.partial == 1
     assert not reception.is_incomplete
@@ -96,3 +104,103 @@ def test_reset_forgets_open_sweeps():
     reception.add(tile(number=0, count=2, rows=3), 1.0)
     reception.reset()
     assert reception.overdue(9.0) == []
+
+
+def test_open_sweeps_of_a_station_are_bounded():
+    reception = make()
+    for stamp in range(1000):
+        assert reception.add(tile(stamp=stamp, count=2, rows=3), 1.0) is None
+    assert reception.abandoned == 998
+    assert len(reception.overdue(2.0)) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sequence": 5},
+        {"frame_id": "other"},
+        {"pose": np.diag([1.0, 1.0, 1.0, 1.0]) + np.eye(4, k=3)},
+        {"parity_count": 1},
+    ],
+)
+def test_a_tile_that_contradicts_its_sweep_is_refused(changes):
+    reception = make()
+    reception.add(tile(count=2, rows=3), 1.0)
+    with pytest.raises(ReceptionError) as error:
+        reception.add(tile(number=1, count=2, first_row=3, rows=3, **changes), 1.0)
+    assert error.value.reason == "tile_header"
+    assert reception.add(tile(number=1, count=2, first_row=3, rows=3), 1.0) is not None
+
+
+def parity_sweep(count=2):
+    """Three tiles of two rows each and their parity tiles."""
+    tiles = [
+        tile(number=n, count=3, first_row=2 * n, rows=2, value=n, parity_count=count)
+        for n in range(3)
+    ]
+    payloads = parity_payloads([CodedTile(t.place, t.payload, 0) for t in tiles], count)
+    parity = [
+        tile(number=3 + n, count=3, parity_count=count, payload=payload, place=None, indices=None)
+        for n, payload in enumerate(payloads)
+    ]
+    return tiles + parity
+
+
+@pytest.mark.parametrize("lost", [(0, 1), (0, 2), (2,), (1, 3), (3, 4)])
+def test_parity_tiles_make_up_for_lost_ones(lost):
+    reception = make()
+    kept = [t for n, t in enumerate(parity_sweep()) if n not in lost]
+    sweeps = []
+    for each in reversed(kept):
+        with contextlib.suppress(AssemblyError):  # late, once the others are enough
+            sweeps.append(reception.add(each, 1.0))
+    (sweep,) = [s for s in sweeps if s is not None]
+    assert sweep.received.all()
+    np.testing.assert_array_equal(sweep.indices[0, :, 0], [0, 0, 1, 1, 2, 2])
+    assert reception.overdue(9.0) == []
+
+
+def test_too_much_loss_leaves_what_came():
+    reception = make()
+    sweep = parity_sweep()
+    assert reception.add(sweep[1], 1.0) is None
+    assert reception.add(sweep[3], 1.0) is None
+    (partial,) = reception.overdue(2.0)
+    np.testing.assert_array_equal(partial.received[:, 0], [False, False, True, True, False, False])
+
+
+def test_parity_alone_is_nothing_to_hand_on():
+    reception = make()
+    assert reception.add(parity_sweep()[3], 1.0) is None
+    assert reception.overdue(2.0) == []
+    assert (reception.partial, reception.abandoned) == (0, 1)
+    with pytest.raises(AssemblyError):
+        reception.add(parity_sweep()[3], 1.0), reception.add(parity_sweep()[3], 1.0)
+
+
+def test_wrong_parity_is_refused_and_the_tiles_stay():
+    reception = make()
+    first, _, third, parity, _ = parity_sweep()
+    wrong = tile(
+        number=3, count=3, parity_count=2, payload=parity.payload[::-1], place=None, indices=None
+    )
+    reception.add(first, 1.0)
+    reception.add(third, 1.0)
+    with pytest.raises(ParityError):
+        reception.add(wrong, 1.0)
+    (partial,) = reception.overdue(2.0)
+    assert partial.received.sum() == 16
+
+
+def test_payloads_kept_for_parity_are_bounded():
+    reception = make()
+    first, *_ = parity_sweep()
+    reception.add(first, 1.0)
+    with pytest.raises(ReceptionError) as error:
+        reception.add(
+            tile(
+                number=4, count=3, parity_count=2, payload=bytes(10_000), place=None, indices=None
+            ),
+            1.0,
+        )
+    assert error.value.reason == "payload_size"

@@ -104,24 +104,25 @@ def test_a_cloud_of_another_shape_is_refused(encoder: AgentEncoder) -> None:
         encoder.encode(np.zeros((5, 3), np.float32))
 
 
-def test_lost_rows_take_no_part_and_the_others_stay(
+def test_lost_cells_take_no_part_and_the_others_stay(
     frame: CalibrationFrame,
     encoder: AgentEncoder,
     detector: CooperativeDetector,
     pyramids: list[AgentPyramid],
 ) -> None:
     indices = encoder.encode(frame.clouds[1]).indices
-    received = np.ones(64, np.bool_)
-    received[17:23] = False
-    partial = detector.pyramid(np.where(received[None, :, None], indices, 0), received)
+    received = np.ones((64, 64), np.bool_)
+    received[17:23, 8:] = False
+    partial = detector.pyramid(np.where(received, indices, 0), received)
     for level, rows in enumerate((slice(17, 23), slice(8, 12), slice(4, 6))):
-        assert (partial.scores[level][rows] == 0).all()
-        lost = np.zeros(len(partial.scores[level]), np.bool_)
-        lost[rows] = True
+        columns = slice(8 >> level, None)
+        assert (partial.scores[level][rows, columns] == 0).all()
+        lost = np.zeros(partial.scores[level].shape, np.bool_)
+        lost[rows, columns] = True
         assert (partial.scores[level][~lost] > 0).all()
     far = slice(50, 64)
     np.testing.assert_array_equal(partial.levels[0][far], pyramids[1].levels[0][far])
-    garbage = np.where(received[None, :, None], indices, 127).astype(np.uint8)
+    garbage = np.where(received, indices, 127).astype(np.uint8)
     same = detector.pyramid(garbage, received)
     np.testing.assert_array_equal(same.levels[0], partial.levels[0])
 
@@ -129,7 +130,7 @@ def test_lost_rows_take_no_part_and_the_others_stay(
 def test_nothing_received_leaves_the_ego_as_it_is(
     frame: CalibrationFrame, detector: CooperativeDetector, pyramids: list[AgentPyramid]
 ) -> None:
-    silent = detector.pyramid(np.zeros((3, 64, 64), np.uint8), np.zeros(64, np.bool_))
+    silent = detector.pyramid(np.zeros((3, 64, 64), np.uint8), np.zeros((64, 64), np.bool_))
     alone = detector.fuse(pyramids[:1], frame.ego_to_agent[:1])
     both = detector.fuse([pyramids[0], silent], frame.ego_to_agent[:2])
     np.testing.assert_array_equal(both.detections.boxes, alone.detections.boxes)
@@ -162,11 +163,11 @@ def test_indices_that_do_not_fit_are_refused(
         detector.pyramid(indices)
 
 
-def test_received_rows_that_do_not_fit_are_refused(detector: CooperativeDetector) -> None:
-    with pytest.raises(PipelineError, match="received_rows"):
-        detector.pyramid(np.zeros((3, 64, 64), np.uint8), np.ones(63, np.bool_))
-    with pytest.raises(PipelineError, match="received_rows"):
-        detector.pyramid(np.zeros((3, 64, 64), np.uint8), np.ones(64, np.uint8))  # type: ignore[arg-type]
+def test_received_cells_that_do_not_fit_are_refused(detector: CooperativeDetector) -> None:
+    with pytest.raises(PipelineError, match="received"):
+        detector.pyramid(np.zeros((3, 64, 64), np.uint8), np.ones((64, 63), np.bool_))
+    with pytest.raises(PipelineError, match="received"):
+        detector.pyramid(np.zeros((3, 64, 64), np.uint8), np.ones((64, 64), np.uint8))  # type: ignore[arg-type]
 
 
 def test_fusion_of_no_agent_too_many_or_wrong_transforms_is_refused(

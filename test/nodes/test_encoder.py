@@ -36,7 +36,8 @@ class Vehicle:
     """An encoder node, what it publishes, and its sensors."""
 
     def __init__(self, ros, parameters, **values):
-        values = {"station_id": 7, "crop_ego_body": False, "pose_timeout": 0.3, **values}
+        fixed = {"station_id": 7, "crop_ego_body": False, "pose_timeout": 0.3}
+        values = {**fixed, "max_payload_bytes": 0, **values}
         self.ros = ros
         self.node = ros.add(EncoderNode(parameter_overrides=parameters(**values)))
         self.indices = ros.collect(BevIndices, "/v2x/bev_indices")
@@ -205,13 +206,33 @@ def test_the_own_vehicle_is_cut_out(ros, parameters, bundle_folder):
     np.testing.assert_array_equal(tile.indices, expected)
 
 
-def test_tiles_split_a_sweep_by_rows(ros, parameters):
-    vehicle = Vehicle(ros, parameters, tiles=4)
+def test_a_sweep_is_split_into_payloads_of_the_size_given(ros, parameters):
+    vehicle = Vehicle(ros, parameters, max_payload_bytes=1398, parity=0.1)
     vehicle.send_pose(10 * SECOND)
     vehicle.send_cloud(10 * SECOND)
-    ros.spin_until(lambda: len(vehicle.indices) == 4)
-    assert [message.tile_index for message in vehicle.indices] == [0, 1, 2, 3]
+    ros.spin_until(lambda: vehicle.indices)
+    first = vehicle.indices[0]
+    total = first.tile_count + first.parity_count
+    assert first.tile_count > 1
+    assert first.parity_count >= 1
+    ros.spin_until(lambda: len(vehicle.indices) == total)
+    assert [message.tile_index for message in vehicle.indices] == list(range(total))
     assert {message.sequence for message in vehicle.indices} == {0}
+    assert max(len(message.payload) for message in vehicle.indices) <= 1398
+
+
+def test_a_sweep_keeps_to_its_budget_and_says_what_it_left_out(ros, parameters):
+    vehicle = Vehicle(ros, parameters, max_payload_bytes=1398, max_bytes_per_frame=2500)
+    vehicle.send_pose(10 * SECOND)
+    vehicle.send_cloud(10 * SECOND)
+    ros.spin_until(lambda: vehicle.indices)
+    message = vehicle.indices[0]
+    ros.spin_until(lambda: len(vehicle.indices) == message.tile_count)
+    assert 0 < sum(len(message.payload) for message in vehicle.indices) <= 2500
+    assert message.sent_levels == message.tile_levels == 1
+    assert message.omitted_cells > 0
+    ros.spin_until(lambda: vehicle.reported("levels sent") == "1 of 3")
+    assert vehicle.reported("cells left out") == str(message.omitted_cells)
 
 
 def test_the_codebook_is_announced_to_late_subscribers(ros, vehicle, bundle_folder):
@@ -244,7 +265,8 @@ def test_a_damaged_bundle_ends_the_start_with_a_clear_error(ros, parameters, tmp
     ("values", "text"),
     [
         ({"backend": "abacus"}, "'abacus', allowed are auto, openvino, tensorrt"),
-        ({"tiles": 0}, "tiles.*1 to 64"),
+        ({"levels": 9}, "levels.*0 to 8"),
+        ({"parity": -0.1}, "parity"),
         ({"station_id": -1}, "station_id"),
         ({"station_id": "one"}, "station_id"),
     ],

@@ -19,16 +19,17 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_ros.core.frame_sender import FrameSender, SendSettings
 from quantv2x_ros.core.key_ring import generate_keys, load_private_key
 from quantv2x_ros.core.pose import matrix_from_v2x, transform_between
 from quantv2x_ros.core.signing import sign
-from quantv2x_ros.core.wire import IndexPrior
+from quantv2x_ros.core.tiles import TileSettings
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
 from quantv2x_ros.nodes.conversions import pose_to_message, time_message
 from quantv2x_ros.nodes.fusion import FusionNode
 from quantv2x_ros.nodes.index_format import IndexFormat
-from quantv2x_ros.nodes.messages import messages_from_indices
+from quantv2x_ros.nodes.messages import messages_from_tiles
 from quantv2x_ros.nodes.signed_message import signed_content
 
 MS = 1_000_000
@@ -64,7 +65,7 @@ class Ego:
 
     def __init__(self, ros, parameters, bundle, indices, **values):
         self.ros, self.indices, self.format = ros, indices, IndexFormat.of(bundle)
-        self.prior = IndexPrior(self.format.dict_size)
+        self.background = np.array(bundle.manifest.codebook.background, np.uint8)
         values = {"station_id": 1, "peer_wait": 0.3, **values}
         self.node = ros.add(FusionNode(parameter_overrides=parameters(**values)))
         self.objects = ros.collect(DetectedObject3DArray, "objects")
@@ -74,7 +75,7 @@ class Ego:
         ros.connect(self.air)
         ros.spin_until(lambda: self.diagnostics)
 
-    def messages(self, station, stamp_ms, tiles=1):
+    def messages(self, station, stamp_ms, size=0, parity=0.0):
         template = BevIndices(
             header=Header(stamp=time_message(stamp_ms * MS), frame_id=f"lidar_{station}"),
             station_id=station,
@@ -84,9 +85,10 @@ class Ego:
                 pose=pose_to_message(POSES[station]), covariance=np.zeros(36)
             ),
         )
-        return messages_from_indices(
-            self.indices[station], self.format, self.prior, template, tiles
-        )
+        settings = SendSettings(TileSettings(size), parity=parity)
+        sender = FrameSender(self.format.frame, self.background, settings)
+        frame = sender.send(self.indices[station])
+        return messages_from_tiles(frame.tiles, frame.parity, self.format, template)
 
     def send(self, station, stamp_ms):
         self.air.publish(self.messages(station, stamp_ms)[0])
@@ -223,16 +225,29 @@ def test_a_late_peer_is_dropped_with_both_values(ego):
 def test_a_lost_tile_is_a_hole_not_a_lost_frame(ego, ros, detector, indices):
     ego.send(1, 900)
     ego.fused(1)
-    first, _, third = ego.messages(2, 1000, tiles=3)
-    ego.air.publish(first)
+    first, lost, third = ego.messages(2, 1000, size=4100)
     ego.air.publish(third)
+    ego.air.publish(first)
     ros.spin_until(lambda: ego.reported("partial sweeps") == "1")
     ego.send(1, 1000)
     message = ego.fused(2)
     assert list(message.contributing_stations) == [1, 2]
-    received = np.ones(indices[2].shape[1], np.bool_)
-    received[first.tile_rows : third.first_row] = False
+    received = np.ones(indices[2].shape[1:], np.bool_)
+    received[:, lost.first_column : lost.first_column + lost.tile_columns] = False
     pyramids = [detector.pyramid(indices[1]), detector.pyramid(indices[2], received)]
+    transforms = np.stack([np.eye(4), transform_between(EGO_POSE, PEER_POSE)])
+    assert_same_objects(message, detector.fuse(pyramids, transforms))
+
+
+def test_parity_restores_a_lost_tile(ego, ros, detector, indices):
+    first, _, third, parity = ego.messages(2, 1000, size=4100, parity=0.3)
+    for message in (parity, third, first):
+        ego.air.publish(message)
+    ros.spin_until(lambda: ego.reported("restored tiles") == "1")
+    ego.send(1, 1000)
+    message = ego.fused(1)
+    assert list(message.contributing_stations) == [1, 2]
+    pyramids = [detector.pyramid(indices[station]) for station in (1, 2)]
     transforms = np.stack([np.eye(4), transform_between(EGO_POSE, PEER_POSE)])
     assert_same_objects(message, detector.fuse(pyramids, transforms))
 
@@ -309,7 +324,7 @@ def test_own_sweeps_on_the_topic_do_not_count_where_they_come_in_process(
     objects = ros.collect(DetectedObject3DArray, "objects")
     ego = Ego.__new__(Ego)
     ego.format, ego.indices = IndexFormat.of(bundle), indices
-    ego.prior = IndexPrior(ego.format.dict_size)
+    ego.background = np.array(bundle.manifest.codebook.background, np.uint8)
     air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 10)
     ros.connect(air)
     air.publish(ego.messages(1, 1000)[0])

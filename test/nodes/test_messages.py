@@ -20,29 +20,34 @@ from geometry_msgs.msg import PoseWithCovariance
 from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, Codebook
+from quantv2x_ros.core.frame_sender import FrameSender, SendSettings
+from quantv2x_ros.core.parity import OVERHEAD_BYTES
 from quantv2x_ros.core.pose import matrix_from_v2x
-from quantv2x_ros.core.wire import IndexPrior, encode_indices
+from quantv2x_ros.core.tiles import MAX_TILES, TileSettings
+from quantv2x_ros.core.wire import HEADER_BYTES, IndexPrior, encode_indices
 from quantv2x_ros.nodes.conversions import MessageRefusedError, pose_to_message
 from quantv2x_ros.nodes.index_format import IndexFormat
-from quantv2x_ros.nodes.messages import messages_from_indices, tile_from_message
+from quantv2x_ros.nodes.messages import messages_from_tiles, tile_from_message
 
 FORMAT = IndexFormat(
     codebook_id=0x0123456789ABCDEF,
     levels=3,
     segments=1,
-    dict_size=128,
+    prior=IndexPrior(128),
     rows=20,
     columns=32,
     cell_size=(0.8, 0.8),
     origin=(-12.8, -8.0),
 )
-PRIOR = IndexPrior(128)
 POSE = matrix_from_v2x([10.0, -3.0, 1.5, 2.0, 130.0, -1.0])
 NOW = 200_000_000_000
 INDICES = np.random.default_rng(0).integers(0, 128, (3, 20, 32), dtype=np.uint8)
+BACKGROUND = np.array([1, 2, 3], np.uint8)
 
 
-def messages(tiles=1):
+def messages(size=0, coarse_first=False, parity=0.0):
+    settings = SendSettings(TileSettings(size, coarse_first), parity=parity)
+    frame = FrameSender(FORMAT.frame, BACKGROUND, settings).send(INDICES)
     template = BevIndices(
         header=Header(stamp=Time(sec=100, nanosec=5), frame_id="agent_2/lidar"),
         station_id=2,
@@ -50,20 +55,48 @@ def messages(tiles=1):
         map_frame="map",
         sensor_pose=PoseWithCovariance(pose=pose_to_message(POSE), covariance=np.zeros(36)),
     )
-    return messages_from_indices(INDICES, FORMAT, PRIOR, template, tiles)
+    return messages_from_tiles(frame.tiles, frame.parity, FORMAT, template)
 
 
 def read(message):
     return tile_from_message(message, FORMAT, "map", NOW)
 
 
-@pytest.mark.parametrize("tiles", [1, 3, 20])
-def test_tiles_carry_the_whole_map(tiles):
-    received = [read(message) for message in messages(tiles)]
-    assert [tile.tile_index for tile in received] == list(range(tiles))
-    assert {tile.tile_count for tile in received} == {tiles}
-    np.testing.assert_array_equal(np.concatenate([t.indices for t in received], axis=1), INDICES)
-    assert [tile.first_row for tile in received] == sorted({tile.first_row for tile in received})
+@pytest.mark.parametrize(("size", "coarse_first"), [(0, False), (500, False), (300, True)])
+def test_tiles_carry_the_whole_map(size, coarse_first):
+    sent = messages(size, coarse_first)
+    received = [read(message) for message in sent]
+    assert [tile.tile_index for tile in received] == list(range(len(sent)))
+    assert {tile.tile_count for tile in received} == {len(sent)}
+    assert size == 0 or max(len(message.payload) for message in sent) <= size
+    assembled = np.full_like(INDICES, 255)
+    for tile in received:
+        assembled[(tile.place.planes(1), *tile.place.cells)] = tile.indices
+    np.testing.assert_array_equal(assembled, INDICES)
+
+
+def test_parity_tiles_are_marked_and_have_no_place():
+    *tiles, parity = messages(size=900, parity=0.1)
+    assert {message.encoding for message in tiles} == {BevIndices.ENCODING_BIT_PACKED}
+    assert parity.encoding == BevIndices.ENCODING_PARITY
+    assert (parity.tile_index, parity.tile_count, parity.parity_count) == (len(tiles),) * 2 + (1,)
+    tile = read(parity)
+    assert tile.place is None
+    assert tile.payload == bytes(parity.payload)
+    parity.tile_rows = 1
+    assert refused(parity) == "tiles"
+    parity.tile_rows = 0
+    parity.encoding = BevIndices.ENCODING_CONTEXT
+    assert refused(parity) == "encoding"
+    parity.encoding = BevIndices.ENCODING_PARITY
+    with_payload(parity, bytes(HEADER_BYTES + 1680 + OVERHEAD_BYTES + 1))
+    assert refused(parity) == "payload_size"
+
+
+def refused(message):
+    with pytest.raises(MessageRefusedError) as error:
+        read(message)
+    return error.value.reason
 
 
 def test_sender_time_and_pose_survive():
@@ -71,7 +104,7 @@ def test_sender_time_and_pose_survive():
     assert (tile.station_id, tile.sequence, tile.frame_id) == (2, 7, "agent_2/lidar")
     assert tile.stamp_ns == 100_000_000_005
     np.testing.assert_allclose(tile.pose, POSE, atol=1e-12)
-    assert tile.payload_bytes == len(messages()[0].payload)
+    assert tile.payload == bytes(messages()[0].payload)
 
 
 def with_payload(message, payload):
@@ -163,14 +196,17 @@ def from_the_future(message):
         (setting(cell_size_x=0.4), "grid", "0.4"),
         (setting(origin_y=float("nan")), "grid", "nan"),
         (setting(tile_count=0), "tiles", "tile 0 of 0"),
-        (setting(tile_count=65535), "tiles", "1 to 20 tiles"),
+        (setting(tile_count=65535), "tiles", "1 to 1024 tiles"),
         (setting(tile_index=1), "tiles", "tile 1 of 1"),
         (setting(tile_rows=0), "tiles", "rows"),
         (setting(first_row=1), "tiles", "rows 1 to 20"),
         (setting(first_row=65535, tile_rows=65535), "tiles", "rows"),
         (setting(tile_rows=10), "payload_size", "allowed are"),
         (setting(first_level=1), "tiles", "levels"),
-        (setting(tile_columns=31), "tiles", "columns"),
+        (setting(tile_columns=33), "tiles", "columns"),
+        (setting(tile_count=MAX_TILES + 1), "tiles", "allowed are"),
+        (setting(parity_count=40), "tiles", "parity"),
+        (setting(encoding=BevIndices.ENCODING_CONTEXT), "encoding", "known are"),
         (setting(encoding=99), "encoding", "encoding 99"),
         (setting(map_frame="elsewhere"), "map_frame", "'elsewhere'.*'map'"),
         (nan_pose, "pose", "not finite"),
@@ -246,5 +282,8 @@ def test_no_message_does_anything_but_be_read_or_be_refused(numbers, payload, fi
         tile = read(message)
     except MessageRefusedError:
         return
-    assert tile.indices.shape == (3, message.tile_rows, 32)
+    if tile.place is None:
+        assert message.tile_index >= message.tile_count
+        return
+    assert tile.indices.shape == (message.tile_levels, message.tile_rows, message.tile_columns)
     assert tile.indices.max() < 128

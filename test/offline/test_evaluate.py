@@ -43,7 +43,7 @@ class Witness:
 
     def perceive(self, indices, received=None):
         self.perceived += 1
-        rows = np.ones(self.ROWS, bool) if received is None else received
+        rows = np.ones(self.ROWS, bool) if received is None else received[:, 0]
         return Percept((indices[:, rows][:, :1], rows), {"pyramid": 2.0})
 
     def fuse(self, percepts, ego_to_agents):

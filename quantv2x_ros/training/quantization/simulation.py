@@ -20,11 +20,11 @@ from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.offline.detector import (
     Broadcast,
+    Cells,
     Cloud,
     Fused,
     IndexArray,
     Percept,
-    Rows,
 )
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name
 from quantv2x_ros.training.pyramid import fuse_frame
@@ -180,12 +180,12 @@ class SimulatedDetector:
         """Read a message's index map."""
         return decode_indices(payload, self._prior, self._shape)
 
-    def perceive(self, indices: IndexArray, received: Rows | None = None) -> Percept:
+    def perceive(self, indices: IndexArray, received: Cells | None = None) -> Percept:
         """Compute one agent's pyramid; lost rows are background and have no score."""
         start = time.perf_counter()
         if received is not None:
             background = np.array(self.bundle.manifest.codebook.background, np.uint8)
-            indices = np.where(received[None, :, None], indices, background[:, None, None])
+            indices = np.where(received, indices, background[:, None, None])
         pyramid = self._simulated.extract(indices)
         if received is not None:
             scores = [mask_scores(score[0, 0].numpy(), received) for score in pyramid.scores]

@@ -1,0 +1,45 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a lossy link leaves of an index map: tiles and parity sent, lost, restored and assembled."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.assembly import AssembledFrame, FrameAssembler
+from quantv2x_ros.core.frame_sender import SentFrame
+from quantv2x_ros.core.parity import restore
+from quantv2x_ros.core.tiles import FrameFormat
+
+
+def receive_frame(
+    frame: SentFrame,
+    form: FrameFormat,
+    background: npt.NDArray[np.uint8],
+    loss: float,
+    rng: np.random.Generator,
+) -> AssembledFrame | None:
+    """Put together what arrives of a sent frame, as a receiver does at its deadline.
+
+    Args:
+        frame: what was sent.
+        form: of the map.
+        background: (planes,) uint8, the codes that fill holes.
+        loss: probability that a message is lost, each for itself.
+        rng: draws once for each message.
+
+    Returns:
+        The map with its holes; None if nothing arrived that it could be made of.
+    """
+    count = len(frame.tiles)
+    kept = np.flatnonzero(rng.random(count + len(frame.parity)) >= loss).tolist()
+    tiles = {n: (frame.tiles[n].place, frame.tiles[n].payload) for n in kept if n < count}
+    parity = {n: frame.parity[n - count] for n in kept if n >= count}
+    if parity:
+        tiles |= restore(tiles, parity, count, len(frame.parity))
+    assembler = FrameAssembler(form.shape, form.levels, background)
+    whole = None
+    for number, (place, payload) in tiles.items():
+        whole = assembler.add(0, number, count, place, form.decode(place, payload))
+    return whole if whole is not None else assembler.take_partial(0)

@@ -1,0 +1,155 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""An index map on the air: what is sent of it, in how many messages, and what that leaves out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+
+from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.frame_sender import FrameSender, SendSettings, SentFrame
+from quantv2x_ros.core.rate_control import RateController
+from quantv2x_ros.core.selection import cells_in_range
+from quantv2x_ros.core.tiles import GEONETWORKING_UNIT, TileSettings
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.index_format import IndexFormat
+from quantv2x_ros.nodes.messages import messages_from_tiles
+from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.signer import Signer
+
+
+class IndexOutput:
+    """Publishes index maps as its node's parameters say."""
+
+    def __init__(self, node: Node, bundle: ModelBundle) -> None:
+        """Declare the parameters.
+
+        Args:
+            node: whose parameters they are.
+            bundle: the model whose indices are sent.
+
+        Raises:
+            ValueError: for a parameter that cannot be used.
+        """
+        self._node = node
+        self._format = IndexFormat.of(bundle)
+        settings = self._declare_settings()
+        self._rate = self._declare_rate()
+        self._signer = Signer(node)
+        limit = declare(
+            node,
+            "interest_range",
+            0.0,
+            "Cells further from the sensor are not sent [m]; 0 sends all.",
+            low=0.0,
+            high=10_000.0,
+        )
+        self._wanted = cells_in_range(bundle.grid, limit) if limit else None
+        background = np.array(bundle.manifest.codebook.background, np.uint8)
+        self._sender = FrameSender(self._format.frame, background, settings)
+        self._publisher = node.create_publisher(
+            BevIndices,
+            "/v2x/bev_indices",
+            qos.indices_output(),
+            qos_overriding_options=qos.overridable(),
+        )
+        self._sent: SentFrame | None = None
+        self._frames = 0
+        self._bytes = 0
+
+    def _declare_settings(self) -> SendSettings:
+        node = self._node
+        unit = declare(
+            node,
+            "max_payload_bytes",
+            GEONETWORKING_UNIT,
+            "Largest payload of a message; 0 sends each sweep as one message.",
+            low=0,
+            high=1 << 24,
+        )
+        coarse_first = declare(
+            node,
+            "coarse_first",
+            False,
+            "Send the coarsest level of all cells first, in messages of its own; takes more bytes.",
+        )
+        levels = declare(node, "levels", 0, "Residual levels sent at most; 0: all.", low=0, high=8)
+        occupancy = declare(
+            node,
+            "min_occupancy",
+            0.0,
+            "Cells where an object is less likely than this are not sent; 0 sends all.",
+            low=0.0,
+            high=0.99,
+        )
+        parity = declare(
+            node,
+            "parity",
+            0.0,
+            "Parity messages for each message of a sweep, rounded up; they replace lost ones.",
+            low=0.0,
+            high=2.0,
+        )
+        return SendSettings(TileSettings(unit, coarse_first), levels, occupancy, parity)
+
+    def _declare_rate(self) -> RateController:
+        most = declare(
+            self._node,
+            "max_bytes_per_frame",
+            0,
+            "Most bytes of a sweep's payloads; what is worth least is left out. 0: no limit.",
+            low=0,
+            high=1 << 24,
+        )
+        bitrate = declare(
+            self._node,
+            "max_bitrate",
+            0.0,
+            "Mean bit rate of the payloads that is not exceeded [bit/s]; 0: no limit.",
+            low=0.0,
+            high=1e9,
+        )
+        return RateController(most, bitrate)
+
+    def send(self, indices: npt.NDArray[np.uint8], template: BevIndices, now: float) -> int:
+        """Publish a sweep.
+
+        Args:
+            indices: (planes, H, W) uint8.
+            template: holds header, station, sequence and pose.
+            now: seconds of a steady clock.
+
+        Returns:
+            Bytes of all payloads.
+        """
+        frame = self._sender.send(indices, self._rate.budget(now), self._wanted)
+        template.sent_levels = frame.sent_levels
+        template.omitted_cells = frame.omitted_cells
+        for message in messages_from_tiles(frame.tiles, frame.parity, self._format, template):
+            self._signer.sign(message)
+            self._publisher.publish(message)
+        self._rate.spend(frame.payload_bytes)
+        self._sent = frame
+        self._frames += 1
+        self._bytes += frame.payload_bytes
+        return frame.payload_bytes
+
+    def report(self) -> Mapping[str, str]:
+        """What was sent, and what was left out of it, for the diagnostics."""
+        sent = self._sent
+        if sent is None:
+            return {}
+        return {
+            "bytes a frame": str(sent.payload_bytes),
+            "mean bytes a frame": str(math.ceil(self._bytes / self._frames)),
+            "messages a frame": f"{len(sent.tiles)} + {len(sent.parity)} parity",
+            "levels sent": f"{sent.sent_levels} of {self._format.levels}",
+            "cells left out": str(sent.omitted_cells),
+            "cells sent coarser": str(sent.coarse_cells),
+        }
