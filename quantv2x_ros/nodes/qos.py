@@ -39,11 +39,11 @@ def pose_output() -> QoSProfile:
 def indices_input() -> QoSProfile:
     """Indices of other stations: a broadcast.
 
-    Best effort, as on the air: a sweep that was sent again would come too late. Depth 10: the
-    sweeps of several peers arrive within milliseconds.
+    Best effort, as on the air: a sweep that was sent again would come too late. Depth 200: a
+    sweep is some ten messages, and those of several peers arrive within milliseconds.
     """
     return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.BEST_EFFORT
+        history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.BEST_EFFORT
     )
 
 
@@ -54,7 +54,7 @@ def indices_output() -> QoSProfile:
     reliable one holds nobody up.
     """
     return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE
+        history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.RELIABLE
     )
 
 
