@@ -103,8 +103,8 @@ def create_engine(
     shapes: Shapes,
     backend: str = "auto",
     threads: int | None = None,
-    max_agents: int = 1,
     streams: int = 1,
+    max_agents: int = 1,
 ) -> Engine:
     """Compile an ONNX file.
 
@@ -113,9 +113,9 @@ def create_engine(
         shapes: shape of every input; with TensorRT, -1 stands for the number of agents.
         backend: auto, openvino or tensorrt; auto takes the fastest that is usable.
         threads: CPU threads; None for one a core.
-        max_agents: the greatest number of agents.
         streams: threads of the program that shall run the engine at the same time; see
             `Engine.streams` for how many may.
+        max_agents: the greatest number of agents, for TensorRT.
 
     Raises:
         EngineError: for a backend that cannot run, or a model or shapes that it refuses.
