@@ -21,6 +21,10 @@ def command(
     heads: Annotated[
         str, typer.Option(help="Weights of the heads: int8, fp32, or body for those of the rest.")
     ] = "int8",
+    reconstruct: Annotated[
+        bool, typer.Option(help="Learn the rounding block by block, not to the nearest.")
+    ] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of a block's reconstruction.")] = 300,
     calibration_batches: Annotated[int, typer.Option(min=1, help="Batches to calibrate on.")] = 16,
     batch_size: Annotated[int, typer.Option(min=1, help="Frames of a batch.")] = 2,
     agents: Annotated[int, typer.Option(min=1, help="Most agents of a frame.")] = 3,
@@ -48,6 +52,7 @@ def command(
     from quantv2x_ros.offline.settings import EvaluationConfig
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
     from quantv2x_ros.training.export.checkpoint import load_checkpoint
+    from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
     from quantv2x_ros.training.quantization.post_training import QuantizationConfig
     from quantv2x_ros.training.quantization.workflow import Workflow, print_report
@@ -59,6 +64,8 @@ def command(
     frames = CalibrationFrames(data, count, network.config.grid, agents, seed)
     workflow = Workflow(network, frames, config)
     graphs = workflow.quantize()
+    if reconstruct:
+        graphs = workflow.reconstruct(graphs, ReconstructionConfig(steps=steps, seed=seed))
     settings = BundleSettings(
         version=version,
         detection=DetectionConfig(class_aware=class_aware),

@@ -53,4 +53,5 @@ class CalibrationFrames:
             frame = scenario.frame(timestamp)
             agents = choose_agents(frame, self._config, rng)
             clouds = [frame[agent].points for agent in agents]
-            yield CalibrationFrame(clouds, frame.ego_to_agents(agents))
+            objects = frame.truth(agents[0], agents).boxes[:, :2]
+            yield CalibrationFrame(clouds, frame.ego_to_agents(agents), objects)

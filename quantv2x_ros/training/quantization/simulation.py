@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -43,10 +43,12 @@ class CalibrationFrame:
     Attributes:
         clouds: (P, 4) float32 a agent, each in its own LiDAR frame, the ego first.
         ego_to_agent: (N, 4, 4) float64, the identity first.
+        objects: (G, 2) x and y of known objects in the ego's frame, metres; none by default.
     """
 
     clouds: Sequence[Float32]
     ego_to_agent: npt.NDArray[np.float64]
+    objects: npt.NDArray[np.floating] = field(default_factory=lambda: np.zeros((0, 2)))
 
     def __post_init__(self) -> None:
         """Raise ValueError where clouds and transforms do not fit each other."""

@@ -20,14 +20,17 @@ from quantv2x_ros.offline.settings import EvaluationConfig
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
 from quantv2x_ros.training.network import QuantV2XNetwork
+from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
 from quantv2x_ros.training.quantization.calibration import calibrate
 from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
 from quantv2x_ros.training.quantization.comparison import compare, measure
 from quantv2x_ros.training.quantization.cost import network_cost
+from quantv2x_ros.training.quantization.crops import CropMaker
 from quantv2x_ros.training.quantization.post_training import (
     QuantizationConfig,
     quantize_calibrated,
 )
+from quantv2x_ros.training.quantization.reconstruction import BlockResult, Reconstruction
 from quantv2x_ros.training.quantization.simulation import SimulatedDetector
 
 
@@ -47,6 +50,7 @@ class Workflow:
         self.frames = frames
         self.config = config
         self._agents: tuple[int, ...] = ()
+        self._blocks: list[BlockResult] = []
 
     def quantize(self) -> NetworkGraphs:
         """Calibrate and round.
@@ -60,6 +64,26 @@ class Workflow:
         self._agents = calibration.agents
         return quantize_calibrated(self.network, calibration, self.config)
 
+    def reconstruct(self, graphs: NetworkGraphs, config: ReconstructionConfig) -> NetworkGraphs:
+        """Learn the rounding block by block, on crops of the calibration frames."""
+        maker = CropMaker(graphs.pillars, graphs.grid, config.window, config.seed)
+        crops = maker(track(self.frames, "Cropping", total=len(self.frames)), config.crops)
+        reconstruction = Reconstruction(graphs, crops, config)
+        with _progress() as progress:
+            task = progress.add_task("Reconstructing", total=None)
+
+            def advance(result: BlockResult, done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+                progress.console.print(
+                    f"{result.name}: error {result.before:.3g} → {result.after:.3g}, "
+                    f"{100 * result.turned:.1f} % of the weights turned"
+                    + ("" if result.kept else ", not kept")
+                )
+
+            learned = reconstruction.run(advance)
+        self._blocks = reconstruction.results
+        return learned
+
     def summary(self) -> dict[str, Any]:
         """Return how it was quantized, in plain values for a manifest."""
         return {
@@ -67,6 +91,7 @@ class Workflow:
             "activations": self.config.activations,
             "weights": self.config.weights,
             "heads": self.config.heads,
+            "reconstructed": bool(self._blocks),
             "frames": len(self.frames),
             "agents": {count: self._agents.count(count) for count in sorted(set(self._agents))},
         }
@@ -76,6 +101,7 @@ class Workflow:
         costs = {"fp32": NetworkGraphs.fold(self.network), self.config.precision: graphs}
         return {
             **self.summary(),
+            "blocks": [result.as_dict() for result in self._blocks],
             "cost": {
                 "agents": agents,
                 **{name: network_cost(item, agents).as_dict() for name, item in costs.items()},
