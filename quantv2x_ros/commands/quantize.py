@@ -25,6 +25,10 @@ def command(
         bool, typer.Option(help="Learn the rounding block by block, not to the nearest.")
     ] = False,
     steps: Annotated[int, typer.Option(min=1, help="Steps of a block's reconstruction.")] = 300,
+    aware_steps: Annotated[
+        int,
+        typer.Option(min=0, help="Steps of each of the four phases of aware training; 0: none."),
+    ] = 0,
     calibration_batches: Annotated[int, typer.Option(min=1, help="Batches to calibrate on.")] = 16,
     batch_size: Annotated[int, typer.Option(min=1, help="Frames of a batch.")] = 2,
     agents: Annotated[int, typer.Option(min=1, help="Most agents of a frame.")] = 3,
@@ -37,6 +41,12 @@ def command(
     simulated_frames: Annotated[
         int, typer.Option(min=1, help="Frames of it to compare engines and simulation on.")
     ] = 4,
+    sensitivity: Annotated[
+        bool,
+        typer.Option(
+            "--sensitivity", help="Also quantize each part alone; on so many frames, too."
+        ),
+    ] = False,
     name: Annotated[str, typer.Option(help="Name of the bundle; empty: its folder's.")] = "",
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = "1",
     max_agents: Annotated[int, typer.Option(min=1, help="Most agents the bundle fuses.")] = 8,
@@ -52,12 +62,16 @@ def command(
     from quantv2x_ros.offline.settings import EvaluationConfig
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
     from quantv2x_ros.training.export.checkpoint import load_checkpoint
+    from quantv2x_ros.training.quantization.aware_training import AwareTrainingConfig
     from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
     from quantv2x_ros.training.quantization.post_training import QuantizationConfig
-    from quantv2x_ros.training.quantization.workflow import Workflow, print_report
+    from quantv2x_ros.training.quantization.report import print_report
+    from quantv2x_ros.training.quantization.workflow import Workflow
     from quantv2x_ros.training.recipe import default_network
 
+    if sensitivity and evaluate is None:
+        raise typer.BadParameter("--sensitivity needs --evaluate: it measures AP")
     config = QuantizationConfig.parse(precision, scales, heads)
     network = load_checkpoint(checkpoint, default_network(codebook=True).config)
     count = calibration_batches * batch_size
@@ -66,6 +80,8 @@ def command(
     graphs = workflow.quantize()
     if reconstruct:
         graphs = workflow.reconstruct(graphs, ReconstructionConfig(steps=steps, seed=seed))
+    if aware_steps:
+        graphs = workflow.train(graphs, data, AwareTrainingConfig(aware_steps), seed)
     settings = BundleSettings(
         version=version,
         detection=DetectionConfig(class_aware=class_aware),
@@ -81,6 +97,9 @@ def command(
     if evaluate is not None:
         how = EvaluationConfig(agents=agents, max_frames=max_frames)
         report["measured"] = workflow.measure(graphs, bundle, evaluate, how, simulated_frames)
+    if evaluate is not None and sensitivity:
+        few = EvaluationConfig(agents=agents, max_frames=simulated_frames)
+        report["sensitivity"] = workflow.sensitivity(graphs, bundle, evaluate, few)
     if json is not None:
         write_json(json, report)
     print_report(report)

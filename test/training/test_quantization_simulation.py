@@ -12,7 +12,7 @@ import pytest
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.inference.bundle import CHECKPOINT_FILE, ModelBundle
 from quantv2x_ros.offline.detector import EngineDetector
-from quantv2x_ros.offline.evaluate import EvaluationConfig
+from quantv2x_ros.offline.settings import EvaluationConfig
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
 from quantv2x_ros.training.export.checkpoint import load_checkpoint
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
@@ -22,12 +22,8 @@ from quantv2x_ros.training.quantization.post_training import (
     QuantizationConfig,
     quantize_network,
 )
-from quantv2x_ros.training.quantization.simulation import (
-    PARTS,
-    SimulatedDetector,
-    only_part,
-    run_frame,
-)
+from quantv2x_ros.training.quantization.sensitivity import PARTS, only_part, sensitivity
+from quantv2x_ros.training.quantization.simulation import SimulatedDetector, run_frame
 
 #: A quarter of the default range around the ego: fully convolutional, so the weights fit.
 RANGE = (-38.4, -25.6, -5.0, 38.4, 25.6, 1.0)
@@ -84,3 +80,14 @@ def test_a_part_alone_rounds_nothing_else(exported: Exported) -> None:
         same_codes = bool((out["codes"] == full["codes"]).all())
         assert same_codes == (name != "encoder")
         assert float((out["cls"] - full["cls"]).abs().max()) > 0
+
+
+def test_the_sensitivity_table_has_a_row_for_each_part(
+    exported: Exported, scenario_folder: Path
+) -> None:
+    config = EvaluationConfig(agents=2, max_frames=1)
+    rows = sensitivity(exported.graphs, exported.bundle, scenario_folder, config)
+    assert [row["part"] for row in rows] == ["nothing", *PARTS, "everything"]
+    assert rows[0]["boxes"]["same_share"] == 1.0
+    assert min(row["boxes"]["same_share"] for row in rows[1:]) < 1.0
+    assert all("0.3" in row["mAP"] for row in rows)

@@ -122,7 +122,7 @@ def learn_block(
     optimizer = torch.optim.Adam(
         [
             {"params": [r.logits for r in roundings], "lr": config.rounding_rate},
-            {"params": [s.log_step for s in steps], "lr": config.step_rate},
+            {"params": [s.log_ratio for s in steps], "lr": config.step_rate},
         ]
     )
     size = sum(r.logits.numel() for r in roundings)

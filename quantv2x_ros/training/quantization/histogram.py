@@ -30,6 +30,18 @@ def _count_magnitudes(  # type: ignore[no-untyped-def]
         counts[min(int(abs(value) * bins_per_unit), len(counts) - 1)] += 1
 
 
+@numba.njit(cache=True)
+def _extent(values):  # type: ignore[no-untyped-def]
+    """Least and greatest of values (P,) and 0; NaN counts as infinite."""
+    low = high = np.float32(0.0)
+    for value in values:
+        if not np.isfinite(value):
+            return np.float32(-np.inf), np.float32(np.inf)
+        low = min(low, value)
+        high = max(high, value)
+    return low, high
+
+
 class Histogram:
     """Distribution of a tensor's magnitudes over any number of batches.
 
@@ -51,14 +63,16 @@ class Histogram:
         Raises:
             QuantizationError: for values that are not finite.
         """
-        highest = float(np.abs(values).max(initial=0.0))
+        flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
+        low, high = _extent(flat)
+        highest = float(max(-low, high))
         if not np.isfinite(highest):
             raise QuantizationError(
                 "calibration: activations that are not finite; the weights are broken"
             )
-        self.signed = self.signed or bool((values < 0).any())
+        self.signed = self.signed or bool(low < 0)
         if highest == 0.0:
-            self.counts[0] += values.size
+            self.counts[0] += flat.size
             return
         if self.range == 0.0:
             self.range = highest
@@ -67,7 +81,6 @@ class Histogram:
             self.counts = np.concatenate([merged, np.zeros(self.BINS // 2, dtype=np.int64)])
             self.range *= 2
         self.maximum = max(self.maximum, highest)
-        flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
         _count_magnitudes(flat, np.float32(self.BINS / self.range), self.counts)
 
     def scale(self, method: str = "mse", bits: int = 8) -> TensorScale:

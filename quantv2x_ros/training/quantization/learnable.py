@@ -118,7 +118,9 @@ class LearnedWeight(nn.Module):
 
 
 class LearnedStep(nn.Module):
-    """Rounds activations by a step that is learned (LSQ, arXiv 1902.08153), as its logarithm.
+    """Rounds activations by a step that is learned (LSQ, arXiv 1902.08153).
+
+    What is learned is the logarithm of its ratio to where it starts.
 
     Args:
         scale: where it starts.
@@ -127,12 +129,12 @@ class LearnedStep(nn.Module):
     def __init__(self, scale: TensorScale) -> None:
         super().__init__()
         self.start = scale
-        self.log_step = nn.Parameter(torch.tensor(scale.scale).log())
+        self.log_ratio = nn.Parameter(torch.zeros(()))
 
     def forward(self, value: torch.Tensor, drop: float = 0.0) -> torch.Tensor:
         """Round; with probability ``drop`` an element stays as it is (QDrop, arXiv 2203.05740)."""
         low, high = self.start.limits
-        step = self.log_step.exp()
+        step = self.start.scale * self.log_ratio.exp()
         rounded = torch.clamp(straight_round(value / step), low, high) * step
         if drop == 0.0:
             return rounded
@@ -140,7 +142,7 @@ class LearnedStep(nn.Module):
 
     def decided(self) -> TensorScale:
         """Return the scale as it is now."""
-        return replace(self.start, scale=float(self.log_step.detach().exp()))
+        return replace(self.start, scale=self.start.scale * float(self.log_ratio.detach().exp()))
 
 
 class LearnableNodes(nn.Module):
@@ -150,7 +152,7 @@ class LearnableNodes(nn.Module):
         nodes: in order.
         scales: of their targets; others stay real.
         weights: rounded weights by convolution; others stay FP32.
-        kind: AdaptiveRounding or LearnedWeight.
+        kind: AdaptiveRounding, or LearnedWeight, which learns the biases as well.
         bfloat16: convolutions in bfloat16.
     """
 
@@ -166,11 +168,12 @@ class LearnableNodes(nn.Module):
         self.nodes = nodes
         self.autocast = bfloat16
         self.weights: dict[str, AdaptiveRounding | LearnedWeight] = {}
-        self.biases: dict[str, torch.Tensor] = {}
+        self.biases: dict[str, nn.Parameter] = {}
         self.steps: dict[str, LearnedStep] = {}
         for node in nodes:
             if isinstance(node, Convolution):
-                self.biases[node.name] = torch.from_numpy(node.bias)
+                bias = torch.from_numpy(node.bias).clone()
+                self.biases[node.name] = nn.Parameter(bias, requires_grad=kind is LearnedWeight)
                 if node.name in weights:
                     weight = torch.from_numpy(node.weight)
                     self.weights[node.name] = kind(weight, weights[node.name])
@@ -181,6 +184,7 @@ class LearnableNodes(nn.Module):
                 # joining is copying: the joined share a step
                 self.steps.update(dict.fromkeys(node.sources, self.steps[node.target]))
         self._roundings = nn.ModuleList(self.weights.values())
+        self._biases = nn.ParameterList(self.biases.values())
         self._steps = nn.ModuleList(dict.fromkeys(self.steps.values()))
 
     def forward(
@@ -223,3 +227,12 @@ class LearnableNodes(nn.Module):
     def decided_scales(self) -> dict[str, TensorScale]:
         """Scale of every rounded target."""
         return {name: step.decided() for name, step in self.steps.items()}
+
+    def decided_nodes(self) -> tuple[Node, ...]:
+        """The nodes with their biases as they are now."""
+        return tuple(
+            replace(node, bias=self.biases[node.name].detach().numpy().copy())
+            if isinstance(node, Convolution)
+            else node
+            for node in self.nodes
+        )

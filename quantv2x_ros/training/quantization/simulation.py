@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -205,43 +205,3 @@ class SimulatedDetector:
         ]
         detections = detect(maps[0], maps[1], maps[2], self._anchors, self.bundle.detection)
         return Fused(detections, {"fusion": 1e3 * (time.perf_counter() - start)})
-
-
-def only_part(network: NetworkGraphs, part: str) -> NetworkGraphs:
-    """Keep a quantized network's rounding in one part, and full precision elsewhere.
-
-    Args:
-        network: quantized.
-        part: a value of `part_of`.
-    """
-    targets = {
-        tensor_name(name, node.target): part_of(name, node.name)
-        for name, graph in network.graphs.items()
-        for node in graph.nodes
-    }
-    for name, graph in network.graphs.items():
-        for spec in graph.inputs:
-            readers = [c for c in graph.convolutions if c.source == spec.name]
-            targets[tensor_name(name, spec.name)] = part_of(name, readers[0].name)
-    return replace(
-        network,
-        scales={name: scale for name, scale in network.scales.items() if targets[name] == part},
-        weights={
-            name: weight
-            for name, weight in network.weights.items()
-            if part_of(*name.split("/", 1)) == part
-        },
-    )
-
-
-#: Parts that can be quantized alone.
-PARTS = ("encoder", "pyramid", "deblocks", "shrink", "heads")
-
-
-def part_of(graph: str, node: str) -> str:
-    """Part of the network that a node of a graph belongs to."""
-    if node in ("cls", "reg", "dir") or node.startswith(("occupancy", "score")):
-        return "heads"
-    if graph != "head":
-        return graph
-    return "shrink" if node.startswith("shrink") else "deblocks"

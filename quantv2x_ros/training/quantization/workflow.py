@@ -9,17 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, track
-from rich.table import Table
 
+from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.offline.detector import Detector, EngineDetector
 from quantv2x_ros.offline.settings import EvaluationConfig
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.training.loader import training_loader
 from quantv2x_ros.training.network import QuantV2XNetwork
+from quantv2x_ros.training.quantization.aware_training import AwareTraining, AwareTrainingConfig
 from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
 from quantv2x_ros.training.quantization.calibration import calibrate
 from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
@@ -31,7 +32,9 @@ from quantv2x_ros.training.quantization.post_training import (
     quantize_calibrated,
 )
 from quantv2x_ros.training.quantization.reconstruction import BlockResult, Reconstruction
+from quantv2x_ros.training.quantization.sensitivity import sensitivity
 from quantv2x_ros.training.quantization.simulation import SimulatedDetector
+from quantv2x_ros.training.samples import SampleConfig
 
 
 class Workflow:
@@ -51,6 +54,7 @@ class Workflow:
         self.config = config
         self._agents: tuple[int, ...] = ()
         self._blocks: list[BlockResult] = []
+        self._aware_steps = 0
 
     def quantize(self) -> NetworkGraphs:
         """Calibrate and round.
@@ -84,6 +88,28 @@ class Workflow:
         self._blocks = reconstruction.results
         return learned
 
+    def train(
+        self, graphs: NetworkGraphs, data: Path, config: AwareTrainingConfig, seed: int
+    ) -> NetworkGraphs:
+        """Train the quantized network on labelled frames; see `aware_training`."""
+        sampling = SampleConfig(graphs.grid)
+        batches = training_loader(
+            data, sampling, AnchorSet.v2x_real(), seed=seed, batch=1, workers=0
+        )
+        training = AwareTraining(self.network, graphs, config)
+        with _progress() as progress:
+            tasks: dict[str, Any] = {}
+
+            def advance(phase: str, step: int, losses: dict[str, float]) -> None:
+                if phase not in tasks:
+                    tasks[phase] = progress.add_task(phase, total=config.steps)
+                text = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+                progress.update(tasks[phase], completed=step, description=f"{phase}: {text}")
+
+            trained = training.run(batches, advance)
+        self._aware_steps = config.steps
+        return trained
+
     def summary(self) -> dict[str, Any]:
         """Return how it was quantized, in plain values for a manifest."""
         return {
@@ -92,6 +118,7 @@ class Workflow:
             "weights": self.config.weights,
             "heads": self.config.heads,
             "reconstructed": bool(self._blocks),
+            "aware training steps": self._aware_steps,
             "frames": len(self.frames),
             "agents": {count: self._agents.count(count) for count in sorted(set(self._agents))},
         }
@@ -167,33 +194,21 @@ class Workflow:
             },
         }
 
+    @staticmethod
+    def sensitivity(
+        graphs: NetworkGraphs, bundle: ModelBundle, data: Path, config: EvaluationConfig
+    ) -> list[dict[str, Any]]:
+        """Evaluate each part quantized alone; see `sensitivity`."""
+        with _progress() as progress:
+            tasks: dict[str, Any] = {}
+
+            def advance(part: str, done: int, total: int) -> None:
+                if part not in tasks:
+                    tasks[part] = progress.add_task(f"Only {part} quantized", total=total)
+                progress.update(tasks[part], completed=done)
+
+            return sensitivity(graphs, bundle, data, config, advance)
+
 
 def _progress() -> Progress:
     return Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
-
-
-def print_report(report: dict[str, Any]) -> None:
-    """Print size, operations and, where measured, mean average precision."""
-    console = Console()
-    table = Table(title=f"{report['cost']['agents']} agents")
-    table.add_column("")
-    for title in ("size [MB]", "GMAC", "TBOPS"):
-        table.add_column(title, justify="right")
-    for name in ("fp32", report["precision"]):
-        row = report["cost"][name]
-        values = (f"{row['size_MB']:.2f}", f"{row['GMAC']:.1f}", f"{row['TBOPS']:.2f}")
-        table.add_row(name, *values)
-    console.print(table)
-    if "measured" in report:
-        measured = report["measured"]
-        table = Table(title=f"mAP over {measured['fp32']['frames']} frames")
-        table.add_column("")
-        for threshold in measured["fp32"]["mAP"]:
-            table.add_column(f"IoU {threshold}", justify="right")
-        for name in ("fp32", report["precision"]):
-            table.add_row(name, *(f"{value:.3f}" for value in measured[name]["mAP"].values()))
-        console.print(table)
-        boxes = measured["exported against simulated"]["boxes"]
-        console.print(
-            f"{100 * boxes['same_share']:.1f} % of the simulation's boxes come out of the engines"
-        )

@@ -1,0 +1,92 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which part of a network suffers most: each quantized alone, the rest in full precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.offline.settings import EvaluationConfig
+from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name
+from quantv2x_ros.training.quantization.comparison import compare, measure
+from quantv2x_ros.training.quantization.simulation import SimulatedDetector
+
+#: Parts that can be quantized alone.
+PARTS = ("encoder", "pyramid", "deblocks", "shrink", "heads")
+
+
+def part_of(graph: str, node: str) -> str:
+    """Part of the network that a node of a graph belongs to."""
+    if node in ("cls", "reg", "dir") or node.startswith(("occupancy", "score")):
+        return "heads"
+    if graph != "head":
+        return graph
+    return "shrink" if node.startswith("shrink") else "deblocks"
+
+
+def only_part(network: NetworkGraphs, part: str) -> NetworkGraphs:
+    """Keep a quantized network's rounding in one part, and full precision elsewhere.
+
+    Args:
+        network: quantized.
+        part: a value of `part_of`.
+    """
+    targets = {
+        tensor_name(name, node.target): part_of(name, node.name)
+        for name, graph in network.graphs.items()
+        for node in graph.nodes
+    }
+    for name, graph in network.graphs.items():
+        for spec in graph.inputs:
+            readers = [c for c in graph.convolutions if c.source == spec.name]
+            targets[tensor_name(name, spec.name)] = part_of(name, readers[0].name)
+    return replace(
+        network,
+        scales={name: scale for name, scale in network.scales.items() if targets[name] == part},
+        weights={
+            name: weight
+            for name, weight in network.weights.items()
+            if part_of(*name.split("/", 1)) == part
+        },
+    )
+
+
+def sensitivity(
+    network: NetworkGraphs,
+    bundle: ModelBundle,
+    data: Path,
+    config: EvaluationConfig,
+    progress: Callable[[str, int, int], object] | None = None,
+) -> list[dict[str, Any]]:
+    """Evaluate, in simulation, each part quantized alone.
+
+    Args:
+        network: quantized.
+        bundle: of the same network, for anchors and post-processing.
+        data: dataset.
+        config: of the evaluation.
+        progress: called with the part, frames done and frames in all.
+
+    Returns:
+        A row for nothing quantized, for each part, and for everything: its mAP, and how its boxes
+        agree with those of full precision.
+    """
+    variants = {"nothing": replace(network, scales={}, weights={})}
+    variants.update({part: only_part(network, part) for part in PARTS})
+    variants["everything"] = network
+    rows: list[dict[str, Any]] = []
+    reference = None
+    for name, variant in variants.items():
+
+        def advance(done: int, total: int, part: str = name) -> None:
+            if progress is not None:
+                progress(part, done, total)
+
+        result, boxes = measure(SimulatedDetector(variant, bundle), data, config, advance)
+        reference = reference or boxes
+        rows.append({"part": name, "mAP": result["mAP"], "boxes": compare(boxes, reference)})
+    return rows
