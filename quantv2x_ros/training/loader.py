@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator, Sequence
 from itertools import count
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,17 @@ def collate(samples: Sequence[Sample]) -> tuple[Sample, list[int]]:
     )
     thetas = torch.cat([s.thetas for s in samples])
     return Sample(joined, thetas, targets), [s.pillars.agents for s in samples]
+
+
+def _clean_processes() -> ForkServerContext:
+    """Return what starts workers from a process that has no threads and no GPU.
+
+    A copy of the training process would inherit the locks of its libraries' threads without the
+    threads, and signal handlers that know its own process id.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 class StepSampler(Sampler[list[int]]):
@@ -127,6 +140,7 @@ def sample_loader(
         num_workers=workers,
         collate_fn=_collate_or_error,
         prefetch_factor=prefetch if workers else None,
+        multiprocessing_context=_clean_processes() if workers else None,
     )
 
 
@@ -135,7 +149,11 @@ def validation_loader(
 ) -> SampleLoader:
     """Return a loader that goes through whole frames once, in order."""
     return SampleLoader(
-        samples, batch_size=batch, num_workers=workers, collate_fn=_collate_or_error
+        samples,
+        batch_size=batch,
+        num_workers=workers,
+        collate_fn=_collate_or_error,
+        multiprocessing_context=_clean_processes() if workers else None,
     )
 
 
