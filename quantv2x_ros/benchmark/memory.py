@@ -1,0 +1,36 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Peak memory of one pipeline, in a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quantv2x_ros.benchmark.frames import load_frame
+from quantv2x_ros.benchmark.machine import peak_memory
+from quantv2x_ros.benchmark.ours import OurPipeline
+from quantv2x_ros.benchmark.settings import BenchmarkSettings
+from quantv2x_ros.inference.bundle import ModelBundle
+
+SIDES = ("ours", "torch_fp32")
+
+
+def measure_memory(settings: BenchmarkSettings, side: str) -> dict[str, float]:
+    """Peak memory after frames of 1 to ``max_agents`` agents, megabytes, by number of agents.
+
+    Includes the interpreter and its libraries: ``0`` is the process before the first frame.
+    """
+    bundle = ModelBundle.load(Path(settings.bundle))
+    frame = load_frame(settings.scenario, settings.max_agents, settings.points)
+    if side == "ours":
+        run = OurPipeline(bundle, settings.backend, settings.threads).run
+    else:
+        from quantv2x_ros.training.benchmark.plain import PlainPipeline
+
+        run = PlainPipeline(bundle, settings.threads).run
+    peaks = {"0": peak_memory()}
+    for agents in range(1, settings.max_agents + 1):
+        for _ in range(3):
+            run(frame.first(agents))
+        peaks[str(agents)] = peak_memory()
+    return peaks

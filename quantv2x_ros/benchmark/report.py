@@ -1,0 +1,48 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A benchmark's result for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """Print the stages of both sides, the growth with agents, and the roofline."""
+    machine = result["machine"]
+    console = Console()
+    console.print(
+        f"{machine['processor']}, {machine['instruction_set']}, {machine['threads']} threads, "
+        f"load {machine['load_average_at_start']} at the start"
+    )
+    stages = Table(title=f"{result['agents_of_stages']} agents, {result['points']} points, ms")
+    for name in ("stage", "ours p50", "p95", "p99", "torch p50", "p95", "ratio"):
+        stages.add_column(name, justify="left" if name == "stage" else "right")
+    for name, row in result["stages"].items():
+        own, other = row["ours"], row["torch_fp32"]
+        theirs = [f"{other[p]:.1f}" for p in ("p50", "p95")] if other else ["", ""]
+        ratio = f"{row['ratio']:.1f}" if "ratio" in row else ""
+        stages.add_row(name, *(f"{own[p]:.2f}" for p in ("p50", "p95", "p99")), *theirs, ratio)
+    for name, own in result["finer_stages"].items():
+        if "." in name:
+            stages.add_row(f"  {name}", *(f"{own[p]:.2f}" for p in ("p50", "p95", "p99")))
+    console.print(stages)
+    memory = result["peak_memory_mb"]
+    console.print("peak memory [MB]: " + "; ".join(f"{k} {v}" for k, v in memory.items()))
+    bounds = Table(title=f"roofline: {result['roofline']['ceilings']}")
+    for name in ("stage", "GMAC", "MB", "least ms", "bound", "measured ms", "share"):
+        bounds.add_column(name, justify="left" if name == "stage" else "right")
+    for name, row in result["roofline"]["stages"].items():
+        bounds.add_row(
+            name,
+            f"{row['macs'] / 1e9:.2f}",
+            f"{row['bytes'] / 1e6:.1f}",
+            f"{row['least_ms']:.2f}",
+            row["bound"],
+            f"{row['measured_ms']:.2f}",
+            f"{row['share_of_ceiling']:.2f}",
+        )
+    console.print(bounds)

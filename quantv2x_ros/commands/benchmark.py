@@ -1,0 +1,72 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`benchmark`: this package and the plain torch FP32 network side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    json: Annotated[Path, typer.Option(help="File to write the result to.")],
+    plot: Annotated[Path | None, typer.Option(help="Picture to draw (.png, .svg, .pdf).")] = None,
+    bundle: Annotated[
+        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
+    ] = "",
+    scenario: Annotated[
+        str, typer.Option(help="Folder of a scenario; empty: a simulated crossing.")
+    ] = "",
+    agents: Annotated[int, typer.Option(min=1, help="Agents of the main result.")] = 2,
+    max_agents: Annotated[int, typer.Option(min=1, help="Measure 1 to so many agents.")] = 4,
+    points: Annotated[
+        int, typer.Option(min=0, help="Points of each cloud; 0: as they are.")
+    ] = 60_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds, both sides in turn.")] = 20,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of ours for one of torch.")] = 5,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")] = 0,
+    isa: Annotated[
+        str, typer.Option(help="Hold both sides to an instruction set: vnni or avx2.")
+    ] = "",
+    torch: Annotated[bool, typer.Option(help="Measure the torch network, too.")] = True,
+    scaling: Annotated[bool, typer.Option(help="Measure how the cost grows.")] = True,
+    backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
+) -> None:
+    """Time every stage; compare with the plain torch network; scaling; roofline."""
+    import os
+
+    from rich.progress import Progress
+
+    from quantv2x_ros.benchmark.processes import run_benchmark
+    from quantv2x_ros.benchmark.report import print_result
+    from quantv2x_ros.benchmark.settings import BenchmarkSettings
+    from quantv2x_ros.offline.report import write_json
+    from quantv2x_ros.resources import find_bundle
+
+    settings = BenchmarkSettings(
+        bundle=str(find_bundle(bundle)),
+        scenario=scenario,
+        agents=agents,
+        max_agents=max(agents, max_agents),
+        points=points,
+        rounds=rounds,
+        repeats=repeats,
+        threads=threads or os.cpu_count() or 1,
+        isa=isa,
+        torch=torch,
+        scaling=scaling,
+        backend=backend,
+    )
+    with Progress(transient=True) as bar:
+        task = bar.add_task("starting", total=1.0)
+        result = run_benchmark(
+            settings, lambda what, done: bar.update(task, description=what, completed=done)
+        )
+    write_json(json, result)
+    print_result(result)
+    if plot is not None:
+        from quantv2x_ros.benchmark.plot import save_plot
+
+        save_plot(result, plot)
