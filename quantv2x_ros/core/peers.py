@@ -16,11 +16,18 @@ from quantv2x_ros.core.replay_guard import ReplayGuard
 PROBATION = 1.0
 
 
+#: Why `PeerTable.may_speak` refuses.
+RATE_REFUSALS = {
+    "rate": "a tracked station sends more messages than max_message_rate",
+    "rate_newcomers": "stations not yet tracked send more messages than newcomer_message_rate",
+}
+
+
 class PeerRefusedError(ValueError):
     """A message of a station that is not listened to now.
 
     Attributes:
-        reason: ``rate``, ``rate_newcomers`` or ``too_many_stations``.
+        reason: ``too_many_stations``.
     """
 
     def __init__(self, reason: str, text: str) -> None:
@@ -117,29 +124,25 @@ class PeerTable:
         """Whether a station is tracked."""
         return station_id in self._peers
 
-    def may_speak(self, station_id: int, now: float) -> None:
+    def may_speak(self, station_id: int, now: float) -> str:
         """Take a message into account before anything else is done with it.
+
+        Returns a reason instead of raising an error: in a flood this is all that happens to most
+        messages, and has to be quick.
 
         Args:
             station_id: as the message claims.
             now: seconds of a steady clock.
 
-        Raises:
-            PeerRefusedError: for a message too many.
+        Returns:
+            Empty, or for a message too many the reason: a key of `RATE_REFUSALS`.
         """
         peer = self._peers.get(station_id)
         if peer is not None:
-            if not peer.bucket.take(now):
-                raise PeerRefusedError(
-                    "rate",
-                    f"station {station_id} sends more than {self.limits.rate:g} messages a second",
-                )
-        elif station_id != self.own_station and not self._newcomers.take(now):
-            raise PeerRefusedError(
-                "rate_newcomers",
-                f"station {station_id} is new, and new stations send more than "
-                f"{self.limits.newcomer_rate:g} messages a second together",
-            )
+            return "" if peer.bucket.take(now) else "rate"
+        if station_id == self.own_station or self._newcomers.take(now):
+            return ""
+        return "rate_newcomers"
 
     def admit(self, station_id: int, now: float, verified: bool) -> Peer:
         """Return the station that sent a message which has passed all checks of its content.

@@ -72,11 +72,11 @@ class Drops:
         self._counts: Counter[str] = Counter()
         self._texts: dict[str, str] = {}
 
-    def add(self, reason: str, text: str) -> bool:
-        """Count one; returns True where the reason is new, so that it is worth a log line."""
-        self._counts[reason] += 1
+    def add(self, reason: str, text: str, count: int = 1) -> bool:
+        """Count some; returns True where the reason is new, so that it is worth a log line."""
+        self._counts[reason] += count
         self._texts[reason] = text
-        return self._counts[reason] == 1
+        return self._counts[reason] == count
 
     @property
     def total(self) -> int:

@@ -18,6 +18,9 @@ from quantv2x_ros.core.statistics import Drops, RateMeter, StageTimes
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.parameters import declare
 
+#: Shortest time between log lines about drops for the same reason, seconds.
+_LOG_PERIOD = 10.0
+
 
 class BaseNode(Node):  # type: ignore[misc]
     """A node that reports what it does on ``/diagnostics``.
@@ -40,6 +43,7 @@ class BaseNode(Node):  # type: ignore[misc]
         self.failure: BaseException | None = None
         self._statistics = threading.Lock()  # worker threads note, the executor reports
         self._drops = Drops()
+        self._logged: dict[str, float] = {}
         self._frame_rate = RateMeter()
         self._stages = StageTimes()
         self._reported_drops = 0
@@ -63,21 +67,23 @@ class BaseNode(Node):  # type: ignore[misc]
             post_callback=self._on_jump,
         )
 
-    def drop(self, reason: str, text: str) -> None:
+    def drop(self, reason: str, text: str, count: int = 1) -> None:
         """Count something dropped, and log it: at once if it is new, else now and then.
 
         Args:
             reason: short and constant, such as ``codebook``.
             text: what was got and what is allowed.
+            count: how many.
         """
+        now = time.monotonic()
         with self._statistics:
-            is_new = self._drops.add(reason, text)
-        if is_new:
+            self._drops.add(reason, text, count)
+            # rclpy's own throttle looks at the call stack each time, which a flood would multiply
+            is_due = now - self._logged.get(reason, -_LOG_PERIOD) >= _LOG_PERIOD
+            if is_due:
+                self._logged[reason] = now
+        if is_due:
             self.get_logger().warning(f"dropped ({reason}): {text}")
-        else:
-            self.get_logger().warning(
-                f"dropped ({reason}): {text}", throttle_duration_sec=10.0, skip_first=True
-            )
 
     def note_frame(self, stage_ms: Mapping[str, float]) -> None:
         """Count a finished frame and its latencies by stage, milliseconds."""

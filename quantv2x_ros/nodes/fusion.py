@@ -23,8 +23,10 @@ from quantv2x_ros.nodes.fusion_output import FusionOutput
 from quantv2x_ros.nodes.fusion_worker import FusionWorker, Outcome
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.indices_input import REFUSALS, IndicesInput
+from quantv2x_ros.nodes.indices_subscription import IndicesSubscription
 from quantv2x_ros.nodes.model import declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.peer_options import declare_views
 from quantv2x_ros.nodes.warm_up import warm_up_detector
 
 #: Pyramids computed at the same time: the ego's and a peer's come together. More would leave each
@@ -65,15 +67,16 @@ class FusionNode(BaseNode):
         self._announced: set[tuple[int, str]] = set()
         self._output = FusionOutput(self, self._bundle.classes)
         workers = min(_WORKERS, threads or os.cpu_count() or 1)
+        views = declare_views(self, self._bundle)
         detector = CooperativeDetector(self._bundle, backend, threads, workers)
         warm_up_detector(detector)
-        self._worker = FusionWorker(detector, collector, self._publish, self._fail)
-        self.create_subscription(
-            BevIndices,
-            "/v2x/bev_indices",
+        self._worker = FusionWorker(detector, collector, views, self._publish, self._fail)
+        self._indices = IndicesSubscription(
+            self,
+            self._input.trust.may_speak,
             self._on_indices,
-            qos.indices_input(),
-            qos_overriding_options=qos.overridable(),
+            self.drop,
+            ignored=self._station if self._own_in_process else None,
         )
         self.create_subscription(Codebook, "/v2x/codebook", self._on_codebook, qos.latched_input())
         self._patience = self.create_timer(0.02, self._take_overdue, clock=self.steady_clock)
@@ -124,9 +127,6 @@ class FusionNode(BaseNode):
             self.drop(error.reason, str(error))
 
     def _on_indices(self, message: BevIndices) -> None:
-        own = message.station_id == self._station
-        if own and self._own_in_process:
-            return
         try:
             sweep = self._input.accept(message)
         except REFUSALS as error:
@@ -178,6 +178,8 @@ class FusionNode(BaseNode):
             self.drop("silent", f"station {station} unheard for {age:.3f} s, allowed {limit} s")
         for station in outcome.over_limit:
             self.drop("max_agents", f"station {station} is one more than max_agents")
+        for station in outcome.excluded:
+            self.drop("inconsistent", f"station {station}: {outcome.suspects[station]}")
         self._frames += 1
         self._last = outcome
         stations = [sweep.station_id for sweep in outcome.sweeps]
@@ -218,6 +220,8 @@ class FusionNode(BaseNode):
         if self._last is not None:
             ego = self._last.sweeps[0]
             values["objects"] = str(len(self._last.result.detections))
+            for station, reason in self._last.suspects.items():
+                values[f"station {station} is suspect"] = reason
             for sweep in self._last.sweeps:
                 values[f"station {sweep.station_id} [B]"] = str(sweep.payload_bytes)
                 age = (ego.stamp_ns - sweep.stamp_ns) / 1e6

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from quantv2x_ros.core.collector import ComputePyramid, Fuse, HeldSweep, SweepCollector, Wait
 from quantv2x_ros.core.pose import transform_between
 from quantv2x_ros.core.sweep import AgentSweep
+from quantv2x_ros.inference.peer_views import PeerViews
 from quantv2x_ros.inference.pipeline import AgentPyramid, CooperativeDetector, FusionResult
 
 
@@ -40,6 +41,8 @@ class Outcome:
         stage_ms: latency by stage, milliseconds.
         expired: station and age [s] of peers that have fallen silent.
         over_limit: stations left out because max_agents was reached.
+        suspects: station to why its map contradicts the ego's.
+        excluded: stations left out for that.
     """
 
     sweeps: tuple[AgentSweep, ...]
@@ -48,6 +51,8 @@ class Outcome:
     stage_ms: Mapping[str, float]
     expired: tuple[tuple[int, float], ...]
     over_limit: tuple[int, ...]
+    suspects: Mapping[int, str]
+    excluded: tuple[int, ...]
 
 
 class FusionWorker:
@@ -57,6 +62,7 @@ class FusionWorker:
         self,
         detector: CooperativeDetector,
         collector: Collector,
+        views: PeerViews,
         on_outcome: Callable[[Outcome], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
@@ -65,11 +71,13 @@ class FusionWorker:
         Args:
             detector: used by these threads alone from now on; there is one for each stream.
             collector: used under this worker's lock from now on.
+            views: used by whichever thread fuses.
             on_outcome: called with every fused frame, one at a time, in their order.
             on_failure: called with the error that ends a thread.
         """
         self._detector = detector
         self._collector = collector
+        self._views = views
         self._on_outcome = on_outcome
         self._on_failure = on_failure
         self._changed = threading.Condition()
@@ -155,17 +163,34 @@ class FusionWorker:
         held.pyramid = TimedPyramid(pyramid, 1e3 * (time.perf_counter() - start))
 
     def _fuse(self, step: Fuse[TimedPyramid]) -> Outcome:
+        start = time.perf_counter()
         held = (step.ego, *step.peers)
-        sweeps = tuple(item.sweep for item in held)
+        timed = [item.pyramid for item in held if item.pyramid is not None]
+        pairs = [(item.sweep, each.pyramid) for item, each in zip(held, timed, strict=True)]
+        prepared = self._views.prepare(pairs[0], pairs[1:])
+        kept = [step.peers[number].sweep for number in prepared.kept]
+        sweeps = (step.ego.sweep, *kept)
+        views_ms = 1e3 * (time.perf_counter() - start)
         ego_to_agent = np.stack([transform_between(sweeps[0].pose, sweep.pose) for sweep in sweeps])
         agent_to_ego = np.stack([transform_between(sweep.pose, sweeps[0].pose) for sweep in sweeps])
-        pyramids = [item.pyramid for item in held if item.pyramid is not None]
         start = time.perf_counter()
-        result = self._detector.fuse([timed.pyramid for timed in pyramids], ego_to_agent)
+        result = self._detector.fuse([pairs[0][1], *prepared.pyramids], ego_to_agent)
         stage_ms = {
-            "pyramid, ego": pyramids[0].milliseconds,
-            "pyramids, peers": sum(timed.milliseconds for timed in pyramids[1:]),
+            "pyramid, ego": timed[0].milliseconds,
+            "pyramids, peers": sum(each.milliseconds for each in timed[1:]),
+            "peers' views": views_ms,
             **result.stage_ms,
             "fusion": 1e3 * (time.perf_counter() - start),
         }
-        return Outcome(sweeps, agent_to_ego, result, stage_ms, step.expired, step.over_limit)
+        fused = {sweep.station_id for sweep in sweeps}
+        excluded = tuple(station for station in prepared.suspects if station not in fused)
+        return Outcome(
+            sweeps,
+            agent_to_ego,
+            result,
+            stage_ms,
+            step.expired,
+            step.over_limit,
+            prepared.suspects,
+            excluded,
+        )

@@ -112,19 +112,17 @@ class IndicesInput:
         self._max_heading_sigma = float(np.radians(degrees))
 
     def accept(self, message: BevIndices) -> AgentSweep | None:
-        """Take a message; returns the sweep that it completes, if it does.
+        """Take a message whose station may speak; returns the sweep that it completes, if so.
 
         Raises:
             ValueError: one of `REFUSALS`, with the reason by which it is counted.
         """
-        now = time.monotonic()
-        self.trust.may_speak(message.station_id, now)
         latest_ns = self._node.get_clock().now().nanoseconds + self._clock_tolerance_ns
         tile = tile_from_message(message, self._format, self._map_frame, latest_ns, self._admit)
         for station in self.trust.take_evicted():
             self.reception.forget(station)
             self._lags.pop(station, None)
-        sweep = self.reception.add(tile, now)
+        sweep = self.reception.add(tile, time.monotonic())
         if sweep is not None:
             self.note_arrival(sweep)
         return sweep

@@ -83,9 +83,9 @@ class Trust:
         """Stations tracked now."""
         return len(self._peers)
 
-    def may_speak(self, station_id: int, now: float) -> None:
+    def may_speak(self, station_id: int, now: float) -> str:
         """See `PeerTable.may_speak`."""
-        self._peers.may_speak(station_id, now)
+        return self._peers.may_speak(station_id, now)
 
     def admit(self, message: BevIndices, now: float) -> None:
         """Check signature and newness of a message whose other fields have been checked.

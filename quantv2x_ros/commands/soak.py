@@ -1,0 +1,66 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`soak`: runs the nodes for long over a bad channel, with peers that come and go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    scenario: Annotated[
+        str, typer.Option(help="V2X-Real or OPV2V scenario; empty: a simulated scene.")
+    ] = "",
+    agents: Annotated[str, typer.Option(help="all, a number, or names, the ego first.")] = "3",
+    bundle: Annotated[str, typer.Option(help="Model bundle; empty: the default.")] = "",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads of each engine.")] = 0,
+    rate: Annotated[
+        float, typer.Option(min=0.01, max=100.0, help="Speed against real time (10 Hz).")
+    ] = 1.0,
+    seconds: Annotated[
+        float, typer.Option(min=1.0, help="How long, from the first result.")
+    ] = 1800,
+    warm_up: Annotated[float, typer.Option(min=0.0, help="Not judged at the start [s].")] = 60.0,
+    absence: Annotated[
+        float, typer.Option(min=0.0, help="How long each peer is away in its turn [s]; 0: never.")
+    ] = 15.0,
+    longest_gap: Annotated[
+        float, typer.Option(min=0.0, help="Longest time allowed between results [s].")
+    ] = 0.5,
+    loss: Annotated[float, typer.Option(min=0.0, max=1.0, help="Loss of packets.")] = 0.2,
+    delay_ms: Annotated[float, typer.Option(min=0.0, help="Mean delay of the channel.")] = 20.0,
+    jitter_ms: Annotated[float, typer.Option(min=0.0, help="Its standard deviation.")] = 8.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the channel.")] = 0,
+    log: Annotated[Path, typer.Option(help="File for what the nodes print.")] = Path("soak.log"),
+    json: Annotated[Path | None, typer.Option(help="File for the report.")] = None,
+) -> None:
+    """Run ego, peers and channel for long; report memory, gaps and drops by reason."""
+    from quantv2x_ros.demo.environment import enter_workspace
+
+    enter_workspace()
+    from json import dumps
+
+    from rich.console import Console
+
+    from quantv2x_ros.core.channel_settings import ChannelSettings
+    from quantv2x_ros.graph import GraphSettings
+    from quantv2x_ros.soak.run import SoakSettings, run_soak
+
+    console = Console()
+    settings = SoakSettings(
+        GraphSettings(bundle=bundle, replay=scenario, agents=agents, rate=rate, threads=threads),
+        ChannelSettings(delay_ms=delay_ms, jitter_ms=jitter_ms, loss=loss),
+        seed,
+        seconds,
+        warm_up,
+        absence,
+        longest_gap,
+        log,
+    )
+    text = dumps(run_soak(settings, console.print), indent=2)
+    console.print(text)
+    if json is not None:
+        json.write_text(text + "\n", encoding="utf-8")

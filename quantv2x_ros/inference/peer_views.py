@@ -1,0 +1,158 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is done with peers' maps before they are fused: checked, and moved on to now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from quantv2x_ros.core.consistency import (
+    ConsistencySettings,
+    OccupancyView,
+    PeerConsistency,
+    compare_views,
+)
+from quantv2x_ros.core.motion_compensation import move_objects
+from quantv2x_ros.core.occupancy_tracks import OccupancyTracks, TrackSettings
+from quantv2x_ros.core.pose import transform_between
+from quantv2x_ros.core.sweep import AgentSweep
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.results import AgentPyramid
+
+#: What happens to a peer whose map contradicts the ego's.
+CHECKS = ("off", "flag", "exclude")
+#: Younger maps are fused as they are: what objects move by then is less than they are misplaced by
+#: an estimated velocity, seconds.
+MIN_AGE = 0.15
+#: A peer not fused for so long starts without a past, seconds.
+_FORGET_AFTER = 5.0
+
+
+@dataclass(eq=False)
+class _Past:
+    """What is remembered of a peer."""
+
+    tracks: OccupancyTracks
+    consistency: PeerConsistency
+    used_ns: int
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPeers:
+    """Peers, ready for fusion.
+
+    Attributes:
+        pyramids: of those that are fused.
+        kept: their numbers among the peers that were given.
+        suspects: station to why its map is not trusted, of all peers.
+        moved: number of objects that were moved on.
+    """
+
+    pyramids: tuple[AgentPyramid, ...]
+    kept: tuple[int, ...]
+    suspects: dict[int, str] = field(default_factory=dict)
+    moved: int = 0
+
+
+class PeerViews:
+    """Remembers each peer's last views. For one thread at a time."""
+
+    def __init__(self, bundle: ModelBundle, check: str, compensate_motion: bool) -> None:
+        """Remember nothing yet.
+
+        Args:
+            bundle: the model.
+            check: one of `CHECKS`.
+            compensate_motion: whether objects in older maps are moved on.
+
+        Raises:
+            ValueError: for an unknown check.
+        """
+        if check not in CHECKS:
+            raise ValueError(f"check: got {check!r}, allowed are {', '.join(CHECKS)}")
+        self._check = check
+        self._compensate = compensate_motion
+        self._grid = bundle.grid
+        self._gain = bundle.manifest.score_gain
+        self._background = np.asarray(bundle.manifest.codebook.background, dtype=np.uint8)
+        self._pasts: dict[int, _Past] = {}
+        self._turn = 0
+
+    def prepare(
+        self,
+        ego: tuple[AgentSweep, AgentPyramid],
+        peers: Sequence[tuple[AgentSweep, AgentPyramid]],
+    ) -> PreparedPeers:
+        """Check peers and move their objects on to the time of the ego's sweep.
+
+        Args:
+            ego: the ego's sweep and pyramid.
+            peers: those of each peer.
+        """
+        now_ns = ego[0].stamp_ns
+        self._forget(now_ns)
+        pasts = [self._past(sweep, now_ns) for sweep, _ in peers]
+        if self._check != "off" and peers:
+            self._turn = (self._turn + 1) % len(peers)  # one a frame: its cost does not grow
+            self._compare(ego, peers[self._turn], pasts[self._turn])
+        suspects = {
+            sweep.station_id: past.consistency.suspicion
+            for (sweep, _), past in zip(peers, pasts, strict=True)
+            if past.consistency.suspicion
+        }
+        pyramids, kept, moved = [], [], 0
+        for number, ((sweep, pyramid), past) in enumerate(zip(peers, pasts, strict=True)):
+            if self._check == "exclude" and sweep.station_id in suspects:
+                continue
+            pyramid, count = self._moved(sweep, pyramid, past, now_ns)
+            pyramids.append(pyramid)
+            kept.append(number)
+            moved += count
+        return PreparedPeers(tuple(pyramids), tuple(kept), suspects, moved)
+
+    def _past(self, sweep: AgentSweep, now_ns: int) -> _Past:
+        past = self._pasts.get(sweep.station_id)
+        if past is None:
+            past = _Past(
+                OccupancyTracks(TrackSettings(), self._grid),
+                PeerConsistency(ConsistencySettings()),
+                now_ns,
+            )
+            self._pasts[sweep.station_id] = past
+        past.used_ns = now_ns
+        return past
+
+    def _forget(self, now_ns: int) -> None:
+        """Forget who is gone; all where time has jumped back."""
+        for station, past in list(self._pasts.items()):
+            if not 0 <= now_ns - past.used_ns <= _FORGET_AFTER * 1e9:
+                del self._pasts[station]
+
+    def _compare(
+        self,
+        ego: tuple[AgentSweep, AgentPyramid],
+        peer: tuple[AgentSweep, AgentPyramid],
+        past: _Past,
+    ) -> None:
+        views = [
+            OccupancyView.of(pyramid.scores[0], self._gain, sweep.indices, self._background)
+            for sweep, pyramid in (ego, peer)
+        ]
+        peer_to_ego = transform_between(peer[0].pose, ego[0].pose)
+        past.consistency.add(compare_views(views[0], views[1], peer_to_ego, self._grid))
+
+    def _moved(
+        self, sweep: AgentSweep, pyramid: AgentPyramid, past: _Past, now_ns: int
+    ) -> tuple[AgentPyramid, int]:
+        """Return a peer's pyramid as it would be now, and the number of objects moved."""
+        if not self._compensate:
+            return pyramid, 0
+        past.tracks.add(pyramid.scores[0] / self._gain, sweep.pose, sweep.stamp_ns)
+        if now_ns - sweep.stamp_ns < MIN_AGE * 1e9:
+            return pyramid, 0
+        displacements = past.tracks.displacements(sweep.pose, now_ns)
+        levels, scores = move_objects(pyramid.levels, pyramid.scores, displacements, self._grid)
+        return AgentPyramid(levels, scores, pyramid.stage_ms), len(displacements)

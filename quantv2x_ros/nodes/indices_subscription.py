@@ -1,0 +1,120 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Subscribes to ``BevIndices`` such that a flood costs little.
+
+Messages are taken as bytes. Whose one is costs a microsecond to see; only those of stations that
+may speak are deserialized. Bytes that are no message at all are refused here, too, where an
+ordinary subscription would end the node with an exception.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+
+from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.peers import RATE_REFUSALS
+from quantv2x_ros.nodes import qos
+
+#: Messages taken at a time before timers get their turn.
+_BATCH = 256
+#: Pause after a batch in which some were refused unread, seconds: in a flood it is cheaper to take
+#: many at a time than to be woken by each. At least this, and so many times as long as the batch
+#: took, so that a flood never gets more than a fifth of a core; what does not fit into the
+#: subscription's queue meanwhile is lost in the middleware.
+_FLOOD_PAUSE, _REST, _LONGEST_PAUSE = 0.002, 4.0, 0.02
+#: Encapsulation, stamp and length of frame_id: what precedes the text.
+_START = 16
+#: A frame_id longer than this is none, bytes.
+_MAX_FRAME_ID = 1024
+
+
+class IndicesSubscription:
+    """Takes messages, asks whether their station may speak, and hands them on."""
+
+    def __init__(
+        self,
+        node: Node,
+        may_speak: Callable[[int, float], str],
+        on_message: Callable[[BevIndices], None],
+        on_refused: Callable[[str, str, int], object],
+        ignored: int | None = None,
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: whose subscription.
+            may_speak: asked with station id and steady time before anything else is done; returns
+                a key of `RATE_REFUSALS`, or nothing.
+            on_message: takes the others.
+            on_refused: takes reason, text and number of those refused here.
+            ignored: station whose messages are passed over, such as the own one.
+        """
+        self._ignored = ignored
+        self._may_speak = may_speak
+        self._on_message = on_message
+        self._on_refused = on_refused
+        self._subscription = node.create_subscription(
+            BevIndices,
+            "/v2x/bev_indices",
+            self._on_bytes,
+            qos.indices_input(),
+            qos_overriding_options=qos.overridable(),
+            raw=True,
+        )
+
+    def _on_bytes(self, content: bytes) -> None:
+        """Handle a message and those that wait behind it."""
+        refused: Counter[str] = Counter()
+        take = self._subscription.handle.take_message
+        start = time.perf_counter()
+        for left in reversed(range(_BATCH)):
+            reason = self._handle(content)
+            if reason:
+                refused[reason] += 1
+            taken = take(BevIndices, True) if left else None
+            if taken is None:
+                break
+            content = taken[0]
+        if refused:
+            for reason, count in refused.items():
+                self._on_refused(reason, RATE_REFUSALS[reason], count)
+            spent = time.perf_counter() - start
+            time.sleep(min(max(_FLOOD_PAUSE, _REST * spent), _LONGEST_PAUSE))
+
+    def _handle(self, content: bytes) -> str:
+        """Take a message; returns a key of `RATE_REFUSALS` where it was refused unread."""
+        try:
+            station = station_of(content)
+            if station == self._ignored:
+                return ""
+            reason = self._may_speak(station, time.monotonic())
+            if reason:
+                return reason
+            message = deserialize_message(content, BevIndices)
+        except (RuntimeError, ValueError) as error:  # rmw and UTF-8 decoding raise these
+            self._on_refused("malformed", f"{len(content)} bytes are no BevIndices: {error}", 1)
+            return ""
+        self._on_message(message)
+        return ""
+
+
+def station_of(content: bytes) -> int:
+    """Return the station id of a serialized ``BevIndices`` (CDR) without reading the rest.
+
+    Raises:
+        ValueError: where it is too short.
+    """
+    if len(content) >= _START:
+        order = "<" if content[1] & 1 else ">"  # of the encapsulation's representation identifier
+        (length,) = struct.unpack_from(order + "I", content, _START - 4)
+        place = _START + length + -length % 4  # numbers are aligned to their size
+        if length <= _MAX_FRAME_ID and place + 4 <= len(content):
+            (station,) = struct.unpack_from(order + "I", content, place)
+            return int(station)
+    raise ValueError("no station id within them")

@@ -1,0 +1,3 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Long runs of the real nodes over a bad channel."""

@@ -1,0 +1,45 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Listens to a soak: when results come, and what the nodes report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+
+from quantv2x_msgs.msg import DetectedObject3DArray
+from quantv2x_ros.nodes import qos
+
+
+class SoakObserver(Node):  # type: ignore[misc]
+    """A node that only listens, and keeps no more than times.
+
+    Attributes:
+        results: when each fused frame came, seconds of the steady clock.
+        with_peers: fused frames in which a peer took part.
+        diagnostics: newest values of each node, by its name.
+    """
+
+    def __init__(self, root: str) -> None:
+        """Subscribe.
+
+        Args:
+            root: the ego's namespace.
+        """
+        super().__init__("soak_observer", namespace=root)
+        self.results: list[float] = []
+        self.with_peers = 0
+        self.diagnostics: dict[str, Mapping[str, str]] = {}
+        self.create_subscription(DetectedObject3DArray, "objects", self._on_objects, qos.output())
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
+
+    def _on_objects(self, message: DetectedObject3DArray) -> None:
+        self.results.append(time.monotonic())
+        self.with_peers += len(message.contributing_stations) > 1
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.diagnostics[status.name] = {item.key: item.value for item in status.values}

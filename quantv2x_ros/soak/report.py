@@ -1,0 +1,68 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a soak has shown: memory over time, gaps between results, drops by reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+_COUNTED = re.compile(r"(\d+) \(")
+
+
+def memory_growth(times: Sequence[float], sizes: Sequence[float], warm_up: float) -> dict[str, Any]:
+    """Return how memory grew after the warm-up.
+
+    Args:
+        times: of the samples, seconds from the first result.
+        sizes: resident memory, MiB.
+        warm_up: samples before this are left out, seconds.
+
+    Returns:
+        Medians of the first and the last quarter [MiB], their difference, and the slope of a line
+        [MiB/h]; None where fewer than 8 samples are left.
+    """
+    kept = np.array(times) >= warm_up
+    t, m = np.array(times)[kept], np.array(sizes)[kept]
+    if len(t) < 8:
+        return {"first_mib": None, "last_mib": None, "growth_mib": None, "slope_mib_per_hour": None}
+    quarter = len(t) // 4
+    first, last = float(np.median(m[:quarter])), float(np.median(m[-quarter:]))
+    return {
+        "first_mib": first,
+        "last_mib": last,
+        "growth_mib": last - first,
+        "slope_mib_per_hour": float(np.polyfit(t / 3600.0, m, 1)[0]),
+    }
+
+
+def missed_deadlines(times: Sequence[float], longest_gap: float, warm_up: float) -> dict[str, Any]:
+    """Return how often results came late.
+
+    Args:
+        times: when results came, seconds from the first one.
+        longest_gap: allowed between two results, seconds.
+        warm_up: results before this are left out, seconds.
+    """
+    kept = [time for time in times if time >= warm_up]
+    gaps = np.diff(kept) if len(kept) > 1 else np.zeros(0)
+    return {
+        "results": len(kept),
+        "missed": int((gaps > longest_gap).sum()),
+        "longest_gap_s": float(gaps.max()) if len(gaps) else None,
+        "median_gap_s": float(np.median(gaps)) if len(gaps) else None,
+    }
+
+
+def counted_drops(diagnostics: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, int]]:
+    """Return node → reason → count from the nodes' newest diagnostics."""
+    table: dict[str, dict[str, int]] = {}
+    for node, values in diagnostics.items():
+        for key, value in values.items():
+            match = _COUNTED.match(value)
+            if key.startswith("dropped: ") and match:
+                table.setdefault(node, {})[key.removeprefix("dropped: ")] = int(match.group(1))
+    return table
