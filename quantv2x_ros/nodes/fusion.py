@@ -26,7 +26,7 @@ from quantv2x_ros.nodes.indices_input import REFUSALS, IndicesInput
 from quantv2x_ros.nodes.indices_subscription import IndicesSubscription
 from quantv2x_ros.nodes.model import declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
-from quantv2x_ros.nodes.peer_options import declare_views
+from quantv2x_ros.nodes.peer_options import declare_aligner, declare_views
 from quantv2x_ros.nodes.warm_up import warm_up_detector
 
 #: Pyramids computed at the same time: the ego's and a peer's come together. More would leave each
@@ -70,7 +70,14 @@ class FusionNode(BaseNode):
         views = declare_views(self, self._bundle)
         detector = CooperativeDetector(self._bundle, backend, threads, workers)
         warm_up_detector(detector)
-        self._worker = FusionWorker(detector, collector, views, self._publish, self._fail)
+        self._worker = FusionWorker(
+            detector,
+            collector,
+            views,
+            declare_aligner(self, detector),
+            self._publish,
+            self._fail,
+        )
         self._indices = IndicesSubscription(
             self,
             self._input.trust.may_speak,
@@ -220,6 +227,8 @@ class FusionNode(BaseNode):
         if self._last is not None:
             ego = self._last.sweeps[0]
             values["objects"] = str(len(self._last.result.detections))
+            for station, found in self._last.alignments.items():
+                values[f"station {station} pose corrected by [m]"] = f"{found.shift:.2f}"
             for station, reason in self._last.suspects.items():
                 values[f"station {station} is suspect"] = reason
             for sweep in self._last.sweeps:

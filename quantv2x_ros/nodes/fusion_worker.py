@@ -14,9 +14,11 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.collector import ComputePyramid, Fuse, HeldSweep, SweepCollector, Wait
 from quantv2x_ros.core.pose import transform_between
+from quantv2x_ros.core.pose_alignment import Alignment
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.peer_views import PeerViews
 from quantv2x_ros.inference.pipeline import AgentPyramid, CooperativeDetector, FusionResult
+from quantv2x_ros.inference.pose_aligner import HeldAlignment
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,7 @@ class Outcome:
         over_limit: stations left out because max_agents was reached.
         suspects: station to why its map contradicts the ego's.
         excluded: stations left out for that.
+        alignments: station to the newest correction of its pose.
     """
 
     sweeps: tuple[AgentSweep, ...]
@@ -53,6 +56,7 @@ class Outcome:
     over_limit: tuple[int, ...]
     suspects: Mapping[int, str]
     excluded: tuple[int, ...]
+    alignments: Mapping[int, Alignment]
 
 
 class FusionWorker:
@@ -63,6 +67,7 @@ class FusionWorker:
         detector: CooperativeDetector,
         collector: Collector,
         views: PeerViews,
+        aligner: HeldAlignment | None,
         on_outcome: Callable[[Outcome], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
@@ -72,12 +77,14 @@ class FusionWorker:
             detector: used by these threads alone from now on; there is one for each stream.
             collector: used under this worker's lock from now on.
             views: used by whichever thread fuses.
+            aligner: the same; None to take poses as they are sent.
             on_outcome: called with every fused frame, one at a time, in their order.
             on_failure: called with the error that ends a thread.
         """
         self._detector = detector
         self._collector = collector
         self._views = views
+        self._aligner = aligner
         self._on_outcome = on_outcome
         self._on_failure = on_failure
         self._changed = threading.Condition()
@@ -170,11 +177,15 @@ class FusionWorker:
         prepared = self._views.prepare(pairs[0], pairs[1:])
         kept = [step.peers[number].sweep for number in prepared.kept]
         sweeps = (step.ego.sweep, *kept)
+        pyramids = [pairs[0][1], *prepared.pyramids]
+        poses = [sweep.pose for sweep in sweeps]
+        if self._aligner is not None:
+            poses = self._aligner.poses(sweeps, pyramids)
         views_ms = 1e3 * (time.perf_counter() - start)
-        ego_to_agent = np.stack([transform_between(sweeps[0].pose, sweep.pose) for sweep in sweeps])
-        agent_to_ego = np.stack([transform_between(sweep.pose, sweeps[0].pose) for sweep in sweeps])
+        ego_to_agent = np.stack([transform_between(poses[0], pose) for pose in poses])
+        agent_to_ego = np.stack([transform_between(pose, poses[0]) for pose in poses])
         start = time.perf_counter()
-        result = self._detector.fuse([pairs[0][1], *prepared.pyramids], ego_to_agent)
+        result = self._detector.fuse(pyramids, ego_to_agent)
         stage_ms = {
             "pyramid, ego": timed[0].milliseconds,
             "pyramids, peers": sum(each.milliseconds for each in timed[1:]),
@@ -193,4 +204,5 @@ class FusionWorker:
             step.over_limit,
             prepared.suspects,
             excluded,
+            self._aligner.found if self._aligner is not None else {},
         )

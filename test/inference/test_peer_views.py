@@ -43,7 +43,7 @@ class World:
             self.background[:, None, None], (len(self.background), *self.grid.shape)
         ).copy()
         indices[0] = (indices[0] + 1) % 128  # points everywhere
-        rows = np.ones(self.grid.shape[0], bool)
+        rows = np.ones(self.grid.shape, bool)
         sweep = AgentSweep(
             station, 0, stamp_ns, f"lidar_{station}", np.eye(4), indices, rows, 100, 0.0
         )
