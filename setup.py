@@ -9,7 +9,7 @@ from setuptools import find_packages, setup
 PACKAGE = "quantv2x_ros"
 
 # Folders that are installed as they are, below the package's share folder.
-SHARED_FOLDERS = ("launch", "config", "rviz", "engines")
+SHARED_FOLDERS = ("launch", "config", "rviz", "layouts", "engines")
 
 
 def shared_files(folder):

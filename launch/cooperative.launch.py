@@ -60,6 +60,12 @@ ARGUMENTS = (
         "between (a single name with a comma behind it).",
     ),
     DeclareLaunchArgument(
+        "indices",
+        default_value="false",
+        choices=BOOLEANS,
+        description="Play a bag's indices instead of its clouds; one without clouds always is.",
+    ),
+    DeclareLaunchArgument(
         "rate", default_value="1.0", description="Speed of the replay against real time."
     ),
     DeclareLaunchArgument(
@@ -126,6 +132,7 @@ def settings_from(context: LaunchContext) -> GraphSettings:
         backend=text["backend"],
         replay=text["replay"],
         agents=text["agents"],
+        indices=text["indices"] == "true",
         rate=float(text["rate"]),
         loop=text["loop"] == "true",
         namespace=text["namespace"],
@@ -167,7 +174,7 @@ def start(context: LaunchContext) -> list[Action]:
     source = (
         None
         if settings.replay == NO_REPLAY
-        else ReplaySource.find(settings.replay, settings.agents, announce=announce)
+        else ReplaySource.find(settings.replay, settings.agents, announce, settings.indices)
     )
     return [action_from(node, settings) for node in cooperative_graph(settings, source)]
 

@@ -63,6 +63,7 @@ class GraphSettings:
         backend: one of `BACKENDS`.
         replay: scenario folder or rosbag2; empty for a simulated scene, ``none`` for real sensors.
         agents: ``all``, a number, or names with commas between, the ego first.
+        indices: whether a bag's indices are played instead of its clouds.
         rate: speed of the replay against real time.
         loop: whether the replay starts again at its end.
         namespace: of the ego's nodes; peers and replay lie below it.
@@ -81,6 +82,7 @@ class GraphSettings:
     backend: str = "auto"
     replay: str = ""
     agents: str = "2"
+    indices: bool = False
     rate: float = 1.0
     loop: bool = False
     namespace: str = ""
@@ -147,6 +149,13 @@ def cooperative_graph(
         station["threads"] = settings.threads
         nodes = [NodeDescription(PACKAGE, "ego", root, {**common, **station})]
         peers: list[str] = []
+    elif source.indices_only:
+        ego = {"station_id": source.station(source.agents[0]), "threads": settings.threads}
+        nodes = [
+            NodeDescription(PACKAGE, "fusion", root, {**common, **ego}),
+            _replay(source, settings, root),
+        ]
+        peers = []
     else:
         nodes = [_agent(source, agent, root, common, settings.threads) for agent in source.agents]
         nodes.append(_replay(source, settings, root))
@@ -191,6 +200,7 @@ def _replay(source: ReplaySource, settings: GraphSettings, root: str) -> NodeDes
     parameters: dict[str, ParameterValue] = {
         "path": source.path,
         "agents": ",".join(source.agents) + ",",  # with a comma a single number is a name
+        "indices": source.indices_only,
         "rate": settings.rate,
         "loop": settings.loop,
         "use_sim_time": False,

@@ -13,6 +13,8 @@ from quantv2x_ros.default_scene import default_scene
 
 #: Agents of the simulated scene where no number is given.
 DEFAULT_AGENTS = 2
+INDICES_TOPIC = "/v2x/bev_indices"
+CODEBOOK_TOPIC = "/v2x/codebook"
 
 
 class ReplaySourceError(ValueError):
@@ -25,17 +27,24 @@ class ReplaySource:
 
     Attributes:
         path: the scenario's folder, or the bag.
-        agents: names in the recording, the ego first: a dataset's agents, a bag's namespaces.
+        agents: names in the recording, the ego first: a dataset's agents, a bag's namespaces, or
+            the station ids where indices alone are played.
         is_bag: whether it is a rosbag2.
+        indices_only: whether the bag's indices are played instead of its clouds.
     """
 
     path: str
     agents: tuple[str, ...]
     is_bag: bool
+    indices_only: bool = False
 
     @classmethod
     def find(
-        cls, path: str, agents: str = "all", announce: Callable[[str], None] | None = None
+        cls,
+        path: str,
+        agents: str = "all",
+        announce: Callable[[str], None] | None = None,
+        indices: bool = False,
     ) -> ReplaySource:
         """Look a recording up.
 
@@ -43,15 +52,24 @@ class ReplaySource:
             path: scenario, rosbag2, or empty for the simulated scene, which is made if need be.
             agents: ``all``, a number, or names with commas between, the ego first.
             announce: called with a sentence before a scene is made.
+            indices: play a bag's indices even if it has clouds; one without clouds is always
+                played so.
 
         Raises:
-            ReplaySourceError: naming the agents there are.
+            ReplaySourceError: naming the agents there are, or for indices of a dataset.
             ValueError: for a recording that cannot be read.
         """
         if not path:
             path = str(default_scene(_count(agents) or DEFAULT_AGENTS, announce=announce))
         folder = Path(path).expanduser()
         is_bag = folder.suffix in (".mcap", ".db3") or (folder / "metadata.yaml").is_file()
+        if indices and not is_bag:
+            raise ReplaySourceError(
+                f"replay: {folder} is no rosbag2, so it holds no indices; make one with "
+                "`python -m quantv2x_ros record --indices`"
+            )
+        if is_bag and (indices or not clouds_in(folder)):
+            return cls(str(folder), _choose(bag_stations(folder), agents, folder), True, True)
         return cls(str(folder), _choose(_known(folder, is_bag), agents, folder), is_bag)
 
     def namespace(self, agent: str) -> str:
@@ -62,6 +80,8 @@ class ReplaySource:
 
     def station(self, agent: str) -> int:
         """Return the station id of an agent."""
+        if self.indices_only:
+            return int(agent)
         if not self.is_bag:
             return station_id(agent)
         number = agent.removeprefix(agent_namespace(""))  # "agent_m1" was "-1" in the dataset
@@ -81,7 +101,7 @@ def bag_agents(path: Path) -> list[str]:
         ValueError: for a bag that cannot be read.
     """
     from quantv2x_ros.data.bag import BagReader
-    from quantv2x_ros.data.recording import POINTS_TYPE, POSE_TYPE
+    from quantv2x_ros.data.recorded_messages import POINTS_TYPE, POSE_TYPE
 
     with BagReader(path) as bag:
         kinds = {name: topic.msgtype for name, topic in bag.topics.items() if topic.count}
@@ -97,6 +117,43 @@ def bag_agents(path: Path) -> list[str]:
             f"topics are {', '.join(sorted(kinds)) or 'none'}"
         )
     return sorted(complete)
+
+
+def clouds_in(path: Path) -> bool:
+    """Whether a bag has a topic of clouds with messages.
+
+    Raises:
+        ValueError: for a bag that cannot be read.
+    """
+    from quantv2x_ros.data.bag import BagReader
+    from quantv2x_ros.data.recorded_messages import POINTS_TYPE
+
+    with BagReader(path) as bag:
+        return any(t.count and t.msgtype == POINTS_TYPE for t in bag.topics.values())
+
+
+def bag_stations(path: Path) -> list[str]:
+    """Return the ids of the stations whose indices are in a bag, ascending.
+
+    Raises:
+        ReplaySourceError: for a bag without indices.
+        ValueError: for a bag that cannot be read.
+    """
+    from quantv2x_ros.data.bag import BagReader
+    from quantv2x_ros.data.message_types import deserialize
+
+    with BagReader(path) as bag:
+        topic = bag.topics.get(INDICES_TOPIC)
+        if topic is None or not topic.count:
+            raise ReplaySourceError(
+                f"bag {path}: it has neither clouds with poses nor {INDICES_TOPIC}; its topics are "
+                f"{', '.join(sorted(bag.topics)) or 'none'}"
+            )
+        stations = {
+            int(deserialize(message.msgtype, message.data).station_id)
+            for message in bag.messages([INDICES_TOPIC])
+        }
+    return [str(station) for station in sorted(stations)]
 
 
 def _known(folder: Path, is_bag: bool) -> list[str]:
@@ -125,6 +182,10 @@ def _choose(known: list[str], agents: str, folder: Path) -> tuple[str, ...]:
             )
         return tuple(known[:count])
     names = tuple(name.strip() for name in agents.split(",") if name.strip())
+    # A bag made from a dataset may be asked for its agents by the dataset's names, too.
+    names = tuple(
+        n if n in known or agent_namespace(n) not in known else agent_namespace(n) for n in names
+    )
     unknown = [name for name in names if name not in known]
     if unknown or len(set(names)) < len(names):
         raise ReplaySourceError(

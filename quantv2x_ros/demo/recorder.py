@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Records the demo's topics as a rosbag2 that replay can play."""
+"""Records the demo's topics as a rosbag2 that replay can play and Foxglove can show."""
 
 from __future__ import annotations
 
@@ -9,25 +9,36 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import PointCloud2
+from visualization_msgs.msg import MarkerArray
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.data.agent_names import agent_namespace
 from quantv2x_ros.data.bag import BagWriter
+from quantv2x_ros.data.recorded_messages import TRANSFORM_TYPE, serialize_transforms
+from quantv2x_ros.data.recording import TRANSFORM_TOPIC
 from quantv2x_ros.graph import absolute
+from quantv2x_ros.nodes.conversions import pose_from_message
 from quantv2x_ros.replay_source import ReplaySource, topic_of
+
+#: Where a message's first stamp lies in its CDR: behind the encapsulation, and behind the length of
+#: an array where the message is one.
+_STAMP, _STAMP_IN_ARRAY = 4, 8
 
 
 class Recorder:
     """Writes serialized messages as they come; the time in the bag is that of their stamp."""
 
     def __init__(self, node: Node, bag: BagWriter, source: ReplaySource, root: str) -> None:
-        """Subscribe to the sweeps and poses of all agents, the indices and the objects.
+        """Subscribe to the sweeps and poses of all agents, the indices, and what is made of them.
 
         The ego's topics are recorded in its agent's namespace, so that it is told from the peers.
+        Where the sensors are goes into the bag as transforms, too, for viewers.
 
         Args:
             node: whose subscriptions they are.
@@ -36,25 +47,45 @@ class Recorder:
             root: the ego's namespace.
         """
         self._bag = bag
+        self._poses: dict[str, bytes] = {}
         self.messages = 0
-        for agent in source.agents:
+        bag.add_topic(TRANSFORM_TOPIC, TRANSFORM_TYPE)
+        for agent in () if source.indices_only else source.agents:
             inner = source.namespace(agent)
             outer = agent if source.is_bag else agent_namespace(agent)
-            for name, kind in (("points", PointCloud2), ("pose", PoseWithCovarianceStamped)):
+            for name, kind in (("pose", PoseWithCovarianceStamped), ("points", PointCloud2)):
                 topic = absolute(root, topic_of(inner, name))
                 self._add(node, topic, f"/{topic_of(outer, name)}", kind)
         self._add(node, "/v2x/bev_indices", "/v2x/bev_indices", BevIndices)
         self._add(node, absolute(root, "objects"), "/objects", DetectedObject3DArray)
+        self._add(node, absolute(root, "markers"), "/markers", MarkerArray)
+        self._add(node, "/diagnostics", "/diagnostics", DiagnosticArray)
 
     def _add(self, node: Node, topic: str, recorded: str, kind: Any) -> None:
         package = kind.__module__.split(".")[0]
         self._bag.add_topic(recorded, f"{package}/msg/{kind.__name__}")
         reliable = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
-        write: Callable[[bytes], None] = partial(self._write, recorded)
+        place = _STAMP_IN_ARRAY if kind is MarkerArray else _STAMP
+        write: Callable[[bytes], None] = partial(self._write, recorded, place)
         node.create_subscription(kind, topic, write, reliable, raw=True)
 
-    def _write(self, topic: str, data: bytes) -> None:
+    def _write(self, topic: str, place: int, data: bytes) -> None:
         order = "<" if data[1] & 1 else ">"
-        seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)  # every type has a header
-        self._bag.write(topic, seconds * 1_000_000_000 + nanoseconds, data)
+        seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, place)
+        stamp = seconds * 1_000_000_000 + nanoseconds
+        agent, _, name = topic.rpartition("/")
+        if name == "pose":
+            self._poses[agent] = data
+        elif name == "points" and agent in self._poses:
+            (length,) = struct.unpack_from(f"{order}I", data, place + 8)
+            frame = data[place + 12 : place + 11 + length].decode()  # without the closing zero
+            self._write_transform(agent, frame, stamp)
+        self._bag.write(topic, stamp, data)
+        self.messages += 1
+
+    def _write_transform(self, agent: str, frame: str, stamp: int) -> None:
+        """Write where a sensor is, by the newest pose, which comes before the sweep."""
+        pose = deserialize_message(self._poses[agent], PoseWithCovarianceStamped)
+        matrix = pose_from_message(pose.pose, agent)
+        self._bag.write(TRANSFORM_TOPIC, stamp, serialize_transforms({frame: matrix}, stamp))
         self.messages += 1

@@ -64,7 +64,10 @@ def run_demo(settings: DemoSettings, console: Console) -> dict[str, Any]:
         ValueError: for a scene, bundle or other input that cannot be used.
         ProcessGraphError: if a node failed.
     """
-    source = ReplaySource.find(settings.graph.replay, settings.graph.agents, console.print)
+    graph_settings = settings.graph
+    source = ReplaySource.find(
+        graph_settings.replay, graph_settings.agents, console.print, graph_settings.indices
+    )
     graph = cooperative_graph(settings.graph, source)
     settings.out.mkdir(parents=True, exist_ok=True)
     log_file = settings.out / "nodes.log"

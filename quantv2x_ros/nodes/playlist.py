@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,18 +16,13 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from quantv2x_ros.data.bag import BagReader
-from quantv2x_ros.data.recording import (
-    START_STAMP,
-    frame_stamp,
-    lidar_frame,
-)
+from quantv2x_ros.data.recording import START_STAMP, frame_stamp, lidar_frame
 from quantv2x_ros.data.scenario import FRAME_PERIOD, Frame, Scenario, agent_namespace
 from quantv2x_ros.data.v2x_real import CLASSES
 from quantv2x_ros.nodes.conversions import pose_to_message, time_message
 from quantv2x_ros.nodes.markers import truth_markers
 from quantv2x_ros.nodes.point_cloud import message_from_points
-from quantv2x_ros.replay_source import bag_agents, topic_of
+from quantv2x_ros.replay_source import topic_of
 
 
 @dataclass(frozen=True)
@@ -39,12 +32,16 @@ class Track:
     Attributes:
         topic: its name, relative to replay's namespace.
         message_type: its class.
-        is_cloud: whether playing waits for a subscriber to it.
+        is_awaited: whether playing waits for a subscriber to it.
+        is_cloud: whether its messages are sweeps.
+        is_latched: whether late subscribers get its last message.
     """
 
     topic: str
     message_type: Any
+    is_awaited: bool = False
     is_cloud: bool = False
+    is_latched: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +53,13 @@ class Event:
         topic: of the track.
         message: a ROS message, or one serialized already, or what makes it where it takes long
             and may not be wanted.
+        is_ego_sweep: whether it is a sweep of the ego, or the indices of one.
     """
 
     time_ns: int
     topic: str
     message: Any
+    is_ego_sweep: bool = False
 
 
 class Playlist(Protocol):
@@ -119,7 +118,10 @@ class ScenarioPlaylist:
         self.start_ns = START_STAMP
         self.period_ns = round(FRAME_PERIOD * 1e9) * len(scenario.timestamps)
         self.tracks: Sequence[Track] = [
-            *(Track(topic_of(ns, "points"), PointCloud2, True) for ns in self._namespaces.values()),
+            *(
+                Track(topic_of(ns, "points"), PointCloud2, True, True)
+                for ns in self._namespaces.values()
+            ),
             *(
                 Track(topic_of(ns, "pose"), PoseWithCovarianceStamped)
                 for ns in self._namespaces.values()
@@ -145,7 +147,8 @@ class ScenarioPlaylist:
         for agent in present:
             header = Header(stamp=stamp, frame_id=lidar_frame(agent))
             cloud = message_from_points(frame.agents[agent].points, header)
-            yield Event(stamp_ns, topic_of(self._namespaces[agent], "points"), cloud)
+            topic = topic_of(self._namespaces[agent], "points")
+            yield Event(stamp_ns, topic, cloud, agent == self._agents[0])
         ego = self._agents[0]
         if self._truth and ego in frame.agents:
             yield Event(stamp_ns, "ground_truth", partial(_truth, frame, ego, present, stamp))
@@ -159,62 +162,3 @@ def _truth(frame: Frame, ego: str, agents: Sequence[str], stamp: Time) -> Marker
         boxes,
         [CLASSES[int(label) - 1] for label in labels],
     )
-
-
-class BagPlaylist:
-    """Sweeps and poses of a rosbag2; see `Playlist`.
-
-    An agent is a namespace with ``points`` (PointCloud2) and ``pose`` (PoseWithCovarianceStamped).
-    The messages are published as they were recorded, byte for byte, but for the stamps of
-    repetitions.
-    """
-
-    def __init__(self, path: Path, agents: Sequence[str]) -> None:
-        """Open the bag.
-
-        Args:
-            path: the bag.
-            agents: namespaces of who is played, without slashes, the ego first.
-
-        Raises:
-            ValueError: for a bag that is damaged or lacks an agent.
-        """
-        known = bag_agents(path)
-        unknown = [agent for agent in agents if agent not in known]
-        if unknown or not agents:
-            raise ValueError(
-                f"agents: got {', '.join(agents) or 'none'}, {path} has {', '.join(known)}"
-            )
-        self._path = path
-        self.name = str(path)
-        self._topics: dict[str, str] = {}
-        self.tracks: Sequence[Track] = []
-        for place, agent in enumerate(agents):
-            namespace = agent if place else ""
-            for name, kind in (("points", PointCloud2), ("pose", PoseWithCovarianceStamped)):
-                self._topics[f"/{topic_of(agent, name)}"] = topic_of(namespace, name)
-                track = Track(topic_of(namespace, name), kind, name == "points")
-                self.tracks = [*self.tracks, track]
-        with BagReader(path) as bag:
-            self.start_ns = bag.start
-            self.period_ns = bag.end - bag.start + round(FRAME_PERIOD * 1e9)
-
-    def events(self, offset_ns: int) -> Iterator[Event]:
-        """Yield the messages as recorded."""
-        with BagReader(self._path) as bag:
-            for message in bag.messages(self._topics):
-                data = shift_stamp(message.data, offset_ns) if offset_ns else message.data
-                yield Event(message.stamp + offset_ns, self._topics[message.topic], data)
-
-
-def shift_stamp(data: bytes, offset_ns: int) -> bytes:
-    """Return a serialized message that begins with a header with a later stamp.
-
-    Args:
-        data: CDR with its four bytes of encapsulation.
-        offset_ns: how much later, nanoseconds.
-    """
-    order = "<" if data[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
-    moved = divmod(seconds * 1_000_000_000 + nanoseconds + offset_ns, 1_000_000_000)
-    return data[:4] + struct.pack(f"{order}iI", *moved) + data[12:]

@@ -7,16 +7,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.nodes import qos, transforms
+from quantv2x_ros.nodes.bag_playlist import BagPlaylist, IndicesPlaylist
 from quantv2x_ros.nodes.base import BaseNode
 from quantv2x_ros.nodes.conversions import time_message
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.player import Player
-from quantv2x_ros.nodes.playlist import BagPlaylist, Event, Playlist, ScenarioPlaylist
-from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.nodes.playlist import Event, Playlist, ScenarioPlaylist, Track
+from quantv2x_ros.replay_source import INDICES_TOPIC, ReplaySource
 
 
 class ReplayNode(BaseNode):
@@ -24,7 +26,8 @@ class ReplayNode(BaseNode):
 
     Publications, of the ego ``points``, ``pose`` and ``ground_truth``, of each peer the first two
     in its namespace; ``/clock``, so that the other nodes run on the recording's time
-    (use_sim_time); ``/tf`` where tf2_msgs is installed.
+    (use_sim_time); ``/tf`` where tf2_msgs is installed. Of a bag with indices alone,
+    ``/v2x/bev_indices`` and ``/v2x/codebook``.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -42,15 +45,15 @@ class ReplayNode(BaseNode):
             track.topic: self.create_publisher(
                 track.message_type,
                 track.topic,
-                qos.sensor_output() if track.is_cloud else qos.pose_output(),
+                _profile(track),
             )
             for track in playlist.tracks
         }
-        self._clouds = [track.topic for track in playlist.tracks if track.is_cloud]
+        self._awaited = [track.topic for track in playlist.tracks if track.is_awaited]
         self._clock_publisher = self.create_publisher(ClockMessage, "/clock", qos.clock_output())
         self._transforms = (
-            transforms.TransformPublisher(self, self._clouds[0])
-            if transforms.TRANSFORM_MESSAGE is not None
+            transforms.TransformPublisher(self, playlist.tracks[0].topic)
+            if transforms.TRANSFORM_MESSAGE is not None and playlist.tracks[0].is_cloud
             else None
         )
         self._frames = 0
@@ -105,23 +108,34 @@ class ReplayNode(BaseNode):
         self._listener = declare(
             self,
             "wait_for",
-            "encoder",
-            "Name of the node that listens to each cloud; empty: any, also a recorder.",
+            "",
+            "Name of the node that playing waits for on each topic; any: whoever listens, also a "
+            "recorder; empty: encoder, or fusion where indices are played.",
         )
         map_frame = declare(self, "map_frame", "map", "Name of the map frame.")
         truth = declare(self, "truth", True, "Publish the labels as dashed boxes (ground_truth).")
-        source = ReplaySource.find(path, agents, announce=self.get_logger().info)
+        indices = declare(
+            self,
+            "indices",
+            False,
+            "Play a bag's indices instead of its clouds; one without clouds is always played so.",
+        )
+        source = ReplaySource.find(path, agents, self.get_logger().info, indices)
+        self._listener = self._listener or ("fusion" if source.indices_only else "encoder")
+        if source.indices_only:
+            stations = [source.station(agent) for agent in source.agents]
+            return IndicesPlaylist(Path(source.path), stations)
         if source.is_bag:
             return BagPlaylist(Path(source.path), source.agents)
         return ScenarioPlaylist(Scenario.open(source.path), source.agents, map_frame, truth)
 
     def _is_heard(self) -> bool:
         """Whether every cloud has its listener."""
-        return all(self._has_listener(topic) for topic in self._clouds)
+        return all(self._has_listener(topic) for topic in self._awaited)
 
     def _has_listener(self, topic: str) -> bool:
         publisher = self._publishers_by_topic[topic]
-        if not self._listener:
+        if self._listener == "any":
             return bool(publisher.get_subscription_count())
         listeners = self.get_subscriptions_info_by_topic(publisher.topic_name)
         return any(info.node_name == self._listener for info in listeners)
@@ -135,7 +149,7 @@ class ReplayNode(BaseNode):
         publisher.publish(event.message)
         if self._transforms is not None:
             self._transforms.note(event.topic, event.message)
-        if event.topic == self._clouds[0]:
+        if event.is_ego_sweep:
             self._frames += 1
             self.note_frame({})
 
@@ -161,3 +175,11 @@ class ReplayNode(BaseNode):
         if player is not None:  # None where Ctrl-C came while the scene was made
             player.stop()
         super().destroy_node()
+
+
+def _profile(track: Track) -> QoSProfile:
+    if track.is_latched:
+        return qos.latched_input()  # one message of each station, not of the last one alone
+    if track.topic == INDICES_TOPIC:
+        return qos.indices_output()
+    return qos.sensor_output() if track.is_cloud else qos.pose_output()

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,8 @@ Float64 = npt.NDArray[np.float64]
 
 #: Most stations kept; a flood of made-up ones must not fill the memory.
 MAX_STATIONS = 64
+#: Sweeps of a station whose stamps are remembered; fusion is some sweeps behind what is heard.
+_STAMPS = 64
 #: Share of the ego's points that lie below the ground as it is drawn.
 _GROUND_QUANTILE = 0.05
 
@@ -72,7 +74,7 @@ class AgentView:
         pose: (4, 4) agent-to-ego, metres.
         footprint: (4, 3) corners of its BEV map in the ego's frame, metres.
         cloud: (P, 3) its points in its own frame; None where none are heard.
-        age_ms: of its newest sweep against the ego's fused one, milliseconds.
+        age_ms: the ego's fused sweep minus its newest one that was not after it, milliseconds.
         payload_bytes: of its newest sweep.
         rate: its sweeps per second.
     """
@@ -118,6 +120,7 @@ class View:
 class _Station:
     beacon: Beacon
     heard: float
+    stamps: deque[int] = field(default_factory=lambda: deque(maxlen=_STAMPS))
     traffic: StationTraffic = field(default_factory=StationTraffic)
 
 
@@ -161,6 +164,7 @@ class Scene:
                 return
             station = self._stations[beacon.station_id] = _Station(beacon, now)
         station.beacon, station.heard = beacon, now
+        station.stamps.append(beacon.stamp_ns)
         station.traffic.hear(sequence, size, now)
 
     def hear_cloud(self, frame_id: str, points: Float32, now: float) -> None:
@@ -213,7 +217,7 @@ class Scene:
                     pose=pose,
                     footprint=footprint(beacon.extent, pose),
                     cloud=None if cloud is None else cloud[1],
-                    age_ms=(objects.stamp_ns - beacon.stamp_ns) / 1e6,
+                    age_ms=_age_ms(station.stamps, objects.stamp_ns),
                     payload_bytes=station.traffic.last_bytes,
                     rate=station.traffic.rate.rate(now),
                 )
@@ -232,6 +236,13 @@ class Scene:
         self._clouds = {k: c for k, c in self._clouds.items() if c[0] >= oldest}
         if self._objects is not None and self._objects[0] < oldest:
             self._objects = None
+
+
+def _age_ms(stamps: Iterable[int], fused_ns: int) -> float:
+    """Return the age of the newest of some sweeps that is not after the fused one."""
+    return min(
+        ((fused_ns - stamp) / 1e6 for stamp in stamps if stamp <= fused_ns), default=float("nan")
+    )
 
 
 def footprint(extent: tuple[float, float, float, float], pose: Float64) -> Float64:

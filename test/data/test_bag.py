@@ -8,14 +8,19 @@ import pytest
 from quantv2x_ros.data.bag import STORAGES, BagError, BagReader, BagWriter
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.message_types import deserialize, message_types, serialize
-from quantv2x_ros.data.recording import (
+from quantv2x_ros.data.recorded_messages import (
+    MARKERS_TYPE,
     POINTS_TYPE,
     POSE_TYPE,
+    TRANSFORM_TYPE,
+    serialize_cloud,
+)
+from quantv2x_ros.data.recording import (
+    RecordOptions,
     frame_stamp,
     points_topic,
     pose_topic,
     record_scenario,
-    serialize_cloud,
 )
 from quantv2x_ros.data.scenario import Scenario
 
@@ -56,12 +61,14 @@ def test_a_recorded_scenario_holds_every_sweep_and_pose(tmp_path, small_scenario
     scenario = Scenario.open(small_scenario(frames=3))
     steps = []
     path = tmp_path / "bag"
-    assert record_scenario(scenario, path, storage, lambda: steps.append(1)) == 18
+    assert record_scenario(scenario, path, RecordOptions(storage), lambda: steps.append(1)) == 24
     assert len(steps) == 3
     with BagReader(path) as bag:
         assert {topic.name: (topic.msgtype, topic.count) for topic in bag.topics.values()} == {
             **{points_topic(agent): (POINTS_TYPE, 3) for agent in ("1", "2", "-1")},
             **{pose_topic(agent): (POSE_TYPE, 3) for agent in ("1", "2", "-1")},
+            "/tf": (TRANSFORM_TYPE, 3),
+            "/ground_truth": (MARKERS_TYPE, 3),
         }
         assert (bag.start, bag.end) == (frame_stamp(0), frame_stamp(2))
         messages = list(bag.messages())
@@ -83,7 +90,7 @@ def test_poses_survive_with_their_rotation(tmp_path, small_scenario, storage):
     from quantv2x_ros.core.pose import matrix_from_quaternion
 
     scenario = Scenario.open(small_scenario(frames=1))
-    record_scenario(scenario, tmp_path / "bag", storage)
+    record_scenario(scenario, tmp_path / "bag", RecordOptions(storage))
     with BagReader(tmp_path / "bag") as bag:
         for message in bag.messages(["/agent_2/pose"]):
             pose = deserialize(message.msgtype, message.data)
@@ -115,7 +122,9 @@ def test_messages_of_this_package_are_recorded_with_their_definition(tmp_path, s
 
 @BOTH
 def test_chosen_topics_only(tmp_path, small_scenario, storage):
-    record_scenario(Scenario.open(small_scenario(frames=2)), tmp_path / "bag", storage)
+    record_scenario(
+        Scenario.open(small_scenario(frames=2)), tmp_path / "bag", RecordOptions(storage)
+    )
     with BagReader(tmp_path / "bag") as bag:
         assert {m.topic for m in bag.messages(["/agent_1/pose"])} == {"/agent_1/pose"}
         assert list(bag.messages([])) == []
@@ -124,9 +133,11 @@ def test_chosen_topics_only(tmp_path, small_scenario, storage):
 
 
 def test_a_single_file_is_a_bag(tmp_path, small_scenario):
-    record_scenario(Scenario.open(small_scenario(frames=1)), tmp_path / "bag", "mcap")
+    record_scenario(
+        Scenario.open(small_scenario(frames=1)), tmp_path / "bag", RecordOptions("mcap")
+    )
     with BagReader(tmp_path / "bag" / "bag.mcap") as bag:
-        assert len(list(bag.messages())) == 6
+        assert len(list(bag.messages())) == 8
 
 
 def test_what_is_no_bag_is_refused(tmp_path):
@@ -143,7 +154,7 @@ def test_what_is_no_bag_is_refused(tmp_path):
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.9])
 def test_a_truncated_bag_is_named(tmp_path, small_scenario, storage, kept):
     path = tmp_path / "bag"
-    record_scenario(Scenario.open(small_scenario(frames=4)), path, storage)
+    record_scenario(Scenario.open(small_scenario(frames=4)), path, RecordOptions(storage))
     (file,) = [item for item in path.iterdir() if item.suffix in (".mcap", ".db3")]
     content = file.read_bytes()
     file.write_bytes(content[: int(kept * len(content))])
@@ -153,7 +164,9 @@ def test_a_truncated_bag_is_named(tmp_path, small_scenario, storage, kept):
 
 @BOTH
 def test_broken_metadata_is_named(tmp_path, small_scenario, storage):
-    record_scenario(Scenario.open(small_scenario(frames=1)), tmp_path / "bag", storage)
+    record_scenario(
+        Scenario.open(small_scenario(frames=1)), tmp_path / "bag", RecordOptions(storage)
+    )
     (tmp_path / "bag" / "metadata.yaml").write_text("rosbag2_bagfile_information: [")
     with pytest.raises(BagError, match="it cannot be read as rosbag2"):
         BagReader(tmp_path / "bag")

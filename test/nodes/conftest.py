@@ -38,6 +38,11 @@ class Ros:
         self.executor.add_node(node)
         return node
 
+    def remove(self, node: Any) -> None:
+        self.nodes.remove(node)
+        self.executor.remove_node(node)
+        node.destroy_node()
+
     def collect(self, message_type: Any, topic: str, qos: Any = 10) -> list[Any]:
         """A list that grows with every message of a topic."""
         messages: list[Any] = []

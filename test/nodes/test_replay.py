@@ -19,10 +19,10 @@ from visualization_msgs.msg import MarkerArray
 
 from quantv2x_ros.core.pose import matrix_from_quaternion
 from quantv2x_ros.data.errors import DatasetError
-from quantv2x_ros.data.recording import START_STAMP, record_scenario
+from quantv2x_ros.data.recording import START_STAMP, RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.nodes.bag_playlist import shift_stamp
 from quantv2x_ros.nodes.conversions import nanoseconds, time_message
-from quantv2x_ros.nodes.playlist import shift_stamp
 from quantv2x_ros.nodes.point_cloud import cloud_from_message, message_from_points
 from quantv2x_ros.nodes.replay import ReplayNode
 from quantv2x_ros.replay_source import ReplaySourceError
@@ -144,7 +144,7 @@ def test_a_loop_goes_on_in_time(ros, scenario_folder):
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_a_bag_plays_as_the_scenario_in_it_does(ros, scenario_folder, tmp_path, storage):
     path = tmp_path / "bag"
-    record_scenario(Scenario.open(scenario_folder), path, storage)
+    record_scenario(Scenario.open(scenario_folder), path, RecordOptions(storage))
     heard = Heard(ros)
     node = replay(ros, path, agents="agent_1,agent_2")
     ros.spin_until(lambda: node.finished)

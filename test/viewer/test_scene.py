@@ -61,6 +61,12 @@ def test_age_and_bytes_are_those_of_the_newest_sweep(scene):
     assert peer.rate == pytest.approx(10.0)
 
 
+def test_a_sweep_after_the_fused_one_is_not_its_age(scene):
+    scene.hear_station(beacon(2, PEER_POSE, 1100 * MS), 4, 300, 10.1)
+    _, peer = scene.view(10.1).agents
+    assert peer.age_ms == pytest.approx(60.0)
+
+
 def test_a_station_that_was_not_fused_is_told_apart(scene):
     scene.hear_station(beacon(3, PEER_POSE), 1, 100, 10.0)
     assert [(a.station_id, a.is_fused) for a in scene.view(10.1).agents] == [

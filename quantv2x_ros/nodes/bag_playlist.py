@@ -1,0 +1,132 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What replay plays of a rosbag2: sweeps and poses, or indices alone."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import PointCloud2
+from visualization_msgs.msg import MarkerArray
+
+from quantv2x_msgs.msg import BevIndices, Codebook
+from quantv2x_ros.data.bag import BagReader
+from quantv2x_ros.data.recorded_messages import MARKERS_TYPE
+from quantv2x_ros.data.recording import TRUTH_TOPIC
+from quantv2x_ros.data.scenario import FRAME_PERIOD
+from quantv2x_ros.nodes.playlist import Event, Track
+from quantv2x_ros.replay_source import CODEBOOK_TOPIC, INDICES_TOPIC, bag_agents, topic_of
+
+
+class BagPlaylist:
+    """Sweeps and poses of a rosbag2; see `Playlist`.
+
+    An agent is a namespace with ``points`` (PointCloud2) and ``pose`` (PoseWithCovarianceStamped).
+    The messages are published as they were recorded, byte for byte, but for the stamps of
+    repetitions.
+    """
+
+    def __init__(self, path: Path, agents: Sequence[str]) -> None:
+        """Open the bag.
+
+        Args:
+            path: the bag.
+            agents: namespaces of who is played, without slashes, the ego first.
+
+        Raises:
+            ValueError: for a bag that is damaged or lacks an agent.
+        """
+        known = bag_agents(path)
+        unknown = [agent for agent in agents if agent not in known]
+        if unknown or not agents:
+            raise ValueError(
+                f"agents: got {', '.join(agents) or 'none'}, {path} has {', '.join(known)}"
+            )
+        self._path = path
+        self.name = str(path)
+        self._topics: dict[str, str] = {}
+        self.tracks: Sequence[Track] = []
+        for place, agent in enumerate(agents):
+            namespace = agent if place else ""
+            for name, kind in (("points", PointCloud2), ("pose", PoseWithCovarianceStamped)):
+                self._topics[f"/{topic_of(agent, name)}"] = topic_of(namespace, name)
+                is_cloud = name == "points"
+                track = Track(topic_of(namespace, name), kind, is_cloud, is_cloud)
+                self.tracks = [*self.tracks, track]
+        with BagReader(path) as bag:
+            truth = bag.topics.get(TRUTH_TOPIC)
+            if truth is not None and truth.msgtype == MARKERS_TYPE:
+                self._topics[TRUTH_TOPIC] = "ground_truth"
+                self.tracks = [*self.tracks, Track("ground_truth", MarkerArray)]
+            self.start_ns = bag.start
+            self.period_ns = bag.end - bag.start + round(FRAME_PERIOD * 1e9)
+
+    def events(self, offset_ns: int) -> Iterator[Event]:
+        """Yield the messages as recorded."""
+        for event in _bag_events(self._path, self._topics, offset_ns):
+            yield replace(event, is_ego_sweep=event.topic == "points")
+
+
+class IndicesPlaylist:
+    """The indices of a rosbag2, without any cloud; see `Playlist`.
+
+    What was on the air is enough to fuse, the ego's own indices included.
+    """
+
+    def __init__(self, path: Path, stations: Sequence[int]) -> None:
+        """Open the bag.
+
+        Args:
+            path: the bag.
+            stations: whose indices are played, the ego's first.
+
+        Raises:
+            ValueError: for a bag that is damaged or has no indices.
+        """
+        self._path = path
+        self._stations, self._ego = frozenset(stations), stations[0]
+        self.name = f"the indices in {path}"
+        tracks = [Track(INDICES_TOPIC, BevIndices, is_awaited=True)]
+        with BagReader(path) as bag:
+            if CODEBOOK_TOPIC in bag.topics:
+                tracks.append(Track(CODEBOOK_TOPIC, Codebook, is_latched=True))
+            self.start_ns = bag.start
+            self.period_ns = bag.end - bag.start + round(FRAME_PERIOD * 1e9)
+        self.tracks: Sequence[Track] = tracks
+
+    def events(self, offset_ns: int) -> Iterator[Event]:
+        """Yield the messages of the chosen stations as recorded."""
+        topics = {track.topic: track.topic for track in self.tracks}
+        types = {track.topic: track.message_type for track in self.tracks}
+        for event in _bag_events(self._path, topics, offset_ns):
+            message = deserialize_message(event.message, types[event.topic])
+            if message.station_id in self._stations:
+                is_ego = message.station_id == self._ego and event.topic == INDICES_TOPIC
+                yield replace(event, is_ego_sweep=is_ego)
+
+
+def _bag_events(path: Path, topics: Mapping[str, str], offset_ns: int) -> Iterator[Event]:
+    """Yield a bag's messages on some topics, under their new names."""
+    with BagReader(path) as bag:
+        for message in bag.messages(topics):
+            has_stamp = message.msgtype != MARKERS_TYPE
+            data = shift_stamp(message.data, offset_ns) if offset_ns and has_stamp else message.data
+            yield Event(message.stamp + offset_ns, topics[message.topic], data)
+
+
+def shift_stamp(data: bytes, offset_ns: int) -> bytes:
+    """Return a serialized message that begins with a header with a later stamp.
+
+    Args:
+        data: CDR with its four bytes of encapsulation.
+        offset_ns: how much later, nanoseconds.
+    """
+    order = "<" if data[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
+    moved = divmod(seconds * 1_000_000_000 + nanoseconds + offset_ns, 1_000_000_000)
+    return data[:4] + struct.pack(f"{order}iI", *moved) + data[12:]
