@@ -36,9 +36,21 @@ def command(
     loss: Annotated[
         float, typer.Option(help="Probability of losing a tile of a peer's message.")
     ] = 0.0,
-    tiles: Annotated[
-        int, typer.Option(min=1, help="Tiles of a message; 1: it is lost as a whole.")
-    ] = 10,
+    max_payload_bytes: Annotated[
+        int, typer.Option(min=0, help="Largest tile; 0: a message is lost as a whole.")
+    ] = 1398,
+    levels: Annotated[
+        int, typer.Option(min=0, help="Residual levels that are sent at most; 0: all.")
+    ] = 0,
+    min_occupancy: Annotated[
+        float, typer.Option(help="Cells where an object is less likely than this are not sent.")
+    ] = 0.0,
+    parity: Annotated[
+        float, typer.Option(help="Parity tiles for each tile, against loss; 0: none.")
+    ] = 0.0,
+    max_bytes: Annotated[
+        int, typer.Option(min=0, help="Most bytes of a frame: less is sent; 0: any number.")
+    ] = 0,
     latency_ms: Annotated[
         float, typer.Option(help="Age of the peers' messages, rounded to whole frames.")
     ] = 0.0,
@@ -54,8 +66,8 @@ def command(
     sweep: Annotated[
         str,
         typer.Option(
-            help="Measure a whole curve: agents, latency_ms, pose_noise,"
-            " pose_noise_aligned, heading_noise, loss (several by commas), all or none."
+            help="Measure a whole curve: agents, latency_ms, pose_noise, heading_noise, loss,"
+            " pose_noise_aligned, levels, max_bytes (several by commas), all or none."
         ),
     ] = "",
     streaming: Annotated[
@@ -87,13 +99,16 @@ def command(
     """Evaluate on a dataset: AP by class at BEV IoU 0.3, 0.5 and 0.7, and bytes a message."""
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
+    from quantv2x_ros.core.frame_sender import SendSettings
+    from quantv2x_ros.core.tiles import TileSettings
     from quantv2x_ros.offline.detector import open_detector
     from quantv2x_ros.offline.report import print_precision, write_json
     from quantv2x_ros.offline.session import Request, run
-    from quantv2x_ros.offline.settings import EvaluationConfig, Link
+    from quantv2x_ros.offline.settings import EvaluationConfig, Link, Sending
     from quantv2x_ros.resources import find_bundle
 
-    link = Link(loss, latency_ms, pose_noise, heading_noise, tiles, seed)
+    how = SendSettings(TileSettings(max_payload_bytes), levels, min_occupancy, parity)
+    link = Link(loss, latency_ms, pose_noise, heading_noise, Sending(how, max_bytes), seed)
     config = EvaluationConfig(
         agents,
         ego_only,

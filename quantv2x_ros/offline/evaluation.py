@@ -21,8 +21,9 @@ from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.offline.details import Details
 from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.moments import Moment, Moments, choose_agents
+from quantv2x_ros.offline.radio import Radio
 from quantv2x_ros.offline.receiver import Receiver, View
-from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError
+from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError, Sending
 from quantv2x_ros.offline.streaming import StreamingPrecision, first_frame
 from quantv2x_ros.offline.sweeps import Variant
 
@@ -71,8 +72,9 @@ class Evaluation:
         ]
         settings = [(variant.config, variant.first_number) for variant in self.variants]
         self._variant_metrics = {key: self._new_metric() for key in settings}
-        self._sizes: list[int] = []
+        self._radio = Radio(self.detector)
         configs = [self.config, *(config for config, _ in settings)]
+        self._sizes: dict[Sending, list[int]] = {c.link.sending: [] for c in configs}
         self._delay = max(config.link.delay for config in configs)
 
     def _new_metric(self) -> AveragePrecision:
@@ -114,7 +116,7 @@ class Evaluation:
         """Go through one scenario; yields the number of each frame that is done."""
         moments = Moments(self.detector, self._delay + 1)
         receivers = {
-            config: Receiver(self.detector, config, index)
+            config: Receiver(self.detector, self._radio, config, index)
             for config in {self.config, *(config for config, _ in self._variant_metrics)}
         }
         for stream in self.streams:
@@ -144,12 +146,13 @@ class Evaluation:
                 raise
             self.skipped.append(error)
             return None
-        self._sizes += [
-            sent.payload_bytes
-            for name, sent in moment.sent.items()
-            if not self.config.ego_only or name == moment.ego
-        ]
+        self._weigh(moment)
         return moment
+
+    def _weigh(self, moment: Moment) -> None:
+        """Note how long the messages are, by every way of sending them."""
+        for sending, sizes in self._sizes.items():
+            sizes += [self._radio.send(s, sending).payload_bytes for s in moment.sent.values()]
 
     def _evaluate(
         self,
@@ -192,11 +195,11 @@ class Evaluation:
             beyond: `sweeps`, `streaming`, `by_agents`, `by_range`, `by_sight`, and the latter two
             of the ego alone as `alone`.
         """
-        payload = float(np.mean(self._sizes))
+        payload = self._payload(self.config)
         result = {
             **self.metric.compute(),
             "bytes_per_frame": payload,
-            "bits_per_cell": 8.0 * payload / float(np.prod(self.detector.bundle.grid.shape)),
+            "bits_per_cell": 8.0 * payload / self.cells,
             "frames": self.metric.frames,
             "bundle": self.detector.bundle.name,
             "precision": self.detector.precision,
@@ -215,6 +218,15 @@ class Evaluation:
                 result["alone"] = {name: parts[name] for name in ("by_range", "by_sight")}
         return result
 
+    @property
+    def cells(self) -> int:
+        """Cells of an index map."""
+        return int(np.prod(self.detector.bundle.grid.shape))
+
+    def _payload(self, config: EvaluationConfig) -> float:
+        """Mean length of a message, bytes."""
+        return float(np.mean(self._sizes[config.link.sending]))
+
     def _sweeps(self) -> dict[str, list[dict[str, Any]]]:
         table: dict[str, list[dict[str, Any]]] = {}
         for variant in self.variants:
@@ -223,6 +235,7 @@ class Evaluation:
                 "value": variant.value,
                 "first_number": variant.first_number,
                 "frames": metric.frames,
+                "bytes_per_frame": self._payload(variant.config),
                 **metric.compute(),
             }
             table.setdefault(variant.sweep, []).append(point)

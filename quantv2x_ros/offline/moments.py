@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.frame_sender import SentFrame
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.modes import possible_egos, select_agents
 from quantv2x_ros.offline.detector import Detector, IndexArray, Percept
-from quantv2x_ros.offline.settings import EvaluationConfig
+from quantv2x_ros.offline.settings import EvaluationConfig, Sending
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,18 +23,20 @@ class Sent:
     """What one agent sent at one time.
 
     Attributes:
-        payload_bytes: Length of the message.
         indices: Its index map.
         percept: What a receiver makes of it if all of it arrives.
         pose: (4, 4) sensor_to_map.
         encoding_ms: Time that the sender took, milliseconds.
+        frames: Its tiles by the way they are sent, as far as they were asked for.
+        arrived: What a receiver makes of those, if none is lost.
     """
 
-    payload_bytes: int
     indices: IndexArray
     percept: Percept
     pose: npt.NDArray[np.float64]
     encoding_ms: float
+    frames: dict[Sending, SentFrame] = field(default_factory=dict)
+    arrived: dict[Sending, Percept | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,6 @@ class Moments:
         broadcast = self._detector.broadcast(frame[name].points)
         indices = self._detector.decode(broadcast.payload)
         return Sent(
-            payload_bytes=len(broadcast.payload),
             indices=indices,
             percept=self._detector.perceive(indices),
             pose=frame[name].pose,

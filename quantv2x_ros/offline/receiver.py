@@ -14,8 +14,8 @@ from quantv2x_ros.core.pose import transform_between
 from quantv2x_ros.core.pose_alignment import AlignmentSettings, align_peer
 from quantv2x_ros.offline.detector import Detector, Percept, add_stages
 from quantv2x_ros.offline.moments import Moment, Moments, Sent
+from quantv2x_ros.offline.radio import Radio
 from quantv2x_ros.offline.settings import EvaluationConfig, Link
-from quantv2x_ros.offline.tile_loss import lose_tiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,18 +49,21 @@ class View:
 class Receiver:
     """Detects at moments of one scenario, with the draws of one seed."""
 
-    def __init__(self, detector: Detector, config: EvaluationConfig, scenario: int) -> None:
+    def __init__(
+        self, detector: Detector, radio: Radio, config: EvaluationConfig, scenario: int
+    ) -> None:
         """Set up.
 
         Args:
             detector: What detects.
+            radio: Carries the messages.
             config: Who cooperates, over what link.
             scenario: Number of the scenario, for the draws.
         """
         self._detector = detector
+        self._radio = radio
         self._config = config
         self._scenario = scenario
-        self._background = np.array(detector.bundle.manifest.codebook.background, np.uint8)
 
     def view(self, moments: Moments, moment: Moment) -> View:
         """Fuse what the ego has at a moment."""
@@ -108,22 +111,8 @@ class Receiver:
     def _transmit(self, sent: Sent, rng: np.random.Generator) -> Heard | None:
         link = self._config.link
         noise = rng.standard_normal(3)
-        percept: Percept | None = sent.percept
-        if link.loss > 0.0:
-            percept = self._damaged(sent, link, rng)
-        if percept is None:
-            return None
-        return Heard(percept, displaced(sent.pose, link, noise))
-
-    def _damaged(self, sent: Sent, link: Link, rng: np.random.Generator) -> Percept | None:
-        arrived = lose_tiles(
-            sent.indices, self._background, tiles=link.tiles, loss=link.loss, rng=rng
-        )
-        if arrived is None:
-            return None
-        if arrived.complete:
-            return sent.percept
-        return self._detector.perceive(arrived.indices, arrived.received)
+        percept = self._radio.receive(sent, link, rng)
+        return None if percept is None else Heard(percept, displaced(sent.pose, link, noise))
 
 
 def displaced(

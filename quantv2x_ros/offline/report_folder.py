@@ -15,7 +15,7 @@ from quantv2x_ros.offline.detect import draw, frame_input, look
 from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.report import write_json
-from quantv2x_ros.offline.sweeps import ALONE
+from quantv2x_ros.offline.sweeps import ALONE, RATES
 
 Result = dict[str, Any]
 
@@ -44,7 +44,7 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "result.json", result)
     alone = _alone(result, 0)
-    rates = rate_points(result, alone, compare)
+    rates = rate_points(result, alone, compare, evaluation.cells)
     draw_plots(folder, result, evaluation, rates)
     frames = evaluation.details.worst(worst)
     pictures = [
@@ -56,13 +56,26 @@ def write_report(
 
 
 def rate_points(
-    result: Result, alone: Mapping[str, Any] | None, compare: Sequence[tuple[str, Result]]
+    result: Result,
+    alone: Mapping[str, Any] | None,
+    compare: Sequence[tuple[str, Result]],
+    cells: int,
 ) -> list[Result]:
-    """Return the points of the rate-accuracy table: this evaluation, the ego alone, others."""
-    name = f"{result['bundle']} {result['precision']}"
-    points: list[Result] = [{**result, "name": name}]
+    """Return the points of the rate-accuracy table.
+
+    Args:
+        result: This evaluation, with its sweeps over what is sent.
+        alone: The ego without peers, of whom nothing is sent.
+        compare: Other evaluations by name.
+        cells: Of an index map.
+    """
+    points: list[Result] = [{**result, "name": f"{result['bundle']} {result['precision']}"}]
     if alone is not None:
         points.append({**alone, "name": "ego alone", "bytes_per_frame": 0.0, "bits_per_cell": 0.0})
+    for sweep, name in zip(RATES, ("{:g} levels", "at most {:,.0f} bytes"), strict=True):
+        for point in result.get("sweeps", {}).get(sweep, []):
+            bits = 8.0 * point["bytes_per_frame"] / cells
+            points.append({**point, "name": name.format(point["value"]), "bits_per_cell": bits})
     return points + [{**other, "name": title} for title, other in compare]
 
 
@@ -100,7 +113,11 @@ def draw_frame(path: Path, detector: Detector, frame: RatedFrame) -> Path:
 
 
 def _curves(result: Result) -> dict[str, list[Result]]:
-    return {name: points for name, points in result.get("sweeps", {}).items() if name != ALONE}
+    return {
+        name: points
+        for name, points in result.get("sweeps", {}).items()
+        if name not in (ALONE, *RATES)
+    }
 
 
 def _alone(result: Result, first_number: int) -> Result | None:
@@ -115,7 +132,7 @@ def _head(result: Result) -> list[str]:
         f"{result['frames']} frames, mode {result['mode']}, up to {result['agents']} agents within"
         f" {result['communication_range']:g} m, protocol {result['protocol']},"
         f" {result['bytes_per_frame']:,.0f} bytes a message; messages {result['latency_ms']:g} ms"
-        f" old, {result['loss']:.0%} of {result['tiles']} tiles lost, poses off by"
+        f" old, {result['loss']:.0%} of the tiles lost, poses off by"
         f" {result['pose_noise']:g} m and {result['heading_noise']:g}°.\n",
         *(f"* {note}\n" for note in result["notes"]),
         *(f"* left out: {text}\n" for text in result["skipped"]),

@@ -113,7 +113,9 @@ def run(detector: Detector, request: Request, progress: Progress | None = None) 
     """
     scenarios = open_scenarios(request.data, request.config)
     longest = max(len(scenario.timestamps) for scenario in scenarios)
-    variants, notes = make_variants(request.config, request.sweeps, longest)
+    variants, notes = make_variants(
+        request.config, request.sweeps, longest, detector.bundle.codebook.levels
+    )
     if request.report is not None and not request.config.ego_only:
         variants += alone_variants(request.config, variants)
     evaluation = Evaluation(detector, request.config, variants, request.streaming_ms, detailed=True)

@@ -9,15 +9,37 @@ from typing import Any
 
 import numpy as np
 
+from quantv2x_ros.core.frame_sender import SendSettings
 from quantv2x_ros.data.frame import COMMUNICATION_RANGE
 from quantv2x_ros.data.modes import check_mode
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 
-DEFAULT_TILES = 10
-
 
 class EvaluationSettingError(ValueError):
     """A setting of an evaluation that makes no sense."""
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How an agent sends its index map.
+
+    Attributes:
+        settings: Tiles, levels, selection and parity; see `SendSettings`.
+        max_bytes: Most bytes of a frame; 0 for any number.
+    """
+
+    settings: SendSettings = field(default_factory=SendSettings)
+    max_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise EvaluationSettingError for a negative limit."""
+        if self.max_bytes < 0:
+            raise EvaluationSettingError(f"max_bytes must be 0 or more, got {self.max_bytes}")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is sent."""
+        return not (self.settings.levels or self.settings.min_occupancy or self.max_bytes)
 
 
 @dataclass(frozen=True)
@@ -30,7 +52,7 @@ class Link:
         pose_noise: Standard deviation of a peer's position in x and y, metres.
         heading_noise: Standard deviation of a peer's heading, degrees; `None`: the number of
             `pose_noise`.
-        tiles: Tiles (bands of rows) of a message; 1 loses it as a whole or not at all.
+        sending: What is sent, in tiles of what size.
         seed: Of losses and noise.
     """
 
@@ -38,7 +60,7 @@ class Link:
     latency_ms: float = 0.0
     pose_noise: float = 0.0
     heading_noise: float | None = None
-    tiles: int = DEFAULT_TILES
+    sending: Sending = field(default_factory=Sending)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -52,8 +74,6 @@ class Link:
         ):
             if not 0.0 <= value < np.inf:
                 raise EvaluationSettingError(f"{name} must not be negative, got {value}")
-        if self.tiles < 1:
-            raise EvaluationSettingError(f"tiles must be 1 or more, got {self.tiles}")
 
     @property
     def delay(self) -> int:
@@ -114,7 +134,11 @@ class EvaluationConfig:
             "agents": 1 if self.ego_only else self.agents,
             "communication_range": self.communication_range,
             "loss": link.loss,
-            "tiles": link.tiles,
+            "max_payload_bytes": link.sending.settings.tiles.max_payload_bytes,
+            "levels": link.sending.settings.levels,
+            "min_occupancy": link.sending.settings.min_occupancy,
+            "parity": link.sending.settings.parity,
+            "max_bytes": link.sending.max_bytes,
             "align": self.align,
             "latency_ms": 1e3 * FRAME_PERIOD * link.delay,
             "pose_noise": link.pose_noise,

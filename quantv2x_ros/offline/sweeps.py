@@ -14,8 +14,9 @@ STEPS: dict[str, tuple[float, ...]] = {
     "pose_noise": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "heading_noise": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "loss": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    "max_bytes": (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0),
 }
-"""Name of a sweep (a field of `Link`) and its values."""
+"""Name of a sweep (a field of `Link` or of `Sending`) and its values."""
 
 AGENTS = "agents"
 """A sweep over the number of agents, from the ego alone to all, on the truth of all."""
@@ -23,7 +24,13 @@ AGENTS = "agents"
 ALIGNED = "pose_noise_aligned"
 """The sweep over `pose_noise` once more, with poses corrected by the objects that both see."""
 
-SWEEPS = (AGENTS, *STEPS, ALIGNED)
+LEVELS = "levels"
+"""The residual levels of the codebook that are sent, from one to all."""
+
+RATES = (LEVELS, "max_bytes")
+"""Sweeps over how much is sent: points of the rate-accuracy curve."""
+
+SWEEPS = (AGENTS, *STEPS, ALIGNED, LEVELS)
 
 ALONE = "alone"
 
@@ -77,7 +84,7 @@ def alone_variants(base: EvaluationConfig, others: Sequence[Variant]) -> list[Va
 
 
 def make_variants(
-    base: EvaluationConfig, sweeps: Sequence[str], longest: int
+    base: EvaluationConfig, sweeps: Sequence[str], longest: int, levels: int
 ) -> tuple[list[Variant], list[str]]:
     """Return the points of some sweeps around a base, and notes on what cannot be measured.
 
@@ -85,6 +92,7 @@ def make_variants(
         base: The settings of which one is changed at a time.
         sweeps: Names of the sweeps.
         longest: Frames of the longest scenario: more latency than it lasts cannot be measured.
+        levels: Of the codebook.
     """
     variants, notes = [], []
     for sweep in sweeps:
@@ -94,10 +102,16 @@ def make_variants(
                 for count in range(1, base.agents + 1)
             ]
             continue
+        if sweep == LEVELS:
+            variants += [
+                Variant(sweep, float(count), replace(base, link=_with_levels(base.link, count)))
+                for count in range(1, levels + 1)
+            ]
+            continue
         if sweep == ALIGNED:
             variants += [
                 replace(variant, sweep=sweep, config=replace(variant.config, align=True))
-                for variant in make_variants(base, ("pose_noise",), longest)[0]
+                for variant in make_variants(base, ("pose_noise",), longest, levels)[0]
             ]
             continue
         links = [(value, _changed(base.link, sweep, value)) for value in STEPS[sweep]]
@@ -117,7 +131,14 @@ def _changed(link: Link, sweep: str, value: float) -> Link:
         return replace(link, latency_ms=value)
     if sweep == "loss":
         return replace(link, loss=value)
+    if sweep == "max_bytes":
+        return replace(link, sending=replace(link.sending, max_bytes=int(value)))
     heading = link.heading_deviation  # position and heading are swept one without the other
     if sweep == "heading_noise":
         return replace(link, heading_noise=value)
     return replace(link, pose_noise=value, heading_noise=heading)
+
+
+def _with_levels(link: Link, count: int) -> Link:
+    settings = replace(link.sending.settings, levels=count)
+    return replace(link, sending=replace(link.sending, settings=settings))

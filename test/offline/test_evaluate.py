@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
 from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.frame_sender import SendSettings
+from quantv2x_ros.core.tiles import TileSettings
 from quantv2x_ros.data.scenario import DatasetError, Scenario
 from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.inference.bundle import ModelBundle
@@ -19,7 +21,7 @@ from quantv2x_ros.offline.detector import Broadcast, Fused, Percept, open_detect
 from quantv2x_ros.offline.evaluate import evaluate, open_scenarios
 from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.report import write_json
-from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError, Link
+from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError, Link, Sending
 from quantv2x_ros.offline.sweeps import Variant, make_variants
 
 
@@ -27,7 +29,6 @@ class Witness:
     """Instead of detecting, writes down who was heard and where; its messages are sweeps' sums."""
 
     precision = "none"
-    ROWS = 20
 
     def __init__(self, bundle):
         self.bundle = bundle
@@ -35,20 +36,28 @@ class Witness:
         self.perceived = 0
 
     def broadcast(self, points):
-        return Broadcast(points[:, :3].sum(axis=0, dtype=np.float64).tobytes(), {"encoder": 1.0})
+        return Broadcast(code_of(points), {"encoder": 1.0})
 
     def decode(self, payload):
-        codes = np.frombuffer(payload, np.uint8)
-        return np.repeat(codes[:3, None, None], self.ROWS, axis=1)
+        codes = np.frombuffer(payload, np.uint8)[: self.bundle.codebook.planes]
+        return np.ascontiguousarray(
+            np.broadcast_to(codes[:, None, None], (len(codes), *self.bundle.grid.shape))
+        )
 
     def perceive(self, indices, received=None):
         self.perceived += 1
-        rows = np.ones(self.ROWS, bool) if received is None else received[:, 0]
-        return Percept((indices[:, rows][:, :1], rows), {"pyramid": 2.0})
+        cells = np.ones(indices.shape[1:], bool) if received is None else received
+        return Percept((tuple(indices[:, cells][:, 0].tolist()), cells), {"pyramid": 2.0})
 
     def fuse(self, percepts, ego_to_agents):
         self.heard.append(([percept.content for percept in percepts], ego_to_agents))
         return Fused(Detections.empty(), {"head": 4.0})
+
+
+def code_of(points):
+    """A few codes below 128 that tell sweeps apart."""
+    total = points[:, :3].sum(axis=0, dtype=np.float64).tobytes()
+    return bytes(value & 127 for value in total)
 
 
 @pytest.fixture
@@ -62,13 +71,12 @@ def frames(dataset):
 
 
 def message_of(frame, agent):
-    payload = frame[agent].points[:, :3].sum(axis=0, dtype=np.float64).tobytes()
-    return tuple(payload[:3])
+    return tuple(code_of(frame[agent].points)[:3])
 
 
 def heard_agents(frame, contents):
     names = {message_of(frame, agent): agent for agent in frame.agents}
-    return [names.get(tuple(indices[:, 0, 0].tolist())) for indices, _ in contents]
+    return [names.get(codes) for codes, _ in contents]
 
 
 def test_real_engines_are_evaluated_over_all_frames(bundles, dataset):
@@ -143,38 +151,72 @@ def test_lost_messages_are_not_heard(witness, dataset, loss, expected):
     assert {len(payloads) for payloads, _ in witness.heard} == expected
 
 
-def rows_heard(bundles, dataset, link):
+def cells_heard(bundles, dataset, link):
     witness = Witness(ModelBundle.load(bundles["int8"]))
     evaluate(witness, dataset, EvaluationConfig(link=link))
-    return [[rows.tolist() for _, rows in contents] for contents, _ in witness.heard]
+    return [[cells for _, cells in contents] for contents, _ in witness.heard]
+
+
+def small_tiles(**settings):
+    return Sending(SendSettings(TileSettings(300), **settings))
 
 
 def test_losses_are_drawn_from_the_seed(bundles, dataset):
-    heard = [rows_heard(bundles, dataset, Link(loss=0.5, seed=seed)) for seed in (1, 1, 2)]
+    heard = []
+    for seed in (1, 1, 2):
+        link = Link(loss=0.5, sending=small_tiles(), seed=seed)
+        heard.append([np.stack(frame).tobytes() for frame in cells_heard(bundles, dataset, link)])
     assert heard[0] == heard[1] != heard[2]
 
 
 def test_lost_tiles_are_holes_in_what_peers_sent_never_in_the_ego(bundles, dataset):
-    frames = rows_heard(bundles, dataset, Link(loss=0.5, tiles=5))
-    assert all(all(ego) for ego, *_ in frames)
-    peers = np.array([rows for _, *peers in frames for rows in peers])
-    bands = peers.reshape(len(peers), 5, 4)
-    assert (bands.all(axis=2) == bands.any(axis=2)).all()  # a tile is there or not
+    frames = cells_heard(bundles, dataset, Link(loss=0.5, sending=small_tiles()))
+    assert all(ego.all() for ego, *_ in frames)
+    peers = np.stack([cells for _, *peers in frames for cells in peers])
     assert 0.2 < peers.mean() < 0.8
+    assert (peers.any(axis=(1, 2)) & ~peers.all(axis=(1, 2))).any()
 
 
 def test_more_loss_loses_the_same_tiles_and_more(bundles, dataset):
-    some = rows_heard(bundles, dataset, Link(loss=0.2))
-    more = rows_heard(bundles, dataset, Link(loss=0.4))
+    some = cells_heard(bundles, dataset, Link(loss=0.2, sending=small_tiles()))
+    more = cells_heard(bundles, dataset, Link(loss=0.4, sending=small_tiles()))
     for few, many in zip(some, more, strict=True):
-        if len(few) == len(many):
-            assert (np.array(few) | ~np.array(many)).all()
+        assert len(few) == len(many)
+        assert all((kept | ~left).all() for kept, left in zip(few, many, strict=True))
 
 
 def test_one_tile_is_lost_as_a_whole(bundles, dataset):
-    frames = rows_heard(bundles, dataset, Link(loss=0.5, tiles=1))
-    assert all(all(rows) for frame in frames for rows in frame)
+    whole = Sending(SendSettings(TileSettings(0)))
+    frames = cells_heard(bundles, dataset, Link(loss=0.5, sending=whole))
+    assert all(cells.all() for frame in frames for cells in frame)
     assert {len(frame) for frame in frames} > {3}
+
+
+def test_parity_restores_what_is_lost(bundles, dataset):
+    shares = []
+    for parity in (0.0, 1.0):
+        sending = Sending(SendSettings(TileSettings(900), parity=parity))
+        frames = cells_heard(bundles, dataset, Link(loss=0.2, sending=sending))
+        shares.append(np.mean([cells.mean() for frame in frames for cells in frame]))
+    assert shares[0] < 0.95 < shares[1]
+
+
+def test_what_is_not_sent_takes_no_bytes_and_is_not_perceived(bundles, dataset):
+    detector = open_detector(bundles["int8"])
+    base = EvaluationConfig(max_frames=2)
+    variants, _ = make_variants(base, ("levels", "max_bytes"), 3, detector.bundle.codebook.levels)
+    evaluation = Evaluation(detector, base, variants)
+    evaluation.run(open_scenarios(dataset, base))
+    result = evaluation.result()
+    levels = result["sweeps"]["levels"]
+    assert [point["value"] for point in levels] == [1.0, 2.0, 3.0]
+    sizes = [point["bytes_per_frame"] for point in levels]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < 0.6 * sizes[-1]
+    assert sizes[-1] == result["bytes_per_frame"]
+    assert levels[-1]["mAP"] == result["mAP"]
+    for point in result["sweeps"]["max_bytes"]:
+        assert point["bytes_per_frame"] <= point["value"]
 
 
 def test_noise_moves_the_peers_but_not_the_ego(witness, dataset, frames):
@@ -222,8 +264,7 @@ class Sighted(Witness):
         fused = super().fuse(percepts, ego_to_agents)
         if len(percepts) > 1:
             return fused
-        indices, _ = percepts[0].content
-        truth = self.seen[tuple(indices[:, 0, 0].tolist())]
+        truth = self.seen[percepts[0].content[0]]
         scores = np.full(len(truth.boxes), 0.9, np.float32)
         return Fused(Detections(truth.boxes, scores, truth.labels.astype(np.int32)), {})
 
@@ -247,7 +288,7 @@ def test_poses_are_corrected_by_the_objects_that_both_see(bundles, dataset, fram
 
 def test_all_settings_of_a_pass_share_what_the_agents_sent(witness, dataset):
     base = EvaluationConfig()
-    variants, _ = make_variants(base, ("pose_noise", "latency_ms"), longest=3)
+    variants, _ = make_variants(base, ("pose_noise", "latency_ms"), longest=3, levels=3)
     evaluation = Evaluation(
         witness, base, [*variants, Variant("alone", 0.0, replace(base, ego_only=True))]
     )
@@ -295,7 +336,7 @@ def test_a_mode_that_no_frame_allows_is_an_error(witness, tmp_path):
         (lambda: Link(latency_ms=-1.0), "latency_ms must not be negative, got -1"),
         (lambda: Link(pose_noise=float("nan")), "pose_noise must not be negative, got nan"),
         (lambda: Link(heading_noise=-1.0), "heading_noise must not be negative"),
-        (lambda: Link(tiles=0), "tiles must be 1 or more"),
+        (lambda: Sending(max_bytes=-1), "max_bytes must be 0 or more"),
         (lambda: EvaluationConfig(agents=0), "at least one agent"),
         (lambda: EvaluationConfig(communication_range=-1.0), "communication_range must be 0"),
     ],

@@ -61,6 +61,7 @@ def test_every_sweep_is_measured_from_0_to_what_the_scenes_allow(reported):
     values = {name: [point["value"] for point in points] for name, points in sweeps.items()}
     assert values.pop("latency_ms") == [0.0, 100.0, 200.0]
     assert values.pop("alone") == [0.0, 2.0]
+    assert values.pop("levels") == [1.0, 2.0, 3.0]
     assert values.pop("agents") == [1.0, 2.0, 3.0]
     assert values.pop("pose_noise_aligned") == list(STEPS["pose_noise"])
     assert values == {name: list(STEPS[name]) for name in values}
@@ -108,7 +109,8 @@ def test_the_folder_holds_tables_plots_and_the_worst_frames(reported):
     assert not (folder / "worst_3.png").exists()
     assert f"| mean | {sum(result['objects'].values()):,.0f} |" in text
     assert "hidden from the ego" in text
-    assert "| other |" in text
+    for name in ("other", "ego alone", "1 levels", "at most 1,000 bytes"):
+        assert f"| {name} |" in text
     assert json.loads((folder / "result.json").read_text()) == result
 
 
@@ -120,12 +122,18 @@ def test_a_table_of_markdown():
 
 def test_sweeps_change_one_thing_at_a_time():
     base = EvaluationConfig()
-    variants, notes = make_variants(base, tuple(STEPS), longest=9)
+    variants, notes = make_variants(base, tuple(STEPS), longest=9, levels=3)
     assert notes == []
     changed = {}
     for variant in variants:
         link = variant.config.link
-        state = (link.latency_ms, link.pose_noise, link.heading_deviation, link.loss)
+        state = (
+            link.latency_ms,
+            link.pose_noise,
+            link.heading_deviation,
+            link.loss,
+            link.sending.max_bytes,
+        )
         assert sum(value > 0 for value in state) == (variant.value > 0)
         changed.setdefault(variant.sweep, []).append(max(state))
     assert changed == {name: list(values) for name, values in STEPS.items()}
