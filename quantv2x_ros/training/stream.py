@@ -12,6 +12,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.data.coverage import absent_classes
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.scenario import Scenario, find_scenarios
 from quantv2x_ros.training.cooperative_frame import CooperativeFrame
@@ -37,6 +38,8 @@ class SampleStream(Dataset[Sample | DatasetError]):
         seed: of all that is random.
         skip_broken: take another frame where a file is damaged, and warn, once for each file.
 
+    A class of which there is no object is warned about.
+
     Raises:
         DatasetError: if there is no scenario, or a file lacks its counterpart.
     """
@@ -52,6 +55,14 @@ class SampleStream(Dataset[Sample | DatasetError]):
     ) -> None:
         self.root = root
         self.frames = list_moments(root, skip_broken=skip_broken)
+        absent = absent_classes(self.frames)
+        if absent:
+            _LOGGER.warning(
+                "%s: no %s in its labels, as far as a look at some frames tells; what is trained"
+                " will find none. Look through it with `doctor --data`",
+                root,
+                " and no ".join(absent),
+            )
         self.config = config
         self.make = SampleMaker(config, anchors)
         self.seed = seed

@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.core.grid import BevGrid
@@ -111,6 +112,18 @@ def test_a_dataset_without_an_ego_for_the_mode_is_an_error(tmp_path):
         next(iter(sample_loader(stream)))
     with pytest.raises(DatasetError, match="no frame has an ego for mode i2i"):
         ValidationSamples(tmp_path, config(mode="i2i"), ANCHORS)
+
+
+def test_a_class_without_objects_is_warned_about(tmp_path, caplog):
+    write_scenario(tmp_path / "scene", seed=5, frames=1, agents=1)
+    for path in tmp_path.rglob("*.yaml"):
+        document = yaml.safe_load(path.read_text())
+        for item in document["vehicles"].values():
+            item["obj_type"] = "Car"
+        path.write_text(yaml.safe_dump(document))
+    with caplog.at_level(logging.WARNING):
+        SampleStream(tmp_path, config(), ANCHORS, seed=1)
+    assert "no pedestrian and no truck in its labels" in caplog.text
 
 
 def test_an_empty_split_is_an_error(tmp_path):
