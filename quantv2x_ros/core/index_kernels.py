@@ -50,7 +50,7 @@ WEIGHT_MAX = 8191
 #: Hidden values of a plane's network. Fixed, so that compilers unroll the sums.
 HIDDEN = 64
 #: How fast a branch's correction follows: 2**-ADAPTATION of the error.
-ADAPTATION = 4
+ADAPTATION = 3
 
 _SHIFT = LOGIT_BITS - 7  # LOGIT_STEPS is 2**7
 _LIMIT = LOGIT_LIMIT * LOGIT_STEPS

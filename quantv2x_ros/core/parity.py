@@ -80,6 +80,12 @@ def restore(
         raise ParityError(
             f"{tile_count} tiles and {parity_count} parity tiles, allowed are {MAX_CODEWORD}"
         )
+    strangers = [n for n in tiles if not 0 <= n < tile_count]
+    strangers += [n for n in parity if not tile_count <= n < tile_count + parity_count]
+    if strangers:
+        raise ParityError(
+            f"tiles {strangers} are none of {tile_count} and {parity_count} parity tiles"
+        )
     missing = [number for number in range(tile_count) if number not in tiles]
     if not missing or len(tiles) + len(parity) < tile_count:
         return {}

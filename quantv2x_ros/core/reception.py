@@ -62,13 +62,13 @@ class _OpenSweep:
         if (
             tile.sequence != first.sequence
             or tile.frame_id != first.frame_id
-            or tile.parity_count != first.parity_count
+            or (tile.tile_count, tile.parity_count) != (first.tile_count, first.parity_count)
             or not np.array_equal(tile.pose, first.pose)
         ):
             raise ReceptionError(
                 "tile_header",
                 f"tile {tile.tile_index} of station {tile.station_id}'s sweep {first.sequence} has "
-                "another sequence, frame, pose or number of parity tiles than the sweep's first",
+                "another sequence, frame, pose or number of tiles than the sweep's first",
             )
 
 

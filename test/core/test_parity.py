@@ -72,5 +72,8 @@ def test_frames_of_too_many_tiles_have_no_parity() -> None:
     tiles = [CodedTile(TilePlace(0, 1, 0, 1, n, 1), b"x", 0) for n in range(MAX_CODEWORD)]
     assert parity_payloads(tiles, 1) == []
     assert len(parity_payloads(tiles[:-1], 1)) == 1
+    for known, extra in (({2: (tiles[0].place, b"x")}, {}), ({}, {1: b"x"}), ({}, {9: b"x"})):
+        with pytest.raises(ParityError, match="are none of 2 and 1"):
+            restore(known, extra, 2, 1)
     with pytest.raises(ParityError, match=f"allowed are {MAX_CODEWORD}"):
         restore({}, {}, MAX_CODEWORD, 1)

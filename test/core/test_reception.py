@@ -160,6 +160,18 @@ def test_parity_tiles_make_up_for_lost_ones(lost):
     assert reception.overdue(9.0) == []
 
 
+def test_parity_tiles_of_another_count_do_not_join_a_sweep():
+    reception = make()
+    reception.add(parity_sweep()[3], 1.0)
+    other = tile(
+        number=9, count=9, parity_count=2, payload=parity_sweep()[4].payload, place=None,
+        indices=None,
+    )  # fmt: skip
+    with pytest.raises(ReceptionError) as error:
+        reception.add(other, 1.0)
+    assert error.value.reason == "tile_header"
+
+
 def test_too_much_loss_leaves_what_came():
     reception = make()
     sweep = parity_sweep()

@@ -16,7 +16,9 @@ IndexArray = npt.NDArray[np.uint8]
 _QUIET_SHARE = 0.1
 #: Share of the samples that are learned without some of the coarser levels, for tiles of the finer
 #: levels alone.
-_ALONE_SHARE = 0.4
+_ALONE_SHARE = 0.2
+#: Share of the samples that are learned as if a tile began or ended at their column or near it.
+_EDGE_SHARE = 0.12
 
 
 class CellSamples:
@@ -47,6 +49,7 @@ class CellSamples:
             for other in range(plane)
             for row, column in kernels.EARLIER_NEIGHBOURS
         ]
+        self._columns = torch.tensor([column for _, _, column in own + earlier])
         _, planes, height, width = maps.shape
         self._stride = (planes * height * width, height * width, width)
         self._steps = torch.tensor(
@@ -80,8 +83,21 @@ class CellSamples:
         )
         flat = self._maps.view(-1)
         neighbours = flat[at[:, None] + self._steps].long()
+        neighbours = self._forget_beyond_edges(neighbours, unknown, generator)
         neighbours = self._forget(neighbours, unknown, generator)
         return neighbours, flat[at].long(), torch.cat(weights)
+
+    def _forget_beyond_edges(
+        self, neighbours: torch.Tensor, unknown: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Make all columns from some distance on unknown, to the left or right, in some samples."""
+        count = len(neighbours)
+        edge = torch.rand(count, generator=generator) < _EDGE_SHARE
+        left = torch.rand(count, generator=generator) < 0.5
+        within = torch.randint(0, kernels.MARGIN, (count,), generator=generator)
+        away = torch.where(left[:, None], -self._columns, self._columns)
+        neighbours[edge[:, None] & (away > within[:, None])] = unknown
+        return neighbours
 
     def _forget(
         self, neighbours: torch.Tensor, unknown: int, generator: torch.Generator
