@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from quantv2x_ros.doctor.findings import Finding
 
 
 def command(
@@ -18,12 +21,58 @@ def command(
     clouds: Annotated[
         bool, typer.Option(help="Read the dataset's clouds, too; without: labels only.")
     ] = True,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Look at the nodes that run in this ROS_DOMAIN_ID.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(min=1.0, max=600.0, help="How long to listen to the graph.")
+    ] = 6.0,
+    bundle: Annotated[
+        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
+    ] = "",
     json: Annotated[Path | None, typer.Option(help="File to write the findings to.")] = None,
 ) -> None:
-    """Look for what is missing or broken; the exit code is 1 if anything is."""
-    if data is None:
-        raise typer.BadParameter("say what to look at: --data DIR")
+    """Examine this machine, or a running graph, or a dataset; exit code 1 if anything is broken."""
+    from quantv2x_ros.offline.report import write_json
 
+    if data is not None:
+        _examine_data(data, clouds, json)
+        return
+    from quantv2x_ros.demo.environment import WorkspaceError, enter_workspace
+
+    try:
+        enter_workspace()
+    except WorkspaceError:
+        if graph:
+            raise  # of the machine, it is the first finding
+    from quantv2x_ros.doctor.findings import as_dict, has_errors, print_findings
+
+    findings = _examine_graph(seconds) if graph else _examine_machine(bundle)
+    print_findings(findings)
+    if json is not None:
+        write_json(json, as_dict(findings))
+    if has_errors(findings):
+        raise typer.Exit(1)
+
+
+def _examine_machine(bundle: str) -> list[Finding]:
+    from quantv2x_ros.doctor.machine import examine_machine
+
+    return examine_machine(bundle)
+
+
+def _examine_graph(seconds: float) -> list[Finding]:
+    from rich.progress import Progress
+
+    from quantv2x_ros.doctor.graph import judge
+    from quantv2x_ros.doctor.graph_probe import observe
+
+    with Progress(transient=True) as progress:
+        task = progress.add_task("Listening", total=1.0)
+        return judge(observe(seconds, lambda share: progress.update(task, completed=share)))
+
+
+def _examine_data(data: Path, clouds: bool, json: Path | None) -> None:
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from quantv2x_ros.offline.dataset_doctor import examine_dataset

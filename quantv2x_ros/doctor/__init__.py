@@ -1,0 +1,3 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What `doctor` examines: the machine, and a running graph. Every finding comes with a remedy."""

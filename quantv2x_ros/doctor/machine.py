@@ -1,0 +1,247 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Examines this machine: ROS, middleware, memory, engines, bundle, clock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from pathlib import Path
+
+from quantv2x_ros.doctor.clock import clock_state
+from quantv2x_ros.doctor.findings import ERROR, OK, WARNING, Finding
+
+#: Below this a best-effort cloud of 1 to 2 MB does not fit into Fast DDS's shared memory, bytes.
+_SEGMENT = 16 * 2**20
+#: Least receive buffer that a sweep of another machine's indices needs to survive a burst, bytes.
+_SOCKET_BUFFER = 2 * 2**20
+_SHARED_MEMORY = 256 * 2**20
+_MEMORY = 2 * 2**30
+_CORES = 4
+_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+
+def examine_machine(bundle: str = "", root: Path = Path("/")) -> list[Finding]:
+    """Examine everything about this machine.
+
+    Args:
+        bundle: folder or name of the model bundle; empty for the default one.
+        root: where /proc and /dev are.
+    """
+    return [
+        *ros(os.environ),
+        large_clouds(os.environ),
+        shared_memory(root / "dev/shm"),
+        socket_buffers(root / "proc/sys/net/core/rmem_max"),
+        *engines(),
+        model(bundle),
+        cache(),
+        clock(),
+        cores(),
+        memory(root / "proc/meminfo"),
+    ]
+
+
+def ros(environment: Mapping[str, str]) -> list[Finding]:
+    """Examine the ROS installation."""
+    remedy = "run `make build`, or source a workspace in which this package is built"
+    try:
+        import rclpy
+        from rclpy.utilities import get_rmw_implementation_identifier
+    except ImportError as error:
+        return [Finding(ERROR, "ROS", f"rclpy cannot be imported ({error})", remedy)]
+    distribution = environment.get("ROS_DISTRO", "wheels")
+    middleware = get_rmw_implementation_identifier()
+    findings = [Finding(OK, "ROS", f"{distribution}, {Path(rclpy.__file__).parent}, {middleware}")]
+    try:
+        from quantv2x_msgs.msg import BevIndices
+    except ImportError as error:
+        text = f"quantv2x_msgs cannot be imported ({error})"
+        return [*findings, Finding(ERROR, "messages", text, remedy)]
+    package = Path(BevIndices.__module__.replace(".", "/")).parts[0]
+    return [*findings, Finding(OK, "messages", f"{package} is built")]
+
+
+def large_clouds(environment: Mapping[str, str]) -> Finding:
+    """Examine whether clouds of 1 to 2 MB pass between processes."""
+    subject = "large clouds"
+    rmw = environment.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    if "fastrtps" not in rmw:
+        return Finding(OK, subject, f"{rmw} has no limit that this package knows of")
+    profile = next((environment[name] for name in _PROFILES if environment.get(name)), "")
+    if not profile:
+        return Finding(
+            WARNING,
+            subject,
+            "Fast DDS's own shared-memory segment holds 512 kB: a larger best-effort cloud is lost",
+            "start nodes by cooperative.launch.py, or export FASTDDS_DEFAULT_PROFILES_FILE="
+            "<share of quantv2x_ros>/config/fastdds_large_clouds.xml for driver and nodes alike",
+        )
+    try:
+        sizes = [
+            int(element.text or 0)
+            for element in ElementTree.parse(profile).getroot().iter()
+            if element.tag.rpartition("}")[2] == "segment_size"
+        ]
+    except (OSError, ValueError, ElementTree.ParseError) as error:
+        return Finding(
+            ERROR, subject, f"{profile} cannot be read ({error})", "correct the variable or file"
+        )
+    if max(sizes, default=0) < _SEGMENT:
+        return Finding(
+            WARNING,
+            subject,
+            f"{profile} sets a shared-memory segment of {max(sizes, default=0)} bytes",
+            f"set segment_size to {_SEGMENT} or more, as config/fastdds_large_clouds.xml does",
+        )
+    return Finding(OK, subject, f"shared-memory segment of {max(sizes) >> 20} MiB by {profile}")
+
+
+def shared_memory(folder: Path) -> Finding:
+    """Examine the room for messages in shared memory."""
+    subject = "shared memory"
+    if not folder.is_dir():
+        remedy = "mount a tmpfs there; in a container give --ipc=host or --shm-size=512m"
+        return Finding(ERROR, subject, f"there is no {folder}", remedy)
+    free = shutil.disk_usage(folder).free
+    left = len(list(folder.glob("fastrtps_*")))
+    text = f"{free >> 20} MiB free in {folder}, {left} segments of Fast DDS"
+    if free < _SHARED_MEMORY:
+        return Finding(
+            WARNING,
+            subject,
+            text,
+            "`fastdds shm clean` removes what killed nodes left; a container needs "
+            "--ipc=host or --shm-size=512m",
+        )
+    return Finding(OK, subject, text)
+
+
+def socket_buffers(path: Path) -> Finding:
+    """Examine the largest receive buffer, which bursts between machines must fit into."""
+    subject = "socket buffers"
+    try:
+        limit = int(path.read_text())
+    except OSError as error:
+        return Finding(
+            WARNING, subject, f"{path} cannot be read ({error})", "check the limit on the host"
+        )
+    if limit < _SOCKET_BUFFER:
+        return Finding(
+            WARNING,
+            subject,
+            f"net.core.rmem_max is {limit} bytes: bursts from other machines are lost",
+            f"sysctl -w net.core.rmem_max={4 * _SOCKET_BUFFER}, and keep it in /etc/sysctl.d/",
+        )
+    return Finding(OK, subject, f"net.core.rmem_max is {limit} bytes")
+
+
+def engines() -> list[Finding]:
+    """Examine which backends can run."""
+    from quantv2x_ros.inference.engine import EngineError, available_backends, choose_backend
+
+    findings = []
+    for name, reason in available_backends().items():
+        if not reason:
+            findings.append(Finding(OK, f"backend {name}", "usable"))
+        elif name == "tensorrt" and not Path("/proc/driver/nvidia/version").is_file():
+            findings.append(Finding(OK, f"backend {name}", f"not used: {reason}"))
+        else:
+            remedy = "install what requirements/runtime.txt and docs/install.md name"
+            findings.append(Finding(WARNING, f"backend {name}", reason, remedy))
+    try:
+        findings.append(Finding(OK, "backend auto", f"takes {choose_backend('auto')}"))
+    except (EngineError, ValueError) as error:
+        remedy = "install openvino, or on an NVIDIA GPU tensorrt and pycuda"
+        findings.append(Finding(ERROR, "backend auto", str(error), remedy))
+    return findings
+
+
+def model(bundle: str) -> Finding:
+    """Examine the model bundle: every file's checksum, and that the parts fit."""
+    from quantv2x_ros.inference.bundle import ModelBundle
+    from quantv2x_ros.resources import find_bundle
+
+    try:
+        folder = find_bundle(bundle)
+        loaded = ModelBundle.load(folder)
+    except (ValueError, OSError) as error:
+        remedy = "check it out or copy it again; `git lfs pull` where files are pointers"
+        return Finding(ERROR, "bundle", str(error), remedy)
+    return Finding(
+        OK,
+        "bundle",
+        f"{loaded.name} {loaded.version} in {folder}, codebook {loaded.codebook_id:016x}, "
+        f"{loaded.precision}",
+    )
+
+
+def cache() -> Finding:
+    """Examine the folder of compiled engines."""
+    from quantv2x_ros.inference.cache import cache_root
+
+    folder = cache_root()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        return Finding(
+            WARNING,
+            "cache",
+            f"{existing} is not writable: engines are compiled anew at every start",
+            "make it writable, or set XDG_CACHE_HOME to a folder that is",
+        )
+    return Finding(OK, "cache", f"compiled engines are kept in {folder}")
+
+
+def clock() -> Finding:
+    """Examine whether the clock is kept in time, which peers' sweeps are compared by."""
+    state = clock_state()
+    if state is None:
+        return Finding(
+            WARNING,
+            "clock",
+            "the system does not tell whether its clock is synchronised",
+            "synchronise all stations by PTP, GNSS or NTP (`chronyc tracking`)",
+        )
+    if not state.synchronised:
+        return Finding(
+            WARNING,
+            "clock",
+            "not synchronised: sweeps of other stations seem too old or in the future",
+            "start chrony, ptp4l with phc2sys, or systemd-timesyncd",
+        )
+    return Finding(OK, "clock", f"synchronised, at most {state.max_error_ms:.1f} ms off")
+
+
+def cores() -> Finding:
+    """Examine the processors."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    count = count or 1
+    if count < _CORES:
+        return Finding(
+            WARNING,
+            "cores",
+            f"{count}: enough for the nodes of one vehicle, not for simulated peers beside them",
+            "play recordings at a lower rate (rate:=0.5), or give the nodes more cores",
+        )
+    return Finding(OK, "cores", str(count))
+
+
+def memory(path: Path) -> Finding:
+    """Examine the memory that is left."""
+    try:
+        table = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+        available = 1024 * int(table["MemAvailable"].split()[0])
+    except (OSError, KeyError) as error:
+        return Finding(
+            WARNING, "memory", f"{path} does not tell ({error})", "look at it by other means"
+        )
+    if available < _MEMORY:
+        return Finding(
+            WARNING,
+            "memory",
+            f"{available >> 20} MiB left; model and engines take about a gigabyte",
+            "end other programs",
+        )
+    return Finding(OK, "memory", f"{available >> 20} MiB left")

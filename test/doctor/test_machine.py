@@ -1,0 +1,108 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a machine is found, and a remedy given."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from quantv2x_ros.cli import app
+from quantv2x_ros.doctor import machine
+from quantv2x_ros.doctor.clock import ClockState, clock_state
+from quantv2x_ros.doctor.findings import ERROR, OK, WARNING, Finding, FindingError
+from quantv2x_ros.resources import shared_folder
+
+
+def test_the_committed_profile_passes_large_clouds_and_none_does_not():
+    profile = str(shared_folder("config") / "fastdds_large_clouds.xml")
+    assert machine.large_clouds({"FASTDDS_DEFAULT_PROFILES_FILE": profile}).level == OK
+    without = machine.large_clouds({})
+    assert without.level == WARNING
+    assert "fastdds_large_clouds.xml" in without.remedy
+    assert machine.large_clouds({"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}).level == OK
+
+
+def test_a_profile_with_a_small_segment_or_none_at_all_is_named(tmp_path):
+    profile = tmp_path / "small.xml"
+    profile.write_text("<dds><segment_size>524288</segment_size></dds>")
+    found = machine.large_clouds({"FASTDDS_DEFAULT_PROFILES_FILE": str(profile)})
+    assert (found.level, "524288" in found.text) == (WARNING, True)
+    gone = machine.large_clouds({"FASTDDS_DEFAULT_PROFILES_FILE": str(tmp_path / "no.xml")})
+    assert gone.level == ERROR
+
+
+@pytest.mark.parametrize(("limit", "level"), [("212992\n", WARNING), ("8388608\n", OK)])
+def test_small_socket_buffers_are_a_warning(tmp_path, limit, level):
+    path = tmp_path / "rmem_max"
+    path.write_text(limit)
+    found = machine.socket_buffers(path)
+    assert found.level == level
+    assert ("sysctl -w net.core.rmem_max=" in found.remedy) == (level == WARNING)
+
+
+@pytest.mark.parametrize(("left", "level"), [(500_000, WARNING), (8_000_000, OK)])
+def test_little_memory_is_a_warning(tmp_path, left, level):
+    path = tmp_path / "meminfo"
+    path.write_text(f"MemTotal:       16000000 kB\nMemAvailable:   {left} kB\n")
+    assert machine.memory(path).level == level
+
+
+def test_a_damaged_bundle_is_an_error_and_a_whole_one_is_named(bundle_folder, tmp_path):
+    assert machine.model(str(bundle_folder)).level == OK
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle_folder, copy)
+    with (copy / "pyramid.onnx").open("ab") as file:
+        file.write(b"x")
+    found = machine.model(str(copy))
+    assert found.level == ERROR
+    assert "pyramid.onnx" in found.text
+
+
+def test_a_folder_without_shared_memory_is_an_error(tmp_path):
+    assert machine.shared_memory(tmp_path / "shm").level == ERROR
+
+
+@pytest.mark.parametrize(
+    ("state", "level"),
+    [(None, WARNING), (ClockState(False, 16000.0), WARNING), (ClockState(True, 0.4), OK)],
+)
+def test_a_clock_that_nobody_keeps_is_a_warning(monkeypatch, state, level):
+    monkeypatch.setattr(machine, "clock_state", lambda: state)
+    assert machine.clock().level == level
+
+
+def test_the_kernel_tells_of_its_clock():
+    if sys.platform != "linux":
+        pytest.skip("adjtimex is Linux's")
+    state = clock_state()
+    assert state is None or 0.0 <= state.max_error_ms < 1e7
+
+
+def test_no_trouble_without_a_remedy():
+    with pytest.raises(FindingError, match="clock: a remedy"):
+        Finding(WARNING, "clock", "wrong")
+
+
+def test_the_command_writes_its_findings_and_fails_on_errors(bundle_folder, tmp_path, repository):
+    out = tmp_path / "doctor.json"
+    command = [sys.executable, "-m", "quantv2x_ros", "doctor", "--json", str(out), "--bundle"]
+    result = subprocess.run(
+        [*command, "/no/such/bundle"], cwd=repository, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1, result.stdout + result.stderr
+    found = json.loads(out.read_text())
+    errors = [item for item in found["findings"] if item["level"] == "error"]
+    assert len(errors) == found["errors"]
+    assert "bundle" in {item["subject"] for item in errors}
+    assert all(item["remedy"] for item in found["findings"] if item["level"] != "ok")
+
+
+def test_help_names_all_three():
+    result = CliRunner().invoke(app, ["doctor", "--help"], env={"COLUMNS": "200"})
+    assert all(option in result.output for option in ("--graph", "--data", "--bundle"))
