@@ -10,8 +10,15 @@ import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
+import rclpy
+from rclpy.parameter import Parameter
+from rclpy.serialization import deserialize_message, serialize_message
+
 from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.key_ring import KeyRing, KeyRingError, generate_keys
+from quantv2x_ros.core.signing import is_signed_by
 from quantv2x_ros.nodes.signed_message import signed_content
+from quantv2x_ros.nodes.signer import Signer
 
 
 def leaves(message, prefix=()):
@@ -53,3 +60,34 @@ def test_the_payload_counts_byte_by_byte():
     one, other = BevIndices(), BevIndices()
     one.payload, other.payload = array("B", [1, 2]), array("B", [2, 1])
     assert signed_content(one) != signed_content(other)
+
+
+def node_with_key(ros, path):
+    overrides = [Parameter("signing_key", value=str(path))]
+    return ros.add(rclpy.create_node("sender", parameter_overrides=overrides))
+
+
+def test_a_signature_survives_the_wire(ros, tmp_path):
+    private_path, _ = generate_keys(tmp_path, 7)
+    # 0.1 has another value in the 32 bits that travel than in the 64 of the sender's message
+    message = BevIndices(station_id=7, cell_size_x=0.1, origin_y=-0.3, map_frame="Straße")
+    message.payload = array("B", range(200))
+    Signer(node_with_key(ros, private_path)).sign(message)
+    received = deserialize_message(serialize_message(message), BevIndices)
+    key = KeyRing.load(tmp_path)[7]
+    assert is_signed_by(key, bytes(received.signature), signed_content(received))
+    received.payload[100] ^= 1
+    assert not is_signed_by(key, bytes(received.signature), signed_content(received))
+
+
+def test_without_a_key_nothing_is_signed(ros):
+    message = BevIndices()
+    Signer(node_with_key(ros, "")).sign(message)
+    assert len(message.signature) == 0
+
+
+def test_a_key_that_others_may_read_keeps_the_node_from_starting(ros, tmp_path):
+    private_path, _ = generate_keys(tmp_path, 7)
+    private_path.chmod(0o644)
+    with pytest.raises(KeyRingError, match="chmod 600"):
+        Signer(node_with_key(ros, private_path))
