@@ -63,6 +63,10 @@ def command(
     align: Annotated[
         bool, typer.Option("--align", help="Correct peers' poses by the objects that both see.")
     ] = False,
+    compensate: Annotated[
+        bool,
+        typer.Option("--compensate", help="Carry moving objects in peers' late messages on."),
+    ] = False,
     sweep: Annotated[
         str,
         typer.Option(
@@ -119,6 +123,7 @@ def command(
         communication_range,
         skip_broken,
         align,
+        compensate,
     )
     request = Request.parse(data, config, sweep, streaming, report, compare or (), worst)
     detector = open_detector(find_bundle(bundle), precision, backend, threads)

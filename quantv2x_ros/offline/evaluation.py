@@ -21,6 +21,7 @@ from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.offline.details import Details
 from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.moments import Moment, Moments, choose_agents
+from quantv2x_ros.offline.motion import PAST
 from quantv2x_ros.offline.radio import Radio
 from quantv2x_ros.offline.receiver import Receiver, View
 from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError, Sending
@@ -76,6 +77,8 @@ class Evaluation:
         configs = [self.config, *(config for config, _ in settings)]
         self._sizes: dict[Sending, list[int]] = {c.link.sending: [] for c in configs}
         self._delay = max(config.link.delay for config in configs)
+        past = PAST if any(config.compensate for config in configs) else 0
+        self._keep = self._delay + past + 1
 
     def _new_metric(self) -> AveragePrecision:
         return AveragePrecision(self.detector.bundle.classes, protocol=self.config.protocol)
@@ -114,7 +117,7 @@ class Evaluation:
 
     def _scenario(self, index: int, scenario: Scenario, needed: set[int]) -> Iterator[int]:
         """Go through one scenario; yields the number of each frame that is done."""
-        moments = Moments(self.detector, self._delay + 1)
+        moments = Moments(self.detector, self._keep)
         receivers = {
             config: Receiver(self.detector, self._radio, config, index)
             for config in {self.config, *(config for config, _ in self._variant_metrics)}
@@ -122,8 +125,8 @@ class Evaluation:
         for stream in self.streams:
             stream.start_scenario()
         for number, timestamp in enumerate(scenario.timestamps):
-            # a delayed message needs the frames before the one that is evaluated
-            ahead = range(number, number + self._delay + 1)
+            # a delayed message needs the frames before the one that is evaluated, motion more
+            ahead = range(number, number + self._keep)
             if needed.intersection(ahead) or (self.streams and needed):
                 moment = self._moment(scenario, timestamp, number, moments)
                 if moment is not None:

@@ -14,6 +14,7 @@ from quantv2x_ros.core.pose import transform_between
 from quantv2x_ros.core.pose_alignment import AlignmentSettings, align_peer
 from quantv2x_ros.offline.detector import Detector, Percept, add_stages
 from quantv2x_ros.offline.moments import Moment, Moments, Sent
+from quantv2x_ros.offline.motion import moved_on
 from quantv2x_ros.offline.radio import Radio
 from quantv2x_ros.offline.settings import EvaluationConfig, Link
 
@@ -91,6 +92,11 @@ class Receiver:
             message = self._transmit(past.sent[name], rng)
             if message is not None and self._config.align:
                 message = self._aligned(moments, moment, past, name, message)
+            if message is not None and self._config.compensate:
+                percept = moved_on(
+                    self._detector.bundle, moments, past, name, message.percept, moment.number
+                )
+                message = Heard(percept, message.pose)
             if message is not None:
                 messages.append(message)
         return messages

@@ -99,6 +99,7 @@ class EvaluationConfig:
         max_frames: Evaluate only so many frames, spread over the dataset; 0 is all.
         communication_range: Agents up to this far from the ego are heard, metres.
         align: Correct peers' poses by the objects that both see.
+        compensate: Carry moving objects in peers' late messages on to now.
         skip_broken: Leave frames with damaged files out, and list the files, instead of stopping.
     """
 
@@ -111,6 +112,7 @@ class EvaluationConfig:
     communication_range: float = COMMUNICATION_RANGE
     skip_broken: bool = False
     align: bool = False
+    compensate: bool = False
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for values out of range, ModeError for unknown modes."""
@@ -140,6 +142,7 @@ class EvaluationConfig:
             "parity": link.sending.settings.parity,
             "max_bytes": link.sending.max_bytes,
             "align": self.align,
+            "compensate": self.compensate,
             "latency_ms": 1e3 * FRAME_PERIOD * link.delay,
             "pose_noise": link.pose_noise,
             "heading_noise": link.heading_deviation,
