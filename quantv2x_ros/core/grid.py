@@ -104,3 +104,29 @@ class BevGrid:
         y = self.lidar_range[1] + (np.arange(rows, dtype=np.float64) + 0.5) * size_y
         x = self.lidar_range[0] + (np.arange(columns, dtype=np.float64) + 0.5) * size_x
         return y, x
+
+    def footprint(self, pose: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the corners (4, 3) of the grid's area, at the sensor's height.
+
+        Args:
+            pose: (4, 4) from this grid's frame to the one that the corners are wanted in.
+        """
+        low_x, low_y, _, high_x, high_y, _ = self.lidar_range
+        return area_corners((low_x, low_y, high_x, high_y), pose)
+
+
+def area_corners(
+    extent: tuple[float, float, float, float], pose: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the corners (4, 3) of a rectangle in another frame, in the order around it.
+
+    Args:
+        extent: x and y minimum, then maximum, metres, at z = 0 of its own frame.
+        pose: (4, 4) from its frame to the other one.
+    """
+    low_x, low_y, high_x, high_y = extent
+    corners = np.array(
+        [[low_x, low_y, 0], [high_x, low_y, 0], [high_x, high_y, 0], [low_x, high_y, 0]], np.float64
+    )
+    moved: npt.NDArray[np.float64] = corners @ pose[:3, :3].T + pose[:3, 3]
+    return moved

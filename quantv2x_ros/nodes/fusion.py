@@ -65,7 +65,7 @@ class FusionNode(BaseNode):
         self._frames = 0
         self._last: Outcome | None = None
         self._announced: set[tuple[int, str]] = set()
-        self._output = FusionOutput(self, self._bundle.classes)
+        self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
         workers = min(_WORKERS, threads or os.cpu_count() or 1)
         views = declare_views(self, self._bundle)
         detector = CooperativeDetector(self._bundle, backend, threads, workers)

@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from quantv2x_msgs.msg import DetectedObject3DArray
+from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.nodes import objects, qos
 from quantv2x_ros.nodes.conversions import time_message
 from quantv2x_ros.nodes.fusion_worker import Outcome
@@ -21,14 +22,16 @@ from quantv2x_ros.nodes.markers import FusedAgent, fusion_markers
 class FusionOutput:
     """The publishers of ``objects``, ``markers`` and, where vision_msgs is, ``detections``."""
 
-    def __init__(self, node: Node, classes: Sequence[str]) -> None:
+    def __init__(self, node: Node, classes: Sequence[str], grid: BevGrid) -> None:
         """Create the publishers.
 
         Args:
             node: whose they are.
             classes: names; a detection's label is the 1-based index.
+            grid: of the maps that are fused.
         """
         self._classes = classes
+        self._grid = grid
         self._objects = node.create_publisher(DetectedObject3DArray, "objects", qos.output())
         self._markers = node.create_publisher(MarkerArray, "markers", qos.output())
         self._detections = (
@@ -52,7 +55,7 @@ class FusionOutput:
         self._objects.publish(objects.objects_message(frame))
         if self._markers.get_subscription_count():
             agents = [
-                FusedAgent(sweep.station_id, pose, age / 1e9)
+                FusedAgent(sweep.station_id, pose, age / 1e9, self._grid.footprint(pose))
                 for sweep, pose, age in zip(outcome.sweeps, outcome.agent_to_ego, ages, strict=True)
             ]
             self._markers.publish(fusion_markers(frame, agents))

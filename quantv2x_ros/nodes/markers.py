@@ -26,6 +26,8 @@ CLASS_COLOURS: Mapping[str, tuple[float, float, float]] = {
 _OTHER = (0.7, 0.7, 0.7)
 _TRUTH = (1.0, 1.0, 1.0)
 _LINK = (0.95, 0.85, 0.25)
+#: Length of the axes at a sensor, metres.
+_AXIS = 4.0
 
 #: Markers vanish by themselves where nothing new arrives for so long, seconds.
 _LIFETIME = Duration(sec=1)
@@ -39,11 +41,13 @@ class FusedAgent:
         station_id: of the agent.
         pose: (4, 4) agent-to-ego, metres.
         age: of its sweep against the ego's, seconds.
+        footprint: (4, 3) corners of its BEV map in the ego's frame, metres.
     """
 
     station_id: int
     pose: npt.NDArray[np.float64]
     age: float
+    footprint: npt.NDArray[np.float64]
 
 
 def fusion_markers(frame: FusedFrame, agents: Sequence[FusedAgent]) -> MarkerArray:
@@ -90,7 +94,7 @@ def truth_markers(
 
 
 def _agent_markers(header: Header, number: int, agent: FusedAgent) -> list[Marker]:
-    """A sphere and a name at an agent, and a line from the ego to it."""
+    """A sphere, axes, a name and the map's outline of an agent, and a line from the ego to it."""
     x, y, z = (float(value) for value in agent.pose[:3, 3])
     sphere = _marker(header, "agents", number, Marker.SPHERE, _LINK, 0.9)
     sphere.pose.position = Point(x=x, y=y, z=z)
@@ -98,12 +102,32 @@ def _agent_markers(header: Header, number: int, agent: FusedAgent) -> list[Marke
     name = "ego" if number == 0 else f"{1e3 * agent.age:.0f} ms"
     text = _text(header, "agent_names", number, f"station {agent.station_id} ({name})")
     text.pose.position = Point(x=x, y=y, z=z + 2.0)
-    if number == 0:
-        return [sphere, text]
-    line = _marker(header, "links", number, Marker.LINE_LIST, _LINK, 0.8)
-    line.scale.x = 0.25
-    line.points = [Point(x=0.0, y=0.0, z=0.0), Point(x=x, y=y, z=z)]
-    return [sphere, text, line]
+    outline = _marker(header, "footprints", number, Marker.LINE_STRIP, _LINK, 0.5)
+    outline.scale.x = 0.15
+    outline.points = [_point(corner) for corner in (*agent.footprint, agent.footprint[0])]
+    drawn = [sphere, _axes(header, number, agent.pose), text, outline]
+    if number:
+        line = _marker(header, "links", number, Marker.LINE_LIST, _LINK, 0.8)
+        line.scale.x = 0.25
+        line.points = [Point(x=0.0, y=0.0, z=0.0), Point(x=x, y=y, z=z)]
+        drawn.append(line)
+    return drawn
+
+
+def _axes(header: Header, number: int, pose: npt.NDArray[np.float64]) -> Marker:
+    """The sensor's x, y and z axis in red, green and blue, so that its heading can be seen."""
+    axes = _marker(header, "poses", number, Marker.LINE_LIST, _LINK, 1.0)
+    axes.scale.x = 0.2
+    for column in range(3):
+        axes.points += [_point(pose[:3, 3]), _point(pose[:3, 3] + _AXIS * pose[:3, column])]
+        colour = ColorRGBA(r=0.0, g=0.0, b=0.0, a=1.0)
+        setattr(colour, "rgb"[column], 1.0)
+        axes.colors += [colour, colour]
+    return axes
+
+
+def _point(place: npt.NDArray[np.float64]) -> Point:
+    return Point(x=float(place[0]), y=float(place[1]), z=float(place[2]))
 
 
 def _outline(

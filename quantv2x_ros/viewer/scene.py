@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.grid import area_corners
 from quantv2x_ros.core.pose import transform_between
 from quantv2x_ros.core.traffic import StationTraffic
 
@@ -215,7 +216,7 @@ class Scene:
                     is_ego=station_id == ego,
                     is_fused=station_id in objects.stations,
                     pose=pose,
-                    footprint=footprint(beacon.extent, pose),
+                    footprint=area_corners(beacon.extent, pose),
                     cloud=None if cloud is None else cloud[1],
                     age_ms=_age_ms(station.stamps, objects.stamp_ns),
                     payload_bytes=station.traffic.last_bytes,
@@ -243,18 +244,3 @@ def _age_ms(stamps: Iterable[int], fused_ns: int) -> float:
     return min(
         ((fused_ns - stamp) / 1e6 for stamp in stamps if stamp <= fused_ns), default=float("nan")
     )
-
-
-def footprint(extent: tuple[float, float, float, float], pose: Float64) -> Float64:
-    """Return the corners (4, 3) of a BEV map's area in the ego's frame.
-
-    Args:
-        extent: x and y minimum, then maximum in the agent's LiDAR frame, metres.
-        pose: (4, 4) agent-to-ego.
-    """
-    low_x, low_y, high_x, high_y = extent
-    corners = np.array(
-        [[low_x, low_y, 0], [high_x, low_y, 0], [high_x, high_y, 0], [low_x, high_y, 0]], np.float64
-    )
-    moved: Float64 = corners @ pose[:3, :3].T + pose[:3, 3]
-    return moved
