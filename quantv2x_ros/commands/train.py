@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`train`: trains the network on a dataset in the V2X-Real or OPV2V layout."""
+"""`train`: trains one stage of the network on a dataset in the V2X-Real or OPV2V layout."""
 
 from __future__ import annotations
 
@@ -11,48 +11,69 @@ import typer
 
 
 def command(
-    data: Annotated[Path, typer.Option(help="Dataset: a folder of scenarios.")],
-    out: Annotated[Path, typer.Option(help="Network to write (.safetensors).")],
-    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps.")],
-    start: Annotated[
-        Path | None, typer.Option(help="Network to start from; random weights without.")
+    data: Annotated[
+        Path, typer.Option(help="Dataset with the splits train and validate, or of scenarios.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of checkpoints, logs and network.safetensors.")],
+    stage: Annotated[
+        int, typer.Option(min=1, max=3, help="1 without codebook, 2 codebook only, 3 everything.")
+    ] = 1,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML; without one, config/training/published/stageN.yaml."),
     ] = None,
-    codebook: Annotated[
-        bool, typer.Option(help="Train with the residual codebook; made by k-means if new.")
-    ] = False,
-    freeze_sender: Annotated[
-        bool, typer.Option(help="Train only what a receiver runs: indices keep their meaning.")
-    ] = False,
-    learning_rate: Annotated[float, typer.Option(min=1e-7, max=1.0)] = 1.2e-3,
-    decay: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Part of the steps with a falling rate.")
-    ] = 0.4,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, samples and k-means.")] = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Frames a step.")] = 1,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights to start from: folder of the stage before, .safetensors, .ckpt, or a"
+            " checkpoint with published names."
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from OUT/last.ckpt.")] = False,
+    validation: Annotated[
+        Path | None, typer.Option(help="Other dataset to validate on after each epoch.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Replaces the configuration's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Replaces the configuration's.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Frames a step and device; replaces the file's.")
+    ] = None,
+    max_steps: Annotated[
+        int, typer.Option(min=-1, help="Stop after so many steps; -1: all epochs.")
+    ] = -1,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make samples.")] = 1,
-    window: Annotated[
-        tuple[float, float], typer.Option(help="Size of the crops in x and y, metres.")
-    ] = (57.6, 51.2),
+    skip_broken: Annotated[
+        bool, typer.Option(help="Warn about damaged files and go on without them.")
+    ] = False,
+    accelerator: Annotated[str, typer.Option(help="cpu, gpu or auto.")] = "auto",
+    devices: Annotated[str, typer.Option(help="Number of devices or processes, or auto.")] = "auto",
+    nodes: Annotated[int, typer.Option(min=1, help="Machines that train together.")] = 1,
+    strategy: Annotated[str, typer.Option(help="Lightning's: auto, ddp, ...")] = "auto",
+    sync_batchnorm: Annotated[
+        bool, typer.Option(help="BatchNorm over all devices; for small batches.")
+    ] = False,
 ) -> None:
-    """Train in full precision first, then (--codebook --start) with the codebook."""
-    from quantv2x_ros.training.recipe import Recipe, run
-    from quantv2x_ros.training.trainer import TrainConfig
+    """Train one stage; each starts from the one before. See docs/training.md."""
+    from quantv2x_ros.resources import shared_folder
+    from quantv2x_ros.training.config import TrainingConfigError
+    from quantv2x_ros.training.config_file import load_config
+    from quantv2x_ros.training.stage import Devices, StageRun, run_stage
 
-    def report(step: int, losses: dict[str, float], seconds: float) -> None:
-        parts = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        print(f"step {step}/{steps}  {parts}  {seconds:.2f} s a step", flush=True)
-
-    schedule = TrainConfig(steps, learning_rate=learning_rate, decay=decay)
-    recipe = Recipe(
+    path = config or shared_folder("config") / "training" / "published" / f"stage{stage}.yaml"
+    given = {"epochs": epochs, "seed": seed, "batch": batch}
+    settings = load_config(path, {k: v for k, v in given.items() if v is not None})
+    if config is not None and settings.stage != stage and stage != 1:
+        raise TrainingConfigError(f"{path} is of stage {settings.stage}, asked for was {stage}")
+    run = StageRun(
+        config=settings,
         data=data,
         out=out,
         start=start,
-        codebook=codebook,
-        schedule=schedule,
-        freeze_sender=freeze_sender,
-        seed=seed,
-        batch=batch,
+        resume=resume,
+        validation=validation,
         workers=workers,
-        window=window,
+        skip_broken=skip_broken,
+        devices=Devices(accelerator, devices, nodes, strategy, sync_batchnorm),
+        max_steps=max_steps,
     )
-    run(recipe, report)
+    print(f"trained network: {run_stage(run)}")

@@ -8,24 +8,26 @@ tables, see core.folding.
 """
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core import codebook_kernels
+from quantv2x_ros.core import codebook_file, codebook_kernels
 from quantv2x_ros.core.background import commonest_row, differing_rows
 from quantv2x_ros.core.folding import CodebookError as CodebookError
 from quantv2x_ros.core.folding import fold_layers
+from quantv2x_ros.core.normalisation import GroupNormalisation
 
 Float32Array = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.uint8]
 
 MAX_DICT_SIZE = 256
+
+_ARRAYS = ("tables", "bias", "encode_weight", "encode_bias", "encode_lookups")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +39,14 @@ class ResidualCodebook:
     Attributes:
         tables: (L, m, k, C) float32; a decoded feature is bias plus one row of each plane.
         bias: (C,) float32.
-        encode_weight: (C, planes * k) float32.
+        encode_weight: (C, planes * k) float32; (d, planes * k) after a bottleneck to d channels.
         encode_bias: (planes * k,) float32. ``x @ encode_weight + encode_bias`` is, up to a constant
             of each plane, half the squared distance of x's residual to each code, before the
             earlier levels' choices are known.
         encode_lookups: (pairs, k, k) float32, what a choice in an earlier level adds to the scores
             of a plane: pairs run over planes, then over all planes of earlier levels.
+        bottleneck: reduction and normalisation before the codes are chosen (ReVQom); None
+            chooses them by the features as they are.
 
     Raises:
         CodebookError: shapes or dtypes do not fit each other, or a value is not finite.
@@ -53,6 +57,7 @@ class ResidualCodebook:
     encode_weight: Float32Array
     encode_bias: Float32Array
     encode_lookups: Float32Array
+    bottleneck: GroupNormalisation | None = None
 
     def __post_init__(self) -> None:
         if self.tables.ndim != 4 or 0 in self.tables.shape:
@@ -60,30 +65,22 @@ class ResidualCodebook:
         levels, segments, size, channels = self.tables.shape
         if not 2 <= size <= MAX_DICT_SIZE:
             raise CodebookError(f"a segment must have 2 to {MAX_DICT_SIZE} codes, got {size}")
-        codes = levels * segments * size
-        pairs = segments**2 * levels * (levels - 1) // 2
-        expected = {
-            "tables": self.tables.shape,
-            "bias": (channels,),
-            "encode_weight": (channels, codes),
-            "encode_bias": (codes,),
-            "encode_lookups": (pairs, size, size),
-        }
-        for name, shape in expected.items():
-            array = getattr(self, name)
-            if array.shape != shape or array.dtype != np.float32:
-                raise CodebookError(
-                    f"{name} must be float32 of shape {shape}, got {array.dtype} of {array.shape}"
-                )
-            if not np.isfinite(array).all():
-                raise CodebookError(f"{name} has values that are not finite")
+        width = channels if self.bottleneck is None else self.bottleneck.width
+        if self.bottleneck is not None and len(self.bottleneck.weight) != channels:
+            raise CodebookError(
+                f"the bottleneck takes {len(self.bottleneck.weight)} channels, the tables give"
+                f" {channels}"
+            )
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        codebook_file.check(arrays, (levels, segments, size, channels), width)
 
     @classmethod
     def from_layers(
         cls, arrays: Mapping[str, Any], prefix: str = "codebook."
     ) -> "ResidualCodebook":
         """Fold a codebook from its layers in the published naming; see core.folding.fold_layers."""
-        return cls(**fold_layers(arrays, prefix))
+        folded: dict[str, Any] = dict(fold_layers(arrays, prefix))
+        return cls(**folded)
 
     @property
     def levels(self) -> int:
@@ -139,13 +136,25 @@ class ResidualCodebook:
                 f"features must be float32 of shape (cells, {self.channels}), "
                 f"got {features.dtype} of {features.shape}"
             )
-        return self._encode_rows(features, 1.0, np.arange(len(features)))
+        weights = self._map_weights(features, 1.0)
+        return self._encode_rows(features, 1.0, np.arange(len(features)), weights)
+
+    def _map_weights(
+        self, features: npt.NDArray[Any], scale: float
+    ) -> tuple[Float32Array, Float32Array]:
+        """Weight (C, planes * k) and bias that score the cells of one map (cells, C)."""
+        if self.bottleneck is None:
+            return self.encode_weight, self.encode_bias
+        matrix, offset = self.bottleneck.affine(features, scale)
+        weight, bias = matrix @ self.encode_weight, offset @ self.encode_weight + self.encode_bias
+        return np.ascontiguousarray(weight, np.float32), bias.astype(np.float32)
 
     def _encode_rows(
         self,
         features: npt.NDArray[Any],
         scale: float,
         rows: npt.NDArray[np.int64],
+        weights: tuple[Float32Array, Float32Array],
     ) -> IndexArray:
         """Indices (planes, rows) of some rows of features (cells, C) times scale."""
         indices = np.empty((self.planes, len(rows)), np.uint8)
@@ -153,8 +162,7 @@ class ResidualCodebook:
             np.ascontiguousarray(features),
             np.float32(scale),
             rows,
-            self.encode_weight,
-            self.encode_bias,
+            *weights,
             self.encode_lookups,
             self.segments,
             indices,
@@ -196,9 +204,10 @@ class ResidualCodebook:
                 f"got {background.dtype} of {background.shape}"
             )
         differing = differing_rows(rows, background)
+        weights = self._map_weights(rows, scale)
         indices = np.empty((self.planes, len(rows)), np.uint8)
-        indices[:] = self._encode_rows(background[None], scale, np.zeros(1, np.int64))
-        indices[:, differing] = self._encode_rows(rows, scale, differing)
+        indices[:] = self._encode_rows(background[None], scale, np.zeros(1, np.int64), weights)
+        indices[:, differing] = self._encode_rows(rows, scale, differing, weights)
         return indices.reshape(self.planes, *features.shape[:2])
 
     def decode(self, indices: IndexArray) -> Float32Array:
@@ -229,8 +238,7 @@ class ResidualCodebook:
 
     def save(self, path: str | Path) -> None:
         """Write the arrays to an .npz file."""
-        with open(path, "wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+        codebook_file.write(path, {name: getattr(self, name) for name in _ARRAYS}, self.bottleneck)
 
     @classmethod
     def load(cls, path: str | Path) -> "ResidualCodebook":
@@ -240,12 +248,5 @@ class ResidualCodebook:
             CodebookError: not such a file, an array is missing or wrong.
             OSError: the file cannot be read.
         """
-        names = sorted(field.name for field in fields(cls))
-        try:
-            with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
-                if sorted(archive.files) != names:
-                    raise CodebookError(f"it holds {sorted(archive.files)}, expected {names}")
-                arrays = {name: np.ascontiguousarray(archive[name]) for name in names}
-        except (zipfile.BadZipFile, EOFError, ValueError) as error:
-            raise CodebookError(f"{path} is not a codebook: {error}") from error
-        return cls(**arrays)
+        arrays, bottleneck = codebook_file.read(path, _ARRAYS)
+        return cls(**arrays, bottleneck=bottleneck)

@@ -7,7 +7,7 @@ decoder is a sum of table rows, and every distance that the encoder compares is 
 plus table look-ups of the codes already chosen. Sums run in float64 and are rounded once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -165,5 +165,45 @@ def fold_layers(
         "encode_weight": weight,
         "encode_bias": encode_bias,
         "encode_lookups": lookups,
+    }
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in folded.items()}
+
+
+def fold_stages(
+    codewords: Sequence[npt.ArrayLike], weight: npt.ArrayLike, bias: npt.ArrayLike
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Fold ReVQom's stages and their affine way back (arXiv 2509.21464).
+
+    Args:
+        codewords: (k, d) of each stage, coarsest first.
+        weight: (C, d) of the way back.
+        bias: (C,) of the way back.
+
+    Returns:
+        The fields of core.codebook.ResidualCodebook by name: a stage is a level of one segment,
+        and the encoder's arrays take features that are reduced to d channels already.
+
+    Raises:
+        CodebookError: shapes do not fit each other, or a value is not finite.
+    """
+    words = [np.asarray(item, dtype=np.float64) for item in codewords]
+    matrix, offset = np.asarray(weight, np.float64), np.asarray(bias, np.float64)
+    shapes = {item.shape for item in words}
+    if len(shapes) != 1 or matrix.ndim != 2 or words[0].shape[1:] != matrix.shape[1:]:
+        raise CodebookError(
+            f"codewords of shapes {sorted(shapes)} do not fit a way back of {matrix.shape}"
+        )
+    if not all(np.isfinite(item).all() for item in (*words, matrix, offset)):
+        raise CodebookError("codewords or the way back have values that are not finite")
+    size = words[0].shape[0]
+    lookups = [
+        words[earlier] @ words[stage].T for stage in range(len(words)) for earlier in range(stage)
+    ]
+    folded = {
+        "tables": np.stack([item @ matrix.T for item in words])[:, None],
+        "bias": offset,
+        "encode_weight": -np.concatenate(words).T,
+        "encode_bias": 0.5 * np.concatenate([(item**2).sum(axis=1) for item in words]),
+        "encode_lookups": np.stack(lookups) if lookups else np.zeros((0, size, size)),
     }
     return {name: np.ascontiguousarray(array, np.float32) for name, array in folded.items()}

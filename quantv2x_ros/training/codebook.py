@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import torch
@@ -24,6 +26,19 @@ class Quantized(NamedTuple):
     loss: torch.Tensor
 
 
+@dataclass(frozen=True)
+class Noise:
+    """Gumbel noise on the choice of codewords while training.
+
+    Attributes:
+        temperature: of the softmax; lower is closer to the nearest codeword.
+        generator: on the CPU.
+    """
+
+    temperature: float
+    generator: torch.Generator
+
+
 class CodebookLevel(nn.Module):
     """One level: its layers and its (segments, k, C / segments) codebook."""
 
@@ -41,12 +56,31 @@ class CodebookLevel(nn.Module):
             nn.init.eye_(layer.weight)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def assign(self, latent: torch.Tensor) -> torch.Tensor:
-        """Return the nearest codes (P, segments) of stage outputs (P, C); lowest index on a tie."""
+    def distances(self, latent: torch.Tensor) -> torch.Tensor:
+        """Return squared distances (segments, P, k) of stage outputs (P, C), but for |h|^2."""
         segments, _, width = self.codebook.shape
         target = self.head(latent).view(-1, segments, width).transpose(0, 1)
-        score = (self.codebook**2).sum(-1)[:, None] - 2 * target @ self.codebook.transpose(1, 2)
-        return score.argmin(-1).transpose(0, 1)
+        norms: torch.Tensor = (self.codebook**2).sum(-1)[:, None]
+        return norms - 2 * target @ self.codebook.transpose(1, 2)
+
+    def assign(self, latent: torch.Tensor) -> torch.Tensor:
+        """Return the nearest codes (P, segments) of stage outputs (P, C); lowest index on a tie."""
+        return self.distances(latent).argmin(-1).transpose(0, 1)
+
+    def sample(self, latent: torch.Tensor, noise: Noise) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw codes (P, segments) by Gumbel noise, and codewords (P, C) with a soft gradient.
+
+        The nearer a codeword, the likelier; the gradient is that of the softmax over codewords
+        (arXiv 1611.01144, straight-through), so that codewords not drawn learn too.
+        """
+        logits = -self.distances(latent)
+        uniform = torch.rand(logits.shape, generator=noise.generator).to(logits)
+        gumbel = -torch.log(-torch.log(uniform.clamp(1e-9, 1 - 1e-7)))
+        soft = torch.softmax((logits + gumbel) / noise.temperature, dim=-1)
+        codes = soft.argmax(-1)
+        hard = torch.nn.functional.one_hot(codes, soft.shape[-1]).to(soft.dtype)
+        words = (hard + soft - soft.detach()) @ self.codebook
+        return codes.transpose(0, 1), words.transpose(0, 1).reshape(len(latent), -1)
 
     def lookup(self, codes: torch.Tensor) -> torch.Tensor:
         """Return codewords (P, C) of codes (P, segments)."""
@@ -77,44 +111,74 @@ class ResidualCodebook(nn.Module):
         return [cast(CodebookLevel, level) for level in self.levels]
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Planes (levels times segments) and codewords of each."""
+        segments, size, _ = self.ordered_levels()[0].codebook.shape
+        return len(self.levels) * segments, size
+
+    @property
     def segments(self) -> int:
         """Segments of a codeword."""
         return self.ordered_levels()[0].codebook.shape[0]
 
-    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return codes (P, levels, segments) int64 of (P, C) and the commitment loss."""
-        codes, commitment = [], x.new_zeros(())
+    def encode(
+        self, x: torch.Tensor, noise: Noise | None = None
+    ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
+        """Code cells (P, C).
+
+        Returns:
+            Codes (P, levels, segments) int64, the codewords (P, C) of each level, and the
+            commitment loss.
+        """
+        codes, words, commitment = [], [], x.new_zeros(())
         for level in self.ordered_levels():
             latent = level.stage(x)
-            with torch.no_grad():
-                code = level.assign(latent)
-            word = level.lookup(code)
-            commitment = commitment + ((level.head(latent) - word.detach()) ** 2).mean()
+            if noise is None:
+                with torch.no_grad():
+                    code = level.assign(latent)
+                word = level.lookup(code)
+            else:
+                code, word = level.sample(latent, noise)
+            target = level.head(latent)
+            commitment = commitment + ((target - word.detach()) ** 2).mean()
+            if noise is None:
+                # straight through: what decoding wants moves both the codeword and the layers that
+                # chose it, which commitment alone would let collapse
+                word = word + (target - target.detach())
             codes.append(code)
+            words.append(word)
             if level.latent is not None:
                 x = level.latent(latent) - word.detach()
-        return torch.stack(codes, dim=1), commitment
+        return torch.stack(codes, dim=1), words, commitment
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Return features (P, C) of codes (P, levels, segments)."""
+        levels = self.ordered_levels()
+        return self.restore([level.lookup(codes[:, i]) for i, level in enumerate(levels)])
+
+    def restore(self, words: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return features (P, C) of each level's codewords (P, C)."""
         out: torch.Tensor | None = None
         levels = self.ordered_levels()
         for index in range(len(levels) - 1, -1, -1):
             level = levels[index]
-            q = level.dequantization(level.lookup(codes[:, index]))
+            q = level.dequantization(words[index])
             if out is not None and level.side is not None:
                 q = q + level.side(out)
             out = level.restore(q)
         assert out is not None
         return out
 
-    def forward(self, features: torch.Tensor) -> Quantized:
-        """Code and decode (N, C, H, W); always in float32: bf16 distances change the codes."""
+    def forward(self, features: torch.Tensor, noise: Noise | None = None) -> Quantized:
+        """Code and decode (N, C, H, W); always in float32: bf16 distances change the codes.
+
+        Without noise every cell takes its nearest codewords, in training as in evaluation.
+        """
         n, c, h, w = features.shape
         with torch.autocast(features.device.type, enabled=False):
             flat = features.float().permute(0, 2, 3, 1).reshape(-1, c)
-            codes, commitment = self.encode(flat.detach())
-            decoded = self.decode(codes)
+            codes, words, commitment = self.encode(flat.detach(), noise)
+            decoded = self.restore(words)
             loss = ((decoded - flat.detach()) ** 2).mean() + 0.25 * commitment
             loss = loss + 0.25 * ((flat - decoded.detach()) ** 2).mean()
             passed = decoded + (flat - flat.detach())

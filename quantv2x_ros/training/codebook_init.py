@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 
 from quantv2x_ros.training.codebook import ResidualCodebook
+from quantv2x_ros.training.revqom import ReVQomCodebook
 
 
 def kmeans(
@@ -35,12 +36,15 @@ def kmeans(
 
 
 @torch.no_grad()
-def initialise_codebook(codebook: ResidualCodebook, features: torch.Tensor, seed: int) -> None:
+def initialise_codebook(
+    codebook: ResidualCodebook | ReVQomCodebook, features: torch.Tensor, seed: int
+) -> None:
     """Set every level's codewords by k-means on what the levels before leave over.
 
-    The codebook's linear layers must still be the identity they are made as. Most cells of a
-    map are empty and alike, so cells are drawn with a probability that grows with their
-    distance from the commonest feature: codewords go to where there is something to tell.
+    A residual codebook's linear layers must still be the identity they are made as; ReVQom's
+    bottleneck is set to the features' principal components. Most cells of a map are empty and
+    alike, so cells are drawn with a probability that grows with their distance from the commonest
+    feature: codewords go to where there is something to tell.
 
     Args:
         codebook: changed in place.
@@ -51,6 +55,9 @@ def initialise_codebook(codebook: ResidualCodebook, features: torch.Tensor, seed
     background = features.median(dim=0).values
     interest = (features - background).norm(dim=1) + 1e-3
     drawn = torch.multinomial(interest, min(len(features), 60_000), True, generator=generator)
+    if isinstance(codebook, ReVQomCodebook):
+        _initialise_revqom(codebook, features, drawn, generator)
+        return
     rest = torch.cat([features[drawn], background[None]])
     segments, size, width = codebook.ordered_levels()[0].codebook.shape
     for level in codebook.ordered_levels():
@@ -58,3 +65,30 @@ def initialise_codebook(codebook: ResidualCodebook, features: torch.Tensor, seed
             part = rest[:, segment * width : (segment + 1) * width]
             level.codebook[segment] = kmeans(part, size, generator=generator)
         rest = rest - level.lookup(level.assign(rest))
+
+
+def _initialise_revqom(
+    codebook: ReVQomCodebook,
+    features: torch.Tensor,
+    drawn: torch.Tensor,
+    generator: torch.Generator,
+) -> None:
+    """Set bottleneck and way back by principal components, the stages by k-means.
+
+    The group normalisation takes its statistics from all cells, as from one map.
+    """
+    picked = features[drawn]
+    mean = picked.mean(dim=0)
+    _, _, components = torch.linalg.svd(picked - mean, full_matrices=False)
+    directions = components[: codebook.reduce.out_features]
+    codebook.reduce.weight.copy_(directions)
+    codebook.reduce.bias.copy_(-directions @ mean)
+    cells = codebook.reduced(features.T[None, :, :, None])[drawn]
+    ones = torch.ones(len(cells), 1)
+    solution = torch.linalg.lstsq(torch.cat([cells, ones], dim=1), picked).solution
+    codebook.restore.weight.copy_(solution[:-1].T)
+    codebook.restore.bias.copy_(solution[-1])
+    rest = cells
+    for stage in codebook.ordered_stages():
+        stage.start_at(kmeans(rest, len(stage.weight), generator=generator))
+        rest = rest - stage.codewords[stage.assign(rest)]

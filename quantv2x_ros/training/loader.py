@@ -8,17 +8,15 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from itertools import count
 from multiprocessing.context import ForkServerContext
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.training.losses import TargetBatch
 from quantv2x_ros.training.points import PillarInput
-from quantv2x_ros.training.samples import Sample, SampleConfig, SampleError
+from quantv2x_ros.training.samples import Sample, SampleError
 from quantv2x_ros.training.stream import SampleStream, ValidationSamples
 
 
@@ -52,6 +50,9 @@ def collate(samples: Sequence[Sample]) -> tuple[Sample, list[int]]:
         deltas=torch.cat([s.targets.deltas for s in samples]),
         directions=torch.cat([s.targets.directions for s in samples]),
         occupancy=torch.cat([s.targets.occupancy for s in samples]),
+        boxes=torch.cat([s.targets.boxes for s in samples]),
+        box_labels=torch.cat([s.targets.box_labels for s in samples]),
+        box_counts=tuple(count for s in samples for count in s.targets.box_counts),
     )
     thetas = torch.cat([s.thetas for s in samples])
     return Sample(joined, thetas, targets), [s.pillars.agents for s in samples]
@@ -89,8 +90,12 @@ class StepSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         """Yield one list of sample numbers a step."""
         for step in count(self.start):
-            first = (step * self.ranks + self.rank) * self.batch
-            yield list(range(first, first + self.batch))
+            yield self.numbers(step)
+
+    def numbers(self, step: int) -> list[int]:
+        """Return the numbers of this rank's samples of a step."""
+        first = (step * self.ranks + self.rank) * self.batch
+        return list(range(first, first + self.batch))
 
 
 class SampleLoader(DataLoader[Any]):
@@ -109,6 +114,23 @@ def _collate_or_error(
 ) -> tuple[Sample, list[int]] | DatasetError:
     errors = [sample for sample in samples if isinstance(sample, DatasetError)]
     return errors[0] if errors else collate([s for s in samples if isinstance(s, Sample)])
+
+
+def epoch_loader(
+    stream: SampleStream, sampler: StepSampler, *, workers: int = 0, prefetch: int = 4
+) -> SampleLoader:
+    """Return a loader of the batches whose sample numbers a sampler gives.
+
+    At most `workers` x `prefetch` batches wait in memory.
+    """
+    return SampleLoader(
+        stream,
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=_collate_or_error,
+        prefetch_factor=prefetch if workers else None,
+        multiprocessing_context=_clean_processes() if workers else None,
+    )
 
 
 def sample_loader(
@@ -134,14 +156,8 @@ def sample_loader(
         rank: which of the processes that train together this is.
         ranks: how many there are.
     """
-    return SampleLoader(
-        stream,
-        batch_sampler=StepSampler(batch, start=start, rank=rank, ranks=ranks),
-        num_workers=workers,
-        collate_fn=_collate_or_error,
-        prefetch_factor=prefetch if workers else None,
-        multiprocessing_context=_clean_processes() if workers else None,
-    )
+    sampler = StepSampler(batch, start=start, rank=rank, ranks=ranks)
+    return epoch_loader(stream, sampler, workers=workers, prefetch=prefetch)
 
 
 def validation_loader(
@@ -155,11 +171,3 @@ def validation_loader(
         collate_fn=_collate_or_error,
         multiprocessing_context=_clean_processes() if workers else None,
     )
-
-
-def training_loader(
-    root: Path, config: SampleConfig, anchors: AnchorSet, *, seed: int, batch: int, workers: int
-) -> Iterator[tuple[Sample, list[int]]]:
-    """Return an endless stream of batches: a sample of several frames, and their agents."""
-    stream = SampleStream(root, config, anchors, seed)
-    return iter(sample_loader(stream, batch=batch, workers=workers, prefetch=4))

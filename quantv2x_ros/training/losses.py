@@ -48,6 +48,9 @@ class TargetBatch(NamedTuple):
         deltas: (K, 7) float32.
         directions: (K,) int64.
         occupancy: (sum of agents, 1, H, W) float32, in each agent's own frame.
+        boxes: (G, 7) float32 truth of all frames, in each ego's frame.
+        box_labels: (G,) int64.
+        box_counts: boxes of each frame.
     """
 
     labels: torch.Tensor
@@ -55,6 +58,9 @@ class TargetBatch(NamedTuple):
     deltas: torch.Tensor
     directions: torch.Tensor
     occupancy: torch.Tensor
+    boxes: torch.Tensor
+    box_labels: torch.Tensor
+    box_counts: tuple[int, ...]
 
 
 def focal(logits: torch.Tensor, target: torch.Tensor, alpha: float, gamma: float) -> torch.Tensor:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,6 +21,11 @@ from quantv2x_ros.training.codebook import ResidualCodebook
 from quantv2x_ros.training.points import PillarInput, pillar_input
 from quantv2x_ros.training.published import CheckpointError, Tensors, from_published
 from quantv2x_ros.training.pyramid import Pyramid
+from quantv2x_ros.training.revqom import ReVQomCodebook
+
+
+class NetworkConfigError(ValueError):
+    """An architecture that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,11 @@ class NetworkConfig:
         levels: codebook levels; 0 is a network without codebook.
         segments: codebook segments.
         dict_size: codewords a level and segment.
+        codebook: residual (NETWORK section 3) or revqom (arXiv 2509.21464), whose stages are the
+            levels.
+        reduced: channels after ReVQom's bottleneck.
+        groups: of its group normalisation.
+        ema: decay of its codewords' running averages.
         score_gain: factor on the fusion scores before their softmax over agents. 1 is as
             published; larger lets the agent that sees something outweigh those that do not.
     """
@@ -45,6 +55,33 @@ class NetworkConfig:
     segments: int = 1
     dict_size: int = 128
     score_gain: float = 1.0
+    codebook: str = "residual"
+    reduced: int = 16
+    groups: int = 4
+    ema: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Raise NetworkConfigError for a codebook that cannot be."""
+        if self.codebook not in ("residual", "revqom"):
+            raise NetworkConfigError(f"codebook must be residual or revqom, got {self.codebook!r}")
+        if self.codebook == "revqom":
+            fits = self.groups >= 1 and self.reduced % self.groups == 0
+            if self.segments != 1 or not fits or not 0.8 <= self.ema <= 0.99:
+                raise NetworkConfigError(
+                    "revqom needs one segment, reduced channels that fall into groups and an ema"
+                    f" of 0.8 to 0.99, got {self.segments}, {self.reduced} in {self.groups} and"
+                    f" {self.ema}"
+                )
+
+    def make_codebook(self) -> ResidualCodebook | ReVQomCodebook | None:
+        """Return a new codebook; None for a network without one."""
+        if not self.levels:
+            return None
+        if self.codebook == "revqom":
+            return ReVQomCodebook(
+                64, self.reduced, self.groups, self.levels, self.dict_size, self.ema
+            )
+        return ResidualCodebook(64, self.levels, self.segments, self.dict_size)
 
 
 class HeadOutputs(NamedTuple):
@@ -66,11 +103,7 @@ class QuantV2XNetwork(nn.Module):
         self.backbone = nn.Sequential(
             BasicBlock(64, 64, 2), BasicBlock(64, 64, 1), BasicBlock(64, 64, 1)
         )
-        self.codebook = (
-            ResidualCodebook(64, config.levels, config.segments, config.dict_size)
-            if config.levels
-            else None
-        )
+        self.codebook = config.make_codebook()
         self.pyramid = Pyramid(config.score_gain)
         self.shrink = nn.Sequential(
             nn.Conv2d(384, 256, 3, 1, 1), nn.ReLU(), nn.Conv2d(256, 256, 3, 1, 1), nn.ReLU()
@@ -84,17 +117,17 @@ class QuantV2XNetwork(nn.Module):
         nn.init.normal_(self.cls_head.weight, std=0.01)
         nn.init.normal_(self.reg_head.weight, std=0.01)
 
-    def freeze_sender(self) -> None:
-        """Train from now on only what a receiver runs: pillars, encoder and codebook stay.
-
-        Indices keep their meaning, and BatchNorm in the frozen parts its statistics.
-        """
-        self._frozen = [self.pillar_encoder, self.backbone]
-        if self.codebook is not None:
-            self._frozen.append(self.codebook)
+    def freeze(self, parts: Iterable[nn.Module]) -> None:
+        """Keep parts as they are from now on: weights, and BatchNorm's statistics."""
+        self._frozen = list(parts)
         for part in self._frozen:
             part.requires_grad_(False)
         self.train(self.training)
+
+    def freeze_sender(self) -> None:
+        """Train from now on only what a receiver runs: indices keep their meaning."""
+        sender = [self.pillar_encoder, self.backbone, self.codebook]
+        self.freeze(part for part in sender if part is not None)
 
     def train(self, mode: bool = True) -> QuantV2XNetwork:
         """Switch to training or evaluation; frozen parts stay in evaluation."""

@@ -39,7 +39,7 @@ class SampleConfig:
 
     Attributes:
         grid: the grid at inference; crops lie on its pillars.
-        window: size of the crop along x and y, metres, multiples of 8 pillars.
+        window: size of the crop along x and y, metres, multiples of 8 pillars; None: no crop.
         jitter: the crop's centre lies up to this far from an object along x and y, metres.
         reach: objects up to this far from the ego along x are cropped around, metres.
         max_agents: agents of a sample, the ego included.
@@ -60,7 +60,7 @@ class SampleConfig:
     """
 
     grid: BevGrid
-    window: tuple[float, float] = (57.6, 51.2)
+    window: tuple[float, float] | None = (57.6, 51.2)
     jitter: tuple[float, float] = (20.0, 12.0)
     reach: float = 110.0
     max_agents: int = 3
@@ -158,14 +158,16 @@ class SampleMaker:
         grids = [self.config.grid] * len(frame.agents)
         if rng is not None:
             frame = augmented(frame, self.config, rng)
-            grids = self._crops(frame, self._centre(frame, rng))
+            if self.config.window is not None:
+                grids = self._crops(frame, self._centre(frame, rng), self.config.window)
         pillars = pillar_input([view.points for view in frame.agents], grids)
         thetas = [
             warp_theta(view.ego_to_agent, grids[0], grid)
             for view, grid in zip(frame.agents, grids, strict=True)
         ]
         inside = _inside(frame.boxes, grids[0])
-        targets = TargetAssigner(self.anchors, grids[0])(frame.boxes[inside], frame.labels[inside])
+        boxes, labels = frame.boxes[inside], frame.labels[inside]
+        targets = TargetAssigner(self.anchors, grids[0])(boxes, labels)
         occupied = [occupancy_map(v.boxes, g) for v, g in zip(frame.agents, grids, strict=True)]
         return Sample(
             pillars,
@@ -176,6 +178,9 @@ class SampleMaker:
                 deltas=torch.from_numpy(targets.deltas),
                 directions=torch.from_numpy(targets.directions),
                 occupancy=torch.from_numpy(np.stack(occupied))[:, None],
+                boxes=torch.from_numpy(boxes),
+                box_labels=torch.from_numpy(labels),
+                box_counts=(len(boxes),),
             ),
         )
 
@@ -191,11 +196,13 @@ class SampleMaker:
         centre: Array = start + rng.uniform(-1, 1, 2) * config.jitter
         return centre
 
-    def _crops(self, frame: CooperativeFrame, centre: Array) -> list[BevGrid]:
+    def _crops(
+        self, frame: CooperativeFrame, centre: Array, window: tuple[float, float]
+    ) -> list[BevGrid]:
         """Choose every agent's crop so that all look at the same piece of the world."""
-        config = self.config
+        grid = self.config.grid
         places = [view.ego_to_agent @ np.array([*centre, 0.0, 1.0]) for view in frame.agents]
-        return [crop_grid(config.grid, config.window, (float(p[0]), float(p[1]))) for p in places]
+        return [crop_grid(grid, window, (float(p[0]), float(p[1]))) for p in places]
 
 
 def choose_agents(frame: Frame, config: SampleConfig, rng: np.random.Generator) -> list[str]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,6 +170,12 @@ class ValidationSamples(Dataset[Sample | DatasetError]):
             raise DatasetError(
                 root, f"no frame has an ego for mode {config.mode}", "Choose another mode"
             )
+
+    def part(self, rank: int, ranks: int) -> ValidationSamples:
+        """Return every ranks-th frame from the rank-th on: one process's part."""
+        part = copy(self)
+        part.frames = self.frames[rank::ranks]
+        return part
 
     def __len__(self) -> int:
         """Number of frames."""

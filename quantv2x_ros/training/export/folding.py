@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from quantv2x_ros.core.codebook import ResidualCodebook
+from quantv2x_ros.core.folding import fold_stages
+from quantv2x_ros.core.normalisation import GroupNormalisation
 from quantv2x_ros.core.pillar_net import PillarWeights
 from quantv2x_ros.training.blocks import BasicBlock, Bottleneck
 from quantv2x_ros.training.export.graph import (
@@ -25,6 +27,7 @@ from quantv2x_ros.training.export.graph import (
 )
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.published import to_published
+from quantv2x_ros.training.revqom import ReVQomCodebook
 
 Float32 = npt.NDArray[np.float32]
 
@@ -221,7 +224,28 @@ def fold_codebook(network: QuantV2XNetwork) -> ResidualCodebook:
     """
     if network.codebook is None:
         raise ValueError("the network has no codebook: nothing could be transmitted")
+    if isinstance(network.codebook, ReVQomCodebook):
+        return fold_revqom(network.codebook)
     return ResidualCodebook.from_layers(to_published(network.state_dict()), "codebook.")
+
+
+def fold_revqom(codebook: ReVQomCodebook) -> ResidualCodebook:
+    """ReVQom's stages as tables, behind its bottleneck."""
+
+    def array(value: torch.Tensor) -> npt.NDArray[np.float32]:
+        return np.ascontiguousarray(value.detach().cpu().numpy(), np.float32)
+
+    bottleneck = GroupNormalisation(
+        array(codebook.reduce.weight.T),
+        array(codebook.reduce.bias),
+        array(codebook.norm.weight),
+        array(codebook.norm.bias),
+        codebook.norm.num_groups,
+        codebook.norm.eps,
+    )
+    words = [array(stage.codewords) for stage in codebook.ordered_stages()]
+    folded = fold_stages(words, array(codebook.restore.weight), array(codebook.restore.bias))
+    return ResidualCodebook(**folded, bottleneck=bottleneck)
 
 
 def fold_pillars(network: QuantV2XNetwork) -> PillarWeights:

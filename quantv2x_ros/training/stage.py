@@ -1,0 +1,212 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one stage of training with Lightning."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.training.codebook_init import initialise_codebook
+from quantv2x_ros.training.config import TrainingConfig, TrainingConfigError
+from quantv2x_ros.training.data_module import SplitModule
+from quantv2x_ros.training.module import StageModule
+from quantv2x_ros.training.network import QuantV2XNetwork
+from quantv2x_ros.training.progress import training_progress
+from quantv2x_ros.training.safe_files import LastState, SafeCheckpointIO, save_network
+from quantv2x_ros.training.start import NETWORK_FILE, load_start
+
+#: The newest state of a run, to resume from.
+LAST_FILE = "last.ckpt"
+
+#: The weights of the best epoch, where there were frames to validate on.
+BEST_FILE = "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What trains: Lightning's settings of the same names."""
+
+    accelerator: str = "auto"
+    devices: str = "auto"
+    nodes: int = 1
+    strategy: str = "auto"
+    sync_batchnorm: bool = False
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One run of one stage.
+
+    Attributes:
+        config: the stage.
+        data: the dataset, see `SplitModule`.
+        out: folder of this stage: checkpoints, logs, and at the end the network.
+        start: weights to start from, see `start.read_weights`; None for random ones.
+        resume: go on from the last checkpoint in ``out``.
+        validation: another dataset to validate on.
+        workers: processes that make samples.
+        skip_broken: go on without files that are damaged.
+        devices: what trains.
+        max_steps: stop after so many steps, a checkpoint left behind; -1 trains all epochs.
+    """
+
+    config: TrainingConfig
+    data: Path
+    out: Path
+    start: Path | None = None
+    resume: bool = False
+    validation: Path | None = None
+    workers: int = 0
+    skip_broken: bool = False
+    devices: Devices = Devices()
+    max_steps: int = -1
+
+
+@torch.no_grad()
+def collect_features(network: QuantV2XNetwork, data: SplitModule, frames: int) -> torch.Tensor:
+    """Return the cells (P, 64) of the encoder's maps of the first samples, one in three."""
+    network.eval()
+    cells = []
+    for number, (sample, _) in enumerate(data.train_dataloader()):
+        maps = network.encode(sample.pillars).float()
+        cells.append(maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])[::3])
+        if number + 1 == frames:
+            break
+    return torch.cat(cells)
+
+
+def build_network(run: StageRun, data: SplitModule) -> QuantV2XNetwork:
+    """Return the network that a stage starts with.
+
+    Raises:
+        CheckpointError: if ``start`` does not fit.
+        TrainingConfigError: for a stage 2 or a frozen sender without weights to start from.
+    """
+    config = run.config
+    if run.start is None and not run.resume and (config.stage == 2 or config.frozen):
+        raise TrainingConfigError(
+            f"stage {config.stage} keeps a part of the network as it is: give the checkpoint of the"
+            " stage before as start"
+        )
+    torch.manual_seed(config.seed)
+    network = QuantV2XNetwork(config.network_config())
+    coded = load_start(network, run.start) if run.start else False
+    frames = config.codebook.kmeans_frames
+    if network.codebook is not None and not coded and frames and not run.resume:
+        features = collect_features(network, data, frames)
+        initialise_codebook(network.codebook, features, config.seed)
+    return network
+
+
+def _callbacks(run: StageRun, validated: bool) -> list[Callback]:
+    config = run.config
+    callbacks: list[Callback] = [
+        LastState(run.out / LAST_FILE, config.save_every),
+        training_progress(),
+    ]
+    if validated:
+        best = ModelCheckpoint(
+            run.out,
+            filename="best",
+            monitor="validate/mAP_0.5",
+            mode="max",
+            enable_version_counter=False,
+        )
+        callbacks.append(best)
+    if config.optimizer.average:
+        average = torch.optim.swa_utils.get_ema_multi_avg_fn(config.optimizer.average)
+        callbacks.append(WeightAveraging(multi_avg_fn=average))
+    return callbacks
+
+
+def _trainer(run: StageRun, validated: bool, steps: int) -> lightning.Trainer:
+    config, devices = run.config, run.devices
+    callbacks = _callbacks(run, validated)
+    options: dict[str, Any] = {"precision": config.precision}
+    if config.optimizer.clip:
+        options["gradient_clip_val"] = config.optimizer.clip
+    return lightning.Trainer(
+        accelerator=devices.accelerator,
+        devices=devices.devices,
+        num_nodes=devices.nodes,
+        strategy=devices.strategy,
+        sync_batchnorm=devices.sync_batchnorm,
+        max_epochs=config.epochs,
+        max_steps=run.max_steps,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=None if validated else 0,
+        log_every_n_steps=min(10, steps),
+        logger=TensorBoardLogger(run.out, name="tensorboard", version=""),
+        callbacks=callbacks,
+        plugins=[SafeCheckpointIO()],
+        enable_model_summary=False,
+        enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
+        **options,
+    )
+
+
+def _quiet() -> None:
+    """Silence what Lightning says about itself, but for warnings that a user can act on."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (".*exists and is not empty", ".*LeafSpec", ".*does not have many workers"):
+        warnings.filterwarnings("ignore", message)
+
+
+def run_stage(run: StageRun) -> Path:
+    """Train one stage.
+
+    Returns:
+        The file with the trained network: averaged weights, if the configuration says so.
+
+    Raises:
+        TrainingConfigError: for settings that do not fit each other, or nothing to resume.
+        CheckpointError: if ``start`` does not fit.
+        DatasetError: for a dataset that is empty or damaged.
+        OSError: if a file cannot be read or written.
+        FloatingPointError: if the loss is no longer finite.
+    """
+    _quiet()
+    last = run.out / LAST_FILE
+    if run.resume and not last.is_file():
+        raise TrainingConfigError(f"nothing to resume: there is no {last}")
+    anchors = AnchorSet.v2x_real()
+    data = SplitModule(
+        run.data,
+        run.config,
+        anchors,
+        workers=run.workers,
+        validation=run.validation,
+        skip_broken=run.skip_broken,
+    )
+    module = StageModule(build_network(run, data), run.config, anchors, data.steps_per_epoch)
+    trainer = _trainer(run, data.validation is not None, data.steps_per_epoch())
+    if run.resume:
+        data.resume_at(int(torch.load(last, weights_only=True, mmap=True)["global_step"]))
+    trainer.fit(
+        module, datamodule=data, ckpt_path=str(last) if run.resume else None, weights_only=True
+    )
+    file = run.out / NETWORK_FILE
+    if trainer.is_global_zero:
+        save_network(module.network, file)
+        _save_best(trainer, run)
+    return file
+
+
+def _save_best(trainer: lightning.Trainer, run: StageRun) -> None:
+    """Write the weights of the best epoch as a file of their own."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.best_model_path:
+            network = QuantV2XNetwork(run.config.network_config())
+            load_start(network, Path(callback.best_model_path))
+            save_network(network, run.out / BEST_FILE)

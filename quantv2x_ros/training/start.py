@@ -1,0 +1,100 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Weights that a stage starts from: of the stage before, of a bundle, or published."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+
+from quantv2x_ros.training.network import QuantV2XNetwork
+from quantv2x_ros.training.published import CheckpointError, from_published
+
+#: What a stage leaves in its folder.
+NETWORK_FILE = "network.safetensors"
+
+_LIGHTNING_PREFIX = "network."
+_MOST_NAMED = 5
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Read a state dict in this network's names.
+
+    Args:
+        path: a stage's folder, a ``.safetensors`` file, a Lightning checkpoint (``.ckpt``), or a
+            torch file; the names may be published ones.
+
+    Raises:
+        CheckpointError: not such a file, or of another architecture.
+        OSError: it cannot be read.
+    """
+    if path.is_dir():
+        path = path / NETWORK_FILE
+    try:
+        if path.suffix == ".safetensors":
+            state: Mapping[str, torch.Tensor] = safetensors.torch.load_file(path)
+        else:
+            state = _torch_state(path)
+    except (safetensors.SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise CheckpointError(f"checkpoint {path}: not readable as weights: {error}") from error
+    if any(name.startswith(("encoder_m1.", "backbone_m1.", "pyramid_backbone.")) for name in state):
+        return from_published(state)
+    if any(name.startswith(_LIGHTNING_PREFIX) for name in state):
+        cut = len(_LIGHTNING_PREFIX)
+        state = {k[cut:]: v for k, v in state.items() if k.startswith(_LIGHTNING_PREFIX)}
+    return {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+
+
+def _torch_state(path: Path) -> Mapping[str, torch.Tensor]:
+    """Read a torch file without running code of it; the weights may lie under a usual key."""
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    tensors = isinstance(content, Mapping) and all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
+    )
+    if not tensors:
+        raise CheckpointError(f"checkpoint {path}: holds no state dict")
+    state: Mapping[str, torch.Tensor] = content
+    return state
+
+
+def load_start(network: QuantV2XNetwork, path: Path) -> bool:
+    """Load the weights that a stage starts from.
+
+    Args:
+        network: changed in place. If it has a codebook and the file has none, the codebook stays.
+        path: see `read_weights`.
+
+    Returns:
+        Whether the file has a codebook.
+
+    Raises:
+        CheckpointError: naming what is missing, superfluous or of another shape.
+        OSError: it cannot be read.
+    """
+    state = read_weights(path)
+    own = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    coded = any(name.startswith("codebook.") for name in state)
+    expected = {k: v for k, v in own.items() if coded or not k.startswith("codebook.")}
+    wrong = [f"{k} is missing" for k in expected if k not in state]
+    wrong += [f"{k} is not of this architecture" for k in state if k not in own]
+    wrong += [
+        f"{k} has shape {tuple(state[k].shape)}, expected {tuple(v.shape)}"
+        for k, v in expected.items()
+        if k in state and state[k].shape != v.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
+        hint = "; this stage has no codebook" if coded and network.codebook is None else ""
+        raise CheckpointError(
+            f"checkpoint {path} does not fit: " + "; ".join(wrong[:_MOST_NAMED]) + more + hint
+        )
+    network.load_state_dict(state, strict=False)
+    return coded
