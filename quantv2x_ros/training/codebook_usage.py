@@ -27,11 +27,14 @@ class CodebookUsage(nn.Module):
 
     @torch.no_grad()
     def add(self, codes: torch.Tensor) -> None:
-        """Count codes (N, planes, H, W), integers."""
+        """Count codes (N, planes, H, W), integers, of all processes that train together."""
         planes, size = self.counts.shape
         offsets = torch.arange(planes, device=codes.device)[None, :, None, None] * size
         flat = (codes.long() + offsets).reshape(-1)
-        self.counts += torch.bincount(flat, minlength=planes * size).view(planes, size)
+        counts = torch.bincount(flat, minlength=planes * size).view(planes, size)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(counts)
+        self.counts += counts
 
     def reset(self) -> None:
         """Start counting anew."""

@@ -137,7 +137,6 @@ class StageModule(lightning.LightningModule):
         )
         if codebook is None or usage is None or not every or (self.global_step + 1) % every:
             return
-        usage.counts.copy_(self.trainer.strategy.reduce(usage.counts, reduce_op="sum"))
         for plane, (share, perplexity) in enumerate(
             zip(usage.used(), usage.perplexity(), strict=True)
         ):

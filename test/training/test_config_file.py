@@ -35,6 +35,15 @@ def test_every_stage_of_the_default_bundle_builds_its_network(path):
     assert config.network_config() == default_network(codebook=config.stage != 1).config
 
 
+@pytest.mark.parametrize("stage", [2, 3])
+def test_revqoms_stages_code_24_bits_a_cell(stage):
+    config = load_config(FOLDER / "revqom" / f"stage{stage}.yaml")
+    codebook = config.network_config().make_codebook()
+    planes, size = codebook.shape
+    assert planes * (size - 1).bit_length() == 24
+    assert config.stage == stage
+
+
 def test_overrides_replace_the_file(tmp_path):
     path = tmp_path / "stage.yaml"
     path.write_text("stage: 1\nepochs: 3\noptimizer: {learning_rate: 1}\n")
@@ -57,6 +66,10 @@ def test_overrides_replace_the_file(tmp_path):
         ("stage: 1\noptimizer: {name: sgd}", "adam or adamw, got 'sgd'"),
         ("stage: 1\ncodebook: {sampling: soft}", "nearest or gumbel, got 'soft'"),
         ("stage: 1\nprecision: 16", "precision must be a str, got 16"),
+        (
+            "stage: 3\nnetwork: {codebook: revqom}\ncodebook: {sampling: gumbel}",
+            "must be nearest, got gumbel",
+        ),
         ("- 1\n- 2", "expected keys and values, got list"),
         ("stage: [", "not readable as YAML"),
     ],

@@ -2,17 +2,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """ReVQom's codebook learns, and what is exported codes and decodes as it does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from quantv2x_ros.core.codebook import CodebookError, ResidualCodebook
+from quantv2x_ros.core.detection import detect
 from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
 from quantv2x_ros.training.codebook_init import initialise_codebook
 from quantv2x_ros.training.codebook_usage import CodebookUsage, revive
+from quantv2x_ros.training.export.bundle_writer import export_bundle
 from quantv2x_ros.training.export.checkpoint import load_checkpoint, save_checkpoint
 from quantv2x_ros.training.export.folding import fold_codebook
+from quantv2x_ros.training.export.random_bundle import (
+    SMALL_RANGE,
+    VOXEL,
+    random_frames,
+    random_network,
+)
 from quantv2x_ros.training.network import NetworkConfig, NetworkConfigError, QuantV2XNetwork
+from quantv2x_ros.training.points import pillar_input
 from quantv2x_ros.training.revqom import ReVQomCodebook
 
 GRID = BevGrid((-12.8, -12.8, -5.0, 12.8, 12.8, 1.0), (0.4, 0.4, 6.0))
@@ -142,6 +156,40 @@ def test_dead_codewords_of_a_stage_come_back_to_life():
     usage.reset()
     usage.add(codebook(a_map()).codes)
     assert usage.used()[0] > 0.5
+
+
+def test_a_bundle_with_it_sends_the_networks_codes_and_finds_the_networks_boxes(tmp_path):
+    grid = BevGrid(SMALL_RANGE, VOXEL)
+    model = random_network(3, grid)
+    config = replace(model.config, codebook="revqom", levels=4, dict_size=64)
+    coded = QuantV2XNetwork(config).eval()
+    state = {k: v for k, v in model.state_dict().items() if not k.startswith("codebook.")}
+    coded.load_state_dict(state, strict=False)
+    frame = random_frames(1, grid, (2,))[0]
+    features = coded.encode(pillar_input(frame.clouds, [grid] * 2)).detach()
+    cells = features.permute(0, 2, 3, 1).reshape(-1, 64)
+    initialise_codebook(coded.codebook, cells, seed=0)
+    export_bundle(coded, tmp_path / "b", name="revqom", precision="fp32", calibration_frames=())
+
+    bundle = ModelBundle.load(tmp_path / "b")
+    expected = coded.forward_points(frame.clouds, frame.ego_to_agent)
+    encoder, prior = AgentEncoder(bundle, threads=1), IndexPrior(64)
+    sent = []
+    for cloud in frame.clouds:
+        indices = encoder.encode(cloud).indices
+        payload = encode_indices(indices, prior)
+        assert len(payload) < 1.01 * indices[0].size * 4 * 6 / 8 + 64  # 24 bits a cell
+        sent.append(decode_indices(payload, prior, indices.shape))
+    codes = np.stack(sent)
+    assert (codes == expected["codes"].numpy()).mean() > 0.99
+
+    detector = CooperativeDetector(bundle, threads=1)
+    pyramids = [detector.pyramid(np.asarray(item, np.uint8)) for item in codes]
+    found = detector.fuse(pyramids, frame.ego_to_agent).detections
+    maps = [expected[key][0].permute(1, 2, 0).numpy() for key in ("cls", "reg", "dir")]
+    anchors = bundle.anchors.grid_anchors(grid)
+    wanted = detect(*map(np.ascontiguousarray, maps), anchors, bundle.detection)
+    assert len(found) == pytest.approx(len(wanted), abs=max(2, 0.05 * len(wanted)))
 
 
 def test_a_checkpoint_keeps_the_kind_of_codebook(tmp_path):
