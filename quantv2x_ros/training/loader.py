@@ -8,15 +8,17 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from itertools import count
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.training.losses import TargetBatch
 from quantv2x_ros.training.points import PillarInput
-from quantv2x_ros.training.samples import Sample, SampleError
+from quantv2x_ros.training.samples import Sample, SampleConfig, SampleError
 from quantv2x_ros.training.stream import SampleStream, ValidationSamples
 
 
@@ -171,3 +173,11 @@ def validation_loader(
         collate_fn=_collate_or_error,
         multiprocessing_context=_clean_processes() if workers else None,
     )
+
+
+def training_loader(
+    root: Path, config: SampleConfig, anchors: AnchorSet, *, seed: int, batch: int, workers: int
+) -> Iterator[tuple[Sample, list[int]]]:
+    """Return an endless stream of batches: a sample of several frames, and their agents."""
+    stream = SampleStream(root, config, anchors, seed)
+    return iter(sample_loader(stream, batch=batch, workers=workers, prefetch=4))
