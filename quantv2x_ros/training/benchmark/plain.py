@@ -14,6 +14,7 @@ from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.pose import warp_theta
 from quantv2x_ros.inference.bundle import CHECKPOINT_FILE, BundleError, ModelBundle
 from quantv2x_ros.training.benchmark.polygons import plain_detect
+from quantv2x_ros.training.codebook import ResidualCodebook
 from quantv2x_ros.training.export.checkpoint import load_checkpoint
 from quantv2x_ros.training.points import pillar_input
 
@@ -30,7 +31,7 @@ class PlainPipeline:
         threads: CPU threads, for the whole process.
 
     Raises:
-        BundleError: for a bundle without a checkpoint, or one without codebook.
+        BundleError: for a bundle without a checkpoint, or one without residual codebook.
     """
 
     def __init__(self, bundle: ModelBundle, threads: int) -> None:
@@ -39,8 +40,11 @@ class PlainPipeline:
             raise BundleError(f"bundle {bundle.folder}: it has no {CHECKPOINT_FILE} to compare to")
         torch.set_num_threads(threads)
         network = load_checkpoint(path)
-        if network.codebook is None:
-            raise BundleError(f"bundle {bundle.folder}: its checkpoint has no codebook")
+        if not isinstance(network.codebook, ResidualCodebook):
+            raise BundleError(
+                f"bundle {bundle.folder}: its checkpoint has no residual codebook, and the plain"
+                " pipeline runs no other"
+            )
         self.bundle = bundle
         self._codebook = network.codebook
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
