@@ -58,7 +58,7 @@ class PeerLimits:
 
     max_peers: int = 32
     rate: float = 800.0
-    newcomer_rate: float = 200.0
+    newcomer_rate: float = 100.0
     forget_after: float = 5.0
     replay_window: float = 1.0
 

@@ -25,9 +25,9 @@ from quantv2x_ros.nodes import qos
 _BATCH = 256
 #: Pause after a batch in which some were refused unread, seconds: in a flood it is cheaper to take
 #: many at a time than to be woken by each. At least this, and so many times as long as the batch
-#: took, so that a flood never gets more than a fifth of a core; what does not fit into the
+#: took, so that a flood never gets more than a tenth of a core; what does not fit into the
 #: subscription's queue meanwhile is lost in the middleware.
-_FLOOD_PAUSE, _REST, _LONGEST_PAUSE = 0.002, 4.0, 0.02
+_FLOOD_PAUSE, _REST, _LONGEST_PAUSE = 0.002, 9.0, 0.05
 #: Encapsulation, stamp and length of frame_id: what precedes the text.
 _START = 16
 #: A frame_id longer than this is none, bytes.

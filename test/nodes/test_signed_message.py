@@ -11,12 +11,15 @@ import pytest
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
 import rclpy
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.key_ring import KeyRing, KeyRingError, generate_keys
-from quantv2x_ros.core.signing import is_signed_by
+from quantv2x_ros.core.signing import is_signed_by, sign
 from quantv2x_ros.nodes.signed_message import signed_content
 from quantv2x_ros.nodes.signer import Signer
 
@@ -91,3 +94,33 @@ def test_a_key_that_others_may_read_keeps_the_node_from_starting(ros, tmp_path):
     private_path.chmod(0o644)
     with pytest.raises(KeyRingError, match="chmod 600"):
         Signer(node_with_key(ros, private_path))
+
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+def signed_bytes():
+    """A signed message as it travels, and what was signed."""
+    message = BevIndices(station_id=7, sequence=3, map_frame="map", rows=100, columns=352)
+    message.payload = array("B", range(120))
+    content = signed_content(message)
+    message.signature = array("B", sign(KEY, content))
+    return serialize_message(message), content
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), min_size=1, max_size=4),
+    st.integers(0, 40),
+)
+def test_no_mutation_of_the_bytes_passes_for_another_message(changes, cut):
+    whole, content = signed_bytes()
+    mutated = bytearray(whole)
+    for place, change in changes:
+        mutated[place % len(mutated)] ^= change
+    try:
+        message = deserialize_message(bytes(mutated[: len(mutated) - cut]), BevIndices)
+    except (RuntimeError, ValueError):
+        return  # no message at all
+    if is_signed_by(KEY.public_key(), bytes(message.signature), signed_content(message)):
+        assert signed_content(message) == content, "only padding may differ"
