@@ -18,7 +18,16 @@ import pytest
 import quantv2x_ros
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SOURCE_FOLDERS = ("quantv2x_ros", "quantv2x_msgs", "launch", "config", "scripts", "test", ".ci")
+SOURCE_FOLDERS = (
+    "quantv2x_ros",
+    "quantv2x_msgs",
+    "launch",
+    "config",
+    "docker",
+    "scripts",
+    "test",
+    ".ci",
+)
 SOURCE_SUFFIXES = {".py", ".sh", ".msg", ".txt", ".xml", ".yaml", ""}
 HEADER = ("Copyright 2026 quantv2x_ros contributors", "SPDX-License-Identifier: Apache-2.0")
 

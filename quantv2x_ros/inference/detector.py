@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.detection import Detections, detect
-from quantv2x_ros.core.fusion import agent_shares, fuse_level, mask_scores
+from quantv2x_ros.core.fusion import agent_shares, mask_scores
 from quantv2x_ros.core.pose import check_pose, warp_theta
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.engine import create_engine
+from quantv2x_ros.inference.heads import create_heads
 from quantv2x_ros.inference.results import (
     LEVELS,
     AgentPyramid,
@@ -63,12 +63,8 @@ class CooperativeDetector:
         )
         self.streams = self._pyramid.streams
         self._window = HeadWindow.of(bundle.grid, bundle.detection, exact=bundle.parity)
-        shapes = {}
-        for level in range(LEVELS):
-            h, _, channels = self._pyramid.outputs[f"level{level}_nhwc"].shape[1:]
-            columns = self._window.at_level(level)
-            shapes[f"fused{level}_nhwc"] = (1, h, columns.stop - columns.start, channels)
-        self._head = create_engine(bundle.engine_path("head"), shapes, backend, threads)
+        channels = [self._pyramid.outputs[f"level{i}_nhwc"].shape[3] for i in range(LEVELS)]
+        self._heads = create_heads(bundle, self._window, backend, threads, channels)
         anchors = bundle.anchors.grid_anchors(bundle.grid)
         per_row = anchors.reshape(height, width, bundle.anchors.per_cell, -1)
         self._anchors = np.ascontiguousarray(per_row[:, self._window.kept]).reshape(-1, 7)
@@ -146,33 +142,6 @@ class CooperativeDetector:
     ) -> HeadMaps:
         """Return the raw outputs of the heads; arguments and errors as for fuse."""
         return self._heads(pyramids, self._thetas(pyramids, ego_to_agent), StageTimer())
-
-    def _heads(
-        self,
-        pyramids: Sequence[AgentPyramid],
-        thetas: npt.NDArray[np.float64],
-        timer: StageTimer,
-    ) -> HeadMaps:
-        fused: dict[str, npt.NDArray[Any]] = {}
-        for level in range(LEVELS):
-            features = fuse_level(
-                [pyramid.levels[level] for pyramid in pyramids],
-                [pyramid.scores[level] for pyramid in pyramids],
-                thetas,
-                scale_in=self.bundle.scale(f"level{level}") or 1.0,
-                scale_out=self.bundle.scale(f"fused{level}") or 1.0,
-            )
-            columns = self._window.at_level(level)
-            fused[f"fused{level}_nhwc"] = np.ascontiguousarray(features[None, :, columns])
-        timer.stop("warp")
-        outputs = self._head.run(fused)
-        timer.stop("head")
-        inner = self._window.inner
-        cls, reg, direction = (
-            np.ascontiguousarray(outputs[f"{name}_nhwc"][0, :, inner])
-            for name in ("cls", "reg", "dir")
-        )
-        return HeadMaps(cls, reg, direction)
 
     def _thetas(
         self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]

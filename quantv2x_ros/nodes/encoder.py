@@ -29,7 +29,7 @@ from quantv2x_ros.nodes.conversions import (
 )
 from quantv2x_ros.nodes.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.index_output import IndexOutput
-from quantv2x_ros.nodes.model import declare_engine, declare_station
+from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.sweep_input import SweepInput, WaitingSweep
 from quantv2x_ros.nodes.warm_up import warm_up_encoder
@@ -75,6 +75,7 @@ class EncoderNode(BaseNode):
         self._format = IndexFormat.of(self._bundle)
         self._engine = AgentEncoder(self._bundle, backend, threads)
         warm_up_encoder(self._engine)
+        self.finished = declare_build_only(self)
         self._sequence = 0
         self._waiting: WaitingSweep | None = None
         self._connect()

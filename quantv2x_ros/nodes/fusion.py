@@ -24,7 +24,7 @@ from quantv2x_ros.nodes.fusion_worker import FusionWorker, Outcome
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.indices_input import REFUSALS, IndicesInput
 from quantv2x_ros.nodes.indices_subscription import IndicesSubscription
-from quantv2x_ros.nodes.model import declare_engine, declare_station
+from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.peer_options import declare_aligner, declare_views
 from quantv2x_ros.nodes.warm_up import warm_up_detector
@@ -70,6 +70,7 @@ class FusionNode(BaseNode):
         views = declare_views(self, self._bundle)
         detector = CooperativeDetector(self._bundle, backend, threads, workers)
         warm_up_detector(detector)
+        self.finished = declare_build_only(self)
         self._worker = FusionWorker(
             detector,
             collector,

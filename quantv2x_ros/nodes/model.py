@@ -54,3 +54,13 @@ def declare_engine(node: Node, bundle: ModelBundle | None) -> tuple[ModelBundle,
         node, "threads", 0, "Threads of a CPU engine; 0: one a core.", low=0, high=256
     )
     return bundle or ModelBundle.load(find_bundle(name)), backend, threads or None
+
+
+def declare_build_only(node: Node) -> bool:
+    """Declare and return whether the node ends once its engines are built."""
+    return declare(
+        node,
+        "build_only",
+        False,
+        "Build the engines into the cache, warm up, and end; for the first start on a machine.",
+    )

@@ -171,6 +171,20 @@ def test_a_node_that_cannot_start_ends_with_exit_code_1_and_says_why(graph, tmp_
     assert "Traceback" not in text
 
 
+def test_build_only_builds_the_engines_and_ends(ros, bundle_folder, tmp_path):
+    parameters = ["-p", "build_only:=true", "-p", f"bundle:={bundle_folder}", "-p", "threads:=1"]
+    result = subprocess.run(
+        [sys.executable, "-m", "quantv2x_ros.nodes", "ego", "--ros-args", *parameters],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        timeout=300,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    names = {path.name.split("-")[0] for path in (tmp_path / "quantv2x_ros/engines").iterdir()}
+    assert names == {"encoder", "pyramid", "head"}
+
+
 def test_nodes_do_not_survive_a_killed_parent(graph, tmp_path):
     script = (
         "import sys, time\n"

@@ -1,0 +1,140 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Several agents' pyramids to the heads' outputs: on the CPU, or whole on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.fusion import fuse_level
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.engine import Engine, choose_backend, create_engine
+from quantv2x_ros.inference.engine_set import fuse_shapes
+from quantv2x_ros.inference.results import LEVELS, AgentPyramid, HeadMaps, StageTimer
+from quantv2x_ros.inference.window import HeadWindow
+
+Thetas = npt.NDArray[np.float64]
+
+
+class Heads(Protocol):
+    """Fuses pyramids and runs the heads."""
+
+    def __call__(
+        self, pyramids: Sequence[AgentPyramid], thetas: Thetas, timer: StageTimer
+    ) -> HeadMaps:
+        """Return the heads' outputs in the window's kept columns; thetas is (N, 2, 3)."""
+
+
+class HostHeads:
+    """Warp and weighted sum in Numba, then the head engine on the window's columns.
+
+    Args:
+        bundle: the model.
+        window: columns to compute.
+        backend: of the head engine.
+        threads: CPU threads.
+        channels: of the pyramid's levels.
+    """
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        window: HeadWindow,
+        backend: str,
+        threads: int | None,
+        channels: Sequence[int],
+    ) -> None:
+        self._bundle = bundle
+        self._window = window
+        height = bundle.grid.shape[0]
+        shapes = {}
+        for level in range(LEVELS):
+            columns = window.at_level(level)
+            size = (height >> level, columns.stop - columns.start)
+            shapes[f"fused{level}_nhwc"] = (1, *size, channels[level])
+        self._engine = create_engine(bundle.engine_path("head"), shapes, backend, threads)
+
+    def __call__(
+        self, pyramids: Sequence[AgentPyramid], thetas: Thetas, timer: StageTimer
+    ) -> HeadMaps:
+        """See Heads."""
+        fused: dict[str, npt.NDArray[Any]] = {}
+        for level in range(LEVELS):
+            features = fuse_level(
+                [pyramid.levels[level] for pyramid in pyramids],
+                [pyramid.scores[level] for pyramid in pyramids],
+                thetas,
+                scale_in=self._bundle.scale(f"level{level}") or 1.0,
+                scale_out=self._bundle.scale(f"fused{level}") or 1.0,
+            )
+            columns = self._window.at_level(level)
+            fused[f"fused{level}_nhwc"] = np.ascontiguousarray(features[None, :, columns])
+        timer.stop("warp")
+        outputs = self._engine.run(fused)
+        timer.stop("head")
+        return _cut(outputs, self._window.inner)
+
+
+class DeviceHeads:
+    """The fuse engine: warp, weighted sum and heads in one, for any number of agents.
+
+    Args:
+        bundle: the model.
+        window: columns that are kept of the whole grid.
+        engine: of the bundle's fuse.onnx.
+    """
+
+    def __init__(self, bundle: ModelBundle, window: HeadWindow, engine: Engine) -> None:
+        self._bundle = bundle
+        self._window = window
+        self._engine = engine
+
+    def __call__(
+        self, pyramids: Sequence[AgentPyramid], thetas: Thetas, timer: StageTimer
+    ) -> HeadMaps:
+        """See Heads."""
+        inputs: dict[str, npt.NDArray[Any]] = {"theta": np.ascontiguousarray(thetas, np.float32)}
+        for level in range(LEVELS):
+            inputs[f"level{level}_nhwc"] = np.stack([p.levels[level] for p in pyramids])
+            scores = np.stack([p.scores[level] for p in pyramids])
+            inputs[f"score{level}_nhwc"] = scores[..., None]
+        timer.stop("gather")
+        outputs = self._engine.run(inputs)
+        timer.stop("fuse")
+        return _cut(outputs, self._window.kept)
+
+
+def _cut(outputs: dict[str, npt.NDArray[Any]], columns: slice) -> HeadMaps:
+    cls, reg, direction = (
+        np.ascontiguousarray(outputs[f"{name}_nhwc"][0, :, columns])
+        for name in ("cls", "reg", "dir")
+    )
+    return HeadMaps(cls, reg, direction)
+
+
+def create_heads(
+    bundle: ModelBundle,
+    window: HeadWindow,
+    backend: str,
+    threads: int | None,
+    channels: Sequence[int],
+) -> Heads:
+    """Make what fuses on a backend; arguments as for HostHeads.
+
+    Raises:
+        EngineError: where the backend cannot run.
+    """
+    if choose_backend(backend) != "tensorrt":
+        return HostHeads(bundle, window, backend, threads, channels)
+    engine = create_engine(
+        bundle.engine_path("fuse"),
+        fuse_shapes(bundle),
+        "tensorrt",
+        threads,
+        max_agents=bundle.max_agents,
+    )
+    return DeviceHeads(bundle, window, engine)
