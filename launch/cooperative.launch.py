@@ -22,6 +22,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
+from quantv2x_ros.channel_graph import through_channel
 from quantv2x_ros.graph import (
     BACKENDS,
     LOG_LEVELS,
@@ -102,6 +103,13 @@ ARGUMENTS = (
         description="CPU threads of each engine. 0: the cores, shared by what computes.",
     ),
     DeclareLaunchArgument(
+        "channel",
+        default_value="false",
+        choices=BOOLEANS,
+        description="Send the peers' messages through the simulated radio channel; set it up with "
+        "params_file, such as config/channel.yaml.",
+    ),
+    DeclareLaunchArgument(
         "rviz", default_value="false", choices=BOOLEANS, description="Start RViz."
     ),
     DeclareLaunchArgument(
@@ -176,7 +184,10 @@ def start(context: LaunchContext) -> list[Action]:
         if settings.replay == NO_REPLAY
         else ReplaySource.find(settings.replay, settings.agents, announce, settings.indices)
     )
-    return [action_from(node, settings) for node in cooperative_graph(settings, source)]
+    nodes = cooperative_graph(settings, source)
+    if LaunchConfiguration("channel").perform(context) == "true":
+        nodes = through_channel(nodes, {"use_sim_time": False})
+    return [action_from(node, settings) for node in nodes]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -8,18 +8,17 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from quantv2x_ros.channel_graph import through_channel
 from quantv2x_ros.core.channel_settings import ChannelSettings
-from quantv2x_ros.graph import PACKAGE, GraphSettings, NodeDescription, cooperative_graph
+from quantv2x_ros.graph import GraphSettings, NodeDescription, cooperative_graph
 from quantv2x_ros.process_graph import ProcessGraph, node_environment
 from quantv2x_ros.replay_source import ReplaySource
 from quantv2x_ros.soak.report import counted_drops, memory_growth, missed_deadlines
 
-#: What stations send to, before the channel.
-SENT_TOPIC, HEARD_TOPIC = "/v2x/bev_indices_sent", "/v2x/bev_indices"
 #: Longest wait for the first result, seconds: a first start compiles engines and kernels.
 _START_LIMIT = 300.0
 _SAMPLE_PERIOD = 1.0
@@ -80,20 +79,12 @@ def soak_graph(
         SoakError: for a scene without peers.
         ValueError: for a bundle that is not there.
     """
-    nodes = cooperative_graph(replace(settings.graph, loop=True), source)
-    peers = [
-        replace(node, remappings={**node.remappings, HEARD_TOPIC: SENT_TOPIC})
-        for node in nodes
-        if node.executable == "encoder"
-    ]
+    channel = {**asdict(settings.channel), "seed": settings.seed}
+    nodes = through_channel(cooperative_graph(replace(settings.graph, loop=True), source), channel)
+    peers = [node for node in nodes if node.executable == "encoder"]
     if not peers:
         raise SoakError("a soak needs a peer: choose a scene and agents with two or more")
-    channel = {
-        name: getattr(settings.channel, name) for name in settings.channel.__dataclass_fields__
-    }
-    stay = [node for node in nodes if node.executable != "encoder"]
-    stay.append(NodeDescription(PACKAGE, "channel", "/", {**channel, "seed": settings.seed}))
-    return stay, peers
+    return [node for node in nodes if node.executable != "encoder"], peers
 
 
 def run_soak(settings: SoakSettings, announce: Callable[[str], None]) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import pytest
 
+from quantv2x_ros.channel_graph import HEARD_TOPIC, SENT_TOPIC
 from quantv2x_ros.core.channel_settings import ChannelSettings
 from quantv2x_ros.graph import GraphSettings
 from quantv2x_ros.replay_source import ReplaySource
 from quantv2x_ros.soak.report import counted_drops, memory_growth, missed_deadlines
-from quantv2x_ros.soak.run import HEARD_TOPIC, SENT_TOPIC, SoakError, SoakSettings, soak_graph
+from quantv2x_ros.soak.run import SoakError, SoakSettings, soak_graph
 
 
 def test_growth_is_measured_after_the_warm_up():
