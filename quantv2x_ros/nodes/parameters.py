@@ -5,13 +5,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 
 Value = TypeVar("Value", bool, int, float, str, "list[str]", "list[float]")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A declared parameter, as the documentation shows it.
+
+    Attributes:
+        name: its name.
+        default: its value where none is given.
+        description: what it means, with the unit.
+        allowed: range or choices; empty where anything of the type is.
+        read_only: whether it is fixed once the node runs.
+    """
+
+    name: str
+    default: object
+    description: str
+    allowed: str
+    read_only: bool
+
+
+_DECLARATIONS: WeakKeyDictionary[Node, list[Declaration]] = WeakKeyDictionary()
 
 
 class ParameterError(ValueError):
@@ -62,6 +86,13 @@ def declare(
             f"parameter {name} of node {node.get_fully_qualified_name()}: {error}{limits}. It "
             f"means: {description}"
         ) from error
+    allowed = ", ".join(choices)
+    if low is not None and high is not None:
+        whole = isinstance(default, int)
+        allowed = f"{low:,.0f} to {high:,.0f}" if whole else f"{low:g} to {high:,g}"
+    _DECLARATIONS.setdefault(node, []).append(
+        Declaration(name, default, description, allowed, read_only)
+    )
     value: Value = declared.value
     if choices and value not in choices:
         raise ParameterError(
@@ -69,3 +100,8 @@ def declare(
             f"are {', '.join(choices)}"
         )
     return value
+
+
+def declarations(node: Node) -> tuple[Declaration, ...]:
+    """Return what `declare` has declared for a node, in that order."""
+    return tuple(_DECLARATIONS.get(node, ()))
