@@ -35,7 +35,7 @@ def print_precision(result: dict[str, Any]) -> None:
         table.add_column(f"IoU {threshold}", justify="right")
     for name, row in {**result["AP"], "mean": result["mAP"]}.items():
         table.add_row(name, *(f"{row[threshold]:.3f}" for threshold in thresholds))
-    console = Console()
+    console = Console(soft_wrap=True)
     console.print(table)
     console.print(f"{result['bytes_per_frame']:.0f} bytes a message")
     for note in result.get("notes", []):
