@@ -30,7 +30,9 @@ MAX_TILES = 1024
 #: cells of the coarser pyramid levels beside it.
 _ALIGNMENT = 4
 #: Share of a packet that is planned for: bands know less of their neighbours than the whole does.
-_FILL = 0.95
+_FILL = 0.94
+#: Numbers of bands that are tried before those that do not fit are halved.
+_TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -223,11 +225,13 @@ class _Cutter:
         if self._limit == 0:
             return [self._code(layer)]
         costs = self._costs(layer)
-        count = int(np.ceil(costs.sum() / ((self._limit - HEADER_BYTES) * _FILL)))
-        tiles = []
-        for first, last in _bands(costs, max(count, 1)):
-            tiles += self._fit(_columns(layer, first, last), costs)
-        return tiles
+        count = max(1, int(np.ceil(costs.sum() / ((self._limit - HEADER_BYTES) * _FILL))))
+        for more in range(_TRIES):
+            bands = _bands(costs, count + more)
+            tiles = [self._code(_columns(layer, first, last)) for first, last in bands]
+            if max(len(tile.payload) for tile in tiles) <= self._limit:
+                return tiles
+        return [part for tile in tiles for part in self._fit(tile.place, costs)]
 
     def _costs(self, layer: TilePlace) -> npt.NDArray[np.float64]:
         """About how many bytes each column takes."""

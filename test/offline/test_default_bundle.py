@@ -2,13 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The default bundle on real-format frames that it has never seen."""
 
+import zlib
+
 import numpy as np
 import pytest
 
 from quantv2x_ros.core.boxes import points_in_boxes
+from quantv2x_ros.core.frame_sender import FrameSender, SendSettings
 from quantv2x_ros.core.matching import recall_precision
 from quantv2x_ros.core.pose import invert, transform_points
+from quantv2x_ros.core.tiles import FrameFormat
+from quantv2x_ros.core.wire import decode_indices, encode_indices, packed_size
 from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.data.simulator import simulate_scene
+from quantv2x_ros.inference.pipeline import AgentEncoder
 from quantv2x_ros.offline.detect import choose_agents, cloud_input, frame_input
 from quantv2x_ros.offline.detector import detect_once, open_detector
 from quantv2x_ros.resources import ResourceError, find_bundle
@@ -66,3 +73,37 @@ def test_a_real_128_beam_sweep_shows_objects_on_the_ground(detector, shared_dir)
     assert len(confident) >= 3
     counts = points_in_boxes(given.clouds[given.ego], confident)
     assert (counts >= 5).mean() >= 0.8
+
+
+@pytest.fixture(scope="module")
+def unseen(detector):
+    """Index maps of three agents in a simulated scene that training has not seen."""
+    encoder = AgentEncoder(detector.bundle)
+    frame = next(iter(simulate_scene(987_654, frames=1, agents=3)))
+    return [encoder.encode(agent.points).indices for agent in frame.agents.values()]
+
+
+def test_indices_of_unseen_sweeps_take_a_fifth_of_their_packed_size(detector, unseen):
+    prior = detector.bundle.prior
+    packed = packed_size(unseen[0].shape, prior)
+    sizes = []
+    for indices in unseen:
+        payload = encode_indices(indices, prior)
+        np.testing.assert_array_equal(decode_indices(payload, prior, indices.shape), indices)
+        sizes.append(len(payload))
+    print(f"bytes {sizes}, packed {packed}")
+    assert 5 * np.mean(sizes) <= packed
+    deflated = [len(zlib.compress(indices.tobytes(), 9)) for indices in unseen]
+    assert np.sum(sizes) <= 0.7 * np.sum(deflated)
+
+
+def test_occupancy_says_which_cells_may_be_left_out(detector, unseen):
+    """Leaving out what has less than a quarter of a chance of an object saves bytes everywhere."""
+    bundle = detector.bundle
+    background = np.array(bundle.manifest.codebook.background, np.uint8)
+    book = bundle.codebook
+    form = FrameFormat(bundle.prior, book.levels, book.segments, *bundle.grid.shape)
+    whole = FrameSender(form, background, SendSettings())
+    chosen = FrameSender(form, background, SendSettings(min_occupancy=0.25))
+    for indices in unseen:
+        assert chosen.send(indices).payload_bytes < 0.9 * whole.send(indices).payload_bytes
