@@ -151,6 +151,10 @@ class QuantV2XNetwork(nn.Module):
         features: torch.Tensor = self.backbone(self.scatter(pillars))
         return features
 
+    def encode_points(self, points: Sequence[npt.NDArray[np.float32]]) -> torch.Tensor:
+        """Return the BEV feature (N, 64, H, W) of N clouds (P, 4) on the network's own grid."""
+        return self.encode(pillar_input(points, [self.config.grid] * len(points)))
+
     def heads(self, fused: torch.Tensor) -> HeadOutputs:
         """Return the outputs of the heads for fused features (B, 384, H, W)."""
         shared = self.shrink(fused)
@@ -189,7 +193,7 @@ class QuantV2XNetwork(nn.Module):
             ``codes`` (N, levels * segments, H, W) uint8 (absent without codebook), ``cls``
             (1, 18, H, W), ``reg`` (1, 42, H, W), ``dir`` (1, 12, H, W) float32.
         """
-        features = self.encode(pillar_input(points, [self.config.grid] * len(points)))
+        features = self.encode_points(points)
         result = {}
         if self.codebook is not None:
             features, result["codes"], _ = self.codebook(features)
