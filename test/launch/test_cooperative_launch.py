@@ -17,6 +17,11 @@ pytest.importorskip("launch_ros", reason="launch_ros is not installed (it is not
 if shutil.which("ros2") is None:
     pytest.skip("ros2 launch is not installed (it is not on PyPI)", allow_module_level=True)
 
+from quantv2x_ros.data.recording import RecordOptions, record_scenario
+from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.offline.index_recorder import IndexRecorder
+
 
 @pytest.fixture
 def launch_file(repository: Path) -> Path:
@@ -109,3 +114,24 @@ def test_wrong_arguments_end_the_launch_with_what_is_allowed(launch, arguments, 
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert text in output
+
+
+def test_the_viewer_is_started_on_its_port_and_ends_with_the_rest(launch):
+    output, _ = (process := launch(viewer="true", viewer_port=0)).communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert "open http://127.0.0.1:" in output
+    assert "[viewer-4]: process has finished cleanly" in output, output
+
+
+def test_a_log_of_the_air_is_fused_without_encoders(
+    launch, bundle_folder, scenario_folder, tmp_path
+):
+    bag = tmp_path / "air"
+    recorder = IndexRecorder(ModelBundle.load(bundle_folder), ["1", "2"], threads=1)
+    options = RecordOptions(agents=("1", "2"), clouds=False)
+    record_scenario(Scenario.open(scenario_folder), bag, options, supplement=recorder)
+    output, _ = (process := launch(replay=bag, agents="2,1")).communicate(timeout=240)
+    assert process.returncode == 0, output
+    for name in ("fusion-1", "replay-2"):
+        assert f"[{name}]: process has finished cleanly" in output, output
+    assert "heard of station 1" in output

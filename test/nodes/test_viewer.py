@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import re
+import signal
+import subprocess
+import sys
 import time
 import urllib.request
 
@@ -115,3 +119,23 @@ def test_a_taken_port_ends_the_start_with_a_clear_error(ros, viewer):
     port = int(viewer.url.rsplit(":", 1)[1])
     with pytest.raises(ViewerError, match=str(port)):
         ViewerNode(parameter_overrides=[Parameter("port", value=port)])
+
+
+def test_as_a_process_it_serves_until_it_is_interrupted():
+    """The way the launch file and the demo start it."""
+    command = [sys.executable, "-m", "quantv2x_ros.nodes", "viewer", "--ros-args", "-p", "port:=0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        address = None
+        for line in process.stdout:
+            address = re.search(r"open (http://127\.0\.0\.1:\d+) in a browser", line)
+            if address:
+                break
+        assert address, "it ended before it served"
+        with urllib.request.urlopen(address[1], timeout=30) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        output = process.stdout.read()
+        assert process.wait(30) == 0, output
+    assert "Traceback" not in output
