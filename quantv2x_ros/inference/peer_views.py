@@ -27,6 +27,11 @@ CHECKS = ("off", "flag", "exclude")
 #: Younger maps are fused as they are: what objects move by then is less than they are misplaced by
 #: an estimated velocity, seconds.
 MIN_AGE = 0.15
+#: Motion is watched in the maps of peers that come this late: it costs nothing while the link is
+#: quick, and three sweeps are enough once it is not; seconds.
+_WATCHED_AGE = 0.08
+#: Shortest time between two comparisons of a peer's view with the ego's, seconds.
+_COMPARE_PERIOD = 0.19
 #: A peer not fused for so long starts without a past, seconds.
 _FORGET_AFTER = 5.0
 
@@ -80,6 +85,7 @@ class PeerViews:
         self._background = np.asarray(bundle.manifest.codebook.background, dtype=np.uint8)
         self._pasts: dict[int, _Past] = {}
         self._turn = 0
+        self._compared_ns: int | None = None
 
     def prepare(
         self,
@@ -95,7 +101,8 @@ class PeerViews:
         now_ns = ego[0].stamp_ns
         self._forget(now_ns)
         pasts = [self._past(sweep, now_ns) for sweep, _ in peers]
-        if self._check != "off" and peers:
+        if self._check != "off" and peers and self._is_due(now_ns):
+            self._compared_ns = now_ns
             self._turn = (self._turn + 1) % len(peers)  # one a frame: its cost does not grow
             self._compare(ego, peers[self._turn], pasts[self._turn])
         suspects = {
@@ -112,6 +119,11 @@ class PeerViews:
             kept.append(number)
             moved += count
         return PreparedPeers(tuple(pyramids), tuple(kept), suspects, moved)
+
+    def _is_due(self, now_ns: int) -> bool:
+        """Whether it is time for the next comparison; at once where time has jumped back."""
+        elapsed = None if self._compared_ns is None else now_ns - self._compared_ns
+        return elapsed is None or not 0 <= elapsed < _COMPARE_PERIOD * 1e9
 
     def _past(self, sweep: AgentSweep, now_ns: int) -> _Past:
         past = self._pasts.get(sweep.station_id)
@@ -148,10 +160,11 @@ class PeerViews:
         self, sweep: AgentSweep, pyramid: AgentPyramid, past: _Past, now_ns: int
     ) -> tuple[AgentPyramid, int]:
         """Return a peer's pyramid as it would be now, and the number of objects moved."""
-        if not self._compensate:
+        age = (now_ns - sweep.stamp_ns) / 1e9
+        if not self._compensate or age < _WATCHED_AGE:
             return pyramid, 0
         past.tracks.add(pyramid.scores[0] / self._gain, sweep.pose, sweep.stamp_ns)
-        if now_ns - sweep.stamp_ns < MIN_AGE * 1e9:
+        if age < MIN_AGE:
             return pyramid, 0
         displacements = past.tracks.displacements(sweep.pose, now_ns)
         levels, scores = move_objects(pyramid.levels, pyramid.scores, displacements, self._grid)

@@ -62,7 +62,7 @@ ELSEWHERE = [(11.0, -3.0), (-2.0, 10.0), (-13.0, -1.0), (9.0, 12.0)]
 def run(views, world, ego, peers, frames=4, age=0):
     prepared = None
     for number in range(frames):
-        now = number * STEP
+        now = 2 * number * STEP
         prepared = views.prepare(
             world.view(1, now, ego),
             [world.view(station, now - age, places) for station, places in peers.items()],
@@ -101,7 +101,7 @@ def test_an_excluded_peer_that_agrees_again_is_fused_again(bundle, world):
     assert run(views, world, HERE, {3: ELSEWHERE}).kept == ()
     for number in range(4, 24):
         prepared = views.prepare(
-            world.view(1, number * STEP, HERE), [world.view(3, number * STEP, HERE)]
+            world.view(1, 2 * number * STEP, HERE), [world.view(3, 2 * number * STEP, HERE)]
         )
     assert prepared.kept == (0,)
 
