@@ -29,6 +29,10 @@ def command(
         int,
         typer.Option(min=0, help="Steps of each of the four phases of aware training; 0: none."),
     ] = 0,
+    bfloat16: Annotated[
+        bool,
+        typer.Option(help="Calibrate and learn with convolutions in bfloat16; export does not."),
+    ] = True,
     calibration_batches: Annotated[int, typer.Option(min=1, help="Batches to calibrate on.")] = 16,
     batch_size: Annotated[int, typer.Option(min=1, help="Frames of a batch.")] = 2,
     agents: Annotated[int, typer.Option(min=1, help="Most agents of a frame.")] = 3,
@@ -76,12 +80,14 @@ def command(
     network = load_checkpoint(checkpoint, default_network(codebook=True).config)
     count = calibration_batches * batch_size
     frames = CalibrationFrames(data, count, network.config.grid, agents, seed)
-    workflow = Workflow(network, frames, config)
+    workflow = Workflow(network, frames, config, bfloat16)
     graphs = workflow.quantize()
     if reconstruct:
-        graphs = workflow.reconstruct(graphs, ReconstructionConfig(steps=steps, seed=seed))
+        learning = ReconstructionConfig(steps=steps, seed=seed, bfloat16=bfloat16)
+        graphs = workflow.reconstruct(graphs, learning)
     if aware_steps:
-        graphs = workflow.train(graphs, data, AwareTrainingConfig(aware_steps), seed)
+        schedule = AwareTrainingConfig(aware_steps, bfloat16=bfloat16)
+        graphs = workflow.train(graphs, data, schedule, seed)
     settings = BundleSettings(
         version=version,
         detection=DetectionConfig(class_aware=class_aware),

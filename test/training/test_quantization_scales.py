@@ -119,6 +119,28 @@ def test_a_lone_outlier_is_clipped_by_mse_and_kept_by_minmax() -> None:
     assert histogram.scale("mse").scale < 1.4 / 255
 
 
+def test_divergence_keeps_what_few_steps_can_tell_apart() -> None:
+    values = np.abs(np.random.default_rng(0).laplace(size=200_000)).astype(np.float32)
+    histogram = Histogram()
+    histogram.add(values)
+    wide, narrow = (histogram.scale("kl", bits) for bits in (8, 4))
+    assert wide.scale * 255 > narrow.scale * 15, "fewer steps are worth more clipping"
+    assert narrow.scale * 15 < histogram.maximum
+    uniform = Histogram()
+    uniform.add(np.random.default_rng(0).random(200_000).astype(np.float32))
+    # nothing to clip where all values are alike frequent
+    assert uniform.scale("kl").scale * 255 > 0.9
+
+
+def test_four_bits_have_sixteen_levels() -> None:
+    value = torch.linspace(-2.0, 2.0, 1000)
+    unsigned = round_to_scale(value, TensorScale(0.1, bits=4))
+    signed = round_to_scale(value, TensorScale(0.1, signed=True, bits=4))
+    assert len(unsigned.unique()) == len(signed.unique()) == 16
+    assert float(unsigned.max()) == pytest.approx(1.5)
+    assert float(signed.min()) == pytest.approx(-0.8)
+
+
 def test_a_higher_power_clips_less() -> None:
     values = np.abs(np.random.default_rng(0).laplace(size=200_000)).astype(np.float32)
     histogram = Histogram()

@@ -93,10 +93,16 @@ class NetworkGraphs:
         prefix = tensor_name(graph, "")
         return {k[len(prefix) :]: v for k, v in self.weights.items() if k.startswith(prefix)}
 
-    def executor(self, graph: str, dtype: torch.dtype = torch.float32) -> GraphExecutor:
-        """One graph in torch, in this object's precision."""
+    def executor(
+        self, graph: str, dtype: torch.dtype = torch.float32, bfloat16: bool = False
+    ) -> GraphExecutor:
+        """One graph in torch, in this object's precision; see GraphExecutor."""
         return GraphExecutor(
-            self.graphs[graph], self.graph_scales(graph), self.graph_weights(graph), dtype
+            self.graphs[graph],
+            self.graph_scales(graph),
+            self.graph_weights(graph),
+            dtype,
+            bfloat16,
         )
 
     def widened(self) -> NetworkGraphs:

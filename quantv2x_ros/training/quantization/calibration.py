@@ -36,8 +36,15 @@ class Calibration:
     agents: tuple[int, ...]
 
 
-def calibrate(network: NetworkGraphs, frames: Iterable[CalibrationFrame]) -> Calibration:
+def calibrate(
+    network: NetworkGraphs, frames: Iterable[CalibrationFrame], bfloat16: bool = False
+) -> Calibration:
     """Run frames in full precision and collect the distribution of every tensor.
+
+    Args:
+        network: in full precision.
+        frames: with real numbers of agents.
+        bfloat16: convolutions in bfloat16, see GraphExecutor.
 
     Raises:
         QuantizationError: for no frame at all.
@@ -55,7 +62,7 @@ def calibrate(network: NetworkGraphs, frames: Iterable[CalibrationFrame]) -> Cal
             np.maximum(high, value.amax((0, 2, 3)).numpy(), out=high)
 
     for frame in frames:
-        run_frame(network, frame, watch)
+        run_frame(network, frame, watch, bfloat16=bfloat16)
         agents.append(len(frame.clouds))
     if not histograms:
         raise QuantizationError("calibration: no frame was given; at least one is needed")

@@ -39,12 +39,15 @@ class GraphExecutor:
         scales: of the quantized tensors; empty for full precision.
         weights: quantized weights by convolution; empty for full precision.
         dtype: arithmetic; float64 sums integers exactly, as INT8 engines do.
+        bfloat16: convolutions in bfloat16: several times faster where the processor has it, and
+            exact enough to see the distribution of activations.
     """
 
     graph: Graph
     scales: TensorScales = field(default_factory=dict)
     weights: Mapping[str, QuantizedWeight] = field(default_factory=dict)
     dtype: torch.dtype = torch.float32
+    bfloat16: bool = False
 
     @torch.no_grad()
     def __call__(self, inputs: Tensors, observe: Observer | None = None) -> dict[str, torch.Tensor]:
@@ -81,14 +84,15 @@ class GraphExecutor:
         quantized = self.weights.get(node.name)
         weight = node.weight if quantized is None else quantized.dequantized()
         weight = widen_weight(weight, node.groups, node.wide_groups)  # several times faster
-        out = functional.conv2d(
-            values[node.source],
-            torch.from_numpy(weight).to(self.dtype),
-            torch.from_numpy(node.bias).to(self.dtype),
-            node.stride,
-            node.padding,
-            groups=node.wide_groups,
-        )
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            out = functional.conv2d(
+                values[node.source],
+                torch.from_numpy(weight).to(self.dtype),
+                torch.from_numpy(node.bias).to(self.dtype),
+                node.stride,
+                node.padding,
+                groups=node.wide_groups,
+            ).to(self.dtype)
         if node.residual is not None:
             out = out + values[node.residual]
         if node.relu:

@@ -80,6 +80,7 @@ class SimulatedNetwork:
         network: in any precision.
         watch: called with tensor_name and value of every tensor of every graph.
         dtype: arithmetic, see GraphExecutor.
+        bfloat16: convolutions in bfloat16, see GraphExecutor.
     """
 
     def __init__(
@@ -87,11 +88,12 @@ class SimulatedNetwork:
         network: NetworkGraphs,
         watch: Watch | None = None,
         dtype: torch.dtype = torch.float32,
+        bfloat16: bool = False,
     ) -> None:
         self.network = network
         self._watch = watch
         self._encode, self._extract, self._detect = (
-            network.executor(name, dtype) for name in ("encoder", "pyramid", "head")
+            network.executor(name, dtype, bfloat16) for name in ("encoder", "pyramid", "head")
         )
         self._pillars = PillarNet(network.pillars, network.grid)
 
@@ -142,13 +144,14 @@ def run_frame(
     frame: CalibrationFrame,
     watch: Watch | None = None,
     dtype: torch.dtype = torch.float32,
+    bfloat16: bool = False,
 ) -> dict[str, torch.Tensor]:
     """Run one frame; see SimulatedNetwork for the arguments.
 
     Returns:
         ``codes`` (N, planes, H, W) uint8, ``cls``, ``reg``, ``dir`` (1, C, H, W).
     """
-    simulated = SimulatedNetwork(network, watch, dtype)
+    simulated = SimulatedNetwork(network, watch, dtype, bfloat16)
     codes = [simulated.encode(cloud) for cloud in frame.clouds]
     out = simulated.fuse([simulated.extract(code) for code in codes], frame.ego_to_agent)
     heads = {name: out[name] for name in ("cls", "reg", "dir")}

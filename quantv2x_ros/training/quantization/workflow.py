@@ -44,14 +44,20 @@ class Workflow:
         network: in eval mode.
         frames: to calibrate on.
         config: how.
+        bfloat16: calibrate with convolutions in bfloat16.
     """
 
     def __init__(
-        self, network: QuantV2XNetwork, frames: CalibrationFrames, config: QuantizationConfig
+        self,
+        network: QuantV2XNetwork,
+        frames: CalibrationFrames,
+        config: QuantizationConfig,
+        bfloat16: bool = False,
     ) -> None:
         self.network = network
         self.frames = frames
         self.config = config
+        self._bfloat16 = bfloat16
         self._agents: tuple[int, ...] = ()
         self._blocks: list[BlockResult] = []
         self._aware_steps = 0
@@ -64,7 +70,7 @@ class Workflow:
             DatasetError: for a damaged dataset.
         """
         frames = track(self.frames, "Calibrating", total=len(self.frames))
-        calibration = calibrate(NetworkGraphs.fold(self.network), frames)
+        calibration = calibrate(NetworkGraphs.fold(self.network), frames, self._bfloat16)
         self._agents = calibration.agents
         return quantize_calibrated(self.network, calibration, self.config)
 
@@ -92,7 +98,10 @@ class Workflow:
         self, graphs: NetworkGraphs, data: Path, config: AwareTrainingConfig, seed: int
     ) -> NetworkGraphs:
         """Train the quantized network on labelled frames; see `aware_training`."""
-        sampling = SampleConfig(graphs.grid)
+        extent_y, extent_x = graphs.grid.extent
+        window_x, window_y = SampleConfig.window
+        window = (min(window_x, extent_x), min(window_y, extent_y))
+        sampling = SampleConfig(graphs.grid, window=window)
         batches = training_loader(
             data, sampling, AnchorSet.v2x_real(), seed=seed, batch=1, workers=0
         )
