@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from quantv2x_msgs.msg import BevIndices, Codebook
+from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.collector import SweepCollector, SweepRefusedError
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import CooperativeDetector
-from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.announcements import Announcements
 from quantv2x_ros.nodes.base import BaseNode
-from quantv2x_ros.nodes.conversions import MessageRefusedError
 from quantv2x_ros.nodes.fusion_output import FusionOutput
 from quantv2x_ros.nodes.fusion_worker import FusionWorker, Outcome
 from quantv2x_ros.nodes.index_format import IndexFormat
@@ -64,7 +63,6 @@ class FusionNode(BaseNode):
         collector = self._declare()
         self._frames = 0
         self._last: Outcome | None = None
-        self._announced: set[tuple[int, str]] = set()
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
         workers = min(_WORKERS, threads or os.cpu_count() or 1)
         views = declare_views(self, self._bundle)
@@ -86,7 +84,7 @@ class FusionNode(BaseNode):
             self.drop,
             ignored=self._station if self._own_in_process else None,
         )
-        self.create_subscription(Codebook, "/v2x/codebook", self._on_codebook, qos.latched_input())
+        self._announcements = Announcements(self, self._station, self._format, self._worker.expect)
         self._patience = self.create_timer(0.02, self._take_overdue, clock=self.steady_clock)
         self._patience.cancel()  # runs while tiles are missing; else it would wake the node in vain
 
@@ -160,22 +158,6 @@ class FusionNode(BaseNode):
             self._worker.offer_peer(sweep)
         except SweepRefusedError as error:
             self.drop(error.reason, str(error))
-
-    def _on_codebook(self, message: Codebook) -> None:
-        """Name a station that will not be understood before its first sweep is dropped."""
-        if message.station_id == self._station:
-            return
-        model = f"{message.bundle_name} {message.bundle_version}"
-        if (message.station_id, model) in self._announced or len(self._announced) > 1000:
-            return
-        self._announced.add((message.station_id, model))
-        try:
-            self._format.check(message)
-        except MessageRefusedError as error:
-            self.get_logger().warning(f"will not be understood, model {model}: {error}")
-            return
-        self._worker.expect(message.station_id)
-        self.get_logger().info(f"heard of station {message.station_id}, model {model}")
 
     def _publish(self, outcome: Outcome) -> None:
         """Publish a fused frame; called in the worker's thread."""
