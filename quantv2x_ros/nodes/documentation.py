@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from rclpy.node import Node
@@ -73,7 +74,7 @@ def all_nodes(bundle: str, scenario: str) -> Iterator[Mapping[str, Node]]:
         "viewer": {"port": 0},
         "channel": {},
     }
-    classes = (EncoderNode, FusionNode, ReplayNode, ViewerNode, ChannelNode)
+    classes: tuple[Any, ...] = (EncoderNode, FusionNode, ReplayNode, ViewerNode, ChannelNode)
     nodes: dict[str, Node] = {}
     try:
         for (name, chosen), kind in zip(values.items(), classes, strict=True):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -105,3 +106,30 @@ def declare(
 def declarations(node: Node) -> tuple[Declaration, ...]:
     """Return what `declare` has declared for a node, in that order."""
     return tuple(_DECLARATIONS.get(node, ()))
+
+
+def refuse_unknown(nodes: Sequence[Node]) -> None:
+    """Check that every parameter that was given is one of the process's nodes.
+
+    ROS passes over a misspelt one in silence. A parameter given without a node's name goes to all
+    nodes of the process, so it is enough that one of them has it.
+
+    Args:
+        nodes: of this process, all their parameters declared.
+
+    Raises:
+        ParameterError: naming the parameter and those with a similar name.
+    """
+    known = {name for node in nodes for name in node._parameters}
+    for node in nodes:
+        for name in node._parameter_overrides:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=3)
+                hint = f"did you mean {' or '.join(near)}?" if near else f"it has {_listed(node)}"
+                raise ParameterError(
+                    f"node {node.get_fully_qualified_name()} has no parameter {name}; {hint}"
+                )
+
+
+def _listed(node: Node) -> str:
+    return ", ".join(item.name for item in declarations(node))

@@ -82,6 +82,7 @@ def _run(
     from rclpy.signals import SignalHandlerOptions
 
     from quantv2x_ros.inference.engine import EngineError
+    from quantv2x_ros.nodes.parameters import refuse_unknown
 
     signals.initialised = True
     rclpy.init(
@@ -90,6 +91,7 @@ def _run(
     )
     try:
         nodes.extend(create())
+        refuse_unknown(nodes)
     except (ValueError, OSError, EngineError) as error:
         rclpy.logging.get_logger("quantv2x_ros").fatal(f"cannot start: {error}")
         _shut_down(nodes)
