@@ -26,8 +26,8 @@ from quantv2x_ros.nodes.parameters import declarations
 NODES = ("channel", "encoder", "fusion", "replay", "viewer")
 #: What the launch file sets, and a parameter file therefore leaves alone.
 OF_THE_LAUNCH = {
-    "encoder": {"bundle", "backend", "threads", "station_id"},
-    "fusion": {"bundle", "backend", "threads", "station_id", "max_agents"},
+    "encoder": {"bundle", "backend", "threads", "station_id", "build_only"},
+    "fusion": {"bundle", "backend", "threads", "station_id", "build_only", "max_agents"},
     "replay": {"path", "agents", "rate", "loop", "indices"},
     "viewer": {"port", "peer_points"},
     "channel": set(),
