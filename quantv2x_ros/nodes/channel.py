@@ -19,8 +19,6 @@ from quantv2x_ros.nodes.base import BaseNode
 from quantv2x_ros.nodes.channel_parameters import declare_channel
 from quantv2x_ros.nodes.parameters import declare
 
-#: Bytes of a message beside its payload and signature, about; see `BevIndices`.
-FIXED_BYTES = 460
 #: Messages on their way at a time; further ones are dropped.
 MAX_PENDING = 10_000
 
@@ -66,7 +64,7 @@ class ChannelNode(BaseNode):
         self._thread.start()
 
     def _on_message(self, message: BevIndices) -> None:
-        size = FIXED_BYTES + len(message.payload) + len(message.signature)
+        size = len(message.payload)  # tiles are cut to fit a packet by it; see docs/link.md
         before = self._model.counts.copy()
         deliveries = self._model.send(message.station_id, size, time.monotonic())
         if not deliveries:
