@@ -50,11 +50,13 @@ def _stages(axes: Axes, result: dict[str, Any]) -> None:
     for index, name in enumerate(names):
         ratio = result["stages"][name].get("ratio")
         if ratio:
-            axes.annotate(f"{ratio:.1f}x", (index, 1), ha="center")
+            top = result["stages"][name]["torch_fp32"]["p50"]
+            axes.annotate(f"{ratio:.1f}x", (index + 0.2, top), ha="center", va="bottom")
     axes.set_xticks(range(len(names)), names)
     axes.set_yscale("log")
     axes.set_ylabel("ms")
-    axes.legend()
+    axes.margins(y=0.25)
+    axes.legend(loc="upper left")
 
 
 def _agents(axes: Axes, result: dict[str, Any]) -> None:
@@ -62,9 +64,9 @@ def _agents(axes: Axes, result: dict[str, Any]) -> None:
     axes.set_xlabel("agents")
     axes.set_ylabel("ms")
     grown = result.get("scaling", {}).get("agents")
-    if grown:
-        counts = [int(count) for count in grown]
-        axes.plot(counts, [row["frame"]["p50"] for row in grown.values()], "o-", label="ours")
+    own = grown or {number: row["ours"] for number, row in result["agents"].items()}
+    medians = [row["frame"]["p50"] for row in own.values()]
+    axes.plot([int(number) for number in own], medians, "o-", label="ours")
     rows = {
         int(n): row["torch_fp32"]["frame"]
         for n, row in result["agents"].items()
@@ -73,8 +75,7 @@ def _agents(axes: Axes, result: dict[str, Any]) -> None:
     if rows:
         axes.plot(list(rows), [row["p50"] for row in rows.values()], "s-", label="torch_fp32")
     axes.set_ylim(bottom=0)
-    if axes.lines:
-        axes.legend()
+    axes.legend()
 
 
 def _roofline(axes: Axes, result: dict[str, Any]) -> None:
@@ -94,6 +95,7 @@ def _growth(axes: Axes, rows: dict[str, Any] | None, label: str, stages: tuple[s
     axes.set_xlabel(label)
     axes.set_ylabel("ms")
     if not rows:
+        axes.text(0.5, 0.5, "not measured", ha="center", transform=axes.transAxes)
         return
     places = [float(name) for name in rows]
     for stage in stages:

@@ -19,8 +19,8 @@ def print_result(result: dict[str, Any]) -> None:
         f"load {machine['load_average_at_start']} at the start"
     )
     stages = Table(title=f"{result['agents_of_stages']} agents, {result['points']} points, ms")
-    for name in ("stage", "ours p50", "p95", "p99", "torch p50", "p95", "ratio"):
-        stages.add_column(name, justify="left" if name == "stage" else "right")
+    for name in ("stage", "p50", "p95", "p99", "torch p50", "p95", "ratio"):
+        stages.add_column(name, justify="left" if name == "stage" else "right", overflow="fold")
     for name, row in result["stages"].items():
         own, other = row["ours"], row["torch_fp32"]
         theirs = [f"{other[p]:.1f}" for p in ("p50", "p95")] if other else ["", ""]
