@@ -7,11 +7,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+#: Set in the process that runs a file of tests alone.
+OWN_PROCESS = "QUANTV2X_TEST_OWN_PROCESS"
 
 # Node processes of a test must neither meet another run's nor a robot's on the network. Domains 0
 # to 101 are usable on every platform; 0 is the default one, and so left alone.
@@ -77,3 +82,44 @@ def scenario_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert len(list(folder.rglob("*.bin"))) == 18
     assert np.fromfile(folder / "1" / "000000.bin", np.float32).size > 4000
     return folder
+
+
+class OwnProcessFile(pytest.File):
+    """A test file that runs in a process of its own, as one test.
+
+    TensorRT's libraries stay loaded for good. In a process that goes on to start and end many
+    others, they have ended it with a segmentation fault.
+    """
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield the one test."""
+        yield OwnProcessItem.from_parent(self, name="own_process")
+
+
+class OwnProcessItem(pytest.Item):
+    """Runs a file with pytest."""
+
+    def runtest(self) -> None:
+        """Fail with the output where a test in it failed; skip where all were skipped."""
+        command = [sys.executable, "-m", "pytest", "-q", "-rs", "--no-header", str(self.path)]
+        environment = {**os.environ, OWN_PROCESS: "1"}
+        environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
+        done = subprocess.run(
+            command, cwd=self.config.rootpath, env=environment, capture_output=True, text=True
+        )
+        print(done.stdout)
+        last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "no output"
+        if done.returncode:
+            pytest.fail(f"{done.stdout}\n{done.stderr}", pytrace=False)
+        if "passed" not in last:
+            pytest.skip(last)
+
+
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> OwnProcessFile | None:
+    """Give files that load TensorRT a process of their own."""
+    loads_tensorrt = "tensorrt" in module_path.name or module_path.name == "test_build_engine.py"
+    if not loads_tensorrt or OWN_PROCESS in os.environ:
+        return None
+    return OwnProcessFile.from_parent(parent, path=module_path)
