@@ -111,7 +111,7 @@ def plot_rate_accuracy(path: Path, points: Sequence[Mapping[str, Any]]) -> None:
 
     Args:
         path: A `.png` file.
-        points: `name`, `bytes_per_frame`, `mAP` of each.
+        points: `name`, `bytes_per_frame`, `mAP` of each; an empty `label` leaves the name out.
     """
     figure, (ax,) = _figure(1)
     ordered = sorted(points, key=lambda point: point["bytes_per_frame"])
@@ -125,17 +125,17 @@ def plot_rate_accuracy(path: Path, points: Sequence[Mapping[str, Any]]) -> None:
             label=f"IoU {iou}",
         )
     top = next(iter(ordered[0]["mAP"]))
-    middle = ordered[-1]["bytes_per_frame"] / 2
-    for index, point in enumerate(ordered):
-        right = point["bytes_per_frame"] > middle
+    labelled = [point for point in ordered if point.get("label", point["name"])]
+    for point in labelled:
         ax.annotate(
             point["name"],
             (point["bytes_per_frame"] / 1e3, point["mAP"][top]),
-            xytext=(-4 if right else 4, 6 + 9 * (index % 2)),
+            xytext=(0, 6),
             textcoords="offset points",
-            ha="right" if right else "left",
+            rotation=60,
             fontsize=7,
         )
+    ax.margins(x=0.1)
     _decorate(ax, "rate and accuracy", "kB a message", "mAP")
     ax.legend(fontsize=8)
     _save(figure, path)

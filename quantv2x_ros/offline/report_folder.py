@@ -15,7 +15,7 @@ from quantv2x_ros.offline.detect import draw, frame_input, look
 from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.report import write_json
-from quantv2x_ros.offline.sweeps import ALONE, RATES
+from quantv2x_ros.offline.sweeps import ALONE, BUDGETS, LEVELS
 
 Result = dict[str, Any]
 
@@ -71,11 +71,16 @@ def rate_points(
     """
     points: list[Result] = [{**result, "name": f"{result['bundle']} {result['precision']}"}]
     if alone is not None:
-        points.append({**alone, "name": "ego alone", "bytes_per_frame": 0.0, "bits_per_cell": 0.0})
-    for sweep, name in zip(RATES, ("{:g} levels", "at most {:,.0f} bytes"), strict=True):
-        for point in result.get("sweeps", {}).get(sweep, []):
-            bits = 8.0 * point["bytes_per_frame"] / cells
-            points.append({**point, "name": name.format(point["value"]), "bits_per_cell": bits})
+        points.append({**alone, "name": "ego alone", "bytes_per_frame": 0.0})
+    sweeps = result.get("sweeps", {})
+    for point in sweeps.get(LEVELS, []):
+        name = f"{point['value']:g} level" + "s" * (point["value"] > 1)
+        whole = point["bytes_per_frame"] == result["bytes_per_frame"]
+        points.append({**point, "name": name, "label": "" if whole else name})
+    for point in sweeps.get(BUDGETS, []):  # many: the axis says enough
+        points.append({**point, "name": f"at most {point['value']:,.0f} bytes", "label": ""})
+    for point in points:
+        point["bits_per_cell"] = 8.0 * point["bytes_per_frame"] / cells
     return points + [{**other, "name": title} for title, other in compare]
 
 
@@ -116,7 +121,7 @@ def _curves(result: Result) -> dict[str, list[Result]]:
     return {
         name: points
         for name, points in result.get("sweeps", {}).items()
-        if name not in (ALONE, *RATES)
+        if name not in (ALONE, BUDGETS, LEVELS)
     }
 
 

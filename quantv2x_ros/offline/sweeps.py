@@ -27,8 +27,8 @@ ALIGNED = "pose_noise_aligned"
 LEVELS = "levels"
 """The residual levels of the codebook that are sent, from one to all."""
 
-RATES = (LEVELS, "max_bytes")
-"""Sweeps over how much is sent: points of the rate-accuracy curve."""
+BUDGETS = "max_bytes"
+"""The sweep over how much is sent; with LEVELS, points of the rate-accuracy curve."""
 
 SWEEPS = (AGENTS, *STEPS, ALIGNED, LEVELS)
 

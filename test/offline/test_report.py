@@ -109,7 +109,7 @@ def test_the_folder_holds_tables_plots_and_the_worst_frames(reported):
     assert not (folder / "worst_3.png").exists()
     assert f"| mean | {sum(result['objects'].values()):,.0f} |" in text
     assert "hidden from the ego" in text
-    for name in ("other", "ego alone", "1 levels", "at most 1,000 bytes"):
+    for name in ("other", "ego alone", "1 level", "2 levels", "at most 1,000 bytes"):
         assert f"| {name} |" in text
     assert json.loads((folder / "result.json").read_text()) == result
 
