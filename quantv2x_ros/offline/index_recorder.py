@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.pose import quaternion_from_matrix
-from quantv2x_ros.core.wire import IndexPrior, encode_indices
+from quantv2x_ros.core.tiles import FrameFormat, TileSettings, cut_tiles
+from quantv2x_ros.core.wire import CONTEXT, PACKED, payload_coding
 from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.data.frame import AgentFrame, Frame
 from quantv2x_ros.data.frame_store import RecordedMessage
@@ -26,7 +27,8 @@ from quantv2x_ros.replay_source import CODEBOOK_TOPIC, INDICES_TOPIC
 INDICES_TYPE = "quantv2x_msgs/msg/BevIndices"
 CODEBOOK_TYPE = "quantv2x_msgs/msg/Codebook"
 
-_BIT_PACKED = 0  # quantv2x_msgs/msg/BevIndices.ENCODING_BIT_PACKED
+#: The coder's number to quantv2x_msgs/msg/BevIndices.ENCODING_*.
+_ENCODINGS = {PACKED: 0, CONTEXT: 1}
 
 
 class IndexRecorder:
@@ -55,6 +57,9 @@ class IndexRecorder:
         self._bundle = bundle
         self._agents = tuple(agents)
         self._encoder = AgentEncoder(bundle, backend, threads or None)
+        levels, segments, _, _ = bundle.codebook.tables.shape
+        self._frame = FrameFormat(bundle.prior, levels, segments, *bundle.grid.shape)
+        self._background = np.asarray(bundle.manifest.codebook.background, dtype=np.uint8)
         self.topics: Mapping[str, str] = {
             CODEBOOK_TOPIC: CODEBOOK_TYPE,
             INDICES_TOPIC: INDICES_TYPE,
@@ -73,8 +78,8 @@ class IndexRecorder:
             messages += [RecordedMessage(CODEBOOK_TOPIC, self._codebook(a, stamp)) for a in present]
         for agent in present:
             indices = self._encoder.encode(frame[agent].points).indices
-            data = self._indices(frame[agent], indices, index, stamp)
-            messages.append(RecordedMessage(INDICES_TOPIC, data))
+            for data in self._indices(frame[agent], indices, index, stamp):
+                messages.append(RecordedMessage(INDICES_TOPIC, data))
         return messages
 
     def _codebook(self, agent: str, stamp: int) -> bytes:
@@ -89,38 +94,41 @@ class IndexRecorder:
 
     def _indices(
         self, agent: AgentFrame, indices: npt.NDArray[np.uint8], sequence: int, stamp: int
-    ) -> bytes:
-        """One tile with the whole map, bit-packed."""
+    ) -> list[bytes]:
+        """Cut a whole map into messages, as the encoder node does by default."""
         types = message_types().types
         form = self._format()
-        payload = encode_indices(indices, IndexPrior(form["dict_size"]))
         place = types["geometry_msgs/msg/Point"](*(float(value) for value in agent.pose[:3, 3]))
         turn = (float(value) for value in quaternion_from_matrix(agent.pose))
         pose = types["geometry_msgs/msg/Pose"](place, types["geometry_msgs/msg/Quaternion"](*turn))
-        message = types[INDICES_TYPE](
-            header=header(lidar_frame(agent.agent), stamp),
-            station_id=station_id(agent.agent),
-            sequence=sequence,
-            map_frame=MAP_FRAME,
-            sensor_pose=types["geometry_msgs/msg/PoseWithCovariance"](pose, np.zeros(36)),
-            first_level=0,
-            tile_levels=form["levels"],
-            first_row=0,
-            tile_rows=form["rows"],
-            first_column=0,
-            tile_columns=form["columns"],
-            tile_index=0,
-            tile_count=1,
-            parity_count=0,
-            sent_levels=form["levels"],
-            omitted_cells=0,
-            encoding=_BIT_PACKED,
-            payload=np.frombuffer(payload, np.uint8),
-            payload_crc=zlib.crc32(payload),
-            signature=np.empty(0, np.uint8),
-            **form,
-        )
-        return serialize(INDICES_TYPE, message)
+        tiles = cut_tiles(indices, self._frame, TileSettings(), self._background)
+        messages = []
+        for number, tile in enumerate(tiles):
+            message = types[INDICES_TYPE](
+                header=header(lidar_frame(agent.agent), stamp),
+                station_id=station_id(agent.agent),
+                sequence=sequence,
+                map_frame=MAP_FRAME,
+                sensor_pose=types["geometry_msgs/msg/PoseWithCovariance"](pose, np.zeros(36)),
+                first_level=tile.place.first_level,
+                tile_levels=tile.place.levels,
+                first_row=tile.place.first_row,
+                tile_rows=tile.place.rows,
+                first_column=tile.place.first_column,
+                tile_columns=tile.place.columns,
+                tile_index=number,
+                tile_count=len(tiles),
+                parity_count=0,
+                sent_levels=form["levels"],
+                omitted_cells=0,
+                encoding=_ENCODINGS[payload_coding(tile.payload)],
+                payload=np.frombuffer(tile.payload, np.uint8),
+                payload_crc=zlib.crc32(tile.payload),
+                signature=np.empty(0, np.uint8),
+                **form,
+            )
+            messages.append(serialize(INDICES_TYPE, message))
+        return messages
 
     def _format(self) -> dict[str, Any]:
         """Return the fields about codebook and grid that both messages have."""
