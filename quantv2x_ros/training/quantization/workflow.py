@@ -99,7 +99,7 @@ class Workflow:
     ) -> NetworkGraphs:
         """Train the quantized network on labelled frames; see `aware_training`."""
         extent_y, extent_x = graphs.grid.extent
-        window_x, window_y = SampleConfig.window
+        window_x, window_y = SampleConfig.window or (extent_x, extent_y)
         window = (min(window_x, extent_x), min(window_y, extent_y))
         sampling = SampleConfig(graphs.grid, window=window)
         batches = training_loader(
