@@ -152,5 +152,7 @@ def test_the_command_prints_counts_and_ends_with_1_where_something_is_broken(cop
     assert "2/000001.bin: 3 bytes are not whole points" in result.output
 
 
-def test_the_command_wants_to_know_what_to_look_at():
-    assert run("doctor").exit_code == 2
+def test_without_a_dataset_the_machine_is_looked_at():
+    result = run("doctor")
+    assert result.exit_code in (0, 1), "1 where it finds an error"
+    assert "bundle" in result.output
