@@ -48,6 +48,7 @@ class Recorder:
         """
         self._bag = bag
         self._poses: dict[str, bytes] = {}
+        self._latest = 0  # newest stamp of the recording, nanoseconds
         self.messages = 0
         bag.add_topic(TRANSFORM_TOPIC, TRANSFORM_TYPE)
         for agent in () if source.indices_only else source.agents:
@@ -67,12 +68,15 @@ class Recorder:
         reliable = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
         place = _STAMP_IN_ARRAY if kind is MarkerArray else _STAMP
         write: Callable[[bytes], None] = partial(self._write, recorded, place)
+        if kind is DiagnosticArray:
+            write = partial(self._write_now, recorded)
         node.create_subscription(kind, topic, write, reliable, raw=True)
 
     def _write(self, topic: str, place: int, data: bytes) -> None:
         order = "<" if data[1] & 1 else ">"
         seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, place)
         stamp = seconds * 1_000_000_000 + nanoseconds
+        self._latest = max(self._latest, stamp)
         agent, _, name = topic.rpartition("/")
         if name == "pose":
             self._poses[agent] = data
@@ -82,6 +86,12 @@ class Recorder:
             self._write_transform(agent, frame, stamp)
         self._bag.write(topic, stamp, data)
         self.messages += 1
+
+    def _write_now(self, topic: str, data: bytes) -> None:
+        """Write what has the time of its node, which need not be the recording's, as of now."""
+        if self._latest:
+            self._bag.write(topic, self._latest, data)
+            self.messages += 1
 
     def _write_transform(self, agent: str, frame: str, stamp: int) -> None:
         """Write where a sensor is, by the newest pose, which comes before the sweep."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,8 +63,8 @@ class BagPlaylist:
             if truth is not None and truth.msgtype == MARKERS_TYPE:
                 self._topics[TRUTH_TOPIC] = "ground_truth"
                 self.tracks = [*self.tracks, Track("ground_truth", MarkerArray)]
-            self.start_ns = bag.start
-            self.period_ns = bag.end - bag.start + round(FRAME_PERIOD * 1e9)
+            self.start_ns = _start(bag, self._topics)
+            self.period_ns = bag.end - self.start_ns + round(FRAME_PERIOD * 1e9)
 
     def events(self, offset_ns: int) -> Iterator[Event]:
         """Yield the messages as recorded."""
@@ -95,8 +95,8 @@ class IndicesPlaylist:
         with BagReader(path) as bag:
             if CODEBOOK_TOPIC in bag.topics:
                 tracks.append(Track(CODEBOOK_TOPIC, Codebook, is_latched=True))
-            self.start_ns = bag.start
-            self.period_ns = bag.end - bag.start + round(FRAME_PERIOD * 1e9)
+            self.start_ns = _start(bag, [INDICES_TOPIC])
+            self.period_ns = bag.end - self.start_ns + round(FRAME_PERIOD * 1e9)
         self.tracks: Sequence[Track] = tracks
 
     def events(self, offset_ns: int) -> Iterator[Event]:
@@ -108,6 +108,11 @@ class IndicesPlaylist:
             if message.station_id in self._stations:
                 is_ego = message.station_id == self._ego and event.topic == INDICES_TOPIC
                 yield replace(event, is_ego_sweep=is_ego)
+
+
+def _start(bag: BagReader, topics: Collection[str]) -> int:
+    """Return when the first message on some topics came; others may be much older."""
+    return next(message.stamp for message in bag.messages(topics))
 
 
 def _bag_events(path: Path, topics: Mapping[str, str], offset_ns: int) -> Iterator[Event]:

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
@@ -18,6 +19,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from quantv2x_ros.core.pose import matrix_from_quaternion
+from quantv2x_ros.data.bag import BagReader, BagWriter
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.recording import START_STAMP, RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
@@ -153,6 +155,24 @@ def test_a_bag_plays_as_the_scenario_in_it_does(ros, scenario_folder, tmp_path, 
         np.testing.assert_array_equal(
             cloud_from_message(heard.ego[number]).points, frame["1"].points
         )
+
+
+def test_what_else_is_in_a_bag_and_much_older_does_not_delay_it(ros, scenario_folder, tmp_path):
+    """Such as diagnostics with the time of a node that had not heard the clock yet."""
+    made = tmp_path / "made"
+    record_scenario(Scenario.open(scenario_folder), made)
+    bag = tmp_path / "bag"
+    with BagReader(made) as source, BagWriter(bag) as target:
+        target.add_topic("/old", "diagnostic_msgs/msg/DiagnosticArray")
+        target.write("/old", 0, bytes(serialize_message(DiagnosticArray())))
+        for topic in source.topics.values():
+            target.add_topic(topic.name, topic.msgtype)
+        for message in source.messages():
+            target.write(message.topic, message.stamp, message.data)
+    heard = Heard(ros)
+    node = replay(ros, bag, agents="1,2", rate=5.0)
+    ros.spin_until(lambda: node.finished)
+    assert stamps(heard.ego) == [0, 100, 200, 300, 400, 500]
 
 
 def test_a_looped_bag_goes_on_in_time(ros, scenario_folder, tmp_path):
