@@ -20,6 +20,11 @@ from quantv2x_ros.training.network import HeadOutputs, QuantV2XNetwork
 from quantv2x_ros.training.samples import Sample
 from quantv2x_ros.training.validation import ValidationMetric
 
+
+class DivergedError(ValueError, FloatingPointError):
+    """The loss is no longer finite."""
+
+
 Batch = tuple[Sample, list[int]]
 
 #: Cells that dead codewords may be moved to, drawn from a step's maps.
@@ -106,7 +111,7 @@ class StageModule(lightning.LightningModule):
         """Return the loss of a batch.
 
         Raises:
-            FloatingPointError: if it is no longer finite.
+            DivergedError: if it is no longer finite.
         """
         sample, agents = batch
         losses, _, quantized = step_losses(
@@ -114,7 +119,7 @@ class StageModule(lightning.LightningModule):
         )
         total = torch.stack([loss.float() for loss in losses.values()]).sum()
         if not torch.isfinite(total):
-            raise FloatingPointError(
+            raise DivergedError(
                 f"training: the loss is {float(total.detach())} at step {self.global_step + 1}:"
                 f" { {name: float(loss.detach()) for name, loss in losses.items()} };"
                 " lower the learning rate"

@@ -90,5 +90,6 @@ class LastState(Checkpoint):
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
     ) -> None:
-        """Save after each epoch."""
-        trainer.save_checkpoint(self._path)
+        """Save after each epoch, unless the run stopped within it: that state is saved already."""
+        if trainer.global_step != trainer.max_steps:
+            trainer.save_checkpoint(self._path)

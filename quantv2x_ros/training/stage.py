@@ -174,7 +174,7 @@ def run_stage(run: StageRun) -> Path:
         CheckpointError: if ``start`` does not fit.
         DatasetError: for a dataset that is empty or damaged.
         OSError: if a file cannot be read or written.
-        FloatingPointError: if the loss is no longer finite.
+        DivergedError: if the loss is no longer finite.
     """
     _quiet()
     last = run.out / LAST_FILE
