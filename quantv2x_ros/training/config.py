@@ -194,6 +194,10 @@ class TrainingConfig:
             if getattr(self, name) < 0:
                 raise TrainingConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
 
+    def steps_per_epoch(self, samples: int, ranks: int) -> int:
+        """Return the steps that some processes need for the samples of an epoch, at least 1."""
+        return max(1, samples // (self.batch * ranks))
+
     def bev_grid(self) -> BevGrid:
         """Return the grid at inference."""
         return BevGrid(self.grid.lidar_range, self.grid.voxel_size)

@@ -118,10 +118,10 @@ class SplitModule(lightning.LightningDataModule):
             )
         self._done = 0
 
-    def steps_per_epoch(self, ranks: int = 1) -> int:
-        """Return the steps of an epoch, at least 1."""
-        samples = self.config.epoch_samples or len(self.stream)
-        return max(1, samples // (self.config.batch * ranks))
+    @property
+    def epoch_samples(self) -> int:
+        """Samples of an epoch."""
+        return self.config.epoch_samples or len(self.stream)
 
     def resume_at(self, step: int) -> None:
         """Start with this step's samples, counted over all epochs."""
@@ -131,9 +131,8 @@ class SplitModule(lightning.LightningDataModule):
         """Return the loader of this process's part of every step."""
         trainer = self.trainer
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        sampler = EpochSampler(
-            self.config.batch, self.steps_per_epoch(ranks), rank=rank, ranks=ranks
-        )
+        steps = self.config.steps_per_epoch(self.epoch_samples, ranks)
+        sampler = EpochSampler(self.config.batch, steps, rank=rank, ranks=ranks)
         sampler.done = self._done
         return epoch_loader(self.stream, sampler, workers=self.workers)
 

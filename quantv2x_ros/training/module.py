@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import lightning
@@ -77,7 +76,7 @@ class StageModule(lightning.LightningModule):
         network: trained in place; channels last is set here.
         config: the stage.
         anchors: the anchors, for validation.
-        steps_per_epoch: returns the steps of an epoch by number of processes that train.
+        epoch_samples: samples of an epoch, of all processes that train together.
     """
 
     def __init__(
@@ -85,10 +84,10 @@ class StageModule(lightning.LightningModule):
         network: QuantV2XNetwork,
         config: TrainingConfig,
         anchors: AnchorSet,
-        steps_per_epoch: Callable[[int], int],
+        epoch_samples: int,
     ) -> None:
         super().__init__()
-        self._steps_per_epoch = steps_per_epoch
+        self._epoch_samples = epoch_samples
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config = config
         self.metric = ValidationMetric(anchors, config.bev_grid())
@@ -114,6 +113,7 @@ class StageModule(lightning.LightningModule):
             DivergedError: if it is no longer finite.
         """
         sample, agents = batch
+        self._maintain_codebook(sample)
         losses, _, quantized = step_losses(
             self.network, sample, agents, self.config.losses, self._noise()
         )
@@ -129,18 +129,23 @@ class StageModule(lightning.LightningModule):
         self.log("loss", total.detach(), prog_bar=True, logger=False, batch_size=len(agents))
         if quantized is not None and self.usage is not None:
             self.usage.add(quantized.codes)
-            self._maintain_codebook(sample)
         return total
 
     @torch.no_grad()
     def _maintain_codebook(self, sample: Sample) -> None:
-        """Every few steps, report the codewords' use, and move those that nobody uses."""
+        """Every few steps, report the codewords' use, and move those that nobody used.
+
+        Before a step, not after it: its gradient needs the codewords that it took, and a run that
+        resumes here finds the counts.
+        """
         every, usage, codebook = (
             self.config.codebook.revive_every,
             self.usage,
             self.network.codebook,
         )
-        if codebook is None or usage is None or not every or (self.global_step + 1) % every:
+        if codebook is None or usage is None or not every:
+            return
+        if self.global_step == 0 or self.global_step % every:
             return
         for plane, (share, perplexity) in enumerate(
             zip(usage.used(), usage.perplexity(), strict=True)
@@ -180,7 +185,7 @@ class StageModule(lightning.LightningModule):
         kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
         optimizer = kind(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         # not the steps of this run: one that is to stop early and resume has the same schedule
-        steps_per_epoch = self._steps_per_epoch(self.trainer.world_size)
+        steps_per_epoch = self.config.steps_per_epoch(self._epoch_samples, self.trainer.world_size)
         steps = steps_per_epoch * self.config.epochs
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: settings.factor(step, steps_per_epoch, steps)

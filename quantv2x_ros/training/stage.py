@@ -129,7 +129,7 @@ def _callbacks(run: StageRun, validated: bool) -> list[Callback]:
     return callbacks
 
 
-def _trainer(run: StageRun, validated: bool, steps: int) -> lightning.Trainer:
+def _trainer(run: StageRun, validated: bool, samples: int) -> lightning.Trainer:
     config, devices = run.config, run.devices
     callbacks = _callbacks(run, validated)
     options: dict[str, Any] = {"precision": config.precision}
@@ -146,7 +146,7 @@ def _trainer(run: StageRun, validated: bool, steps: int) -> lightning.Trainer:
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         limit_val_batches=None if validated else 0,
-        log_every_n_steps=min(10, steps),
+        log_every_n_steps=min(10, config.steps_per_epoch(samples, 1)),
         logger=TensorBoardLogger(run.out, name="tensorboard", version=""),
         callbacks=callbacks,
         plugins=[SafeCheckpointIO()],
@@ -189,8 +189,8 @@ def run_stage(run: StageRun) -> Path:
         validation=run.validation,
         skip_broken=run.skip_broken,
     )
-    module = StageModule(build_network(run, data), run.config, anchors, data.steps_per_epoch)
-    trainer = _trainer(run, data.validation is not None, data.steps_per_epoch())
+    module = StageModule(build_network(run, data), run.config, anchors, data.epoch_samples)
+    trainer = _trainer(run, data.validation is not None, data.epoch_samples)
     if run.resume:
         data.resume_at(int(torch.load(last, weights_only=True, mmap=True)["global_step"]))
     trainer.fit(

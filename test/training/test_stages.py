@@ -5,9 +5,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.training.config import (
@@ -19,7 +21,11 @@ from quantv2x_ros.training.config import (
     TrainingConfig,
     TrainingConfigError,
 )
+from quantv2x_ros.training.data_module import EpochSampler, SplitModule
 from quantv2x_ros.training.export.checkpoint import load_checkpoint
+from quantv2x_ros.training.losses import LossWeights, occupancy_loss
+from quantv2x_ros.training.module import StageModule, step_losses
+from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.stage import BEST_FILE, LAST_FILE, Devices, StageRun, run_stage
 from quantv2x_ros.training.start import NETWORK_FILE, read_weights
 
@@ -145,6 +151,15 @@ def test_a_frozen_part_needs_weights_to_start_from(data, tmp_path, stage):
         run(small_stage(stage, frozen=frozen), data, tmp_path)
 
 
+def test_a_run_interrupted_within_an_epoch_resumes_to_the_same_result(
+    data, second_stage, third_stage, tmp_path
+):
+    run(noisy_stage(), data, tmp_path, start=second_stage, max_steps=3)
+    assert changed(third_stage, tmp_path)
+    run(noisy_stage(), data, tmp_path, resume=True)
+    assert_same(third_stage, tmp_path)
+
+
 def test_nothing_to_resume_is_said(data, tmp_path):
     with pytest.raises(TrainingConfigError, match=r"there is no .*last\.ckpt"):
         run(small_stage(1), data, tmp_path, resume=True)
@@ -162,3 +177,101 @@ def test_a_loss_that_is_not_finite_stops_training_and_says_where(data, first_sta
     torch.save(weights, tmp_path / "start.pt")
     with pytest.raises(FloatingPointError, match="step 1"):
         run(small_stage(1), data, tmp_path / "out", start=tmp_path / "start.pt")
+
+
+def one_batch(data, config):
+    module = SplitModule(data, config, AnchorSet.v2x_real())
+    return next(iter(module.train_dataloader()))
+
+
+def test_some_steps_on_one_frame_bring_every_loss_down(data):
+    torch.manual_seed(0)
+    config = small_stage(1)
+    network = QuantV2XNetwork(config.network_config()).train()
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
+    batch = one_batch(data, config)
+    history = []
+    for _ in range(16):
+        losses, _, _ = step_losses(network, *batch, config.losses)
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        history.append({name: float(loss.detach()) for name, loss in losses.items()})
+    for name in ("cls", "box", "occupancy"):
+        assert history[-1][name] < 0.8 * history[0][name], name
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_occupancy_is_supervised_in_every_stage(data, stage):
+    config = small_stage(stage, codebook=CodebookSection(kmeans_frames=0))
+    network = QuantV2XNetwork(config.network_config())
+    module = StageModule(network, config, AnchorSet.v2x_real(), 1).train()
+    losses, _, _ = step_losses(network, *one_batch(data, config), config.losses)
+    assert losses["occupancy"] > 0
+    if stage != 2:
+        losses["occupancy"].backward()
+        for head in network.pyramid.occupancy_heads:
+            assert head.weight.grad.abs().sum() > 0
+    else:
+        assert not module.network.pyramid.training
+
+
+def test_occupancy_targets_hold_every_class_and_nothing_but_0_and_1(data):
+    from quantv2x_ros.core.grid import BevGrid
+    from quantv2x_ros.training.targets import occupancy_map
+
+    grid = BevGrid(small_stage(1).grid.lidar_range, small_stage(1).grid.voxel_size)
+    boxes = np.array(
+        [[5, 5, -1, 4, 2, 1.5, 0], [-8, 3, -1, 0.6, 0.6, 1.7, 0], [0, -9, -1, 9, 2.6, 3, 0]],
+        np.float32,
+    )
+    occupied = occupancy_map(boxes, grid)
+    y, x = grid.cell_centres()
+    for box in boxes:
+        assert occupied[np.abs(y - box[1]).argmin(), np.abs(x - box[0]).argmin()] == 1
+    assert set(np.unique(occupied)) == {0.0, 1.0}
+    # a cell beside an object counts as free: a confident 1 there costs more than a 0
+    free = torch.from_numpy(occupied)[None, None]
+    sure = [torch.where(free > 0, 4.0, value) for value in (4.0, -4.0)]
+    wrong, right = (occupancy_loss([s], free, LossWeights(occupancy=(1.0,))) for s in sure)
+    assert wrong > 10 * right
+
+
+def test_evaluation_takes_the_nearest_code_and_changes_nothing(data):
+    config = small_stage(3, codebook=CodebookSection(sampling="gumbel", kmeans_frames=0))
+    network = QuantV2XNetwork(config.network_config()).eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    rng = np.random.default_rng(0)
+    cloud = np.column_stack([rng.uniform(-20, 20, (4000, 2)), rng.uniform(-2, 0, 4000)])
+    cloud = np.column_stack([cloud, np.zeros(4000)]).astype(np.float32)
+    first, second = (network.forward_points([cloud], np.eye(4)[None]) for _ in range(2))
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize("done", [0, 3, 5, 9])
+def test_samples_go_on_where_a_run_stopped_on_every_rank(done):
+    def numbers(skip):
+        seen = []
+        for rank in range(2):
+            sampler = EpochSampler(3, 5, rank=rank, ranks=2)
+            sampler.done = skip
+            for epoch in range(skip // 5, 2):
+                sampler.set_epoch(epoch)
+                seen += [n for step in sampler for n in step]
+        return sorted(seen)
+
+    assert numbers(0) == list(range(60))
+    assert numbers(done) == list(range(done * 6, 60))
+
+
+def test_the_learning_rate_follows_the_published_schedule():
+    settings = OptimizerSection()
+    rates = [settings.factor(epoch * 10, 10, 300) for epoch in (0, 14, 15, 24, 25)]
+    assert rates == pytest.approx([1.0, 1.0, 0.1, 0.1, 0.01])
+    ramp = replace(settings, milestones=(), warm_up=10, decay=0.5)
+    assert ramp.factor(0, 10, 100) < 0.1
+    assert ramp.factor(40, 10, 100) == 1.0
+    assert ramp.factor(75, 10, 100) == pytest.approx(0.5)
