@@ -34,6 +34,8 @@ class EpochSampler(StepSampler):
         super().__init__(batch, rank=rank, ranks=ranks)
         self.steps = steps
         self.epoch = 0
+        #: Where Lightning looks for `set_epoch` of a batch sampler.
+        self.sampler = self
         #: Steps that are done, of all epochs: a run that resumes starts here.
         self.done = 0
 

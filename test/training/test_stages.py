@@ -43,7 +43,7 @@ def small_stage(stage: int, **changes: object) -> TrainingConfig:
         save_every=1000,
         grid=GRID,
         network=NetworkSection(levels=2, dict_size=16),
-        samples=SampleSection(window=(12.8, 12.8), max_agents=2, jitter=(2.0, 2.0), reach=25.0),
+        samples=SampleSection(window=(6.4, 6.4), max_agents=2, jitter=(1.0, 1.0), reach=25.0),
         optimizer=OptimizerSection(learning_rate=1e-3, milestones=(), average=0.5),
         codebook=CodebookSection(kmeans_frames=2, revive_every=2),
     )
@@ -184,23 +184,6 @@ def one_batch(data, config):
     return next(iter(module.train_dataloader()))
 
 
-def test_some_steps_on_one_frame_bring_every_loss_down(data):
-    torch.manual_seed(0)
-    config = small_stage(1)
-    network = QuantV2XNetwork(config.network_config()).train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
-    batch = one_batch(data, config)
-    history = []
-    for _ in range(16):
-        losses, _, _ = step_losses(network, *batch, config.losses)
-        optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        optimizer.step()
-        history.append({name: float(loss.detach()) for name, loss in losses.items()})
-    for name in ("cls", "box", "occupancy"):
-        assert history[-1][name] < 0.8 * history[0][name], name
-
-
 @pytest.mark.parametrize("stage", [1, 2, 3])
 def test_occupancy_is_supervised_in_every_stage(data, stage):
     config = small_stage(stage, codebook=CodebookSection(kmeans_frames=0))
@@ -263,6 +246,7 @@ def test_samples_go_on_where_a_run_stopped_on_every_rank(done):
                 seen += [n for step in sampler for n in step]
         return sorted(seen)
 
+    assert EpochSampler(1, 1).sampler.set_epoch  # what Lightning calls between epochs
     assert numbers(0) == list(range(60))
     assert numbers(done) == list(range(done * 6, 60))
 
