@@ -300,7 +300,7 @@ def _bands(costs: npt.NDArray[np.float64], count: int) -> list[tuple[int, int]]:
     if columns >= 2 * _ALIGNMENT * count:
         edges = (edges + _ALIGNMENT // 2) // _ALIGNMENT * _ALIGNMENT
     inner = {int(edge) for edge in edges if 0 < edge < columns}
-    if count > 1 and not inner:
+    if count > 1 and columns > 1 and not inner:
         inner = {columns // 2}
     bounds = [0, *sorted(inner), columns]
     return list(pairwise(bounds))

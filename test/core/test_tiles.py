@@ -72,6 +72,14 @@ def scene(seed: int = 0) -> Indices:
     return indices
 
 
+def test_a_map_of_one_column_is_cut_by_rows() -> None:
+    form = FrameFormat(IndexPrior(256), 3, 1, 60, 1)
+    indices = np.random.default_rng(0).integers(0, 256, form.shape).astype(np.uint8)
+    tiles = cut_tiles(indices, form, TileSettings(40), BACKGROUND)
+    assert len(tiles) > 1
+    np.testing.assert_array_equal(put_together(tiles, form)[0], indices)
+
+
 def test_one_message_holds_all_where_no_limit_is_set() -> None:
     (tile,) = cut_tiles(scene(), FORM, TileSettings(0, coarse_first=True), BACKGROUND)
     assert tile.place == TilePlace(0, 3, 0, 40, 0, 64)
