@@ -24,6 +24,7 @@ from quantv2x_ros.inference.engine import (
     TensorInfo,
     check_inputs,
 )
+from quantv2x_ros.inference.signal_stack import kept_signal_stack
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ class OpenVinoEngine:
         self.streams = streams
         count = threads or os.cpu_count() or 1
         try:
-            self._compiled = self._compile(shapes, count, streams)
+            with kept_signal_stack():
+                self._compiled = self._compile(shapes, count, streams)
         except EngineError:
             raise
         except (RuntimeError, OSError) as error:

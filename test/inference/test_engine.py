@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import time
@@ -183,3 +184,14 @@ def test_engines_that_nobody_loads_are_removed_at_the_next_build(
         assert folder is not None
         (folder / "plan").write_text("new")
     assert {path.name.split("-")[0] for path in cache_root().iterdir()} == {"used", "new"}
+
+
+def test_an_engine_leaves_the_signal_stack_alone(int8_bundle: ModelBundle) -> None:
+    """On a stack that OpenVINO frees with its last engine, the next signal ends the process."""
+    libc = ctypes.CDLL(None)
+    before, after = (ctypes.create_string_buffer(64) for _ in range(2))
+    libc.sigaltstack(None, before)
+    made = create_engine(int8_bundle.engine_path("pyramid"), SHAPES, "openvino", threads=1)
+    made.run({"indices": np.zeros((1, 3, 64, 64), np.uint8)})
+    libc.sigaltstack(None, after)
+    assert after.raw == before.raw
