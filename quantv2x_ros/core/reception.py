@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from quantv2x_ros.core.assembly import (
 )
 from quantv2x_ros.core.parity import ParityError, restore
 from quantv2x_ros.core.sweep import AgentSweep, Tile
+from quantv2x_ros.core.tile_counts import TileCounts
 from quantv2x_ros.core.tiles import FrameFormat, TilePlace
 from quantv2x_ros.core.wire import WireError, packed_size
 
@@ -46,6 +48,7 @@ class _OpenSweep:
         first: the first tile, without its contents.
         first_arrival: seconds of a steady clock.
         payload_bytes: of all tiles that arrived.
+        arrived: tiles with indices that did.
         tiles: place and payload by number, where there is parity to restore others from.
         parity: parity tiles' payloads by number.
     """
@@ -53,6 +56,7 @@ class _OpenSweep:
     first: Tile
     first_arrival: float
     payload_bytes: int = 0
+    arrived: int = 0
     tiles: dict[int, tuple[TilePlace, bytes]] = field(default_factory=dict)
     parity: dict[int, bytes] = field(default_factory=dict)
 
@@ -77,6 +81,12 @@ class _Station:
     assembler: FrameAssembler
     heard: float
     open: dict[int, _OpenSweep] = field(default_factory=dict)
+    counts: TileCounts = field(default_factory=TileCounts)
+
+    def close(self, stamp_ns: int) -> None:
+        """Wait no more for a sweep's tiles."""
+        sweep = self.open.pop(stamp_ns)
+        self.counts.close_sweep(sweep.arrived, sweep.first.tile_count)
 
 
 class Reception:
@@ -117,6 +127,11 @@ class Reception:
         """Whether a sweep waits for further tiles."""
         return any(station.open for station in self._stations.values())
 
+    @property
+    def counts(self) -> Mapping[int, TileCounts]:
+        """What came of each station's tiles, and what did not."""
+        return {name: station.counts for name, station in tuple(self._stations.items())}
+
     def reset(self) -> None:
         """Forget everything, as after a jump in time."""
         self._stations.clear()
@@ -146,15 +161,18 @@ class Reception:
             frame = station.assembler.add(
                 tile.stamp_ns, tile.tile_index, tile.tile_count, tile.place, tile.indices
             )
+            sweep.arrived += 1
             if tile.parity_count:
                 sweep.tiles[tile.tile_index] = (tile.place, tile.payload)
         sweep.payload_bytes += len(tile.payload)
-        station.open[tile.stamp_ns] = sweep
+        if tile.stamp_ns not in station.open:
+            station.counts.open_sweep(tile.sequence)
+            station.open[tile.stamp_ns] = sweep
         if frame is None and sweep.parity:
             frame = self._restore(station, sweep)
         if frame is None:
             return None
-        del station.open[tile.stamp_ns]
+        station.close(tile.stamp_ns)
         return _sweep(frame, sweep, now)
 
     def overdue(self, now: float) -> list[AgentSweep]:
@@ -164,7 +182,7 @@ class Reception:
             for stamp_ns, waiting in list(station.open.items()):
                 if now - waiting.first_arrival < self._tile_timeout:
                     continue
-                del station.open[stamp_ns]
+                station.close(stamp_ns)
                 frame = station.assembler.take_partial(stamp_ns)
                 if frame is None or not frame.received.any():
                     self.abandoned += 1
@@ -181,7 +199,7 @@ class Reception:
         if sweep is None:
             while len(station.open) >= MAX_OPEN_FRAMES:
                 oldest = next(iter(station.open))
-                del station.open[oldest]
+                station.close(oldest)
                 station.assembler.take_partial(oldest)
                 self.abandoned += 1
             header = replace(

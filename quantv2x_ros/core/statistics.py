@@ -65,17 +65,23 @@ class StageTimes:
 
 
 class Drops:
-    """What was dropped since the start, by reason, and the latest explanation of each."""
+    """What was dropped since the start, by reason, and the latest explanation of each.
+
+    Attributes:
+        last: the reason of the newest; empty before the first.
+    """
 
     def __init__(self) -> None:
         """Create an empty count."""
         self._counts: Counter[str] = Counter()
         self._texts: dict[str, str] = {}
+        self.last = ""
 
     def add(self, reason: str, text: str, count: int = 1) -> bool:
         """Count some; returns True where the reason is new, so that it is worth a log line."""
         self._counts[reason] += count
         self._texts[reason] = text
+        self.last = reason
         return self._counts[reason] == count
 
     @property

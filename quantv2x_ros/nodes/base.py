@@ -7,15 +7,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.node import Node
 
+from quantv2x_ros.core.limits import Level
 from quantv2x_ros.core.statistics import Drops, RateMeter, StageTimes
 from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.health import Health, HealthDefaults
 from quantv2x_ros.nodes.parameters import declare
 
 #: Shortest time between log lines about drops for the same reason, seconds.
@@ -28,7 +30,10 @@ class BaseNode(Node):  # type: ignore[misc]
     Attributes:
         finished: True once there is nothing left to do, so that the process may end.
         failure: the error that a worker thread ended with; the process ends with it.
+        expected: what is expected of nodes of this kind, unless their parameters say otherwise.
     """
+
+    expected: ClassVar[HealthDefaults] = HealthDefaults()
 
     def __init__(self, name: str, **options: Any) -> None:
         """Create the node.
@@ -50,6 +55,7 @@ class BaseNode(Node):  # type: ignore[misc]
         period = declare(
             self, "diagnostics_period", 0.5, "Time between diagnostics [s].", low=0.1, high=60.0
         )
+        self._health = Health(self, self.expected)
         self._diagnostics = self.create_publisher(
             DiagnosticArray,
             "/diagnostics",
@@ -116,24 +122,31 @@ class BaseNode(Node):  # type: ignore[misc]
         self.time_jumped_back()
 
     def _report(self) -> None:
-        """Publish the diagnostics; WARN where something was dropped since the last time."""
+        """Publish the diagnostics: OK, WARN, or ERROR once a limit is exceeded for long."""
         summary, values = self.report()
         with self._statistics:
             rate = self._frame_rate.rate(time.monotonic())
             stages = self._stages.summary()
             drops = self._drops.items()
+            last_drop = self._drops.last
             dropped = self._drops.total - self._reported_drops
             self._reported_drops = self._drops.total
+        complaints = self._health.judge(rate, stages, dropped, last_drop)
+        level = max((complaint.level for complaint in complaints), default=Level.OK)
+        told = [f"{item.text} (for {item.seconds:.0f} s)" for item in complaints]
         status = DiagnosticStatus()
-        status.level = DiagnosticStatus.WARN if dropped else DiagnosticStatus.OK
+        status.level = bytes([level])
         status.name = self.get_fully_qualified_name()
         status.hardware_id = self.report_id()
-        status.message = summary if not dropped else f"{summary}; dropped {dropped}"
+        status.message = "; ".join([summary, *told])
         table: dict[str, str] = {"rate [Hz]": f"{rate:.2f}"}
         table.update(values)
         for stage, (median, high) in stages.items():
             table[f"{stage} p50 [ms]"] = f"{median:.2f}"
             table[f"{stage} p95 [ms]"] = f"{high:.2f}"
+            limit = self._health.limit_of(stage)
+            if limit is not None:
+                table[f"{stage} limit [ms]"] = f"{limit:g}"
         for reason, count, text in drops:
             table[f"dropped: {reason}"] = f"{count} ({text})"
         status.values = [KeyValue(key=key, value=value) for key, value in table.items()]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from quantv2x_ros.core.cloud import CloudError
 from quantv2x_ros.core.pose_buffer import PoseBuffer, PoseUnavailableError
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import AgentEncoder
+from quantv2x_ros.inference.pipeline import AgentEncoder, EncodedSweep
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.base import BaseNode
 from quantv2x_ros.nodes.conversions import (
@@ -27,6 +27,7 @@ from quantv2x_ros.nodes.conversions import (
     pose_from_message,
     pose_to_message,
 )
+from quantv2x_ros.nodes.health import HealthDefaults
 from quantv2x_ros.nodes.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.index_output import IndexOutput
 from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
@@ -49,6 +50,9 @@ class EncoderNode(BaseNode):
     ``/diagnostics``. A sweep is sent with the pose at its own stamp; one without a pose is
     dropped and counted, never sent with a guess.
     """
+
+    # of a sensor with 10 Hz: slower than its period, sweeps are superseded
+    expected: ClassVar[HealthDefaults] = HealthDefaults(1.0, "total=100", drops_are_faults=True)
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class EncoderNode(BaseNode):
         self.finished = declare_build_only(self)
         self._sequence = 0
         self._waiting: WaitingSweep | None = None
+        self._encoded: EncodedSweep | None = None
         self._connect()
         self.get_logger().info(
             f"station {self._station}: model {self._bundle.name} {self._bundle.version}, codebook "
@@ -180,6 +185,7 @@ class EncoderNode(BaseNode):
             return
         converted = time.perf_counter()
         encoded = self._engine.encode(points)
+        self._encoded, self._received_points = encoded, len(points)
         stages = {"convert": 1e3 * (converted - start), **encoded.stage_ms}
         if self._hand_over is not None:  # before the wire, which the own fusion does not wait for
             self._hand_over(self._sweep(waiting, pose, encoded.indices), stages)
@@ -235,7 +241,18 @@ class EncoderNode(BaseNode):
 
     def report(self) -> tuple[str, Mapping[str, str]]:
         """Return what was sent."""
+        encoded = self._encoded
+        seen = (
+            {
+                "points received": str(self._received_points),
+                "points in range": str(encoded.points),
+                "pillars": str(encoded.pillars),
+            }
+            if encoded is not None
+            else {}
+        )
         return f"sent {self._sequence} sweeps", {
+            **seen,
             **self._output.report(),
             "codebook": f"{self._format.codebook_id:016x}",
         }

@@ -7,12 +7,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.collector import SweepCollector, SweepRefusedError
+from quantv2x_ros.core.peer_ledger import PeerLedger
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import CooperativeDetector
@@ -20,12 +21,14 @@ from quantv2x_ros.nodes.announcements import Announcements
 from quantv2x_ros.nodes.base import BaseNode
 from quantv2x_ros.nodes.fusion_output import FusionOutput
 from quantv2x_ros.nodes.fusion_worker import FusionWorker, Outcome
+from quantv2x_ros.nodes.health import HealthDefaults
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.indices_input import REFUSALS, IndicesInput
 from quantv2x_ros.nodes.indices_subscription import IndicesSubscription
 from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.peer_options import declare_aligner, declare_views
+from quantv2x_ros.nodes.peer_report import fused_values, heard_values
 from quantv2x_ros.nodes.warm_up import warm_up_detector
 
 #: Pyramids computed at the same time: the ego's and a peer's come together. More would leave each
@@ -40,6 +43,9 @@ class FusionNode(BaseNode):
     ``markers``, ``detections`` (vision_msgs, where installed), ``/diagnostics``. Whatever is
     wrong with a message drops it, counted by reason and named in the diagnostics.
     """
+
+    # of a sensor with 10 Hz: objects are known before the sweep after the next one is taken
+    expected: ClassVar[HealthDefaults] = HealthDefaults(1.0, "sweep to objects=200")
 
     def __init__(
         self, *, bundle: ModelBundle | None = None, own_in_process: bool = False, **options: Any
@@ -61,6 +67,7 @@ class FusionNode(BaseNode):
         self._bundle, backend, threads = declare_engine(self, bundle)
         self._format = IndexFormat.of(self._bundle)
         collector = self._declare()
+        self._ledger = PeerLedger()
         self._frames = 0
         self._last: Outcome | None = None
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
@@ -136,8 +143,9 @@ class FusionNode(BaseNode):
         try:
             sweep = self._input.accept(message)
         except REFUSALS as error:
-            self.drop(error.reason, str(error))
+            self._refuse(message.station_id, error.reason, str(error))
             return
+        self._ledger.hear(message.station_id, time.monotonic())
         if sweep is not None:
             self._offer(sweep)
         elif self._input.reception.is_incomplete:
@@ -157,7 +165,12 @@ class FusionNode(BaseNode):
         try:
             self._worker.offer_peer(sweep)
         except SweepRefusedError as error:
-            self.drop(error.reason, str(error))
+            self._refuse(sweep.station_id, error.reason, str(error))
+
+    def _refuse(self, station: int, reason: str, text: str) -> None:
+        """Count a peer's message or sweep that is not used, and remember it against the peer."""
+        self._ledger.refuse(station, reason, text, time.monotonic())
+        self.drop(reason, text)
 
     def _publish(self, outcome: Outcome) -> None:
         """Publish a fused frame; called in the worker's thread."""
@@ -190,6 +203,7 @@ class FusionNode(BaseNode):
     def time_jumped_back(self) -> None:
         """Forget every sweep: they belong to another time."""
         self._input.reset()
+        self._ledger.reset()
         self._worker.reset()
 
     def report_id(self) -> str:
@@ -197,7 +211,7 @@ class FusionNode(BaseNode):
         return f"station {self._station}"
 
     def report(self) -> tuple[str, Mapping[str, str]]:
-        """Return what was fused last."""
+        """Return what was fused last, and what came of each station."""
         values = {
             "superseded sweeps": str(self._worker.superseded),
             "partial sweeps": str(self._input.reception.partial),
@@ -205,19 +219,12 @@ class FusionNode(BaseNode):
             "restored tiles": str(self._input.reception.restored),
             "stations tracked": str(self._input.trust.tracked),
         }
+        now = time.monotonic()
+        values.update(heard_values(self._ledger.entries(now), self._input.reception.counts, now))
         for station, offset in self._input.clock_offsets().items():
             values[f"station {station} clock behind [ms]"] = f"{1e3 * offset:.1f}"
         if self._last is not None:
-            ego = self._last.sweeps[0]
-            values["objects"] = str(len(self._last.result.detections))
-            for station, found in self._last.alignments.items():
-                values[f"station {station} pose corrected by [m]"] = f"{found.shift:.2f}"
-            for station, reason in self._last.suspects.items():
-                values[f"station {station} is suspect"] = reason
-            for sweep in self._last.sweeps:
-                values[f"station {sweep.station_id} [B]"] = str(sweep.payload_bytes)
-                age = (ego.stamp_ns - sweep.stamp_ns) / 1e6
-                values[f"station {sweep.station_id} age [ms]"] = f"{age:.1f}"
+            values.update(fused_values(self._last))
         return f"fused {self._frames} frames", values
 
     def destroy_node(self) -> None:

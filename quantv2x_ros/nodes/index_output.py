@@ -146,6 +146,7 @@ class IndexOutput:
         if sent is None:
             return {}
         return {
+            "bytes sent": str(self._bytes),
             "bytes a frame": str(sent.payload_bytes),
             "mean bytes a frame": str(math.ceil(self._bytes / self._frames)),
             "messages a frame": f"{len(sent.tiles)} + {len(sent.parity)} parity",

@@ -216,3 +216,16 @@ def test_payloads_kept_for_parity_are_bounded():
             1.0,
         )
     assert error.value.reason == "payload_size"
+
+
+def test_tiles_received_and_lost_are_counted_by_station():
+    reception = make()
+    reception.add(tile(number=1, count=3, first_row=4, rows=2), 1.0)
+    reception.add(tile(number=0, count=3, first_row=0, rows=2), 1.0)
+    reception.overdue(2.0)
+    reception.add(tile(stamp=103), 3.0)
+    reception.add(tile(station=5, stamp=9), 3.0)
+    counts = reception.counts
+    assert (counts[2].received, counts[2].lost) == (3, 1)
+    assert (counts[2].sweeps, counts[2].missed) == (2, 2)
+    assert (counts[5].received, counts[5].lost, counts[5].missed) == (1, 0, 0)

@@ -252,6 +252,11 @@ def test_diagnostics_tell_rate_bytes_and_stages(ros, vehicle):
         ros.spin_until(lambda wanted=number + 1: len(vehicle.indices) == wanted)
     ros.spin_until(lambda: vehicle.reported("rate [Hz]") not in (None, "0.00"))
     assert int(vehicle.reported("bytes a frame")) == len(vehicle.indices[0].payload)
+    total = sum(len(message.payload) for message in vehicle.indices)
+    ros.spin_until(lambda: vehicle.reported("bytes sent") == str(total))
+    assert int(vehicle.reported("points received")) == len(POINTS)
+    assert 0 < int(vehicle.reported("pillars")) <= int(vehicle.reported("points in range"))
+    assert int(vehicle.reported("points in range")) <= len(POINTS)
     for stage in ("convert", "pillars", "encoder", "codebook", "wire", "total"):
         assert float(vehicle.reported(f"{stage} p50 [ms]")) >= 0.0
 

@@ -398,6 +398,29 @@ def test_diagnostics_tell_bytes_objects_and_stages(ego, ros):
         assert float(ego.reported(f"{stage} p50 [ms]")) > 0.0
 
 
+def test_diagnostics_tell_of_each_peer_what_came_and_why_it_was_refused(
+    ros, parameters, bundle, indices
+):
+    ego = Ego(ros, parameters, bundle, indices, tile_timeout=0.01)
+    tiles = ego.messages(2, 1000, size=1398)
+    assert len(tiles) > 2
+    for message in tiles[1:]:
+        ego.air.publish(message)
+    ros.spin_until(lambda: ego.reported("station 2 tiles"))
+    ros.spin_until(lambda: ego.reported("station 2 tiles") == f"{len(tiles) - 1} received, 1 lost")
+    assert ego.reported("station 2 sweeps") == "1 heard, 0 missed"
+    assert float(ego.reported("station 2 heard [s ago]")) < 20.0
+    assert ego.reported("station 2 last refusal") is None
+    wrong = ego.messages(2, 1100)[0]
+    wrong.map_frame = "odom"
+    ego.air.publish(wrong)
+    ros.spin_until(lambda: ego.reported("station 2 last refusal"))
+    refusal = ego.reported("station 2 last refusal")
+    assert refusal.startswith("map_frame: ")
+    assert "odom" in refusal
+    assert refusal.endswith("1 in all)")
+
+
 @pytest.fixture
 def keys(tmp_path):
     """A key ring with stations 1 and 2, and their private keys."""
