@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.parity import MAX_CODEWORD, OVERHEAD_BYTES, parity_payloads
 from quantv2x_ros.core.selection import clear_cells, object_evidence, occupied_cells
-from quantv2x_ros.core.tiles import CodedTile, FrameFormat, TileSettings, cut_tiles
+from quantv2x_ros.core.tile_cutting import cut_tiles
+from quantv2x_ros.core.tiles import CodedTile, FrameFormat, TileSettings
 from quantv2x_ros.core.wire import HEADER_BYTES, WireError
 
 IndexArray = npt.NDArray[np.uint8]

@@ -30,20 +30,8 @@ def encode_planes(
         The bytes; None where they would be more than the limit.
     """
     buffer = np.empty(limit, np.uint8)
-    marks = np.zeros((first_plane + len(indices), indices.shape[2]), np.int64)
-    end = _run(model, False, buffer, indices, first_plane, marks)
+    end = _run(model, False, buffer, indices, first_plane)
     return buffer[:end].tobytes() if end <= limit else None
-
-
-def column_bytes(model: IndexModel, indices: IndexArray, first_plane: int) -> npt.NDArray[np.int64]:
-    """Bytes that each column takes where the planes are coded as one, (planes, columns).
-
-    Arguments as for encode_planes.
-    """
-    marks = np.zeros((first_plane + len(indices), indices.shape[2]), np.int64)
-    _run(model, False, np.empty(0, np.uint8), indices, first_plane, marks)
-    flat = marks[first_plane:].reshape(-1)
-    return np.diff(flat, prepend=0).reshape(len(indices), -1)
 
 
 def decode_planes(
@@ -61,8 +49,7 @@ def decode_planes(
         The indices, and the number of bytes that they may have come from.
     """
     indices = np.empty(shape, np.uint8)
-    marks = np.zeros((first_plane + shape[0], shape[2]), np.int64)
-    end = _run(model, True, payload.copy(), indices, first_plane, marks)  # may be read-only
+    end = _run(model, True, payload.copy(), indices, first_plane)  # may be read-only
     return indices, end
 
 
@@ -72,7 +59,6 @@ def _run(
     buffer: IndexArray,
     indices: IndexArray,
     first_plane: int,
-    marks: npt.NDArray[np.int64],
 ) -> int:
     count, rows, columns = indices.shape
     margin = kernels.MARGIN
@@ -98,7 +84,6 @@ def _run(
         model.path_bits,
         model.background,
         probability_table(),
-        marks,
     )
     if decoding:
         indices[:] = inner.transpose(0, 2, 1)

@@ -1,22 +1,19 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Index maps cut into tiles that fit a packet; each can be decoded alone, and comes in its turn."""
+"""Tiles of index maps: what part of a frame each holds, and how they are read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.index_coder import column_bytes
 from quantv2x_ros.core.wire import (
     HEADER_BYTES,
     IndexPrior,
     WireError,
     decode_indices,
-    encode_indices,
     packed_size,
 )
 
@@ -26,13 +23,6 @@ IndexArray = npt.NDArray[np.uint8]
 GEONETWORKING_UNIT = 1398
 #: Tiles of a frame, at most.
 MAX_TILES = 1024
-#: Bands begin at multiples of this many columns where they can, so that a lost one does not spoil
-#: cells of the coarser pyramid levels beside it.
-_ALIGNMENT = 4
-#: Share of a packet that is planned for: bands know less of their neighbours than the whole does.
-_FILL = 0.94
-#: Numbers of bands that are tried before those that do not fit are halved.
-_TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -65,6 +55,20 @@ class TilePlace:
         return (
             slice(self.first_row, self.first_row + self.rows),
             slice(self.first_column, self.first_column + self.columns),
+        )
+
+    def columns_between(self, first: int, last: int) -> TilePlace:
+        """The same levels and rows, from column first to before last of its own."""
+        column = self.first_column + first
+        return TilePlace(
+            self.first_level, self.levels, self.first_row, self.rows, column, last - first
+        )
+
+    def rows_between(self, first: int, last: int) -> TilePlace:
+        """The same levels and columns, from row first to before last of its own."""
+        row = self.first_row + first
+        return TilePlace(
+            self.first_level, self.levels, row, last - first, self.first_column, self.columns
         )
 
     def check(self, levels: int, rows: int, columns: int) -> None:
@@ -170,137 +174,3 @@ class CodedTile:
     place: TilePlace
     payload: bytes
     occupied: int
-
-
-def cut_tiles(
-    indices: IndexArray,
-    form: FrameFormat,
-    settings: TileSettings,
-    background: IndexArray,
-    levels: int = 0,
-) -> list[CodedTile]:
-    """Code a frame as tiles, the most important first.
-
-    That is: coarse levels before fine ones, and among those, tiles with more occupied cells first.
-
-    Args:
-        indices: (planes, H, W) uint8.
-        form: of the map.
-        settings: how it is cut.
-        background: (planes,) codes of empty cells.
-        levels: how many levels are coded; 0 for all.
-
-    Raises:
-        WireError: for indices of another shape or outside of the codebook, or packets that hold
-            not even a cell.
-    """
-    if indices.shape != form.shape:
-        raise WireError(f"indices have shape {indices.shape}, expected {form.shape}")
-    tiles: list[CodedTile] = []
-    for first, count in settings.layers(levels or form.levels):
-        layer = TilePlace(first, count, 0, form.rows, 0, form.columns)
-        cutter = _Cutter(indices, form, settings.max_payload_bytes, background)
-        cut = cutter.cut(layer)
-        cut.sort(key=lambda tile: -tile.occupied)
-        tiles += cut
-    if len(tiles) > MAX_TILES:
-        raise WireError(
-            f"the frame needs {len(tiles)} tiles of {settings.max_payload_bytes} bytes, allowed "
-            f"are {MAX_TILES}; set max_payload_bytes higher"
-        )
-    return tiles
-
-
-class _Cutter:
-    """Cuts one layer of a map into bands that fit."""
-
-    def __init__(
-        self, indices: IndexArray, form: FrameFormat, limit: int, background: IndexArray
-    ) -> None:
-        self._indices, self._form, self._limit = indices, form, limit
-        self._background = background
-
-    def cut(self, layer: TilePlace) -> list[CodedTile]:
-        """Bands of columns that take about the same bytes."""
-        if self._limit == 0:
-            return [self._code(layer)]
-        costs = self._costs(layer)
-        count = max(1, int(np.ceil(costs.sum() / ((self._limit - HEADER_BYTES) * _FILL))))
-        for more in range(_TRIES):
-            bands = _bands(costs, count + more)
-            tiles = [self._code(_columns(layer, first, last)) for first, last in bands]
-            if max(len(tile.payload) for tile in tiles) <= self._limit:
-                return tiles
-        return [part for tile in tiles for part in self._fit(tile.place, costs)]
-
-    def _costs(self, layer: TilePlace) -> npt.NDArray[np.float64]:
-        """About how many bytes each column takes."""
-        prior = self._form.prior
-        planes = layer.planes(self._form.segments)
-        if prior.model is None:
-            bits = prior.bits * self._form.rows * (planes.stop - planes.start)
-            return np.full(self._form.columns, bits / 8)
-        spent = column_bytes(prior.model, self._indices[planes], planes.start).sum(axis=0)
-        return spent.astype(np.float64)
-
-    def _fit(self, place: TilePlace, costs: npt.NDArray[np.float64]) -> list[CodedTile]:
-        """Code a band; halve it where it does not fit."""
-        tile = self._code(place)
-        if len(tile.payload) <= self._limit:
-            return [tile]
-        if place.columns > 1:
-            start, stop = place.first_column, place.first_column + place.columns
-            (_, middle), *_ = _bands(costs[start:stop], 2)
-            halves = [
-                _columns(place, start, start + middle),
-                _columns(place, start + middle, stop),
-            ]
-        elif place.rows > 1:
-            rows = place.rows // 2
-            halves = [_rows(place, 0, rows), _rows(place, rows, place.rows)]
-        else:
-            raise WireError(
-                f"a single cell takes {len(tile.payload)} bytes, more than the "
-                f"{self._limit} of max_payload_bytes"
-            )
-        return [part for half in halves for part in self._fit(half, costs)]
-
-    def _code(self, place: TilePlace) -> CodedTile:
-        planes = place.planes(self._form.segments)
-        part = np.ascontiguousarray(self._indices[(planes, *place.cells)])
-        empty = self._background[planes, None, None]
-        return CodedTile(
-            place,
-            encode_indices(part, self._form.prior, planes.start),
-            int((part != empty).any(axis=0).sum()),
-        )
-
-
-def _columns(place: TilePlace, first: int, last: int) -> TilePlace:
-    """The same levels and rows from column first to before last."""
-    return TilePlace(
-        place.first_level, place.levels, place.first_row, place.rows, first, last - first
-    )
-
-
-def _rows(place: TilePlace, first: int, last: int) -> TilePlace:
-    """The rows from first to before last, counted within the place."""
-    row = place.first_row + first
-    return TilePlace(
-        place.first_level, place.levels, row, last - first, place.first_column, place.columns
-    )
-
-
-def _bands(costs: npt.NDArray[np.float64], count: int) -> list[tuple[int, int]]:
-    """First and last + 1 of up to count bands of columns with about the same cost each."""
-    total = np.concatenate([[0.0], np.cumsum(costs + 1e-6)])
-    shares = total[-1] * np.arange(1, count) / count
-    edges = np.searchsorted(total, shares)
-    columns = len(costs)
-    if columns >= 2 * _ALIGNMENT * count:
-        edges = (edges + _ALIGNMENT // 2) // _ALIGNMENT * _ALIGNMENT
-    inner = {int(edge) for edge in edges if 0 < edge < columns}
-    if count > 1 and columns > 1 and not inner:
-        inner = {columns // 2}
-    bounds = [0, *sorted(inner), columns]
-    return list(pairwise(bounds))

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.pose import quaternion_from_matrix
-from quantv2x_ros.core.tiles import FrameFormat, TileSettings, cut_tiles
+from quantv2x_ros.core.tile_cutting import cut_tiles
+from quantv2x_ros.core.tiles import FrameFormat, TileSettings
 from quantv2x_ros.core.wire import CONTEXT, PACKED, payload_coding
 from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.data.frame import AgentFrame, Frame

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantv2x_ros.core.index_model import IndexModel
+from quantv2x_ros.core.tile_cutting import cut_tiles
 from quantv2x_ros.core.tiles import (
     CodedTile,
     FrameFormat,
     TilePlace,
     TileSettings,
-    cut_tiles,
 )
 from quantv2x_ros.core.wire import HEADER_BYTES, IndexPrior, WireError
 
