@@ -145,3 +145,50 @@ def sum_tables(tables: Float32Array, bias: Float32Array, indices: IndexArray) ->
             for c in range(len(bias)):
                 features[cell, c] += tables[plane, code, c]
     return features
+
+
+@njit(cache=True, nogil=True)
+def quantized_sums(
+    tables: Float32Array,
+    bias: Float32Array,
+    indices: IndexArray,
+    scale: np.float32,
+    zero_point: int,
+    features: npt.NDArray[np.uint8],
+) -> None:
+    """Write the sum of the table rows that indices pick, in steps of scale, to features.
+
+    Multiplies with the scale's inverse, as OpenVINO does, so that both give the same bits.
+
+    Cells with the same indices as the one before are copied: most are background.
+
+    Args:
+        tables: (planes, k, C).
+        bias: (C,).
+        indices: (planes, cells), each below k.
+        scale: value of a step; what rounds to less than 0 or more than 255 steps is cut off.
+        zero_point: added to the steps.
+        features: (cells, C), written.
+    """
+    planes, cells = indices.shape
+    channels = len(bias)
+    sums = np.empty(channels, np.float32)
+    inverse = np.float32(1.0) / scale
+    low, high = np.float32(-zero_point), np.float32(255 - zero_point)
+    for cell in range(cells):
+        same = cell > 0
+        for plane in range(planes):
+            same = same and indices[plane, cell] == indices[plane, cell - 1]
+        if same:
+            for c in range(channels):
+                features[cell, c] = features[cell - 1, c]
+            continue
+        for c in range(channels):
+            sums[c] = bias[c]
+        for plane in range(planes):
+            code = indices[plane, cell]
+            for c in range(channels):
+                sums[c] += tables[plane, code, c]
+        for c in range(channels):
+            steps = min(max(np.rint(sums[c] * inverse), low), high)
+            features[cell, c] = np.uint8(np.int32(steps) + zero_point)

@@ -25,6 +25,7 @@ from quantv2x_ros.inference.engine import (
     check_inputs,
 )
 from quantv2x_ros.inference.signal_stack import kept_signal_stack
+from quantv2x_ros.inference.table_lookup import TableLookup, cut_lookup
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class OpenVinoEngine:
     ) -> None:
         self.path = Path(path)
         self.streams = streams
+        self._lookup: TableLookup | None = None
         count = threads or os.cpu_count() or 1
         try:
             with kept_signal_stack():
@@ -59,7 +61,6 @@ class OpenVinoEngine:
             raise
         except (RuntimeError, OSError) as error:
             raise EngineError(f"OpenVINO cannot compile {self.path}: {error}") from error
-        self.inputs = {port.any_name: _info(port) for port in self._compiled.inputs}
         self.outputs = {port.any_name: _info(port) for port in self._compiled.outputs}
         self._own = threading.local()  # each thread's request, and the inputs that it reads
 
@@ -78,7 +79,13 @@ class OpenVinoEngine:
                     f"shape of input {port.any_name} of {self.path.name}: got {shape}, it takes "
                     f"{port.partial_shape}"
                 )
+        self.inputs = {
+            port.any_name: TensorInfo(tuple(shapes[port.any_name]), _dtype(port))
+            for port in model.inputs
+        }
         model.reshape({name: list(shape) for name, shape in shapes.items()})
+        if "indices" in shapes:
+            model, self._lookup = cut_lookup(model, shapes["indices"])
         config: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "f32",
             "PERFORMANCE_HINT": "LATENCY",
@@ -90,7 +97,8 @@ class OpenVinoEngine:
         name = f"{openvino.get_version()} {core.get_property('CPU', 'FULL_DEVICE_NAME')}"
         content = hashlib.sha256(self.path.read_bytes()).hexdigest()
         cache = EngineCache(
-            self.path.stem, (name, content, sorted(shapes.items()), threads, streams)
+            self.path.stem,
+            (name, content, sorted(shapes.items()), threads, streams, self._lookup is not None),
         )
         if not cache.is_filled():
             logger.warning(
@@ -113,8 +121,10 @@ class OpenVinoEngine:
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
         request = self._own.request
+        if self._lookup is not None:
+            inputs = {"indices": self._lookup(inputs["indices"])}
         self._own.inputs = dict(inputs)  # their memory is read in place
-        for name, array in inputs.items():
+        for name, array in self._own.inputs.items():
             request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
         try:
             request.infer()
@@ -136,4 +146,8 @@ class OpenVinoEngine:
 def _info(port: Any) -> TensorInfo:
     shape = port.get_partial_shape()
     sizes = tuple(d.get_length() if d.is_static else -1 for d in shape)
-    return TensorInfo(sizes, np.dtype(port.element_type.to_dtype()))
+    return TensorInfo(sizes, _dtype(port))
+
+
+def _dtype(port: Any) -> np.dtype[Any]:
+    return np.dtype(port.element_type.to_dtype())
