@@ -51,6 +51,23 @@ def command(
     max_bytes: Annotated[
         int, typer.Option(min=0, help="Most bytes of a frame: less is sent; 0: any number.")
     ] = 0,
+    conceal: Annotated[
+        float,
+        typer.Option(
+            min=0.0, help="Lost cells are taken from sweeps up to so long before [s]; 0: holes."
+        ),
+    ] = 0.3,
+    channel: Annotated[
+        Path | None,
+        typer.Option(
+            help="Settings of a channel that all share, instead of loss: a parameter file of the"
+            " node 'channel', such as config/channel.yaml."
+        ),
+    ] = None,
+    deadline_ms: Annotated[
+        float,
+        typer.Option(min=0.0, help="What comes later after a sweep of the ego waits for the next."),
+    ] = 50.0,
     latency_ms: Annotated[
         float, typer.Option(help="Age of the peers' messages, rounded to whole frames.")
     ] = 0.0,
@@ -71,7 +88,8 @@ def command(
         str,
         typer.Option(
             help="Measure a whole curve: agents, latency_ms, pose_noise, heading_noise, loss,"
-            " pose_noise_aligned, levels, max_bytes (several by commas), all or none."
+            " loss_holes, burst_loss, stations, pose_noise_aligned, levels, min_occupancy,"
+            " max_bytes (several by commas), link (all of bytes and losses), all or none."
         ),
     ] = "",
     streaming: Annotated[
@@ -105,6 +123,7 @@ def command(
 
     from quantv2x_ros.core.frame_sender import SendSettings
     from quantv2x_ros.core.tiles import TileSettings
+    from quantv2x_ros.offline.channel_file import read_channel
     from quantv2x_ros.offline.detector import open_detector
     from quantv2x_ros.offline.report import print_precision, write_json
     from quantv2x_ros.offline.session import Request, run
@@ -112,7 +131,17 @@ def command(
     from quantv2x_ros.resources import find_bundle
 
     how = SendSettings(TileSettings(max_payload_bytes), levels, min_occupancy, parity)
-    link = Link(loss, latency_ms, pose_noise, heading_noise, Sending(how, max_bytes), seed)
+    link = Link(
+        loss,
+        latency_ms,
+        pose_noise,
+        heading_noise,
+        Sending(how, max_bytes),
+        seed,
+        conceal,
+        None if channel is None else read_channel(channel),
+        deadline_ms,
+    )
     config = EvaluationConfig(
         agents,
         ego_only,

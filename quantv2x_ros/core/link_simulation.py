@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,10 +32,31 @@ def receive_frame(
         rng: draws once for each message.
 
     Returns:
+        See `assemble`.
+    """
+    kept = np.flatnonzero(rng.random(len(frame.tiles) + len(frame.parity)) >= loss)
+    return assemble(frame, form, background, kept.tolist())
+
+
+def assemble(
+    frame: SentFrame,
+    form: FrameFormat,
+    background: npt.NDArray[np.uint8],
+    arrived: Iterable[int],
+) -> AssembledFrame | None:
+    """Put some messages of a frame together.
+
+    Args:
+        frame: what was sent.
+        form: of the map.
+        background: (planes,) uint8, the codes that fill holes.
+        arrived: numbers of the messages; parity's follow on the tiles'.
+
+    Returns:
         The map with its holes; None if nothing arrived that it could be made of.
     """
     count = len(frame.tiles)
-    kept = np.flatnonzero(rng.random(count + len(frame.parity)) >= loss).tolist()
+    kept = list(arrived)
     tiles = {n: (frame.tiles[n].place, frame.tiles[n].payload) for n in kept if n < count}
     parity = {n: frame.parity[n - count] for n in kept if n >= count}
     if parity:

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.assembly import (
-    MAX_OPEN_FRAMES,
-    AssembledFrame,
-    AssemblyError,
-    FrameAssembler,
-)
+from quantv2x_ros.core.assembly import MAX_OPEN_FRAMES, AssembledFrame, FrameAssembler
+from quantv2x_ros.core.concealment import SweepMemory
+from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.open_sweep import OpenSweep, ReceptionError
 from quantv2x_ros.core.parity import ParityError, restore
 from quantv2x_ros.core.sweep import AgentSweep, Tile
 from quantv2x_ros.core.tile_counts import TileCounts
-from quantv2x_ros.core.tiles import FrameFormat, TilePlace
+from quantv2x_ros.core.tiles import FrameFormat
 from quantv2x_ros.core.wire import WireError, packed_size
+
+__all__ = ["Reception", "ReceptionError"]
 
 #: Stations whose tiles are put together at a time.
 MAX_STATIONS = 64
@@ -28,59 +28,12 @@ MAX_STATIONS = 64
 FORGET_AFTER = 5.0
 
 
-class ReceptionError(ValueError):
-    """A tile of one station too many, or one that contradicts its sweep.
-
-    Attributes:
-        reason: ``too_many_stations``, ``tile_header`` or ``payload_size``.
-    """
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-
-
-@dataclass(eq=False)
-class _OpenSweep:
-    """A sweep that is not complete: its first tile's header, and what arrived.
-
-    Attributes:
-        first: the first tile, without its contents.
-        first_arrival: seconds of a steady clock.
-        payload_bytes: of all tiles that arrived.
-        arrived: tiles with indices that did.
-        tiles: place and payload by number, where there is parity to restore others from.
-        parity: parity tiles' payloads by number.
-    """
-
-    first: Tile
-    first_arrival: float
-    payload_bytes: int = 0
-    arrived: int = 0
-    tiles: dict[int, tuple[TilePlace, bytes]] = field(default_factory=dict)
-    parity: dict[int, bytes] = field(default_factory=dict)
-
-    def check(self, tile: Tile) -> None:
-        """Raise ReceptionError for a tile that says something else than the first one."""
-        first = self.first
-        if (
-            tile.sequence != first.sequence
-            or tile.frame_id != first.frame_id
-            or (tile.tile_count, tile.parity_count) != (first.tile_count, first.parity_count)
-            or not np.array_equal(tile.pose, first.pose)
-        ):
-            raise ReceptionError(
-                "tile_header",
-                f"tile {tile.tile_index} of station {tile.station_id}'s sweep {first.sequence} has "
-                "another sequence, frame, pose or number of tiles than the sweep's first",
-            )
-
-
 @dataclass(eq=False)
 class _Station:
     assembler: FrameAssembler
+    memory: SweepMemory
     heard: float
-    open: dict[int, _OpenSweep] = field(default_factory=dict)
+    open: dict[int, OpenSweep] = field(default_factory=dict)
     counts: TileCounts = field(default_factory=TileCounts)
 
     def close(self, stamp_ns: int) -> None:
@@ -95,6 +48,7 @@ class Reception:
     Attributes:
         partial: sweeps that were handed on with holes because tiles did not come.
         restored: tiles that did not come, but were restored from parity tiles.
+        concealed: sweeps of which lost cells were filled from the sweeps before.
         abandoned: sweeps of which too little came to hand them on.
     """
 
@@ -104,6 +58,8 @@ class Reception:
         background: npt.NDArray[np.uint8],
         tile_timeout: float,
         own_station: int,
+        grid: BevGrid,
+        conceal: float,
     ) -> None:
         """Create an empty reception.
 
@@ -112,14 +68,20 @@ class Reception:
             background: (planes,) uint8, the codes that fill holes.
             tile_timeout: longest wait for a sweep's further tiles, seconds after its first.
             own_station: always finds room, however many others are heard.
+            grid: of the index maps.
+            conceal: lost cells are filled from the station's sweeps up to so long before, seconds;
+                0 for holes.
         """
         self._form = form
         self._background = background
         self._tile_timeout = tile_timeout
         self._own_station = own_station
+        self._grid = grid
+        self._conceal = conceal
         self._stations: dict[int, _Station] = {}
         self.partial = 0
         self.restored = 0
+        self.concealed = 0
         self.abandoned = 0
 
     @property
@@ -155,7 +117,7 @@ class Reception:
         station = self._station(tile.station_id, now)
         sweep = self._open(station, tile, now)
         if tile.place is None or tile.indices is None:
-            _add_parity(sweep, tile)
+            sweep.add_parity(tile)
             frame = None
         else:
             frame = station.assembler.add(
@@ -173,7 +135,7 @@ class Reception:
         if frame is None:
             return None
         station.close(tile.stamp_ns)
-        return _sweep(frame, sweep, now)
+        return self._finish(station, frame, sweep, now)
 
     def overdue(self, now: float) -> list[AgentSweep]:
         """Return the sweeps whose further tiles have been waited for long enough, with holes."""
@@ -188,10 +150,10 @@ class Reception:
                     self.abandoned += 1
                     continue
                 self.partial += 1
-                sweeps.append(_sweep(frame, waiting, now))
+                sweeps.append(self._finish(station, frame, waiting, now))
         return sweeps
 
-    def _open(self, station: _Station, tile: Tile, now: float) -> _OpenSweep:
+    def _open(self, station: _Station, tile: Tile, now: float) -> OpenSweep:
         """The open sweep of a tile, or a new one that takes the place of the oldest of too many."""
         number = min(tile.tile_index, tile.tile_count - 1)
         station.assembler.check(tile.stamp_ns, number, tile.tile_count)
@@ -205,7 +167,7 @@ class Reception:
             header = replace(
                 tile, tile_index=tile.tile_count, payload=b"", place=None, indices=None
             )
-            return _OpenSweep(header, now)
+            return OpenSweep(header, now)
         sweep.check(tile)
         limit = 2 * packed_size(self._form.shape, self._form.prior)
         if sweep.payload_bytes + len(tile.payload) > limit:
@@ -216,7 +178,7 @@ class Reception:
             )
         return sweep
 
-    def _restore(self, station: _Station, sweep: _OpenSweep) -> AssembledFrame | None:
+    def _restore(self, station: _Station, sweep: OpenSweep) -> AssembledFrame | None:
         """Restore what did not come, if what came is enough; a sweep is tried once."""
         first = sweep.first
         if len(sweep.tiles) + len(sweep.parity) < first.tile_count:
@@ -233,6 +195,27 @@ class Reception:
             self.restored += 1
         return frame
 
+    def _finish(
+        self, station: _Station, frame: AssembledFrame, sweep: OpenSweep, now: float
+    ) -> AgentSweep:
+        """Fill what did not come, and make the sweep."""
+        first = sweep.first
+        indices, known = station.memory.fill(
+            frame.indices, frame.received, first.pose, first.stamp_ns
+        )
+        self.concealed += known is not frame.received
+        return AgentSweep(
+            station_id=first.station_id,
+            sequence=first.sequence,
+            stamp_ns=first.stamp_ns,
+            frame_id=first.frame_id,
+            pose=first.pose,
+            indices=indices,
+            received=known,
+            payload_bytes=sweep.payload_bytes,
+            arrived=now,
+        )
+
     def _station(self, station_id: int, now: float) -> _Station:
         station = self._stations.get(station_id)
         if station is None:
@@ -245,30 +228,8 @@ class Reception:
                     f"station {station_id} is one more than the {MAX_STATIONS} listened to",
                 )
             form = self._form
-            station = _Station(FrameAssembler(form.shape, form.levels, self._background), now)
+            assembler = FrameAssembler(form.shape, form.levels, self._background)
+            station = _Station(assembler, SweepMemory(self._grid, self._conceal), now)
             self._stations[station_id] = station
         station.heard = now
         return station
-
-
-def _add_parity(sweep: _OpenSweep, tile: Tile) -> None:
-    if tile.tile_index in sweep.parity:
-        raise AssemblyError(
-            "duplicate", f"parity tile {tile.tile_index} of {tile.stamp_ns} ns came before"
-        )
-    sweep.parity[tile.tile_index] = tile.payload
-
-
-def _sweep(frame: AssembledFrame, sweep: _OpenSweep, now: float) -> AgentSweep:
-    first = sweep.first
-    return AgentSweep(
-        station_id=first.station_id,
-        sequence=first.sequence,
-        stamp_ns=first.stamp_ns,
-        frame_id=first.frame_id,
-        pose=first.pose,
-        indices=frame.indices,
-        received=frame.received,
-        payload_bytes=sweep.payload_bytes,
-        arrived=now,
-    )

@@ -121,7 +121,7 @@ class FusionNode(BaseNode):
             high=1.0,
         )
         background = np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
-        self._input = IndicesInput(self, self._station, self._format, background)
+        self._input = IndicesInput(self, self._station, self._format, self._bundle.grid, background)
         return SweepCollector(self._station, max_agents, peer_timeout, peer_wait)
 
     def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
@@ -216,6 +216,7 @@ class FusionNode(BaseNode):
             "superseded sweeps": str(self._worker.superseded),
             "partial sweeps": str(self._input.reception.partial),
             "abandoned sweeps": str(self._input.reception.abandoned),
+            "sweeps with lost cells filled": str(self._input.reception.concealed),
             "restored tiles": str(self._input.reception.restored),
             "stations tracked": str(self._input.trust.tracked),
         }

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.assembly import AssemblyError
 from quantv2x_ros.core.clock_offset import LagMinimum, clock_offset
+from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.parity import ParityError
 from quantv2x_ros.core.peers import PeerRefusedError
 from quantv2x_ros.core.pose_uncertainty import PoseUncertaintyError, check_uncertainty
@@ -51,6 +52,7 @@ class IndicesInput:
         node: Node,
         own_station: int,
         index_format: IndexFormat,
+        grid: BevGrid,
         background: npt.NDArray[np.uint8],
     ) -> None:
         """Declare the parameters.
@@ -59,6 +61,7 @@ class IndicesInput:
             node: whose parameters and clock.
             own_station: id of the own station.
             index_format: codebook and grid that all must share.
+            grid: of the index maps.
             background: (planes,) uint8, codes that fill holes.
 
         Raises:
@@ -78,9 +81,20 @@ class IndicesInput:
             low=0.0,
             high=1.0,
         )
+        conceal = declare(
+            node,
+            "conceal",
+            0.3,
+            "Cells that were lost are taken from the station's sweeps up to so long before, moved "
+            "by its poses [s]; 0 leaves holes.",
+            low=0.0,
+            high=2.0,
+        )
         self._declare_limits()
         self.trust = Trust(node, own_station)
-        self.reception = Reception(index_format.frame, background, tile_timeout, own_station)
+        self.reception = Reception(
+            index_format.frame, background, tile_timeout, own_station, grid, conceal
+        )
         self._lags: dict[int, LagMinimum] = {}
 
     def _declare_limits(self) -> None:

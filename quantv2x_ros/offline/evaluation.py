@@ -20,13 +20,15 @@ from quantv2x_ros.data.frame import Truth
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.offline.details import Details
 from quantv2x_ros.offline.detector import Detector
+from quantv2x_ros.offline.inbox import HISTORY
 from quantv2x_ros.offline.moments import Moment, Moments, choose_agents
 from quantv2x_ros.offline.motion import PAST
 from quantv2x_ros.offline.radio import Radio
 from quantv2x_ros.offline.receiver import Receiver, View
-from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError, Sending
+from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError
 from quantv2x_ros.offline.streaming import StreamingPrecision, first_frame
 from quantv2x_ros.offline.sweeps import Variant
+from quantv2x_ros.offline.traffic import Traffic
 
 Progress = Callable[[int, int], object]
 
@@ -75,10 +77,11 @@ class Evaluation:
         self._variant_metrics = {key: self._new_metric() for key in settings}
         self._radio = Radio(self.detector)
         configs = [self.config, *(config for config, _ in settings)]
-        self._sizes: dict[Sending, list[int]] = {c.link.sending: [] for c in configs}
+        self._traffic = {c.link.sending: Traffic() for c in configs}
         self._delay = max(config.link.delay for config in configs)
         past = PAST if any(config.compensate for config in configs) else 0
-        self._keep = self._delay + past + 1
+        heard = 0 if all(config.link.is_perfect for config in configs) else HISTORY
+        self._keep = self._delay + past + heard + 1
 
     def _new_metric(self) -> AveragePrecision:
         return AveragePrecision(self.detector.bundle.classes, protocol=self.config.protocol)
@@ -154,8 +157,9 @@ class Evaluation:
 
     def _weigh(self, moment: Moment) -> None:
         """Note how long the messages are, by every way of sending them."""
-        for sending, sizes in self._sizes.items():
-            sizes += [self._radio.send(s, sending).payload_bytes for s in moment.sent.values()]
+        for sending, traffic in self._traffic.items():
+            for sent in moment.sent.values():
+                traffic.add(self._radio.send(sent, sending))
 
     def _evaluate(
         self,
@@ -165,6 +169,8 @@ class Evaluation:
         counts: bool,
     ) -> None:
         """Detect with all settings at a moment."""
+        for receiver in receivers.values():
+            receiver.listen(moments, moment)
         if not counts and not self.streams:
             return
         truth = moment.frame.truth(moment.ego, list(moment.sent))
@@ -194,15 +200,15 @@ class Evaluation:
 
         Returns:
             `{"AP": {class: {"0.3": …}}, "mAP": {…}, "objects": {…}, "bytes_per_frame": …,
-            "frames": …}` with the mean length of a message, the settings, and what was asked for
-            beyond: `sweeps`, `streaming`, `by_agents`, `by_range`, `by_sight`, and the latter two
-            of the ego alone as `alone`.
+            "frames": …}` with what the messages take (see `Traffic.compute`), the settings, and
+            what was asked for beyond: `sweeps`, `streaming`, `by_agents`, `by_range`, `by_sight`,
+            and the latter two of the ego alone as `alone`.
         """
-        payload = self._payload(self.config)
+        traffic = self._traffic[self.config.link.sending].compute()
         result = {
             **self.metric.compute(),
-            "bytes_per_frame": payload,
-            "bits_per_cell": 8.0 * payload / self.cells,
+            **traffic,
+            "bits_per_cell": 8.0 * traffic["bytes_per_frame"] / self.cells,
             "frames": self.metric.frames,
             "bundle": self.detector.bundle.name,
             "precision": self.detector.precision,
@@ -226,10 +232,6 @@ class Evaluation:
         """Cells of an index map."""
         return int(np.prod(self.detector.bundle.grid.shape))
 
-    def _payload(self, config: EvaluationConfig) -> float:
-        """Mean length of a message, bytes."""
-        return float(np.mean(self._sizes[config.link.sending]))
-
     def _sweeps(self) -> dict[str, list[dict[str, Any]]]:
         table: dict[str, list[dict[str, Any]]] = {}
         for variant in self.variants:
@@ -238,7 +240,7 @@ class Evaluation:
                 "value": variant.value,
                 "first_number": variant.first_number,
                 "frames": metric.frames,
-                "bytes_per_frame": self._payload(variant.config),
+                **self._traffic[variant.config.link.sending].compute(),
                 **metric.compute(),
             }
             table.setdefault(variant.sweep, []).append(point)

@@ -17,6 +17,9 @@ SWEEP_TITLES = {
     "pose_noise_aligned": "Deviation of the positions [m], corrected by what both agents see",
     "heading_noise": "Deviation of the peers' headings [degrees]",
     "loss": "Lost tiles of the peers' messages",
+    "loss_holes": "Lost tiles, not concealed",
+    "burst_loss": "Lost tiles, in bursts",
+    "stations": "Further stations on the channel",
 }
 
 

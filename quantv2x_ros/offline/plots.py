@@ -26,6 +26,9 @@ AXES = {
     "pose_noise_aligned": ("deviation of the positions [m], corrected", "noise_aligned"),
     "heading_noise": ("deviation of the peers' headings [degrees]", "heading"),
     "loss": ("lost tiles", "loss"),
+    "loss_holes": ("lost tiles, not concealed", "loss_holes"),
+    "burst_loss": ("lost tiles, in bursts", "loss_bursts"),
+    "stations": ("further stations on the channel", "stations"),
 }
 """Text below the axis and file name of each sweep."""
 

@@ -1,20 +1,24 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of an evaluation on the air: cut, coded, limited, lost and put together as by the nodes.
+"""Messages of an evaluation, cut, coded, limited and put together as by the nodes.
 
 The tiles are those that the encoder node sends, and what is lost is a tile.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
+from quantv2x_ros.core.assembly import AssembledFrame
+from quantv2x_ros.core.concealment import SweepMemory
 from quantv2x_ros.core.frame_sender import FrameSender, SentFrame
-from quantv2x_ros.core.link_simulation import receive_frame
+from quantv2x_ros.core.link_simulation import assemble
 from quantv2x_ros.core.tiles import FrameFormat
 from quantv2x_ros.offline.detector import Detector, Percept
 from quantv2x_ros.offline.moments import Sent
-from quantv2x_ros.offline.settings import Link, Sending
+from quantv2x_ros.offline.settings import Sending
 
 
 class Radio:
@@ -25,6 +29,7 @@ class Radio:
         bundle = detector.bundle
         book = bundle.codebook
         self._detector = detector
+        self._grid = bundle.grid
         self._form = FrameFormat(bundle.prior, book.levels, book.segments, *bundle.grid.shape)
         self._background = np.array(bundle.manifest.codebook.background, np.uint8)
         self._senders: dict[Sending, FrameSender] = {}
@@ -39,28 +44,26 @@ class Radio:
             sent.frames[sending] = self._senders[sending].send(sent.indices, budget)
         return sent.frames[sending]
 
-    def receive(self, sent: Sent, link: Link, rng: np.random.Generator) -> Percept | None:
-        """Return what a receiver makes of what arrives; `None` if that is nothing.
-
-        Args:
-            sent: What was sent.
-            link: How.
-            rng: Draws once for each tile.
-        """
-        sending = link.sending
-        if link.loss == 0.0:
-            if sending.is_whole:
-                return sent.percept
-            if sending not in sent.arrived:
-                sent.arrived[sending] = self._perceive(sent, link, rng)
-            return sent.arrived[sending]
-        return self._perceive(sent, link, rng)
-
-    def _perceive(self, sent: Sent, link: Link, rng: np.random.Generator) -> Percept | None:
-        frame = self.send(sent, link.sending)
-        arrived = receive_frame(frame, self._form, self._background, link.loss, rng)
-        if arrived is None:
-            return None
-        if arrived.complete and link.sending.is_whole:
+    def whole(self, sent: Sent, sending: Sending) -> Percept | None:
+        """Return what a receiver makes of a sweep that arrives wholly; `None` of one not sent."""
+        if sending.is_whole:
             return sent.percept
-        return self._detector.perceive(arrived.indices, arrived.received)
+        if sending not in sent.arrived:
+            frame = self.send(sent, sending)
+            arrived = self.assembled(sent, sending, range(len(frame.tiles)))
+            sent.arrived[sending] = (
+                None
+                if arrived is None
+                else self._detector.perceive(arrived.indices, arrived.received)
+            )
+        return sent.arrived[sending]
+
+    def assembled(
+        self, sent: Sent, sending: Sending, numbers: Iterable[int]
+    ) -> AssembledFrame | None:
+        """Return what some of a sweep's messages hold; see `assemble`."""
+        return assemble(self.send(sent, sending), self._form, self._background, numbers)
+
+    def memory(self, max_age: float) -> SweepMemory:
+        """Return an empty memory of one station's sweeps."""
+        return SweepMemory(self._grid, max_age)

@@ -13,7 +13,8 @@ from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.pose import transform_between
 from quantv2x_ros.core.pose_alignment import AlignmentSettings, align_peer
 from quantv2x_ros.offline.detector import Detector, Percept, add_stages
-from quantv2x_ros.offline.moments import Moment, Moments, Sent
+from quantv2x_ros.offline.inbox import Inbox, Letter
+from quantv2x_ros.offline.moments import Moment, Moments
 from quantv2x_ros.offline.motion import moved_on
 from quantv2x_ros.offline.radio import Radio
 from quantv2x_ros.offline.settings import EvaluationConfig, Link
@@ -62,14 +63,23 @@ class Receiver:
             scenario: Number of the scenario, for the draws.
         """
         self._detector = detector
-        self._radio = radio
         self._config = config
-        self._scenario = scenario
+        self._inbox = Inbox(radio, config, scenario)
+        self._letters: list[Letter] = []
+
+    def listen(self, moments: Moments, moment: Moment) -> None:
+        """Let a moment go by: take in what arrives. Must be called once for each, in their order.
+
+        Args:
+            moments: What was sent lately.
+            moment: Now.
+        """
+        self._letters = self._inbox.step(moments, moment)
 
     def view(self, moments: Moments, moment: Moment) -> View:
-        """Fuse what the ego has at a moment."""
+        """Fuse what the ego has at the moment to which was listened last."""
         own = moment.sent[moment.ego]
-        heard = [] if self._config.ego_only else self._hear(moments, moment)
+        heard = [self._open(moments, moment, letter) for letter in self._letters]
         poses = [own.pose, *(message.pose for message in heard)]
         percepts = [own.percept, *(message.percept for message in heard)]
         transforms = np.stack([transform_between(own.pose, pose) for pose in poses])
@@ -77,29 +87,23 @@ class Receiver:
         stages = add_stages([*(percept.stage_ms for percept in percepts), fused.stage_ms])
         return View(fused.detections, len(percepts), own.encoding_ms + sum(stages.values()))
 
-    def _hear(self, moments: Moments, moment: Moment) -> list[Heard]:
-        """Return what of the peers' messages is in by now."""
-        past = moments.at(moment.number - self._config.link.delay)
-        if past is None:
-            return []
-        peers = [name for name in past.sent if name != moment.ego][: self._config.agents - 1]
-        messages = []
-        for index, name in enumerate(peers):
-            # the same draws for every strength of loss and noise, so that strengths compare
-            rng = np.random.default_rng(
-                [self._config.link.seed, self._scenario, moment.number, index]
+    def _open(self, moments: Moments, moment: Moment, letter: Letter) -> Heard:
+        """Return what the ego makes of a peer's sweep."""
+        pose = displaced(letter.moment.sent[letter.name].pose, self._config.link, letter.noise)
+        heard = Heard(letter.perceive(self._detector), pose)
+        if self._config.align:
+            heard = self._aligned(moments, moment, letter.moment, letter.name, heard)
+        if self._config.compensate:
+            percept = moved_on(
+                self._detector.bundle,
+                moments,
+                letter.moment,
+                letter.name,
+                heard.percept,
+                moment.number,
             )
-            message = self._transmit(past.sent[name], rng)
-            if message is not None and self._config.align:
-                message = self._aligned(moments, moment, past, name, message)
-            if message is not None and self._config.compensate:
-                percept = moved_on(
-                    self._detector.bundle, moments, past, name, message.percept, moment.number
-                )
-                message = Heard(percept, message.pose)
-            if message is not None:
-                messages.append(message)
-        return messages
+            heard = Heard(percept, heard.pose)
+        return heard
 
     def _aligned(
         self, moments: Moments, moment: Moment, past: Moment, name: str, message: Heard
@@ -113,12 +117,6 @@ class Receiver:
             AlignmentSettings(),
         )
         return Heard(message.percept, own @ alignment.peer_to_ego)
-
-    def _transmit(self, sent: Sent, rng: np.random.Generator) -> Heard | None:
-        link = self._config.link
-        noise = rng.standard_normal(3)
-        percept = self._radio.receive(sent, link, rng)
-        return None if percept is None else Heard(percept, displaced(sent.pose, link, noise))
 
 
 def displaced(

@@ -15,7 +15,7 @@ from quantv2x_ros.offline.detect import draw, frame_input, look
 from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.report import write_json
-from quantv2x_ros.offline.sweeps import ALONE, BUDGETS, LEVELS
+from quantv2x_ros.offline.sweeps import ALONE, BUDGETS, LEVELS, OCCUPANCY
 
 Result = dict[str, Any]
 
@@ -79,6 +79,10 @@ def rate_points(
         points.append({**point, "name": name, "label": "" if whole else name})
     for point in sweeps.get(BUDGETS, []):  # many: the axis says enough
         points.append({**point, "name": f"at most {point['value']:,.0f} bytes", "label": ""})
+    for point in sweeps.get(OCCUPANCY, []):
+        if point["value"]:
+            name = f"cells above {point['value']:g}"
+            points.append({**point, "name": name, "label": ""})
     for point in points:
         point["bits_per_cell"] = 8.0 * point["bytes_per_frame"] / cells
     return points + [{**other, "name": title} for title, other in compare]
@@ -121,7 +125,7 @@ def _curves(result: Result) -> dict[str, list[Result]]:
     return {
         name: points
         for name, points in result.get("sweeps", {}).items()
-        if name not in (ALONE, BUDGETS, LEVELS)
+        if name not in (ALONE, BUDGETS, LEVELS, OCCUPANCY)
     }
 
 

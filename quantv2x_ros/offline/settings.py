@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from quantv2x_ros.core.channel_settings import ChannelSettings
 from quantv2x_ros.core.frame_sender import SendSettings
 from quantv2x_ros.data.frame import COMMUNICATION_RANGE
 from quantv2x_ros.data.modes import check_mode
@@ -54,6 +55,10 @@ class Link:
             `pose_noise`.
         sending: What is sent, in tiles of what size.
         seed: Of losses and noise.
+        conceal: A peer's lost cells are taken from its sweeps up to so long before, seconds; 0 for
+            holes. The default is that of the fusion node.
+        channel: The air that all agents share, in place of `loss`; `None` for none.
+        deadline_ms: Messages that come later than this after a sweep of the ego do not count.
     """
 
     loss: float = 0.0
@@ -62,12 +67,22 @@ class Link:
     heading_noise: float | None = None
     sending: Sending = field(default_factory=Sending)
     seed: int = 0
+    conceal: float = 0.3
+    channel: ChannelSettings | None = None
+    deadline_ms: float = 50.0
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for values out of range."""
         if not 0.0 <= self.loss <= 1.0:
             raise EvaluationSettingError(f"loss must be in [0, 1], got {self.loss}")
+        if self.channel is not None and self.loss:
+            raise EvaluationSettingError(
+                f"loss is {self.loss}, but with a channel the channel's own loss counts; leave one"
+                " away"
+            )
         for name, value in (
+            ("conceal", self.conceal),
+            ("deadline_ms", self.deadline_ms),
             ("latency_ms", self.latency_ms),
             ("pose_noise", self.pose_noise),
             ("heading_noise", self.heading_deviation),
@@ -79,6 +94,11 @@ class Link:
     def delay(self) -> int:
         """Age of the peers' messages in whole frames."""
         return round(self.latency_ms / (1e3 * FRAME_PERIOD))
+
+    @property
+    def is_perfect(self) -> bool:
+        """Whether all that is sent arrives, at the age of `latency_ms`."""
+        return self.loss == 0.0 and self.channel is None
 
     @property
     def heading_deviation(self) -> float:
@@ -147,4 +167,7 @@ class EvaluationConfig:
             "pose_noise": link.pose_noise,
             "heading_noise": link.heading_deviation,
             "seed": link.seed,
+            "conceal": link.conceal,
+            "channel": None if link.channel is None else asdict(link.channel),
+            "deadline_ms": link.deadline_ms,
         }

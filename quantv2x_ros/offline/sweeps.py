@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from quantv2x_ros.core.channel_settings import ChannelSettings
 from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError, Link
 
 STEPS: dict[str, tuple[float, ...]] = {
@@ -15,8 +16,12 @@ STEPS: dict[str, tuple[float, ...]] = {
     "heading_noise": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "loss": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "max_bytes": (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0),
+    "min_occupancy": (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
+    "loss_holes": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    "burst_loss": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    "stations": (0.0, 25.0, 50.0, 75.0, 100.0),
 }
-"""Name of a sweep (a field of `Link` or of `Sending`) and its values."""
+"""Name of a sweep and its values; see `_changed` for what they set."""
 
 AGENTS = "agents"
 """A sweep over the number of agents, from the ego alone to all, on the truth of all."""
@@ -28,9 +33,23 @@ LEVELS = "levels"
 """The residual levels of the codebook that are sent, from one to all."""
 
 BUDGETS = "max_bytes"
-"""The sweep over how much is sent; with LEVELS, points of the rate-accuracy curve."""
+OCCUPANCY = "min_occupancy"
+"""The sweeps over how much is sent; with LEVELS, points of the rate-accuracy curve."""
+
+LOSSES = ("loss", "loss_holes", "burst_loss")
+"""Lost tiles: each for itself, the same without concealment, and in bursts of the same share."""
+
+STATIONS = "stations"
+"""Further stations on the air of a channel with 6 Mbit/s, or with the given channel's rate."""
+
+#: Packets that a burst lasts on the mean.
+_BURST_PACKETS = 5.0
+_BIT_RATE = 6.0
 
 SWEEPS = (AGENTS, *STEPS, ALIGNED, LEVELS)
+
+LINK = (*LOSSES, STATIONS, LEVELS, OCCUPANCY, BUDGETS)
+"""What the name `link` stands for: all that concerns bytes and losses."""
 
 ALONE = "alone"
 
@@ -58,7 +77,7 @@ def parse_sweeps(text: str) -> tuple[str, ...]:
     """Read a list of sweeps.
 
     Args:
-        text: Names separated by commas, `all`, `none`, or nothing.
+        text: Names separated by commas, `all`, `link`, `none`, or nothing.
 
     Raises:
         EvaluationSettingError: For a name that there is not.
@@ -66,12 +85,15 @@ def parse_sweeps(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if names == ("all",):
         return SWEEPS
+    if names == ("link",):
+        return LINK
     if names == ("none",):
         return ()
     unknown = [name for name in names if name not in SWEEPS]
     if unknown:
         raise EvaluationSettingError(
-            f"sweep must be all, none or some of {', '.join(SWEEPS)}, got {', '.join(unknown)}"
+            f"sweep must be all, link, none or some of {', '.join(SWEEPS)}, got"
+            f" {', '.join(unknown)}"
         )
     return names
 
@@ -130,9 +152,18 @@ def _changed(link: Link, sweep: str, value: float) -> Link:
     if sweep == "latency_ms":
         return replace(link, latency_ms=value)
     if sweep == "loss":
-        return replace(link, loss=value)
-    if sweep == "max_bytes":
+        return replace(link, loss=value, channel=None)
+    if sweep == "loss_holes":
+        return replace(link, loss=value, channel=None, conceal=0.0)
+    if sweep == "burst_loss":
+        return replace(link, loss=0.0, channel=_with_bursts(link.channel, value))
+    if sweep == STATIONS:
+        return replace(link, loss=0.0, channel=_with_stations(link.channel, int(value)))
+    if sweep == BUDGETS:
         return replace(link, sending=replace(link.sending, max_bytes=int(value)))
+    if sweep == OCCUPANCY:
+        settings = replace(link.sending.settings, min_occupancy=value)
+        return replace(link, sending=replace(link.sending, settings=settings))
     heading = link.heading_deviation  # position and heading are swept one without the other
     if sweep == "heading_noise":
         return replace(link, heading_noise=value)
@@ -142,3 +173,19 @@ def _changed(link: Link, sweep: str, value: float) -> Link:
 def _with_levels(link: Link, count: int) -> Link:
     settings = replace(link.sending.settings, levels=count)
     return replace(link, sending=replace(link.sending, settings=settings))
+
+
+def _with_bursts(channel: ChannelSettings | None, share: float) -> ChannelSettings:
+    """Lose a share of the packets, all in bursts."""
+    end = 1.0 / _BURST_PACKETS
+    start = share * end / (1.0 - share)
+    return replace(
+        channel or ChannelSettings(), loss=0.0, burst_start=start, burst_end=end, burst_loss=1.0
+    )
+
+
+def _with_stations(channel: ChannelSettings | None, count: int) -> ChannelSettings:
+    settings = channel or ChannelSettings()
+    return replace(
+        settings, bit_rate_mbps=settings.bit_rate_mbps or _BIT_RATE, other_stations=count
+    )

@@ -12,6 +12,7 @@ from rclpy.node import Node
 
 from quantv2x_msgs.msg import DetectedObject3DArray
 from quantv2x_ros.nodes import qos
+from quantv2x_ros.soak.report import DropLedger
 
 
 class SoakObserver(Node):  # type: ignore[misc]
@@ -21,6 +22,7 @@ class SoakObserver(Node):  # type: ignore[misc]
         results: when each fused frame came, seconds of the steady clock.
         with_peers: fused frames in which a peer took part.
         diagnostics: newest values of each node, by its name.
+        drops: what the nodes have dropped, those that have gone included.
     """
 
     def __init__(self, root: str) -> None:
@@ -33,6 +35,7 @@ class SoakObserver(Node):  # type: ignore[misc]
         self.results: list[float] = []
         self.with_peers = 0
         self.diagnostics: dict[str, Mapping[str, str]] = {}
+        self.drops = DropLedger()
         self.create_subscription(DetectedObject3DArray, "objects", self._on_objects, qos.output())
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
 
@@ -42,4 +45,6 @@ class SoakObserver(Node):  # type: ignore[misc]
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            self.diagnostics[status.name] = {item.key: item.value for item in status.values}
+            values = {item.key: item.value for item in status.values}
+            self.diagnostics[status.name] = values
+            self.drops.note(status.name, values)

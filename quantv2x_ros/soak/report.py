@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,12 +58,32 @@ def missed_deadlines(times: Sequence[float], longest_gap: float, warm_up: float)
     }
 
 
-def counted_drops(diagnostics: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, int]]:
-    """Return node → reason → count from the nodes' newest diagnostics."""
-    table: dict[str, dict[str, int]] = {}
-    for node, values in diagnostics.items():
+class DropLedger:
+    """Adds up what nodes report as dropped; one that starts again counts from 0, and goes on."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._now: dict[str, dict[str, int]] = {}
+        self._before: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def note(self, node: str, values: Mapping[str, str]) -> None:
+        """Take a node's newest diagnostics.
+
+        Args:
+            node: its name.
+            values: by key; ``dropped: REASON`` holds a count and, in brackets, an explanation.
+        """
+        counts = {}
         for key, value in values.items():
             match = _COUNTED.match(value)
             if key.startswith("dropped: ") and match:
-                table.setdefault(node, {})[key.removeprefix("dropped: ")] = int(match.group(1))
-    return table
+                counts[key.removeprefix("dropped: ")] = int(match.group(1))
+        last = self._now.get(node, {})
+        if any(counts.get(reason, 0) < count for reason, count in last.items()):
+            self._before[node].update(last)
+        self._now[node] = counts
+
+    def totals(self) -> dict[str, dict[str, int]]:
+        """Return node → reason → count; only nodes that dropped something."""
+        table = {node: dict(self._before[node] + Counter(now)) for node, now in self._now.items()}
+        return {node: counts for node, counts in table.items() if counts}

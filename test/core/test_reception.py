@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from quantv2x_ros.core.assembly import AssemblyError
+from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.parity import ParityError, parity_payloads
 from quantv2x_ros.core.reception import FORGET_AFTER, MAX_STATIONS, Reception, ReceptionError
 from quantv2x_ros.core.sweep import Tile
@@ -38,8 +39,11 @@ def tile(station=2, stamp=100, number=0, count=1, first_row=0, rows=6, value=1, 
     return Tile(**{**content, **changes})
 
 
-def make():
-    return Reception(FORM, BACKGROUND, tile_timeout=0.05, own_station=1)
+GRID = BevGrid((-8.0, -16.0, -1.0, 8.0, 16.0, 1.0), (2.0, 2.0, 2.0))  # 8 rows, 4 columns
+
+
+def make(conceal=0.0):
+    return Reception(FORM, BACKGROUND, 0.05, own_station=1, grid=GRID, conceal=conceal)
 
 
 def test_a_sweep_of_one_tile_is_complete_at_once():
@@ -229,3 +233,19 @@ def test_tiles_received_and_lost_are_counted_by_station():
     assert (counts[2].received, counts[2].lost) == (3, 1)
     assert (counts[2].sweeps, counts[2].missed) == (2, 2)
     assert (counts[5].received, counts[5].lost, counts[5].missed) == (1, 0, 0)
+
+
+def test_lost_rows_are_filled_from_the_stations_sweep_before_and_counted():
+    form = FrameFormat(IndexPrior(128), 2, 1, 8, 4)
+    reception = Reception(form, BACKGROUND, 0.05, own_station=1, grid=GRID, conceal=0.3)
+    reception.add(tile(stamp=0, rows=8, value=3), 1.0)
+    reception.add(tile(station=3, stamp=0, rows=8, value=4), 1.0)
+    assert reception.add(tile(stamp=10**8, number=0, count=2, rows=6, value=5), 1.1) is None
+    (sweep,) = reception.overdue(1.2)
+    np.testing.assert_array_equal(sweep.indices[0, :, 0], [5] * 6 + [3] * 2)
+    assert sweep.received.all()
+    assert (reception.concealed, reception.partial) == (1, 1)
+    reception.forget(2)
+    reception.add(tile(stamp=2 * 10**8, number=0, count=2, rows=6, value=6), 1.3)
+    (sweep,) = reception.overdue(1.4)
+    assert not sweep.received[6:].any()

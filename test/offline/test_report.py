@@ -33,6 +33,9 @@ PLOTS = (
     "noise_aligned",
     "heading",
     "loss",
+    "loss_holes",
+    "loss_bursts",
+    "stations",
 )
 
 
@@ -70,6 +73,7 @@ def test_every_sweep_is_measured_from_0_to_what_the_scenes_allow(reported):
     assert sweeps["agents"][0]["mAP"] == sweeps["alone"][0]["mAP"]
     assert sweeps["agents"][-1]["mAP"] == result["mAP"]
     assert zero["pose_noise"] == zero["heading_noise"] == zero["loss"] == result["mAP"]
+    assert zero["loss_holes"] == zero["burst_loss"] == zero["min_occupancy"] == result["mAP"]
 
 
 def test_parts_add_up_to_the_whole(reported):

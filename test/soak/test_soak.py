@@ -10,7 +10,7 @@ from quantv2x_ros.channel_graph import HEARD_TOPIC, SENT_TOPIC
 from quantv2x_ros.core.channel_settings import ChannelSettings
 from quantv2x_ros.graph import GraphSettings
 from quantv2x_ros.replay_source import ReplaySource
-from quantv2x_ros.soak.report import counted_drops, memory_growth, missed_deadlines
+from quantv2x_ros.soak.report import DropLedger, memory_growth, missed_deadlines
 from quantv2x_ros.soak.run import SoakError, SoakSettings, soak_graph
 
 
@@ -32,10 +32,20 @@ def test_gaps_longer_than_allowed_are_missed_deadlines():
 
 
 def test_drops_are_read_from_the_diagnostics():
-    drops = counted_drops(
-        {"/fusion": {"dropped: rate": "12 (too many)", "rate [Hz]": "9.9"}, "/channel": {}}
-    )
-    assert drops == {"/fusion": {"rate": 12}}
+    ledger = DropLedger()
+    ledger.note("/fusion", {"dropped: rate": "12 (too many)", "rate [Hz]": "9.9"})
+    ledger.note("/fusion", {"dropped: rate": "13 (too many)", "dropped: late": "2 (old)"})
+    ledger.note("/channel", {})
+    assert ledger.totals() == {"/fusion": {"rate": 13, "late": 2}}
+
+
+def test_what_a_peer_dropped_before_it_left_still_counts():
+    ledger = DropLedger()
+    for values in ("3 (no pose)", "5 (no pose)"):
+        ledger.note("/agent_2/encoder", {"dropped: pose": values, "dropped: busy": "1 (busy)"})
+    ledger.note("/agent_2/encoder", {})
+    ledger.note("/agent_2/encoder", {"dropped: pose": "2 (no pose)"})
+    assert ledger.totals() == {"/agent_2/encoder": {"pose": 7, "busy": 1}}
 
 
 def test_peers_send_into_the_channel_and_the_ego_hears_what_leaves_it(bundle_folder):
