@@ -17,6 +17,7 @@ from quantv2x_ros.offline.markdown import table
 from quantv2x_ros.offline.session import parse_latencies
 from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError
 from quantv2x_ros.offline.sweeps import (
+    LINK,
     STEPS,
     SWEEPS,
     alone_variants,
@@ -137,9 +138,15 @@ def test_sweeps_change_one_thing_at_a_time():
             link.heading_deviation,
             link.loss,
             link.sending.max_bytes,
+            link.sending.settings.min_occupancy,
+            0.0 if link.channel is None else link.channel.mean_burst_loss,
+            0 if link.channel is None else link.channel.other_stations,
         )
         assert sum(value > 0 for value in state) == (variant.value > 0)
-        changed.setdefault(variant.sweep, []).append(max(state))
+        changed.setdefault(variant.sweep, []).append(pytest.approx(max(state)))
+        assert (link.conceal == 0) == (variant.sweep == "loss_holes")
+        rate = 0 if link.channel is None else link.channel.bit_rate_mbps
+        assert rate == (6.0 if variant.sweep == "stations" else 0)
     assert changed == {name: list(values) for name, values in STEPS.items()}
     assert {v.first_number for v in variants if v.sweep == "latency_ms"} == {4}
     assert [v.first_number for v in alone_variants(base, variants)] == [0, 4]
@@ -147,7 +154,13 @@ def test_sweeps_change_one_thing_at_a_time():
 
 @pytest.mark.parametrize(
     ("text", "names"),
-    [("", ()), ("none", ()), ("all", SWEEPS), ("loss, latency_ms", ("loss", "latency_ms"))],
+    [
+        ("", ()),
+        ("none", ()),
+        ("all", SWEEPS),
+        ("link", LINK),
+        ("loss, latency_ms", ("loss", "latency_ms")),
+    ],
 )
 def test_sweeps_are_chosen_by_name(text, names):
     assert parse_sweeps(text) == names
@@ -156,7 +169,7 @@ def test_sweeps_are_chosen_by_name(text, names):
 @pytest.mark.parametrize(
     ("read", "text", "message"),
     [
-        (parse_sweeps, "los", "sweep must be all, none or some of .* got los"),
+        (parse_sweeps, "los", "sweep must be all, link, none or some of .* got los"),
         (parse_latencies, "fast", "streaming must be milliseconds or 'measured'.* got 'fast'"),
         (parse_latencies, "0,-3", "got '-3'"),
         (parse_latencies, "nan", "got 'nan'"),
