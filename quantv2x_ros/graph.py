@@ -64,6 +64,7 @@ class GraphSettings:
         replay: scenario folder or rosbag2; empty for a simulated scene, ``none`` for real sensors.
         agents: ``all``, a number, or names with commas between, the ego first.
         indices: whether a bag's indices are played instead of its clouds.
+        heard: whether a bag's indices of stations that are not played are, too.
         rate: speed of the replay against real time.
         loop: whether the replay starts again at its end.
         namespace: of the ego's nodes; peers and replay lie below it.
@@ -83,6 +84,7 @@ class GraphSettings:
     replay: str = ""
     agents: str = "2"
     indices: bool = False
+    heard: bool = False
     rate: float = 1.0
     loop: bool = False
     namespace: str = ""
@@ -201,6 +203,7 @@ def _replay(source: ReplaySource, settings: GraphSettings, root: str) -> NodeDes
         "path": source.path,
         "agents": ",".join(source.agents) + ",",  # with a comma a single number is a name
         "indices": source.indices_only,
+        "heard": settings.heard,
         "rate": settings.rate,
         "loop": settings.loop,
         "use_sim_time": False,

@@ -46,3 +46,26 @@ def print_result(result: dict[str, Any]) -> None:
             f"{row['share_of_ceiling']:.2f}",
         )
     console.print(bounds)
+
+
+def print_nodes(result: dict[str, Any]) -> None:
+    """Print what was seen of running nodes."""
+    machine, nodes = result["machine"], result["nodes"]
+    console = Console()
+    console.print(
+        f"{machine['processor']}, {machine['instruction_set']}, {machine['threads']} threads, "
+        f"load {machine['load_average_at_start']} at the start"
+    )
+    console.print(
+        f"{nodes['agents']} agents, {nodes['input_hz']:g} sweeps a second in, "
+        f"{nodes['rate_hz']:.2f} fused frames a second out: {nodes['fused']} of "
+        f"{nodes['sweeps']} sweeps, {nodes['fused_with_peers']} with peers"
+    )
+    table = Table(title="as another node sees it, ms")
+    for name in ("from to", "p50", "p95", "p99"):
+        table.add_column(name, justify="left" if name == "from to" else "right")
+    for name, row in nodes.items():
+        if name.endswith("_ms"):
+            words = name.removesuffix("_ms").replace("_", " ")
+            table.add_row(words, *(f"{row[p]:.1f}" for p in ("p50", "p95", "p99")))
+    console.print(table)

@@ -31,15 +31,18 @@ class BagPlaylist:
     repetitions.
     """
 
-    def __init__(self, path: Path, agents: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, agents: Sequence[str], unheard: Collection[int] | None = None
+    ) -> None:
         """Open the bag.
 
         Args:
             path: the bag.
             agents: namespaces of who is played, without slashes, the ego first.
+            unheard: stations whose indices are not played; None plays nobody's.
 
         Raises:
-            ValueError: for a bag that is damaged or lacks an agent.
+            ValueError: for a bag that is damaged, lacks an agent, or the indices to be played.
         """
         known = bag_agents(path)
         unknown = [agent for agent in agents if agent not in known]
@@ -63,12 +66,22 @@ class BagPlaylist:
             if truth is not None and truth.msgtype == MARKERS_TYPE:
                 self._topics[TRUTH_TOPIC] = "ground_truth"
                 self.tracks = [*self.tracks, Track("ground_truth", MarkerArray)]
+            self._heard: Mapping[str, type] = {}
+            if unheard is not None:
+                self._heard = _index_types(bag)
+                tracks = (_index_track(topic, kind) for topic, kind in self._heard.items())
+                self.tracks = [*self.tracks, *tracks]
+                self._topics.update({topic: topic for topic in self._heard})
+            self._unheard = frozenset(unheard or ())
             self.start_ns = _start(bag, self._topics)
             self.period_ns = bag.end - self.start_ns + round(FRAME_PERIOD * 1e9)
 
     def events(self, offset_ns: int) -> Iterator[Event]:
         """Yield the messages as recorded."""
         for event in _bag_events(self._path, self._topics, offset_ns):
+            kind = self._heard.get(event.topic)
+            if kind and deserialize_message(event.message, kind).station_id in self._unheard:
+                continue
             yield replace(event, is_ego_sweep=event.topic == "points")
 
 
@@ -91,10 +104,11 @@ class IndicesPlaylist:
         self._path = path
         self._stations, self._ego = frozenset(stations), stations[0]
         self.name = f"the indices in {path}"
-        tracks = [Track(INDICES_TOPIC, BevIndices, is_awaited=True)]
         with BagReader(path) as bag:
-            if CODEBOOK_TOPIC in bag.topics:
-                tracks.append(Track(CODEBOOK_TOPIC, Codebook, is_latched=True))
+            tracks = [
+                _index_track(topic, kind, is_awaited=topic == INDICES_TOPIC)
+                for topic, kind in _index_types(bag).items()
+            ]
             self.start_ns = _start(bag, [INDICES_TOPIC])
             self.period_ns = bag.end - self.start_ns + round(FRAME_PERIOD * 1e9)
         self.tracks: Sequence[Track] = tracks
@@ -108,6 +122,22 @@ class IndicesPlaylist:
             if message.station_id in self._stations:
                 is_ego = message.station_id == self._ego and event.topic == INDICES_TOPIC
                 yield replace(event, is_ego_sweep=is_ego)
+
+
+def _index_types(bag: BagReader) -> dict[str, type]:
+    """Return the topics of a bag's indices and announcements, which may be missing, by type.
+
+    Raises:
+        ValueError: for a bag without indices.
+    """
+    if INDICES_TOPIC not in bag.topics:
+        raise ValueError(f"bag {bag.path}: it has no {INDICES_TOPIC}, so nothing that was heard")
+    announced = {CODEBOOK_TOPIC: Codebook} if CODEBOOK_TOPIC in bag.topics else {}
+    return {INDICES_TOPIC: BevIndices, **announced}
+
+
+def _index_track(topic: str, kind: type, is_awaited: bool = False) -> Track:
+    return Track(topic, kind, is_awaited, is_latched=topic == CODEBOOK_TOPIC)
 
 
 def _start(bag: BagReader, topics: Collection[str]) -> int:

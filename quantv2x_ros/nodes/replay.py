@@ -120,13 +120,26 @@ class ReplayNode(BaseNode):
             False,
             "Play a bag's indices instead of its clouds; one without clouds is always played so.",
         )
+        heard = declare(
+            self,
+            "heard",
+            False,
+            "Play, beside the clouds of a bag's agents, the indices that it holds of others: what "
+            "the ego heard.",
+        )
         source = ReplaySource.find(path, agents, self.get_logger().info, indices)
         self._listener = self._listener or ("fusion" if source.indices_only else "encoder")
         if source.indices_only:
             stations = [source.station(agent) for agent in source.agents]
             return IndicesPlaylist(Path(source.path), stations)
         if source.is_bag:
-            return BagPlaylist(Path(source.path), source.agents)
+            played = [source.station(agent) for agent in source.agents]
+            return BagPlaylist(Path(source.path), source.agents, played if heard else None)
+        if heard:
+            raise ValueError(
+                f"heard: {source.path} is no rosbag2, so nothing was heard; make one with "
+                "`python -m quantv2x_ros record --indices`"
+            )
         return ScenarioPlaylist(Scenario.open(source.path), source.agents, map_frame, truth)
 
     def _is_heard(self) -> bool:

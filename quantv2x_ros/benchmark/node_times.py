@@ -1,0 +1,83 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What became of each sweep in running nodes, and the latencies and rates that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from quantv2x_ros.benchmark.samples import Samples
+
+
+@dataclass
+class FrameTimes:
+    """When the parts of one frame were seen, seconds of the steady clock; None: not at all.
+
+    Attributes:
+        sweep: the ego's sweep was played.
+        own_indices: the last message with the ego's indices.
+        peers_indices: the last message with a peer's.
+        objects: the boxes.
+        agents: number of agents fused.
+    """
+
+    sweep: float | None = None
+    own_indices: float | None = None
+    peers_indices: float | None = None
+    objects: float | None = None
+    agents: int = 0
+
+
+def summarize_frames(frames: Mapping[int, FrameTimes], warm_up: float) -> dict[str, Any]:
+    """Latencies and rates after the warm-up.
+
+    Args:
+        frames: by stamp.
+        warm_up: not counted, seconds after the first boxes.
+
+    Returns:
+        ``sweeps`` played, ``fused`` of them, ``fused_with_peers``, ``rate_hz`` of the boxes, and
+        percentiles of ``cloud_to_indices_ms``, ``inputs_to_objects_ms`` (from the last indices of
+        this sweep, own or heard) and ``cloud_to_objects_ms``.
+
+    Raises:
+        ValueError: where fewer than two sweeps were fused after the warm-up.
+    """
+    fused = [frame.objects for frame in frames.values() if frame.objects is not None]
+    start = min(fused, default=0.0) + warm_up
+    counted = [frame for frame in frames.values() if frame.sweep is not None]
+    counted = [frame for frame in counted if frame.sweep is not None and frame.sweep >= start]
+    times = sorted(frame.objects for frame in counted if frame.objects is not None)
+    if len(times) < 2:
+        raise ValueError(
+            f"{len(times)} sweeps were fused after {warm_up:g} s of warm-up, 2 or more are needed;"
+            " measure for longer"
+        )
+    samples = Samples()
+    for frame in counted:
+        samples.add(_latencies(frame))
+    return {
+        "sweeps": len(counted),
+        "fused": len(times),
+        "fused_with_peers": sum(f.agents > 1 for f in counted if f.objects is not None),
+        "rate_hz": round((len(times) - 1) / (times[-1] - times[0]), 3),
+        **samples.summary(),
+    }
+
+
+def _latencies(frame: FrameTimes) -> dict[str, float]:
+    """Milliseconds between what was seen of a frame."""
+    if frame.sweep is None:
+        return {}
+    found = {}
+    if frame.own_indices is not None:
+        found["cloud_to_indices_ms"] = 1e3 * (frame.own_indices - frame.sweep)
+    if frame.objects is not None:
+        found["cloud_to_objects_ms"] = 1e3 * (frame.objects - frame.sweep)
+        # own boxes do not wait for own messages to pass the network
+        heard = [t for t in (frame.own_indices, frame.peers_indices) if t is not None]
+        if heard:
+            found["inputs_to_objects_ms"] = 1e3 * (frame.objects - min(max(heard), frame.objects))
+    return found

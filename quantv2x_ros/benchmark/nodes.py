@@ -1,0 +1,186 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A vehicle's own load: its nodes run as processes, peers' indices come in over the topic."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quantv2x_ros.benchmark.machine import describe_machine
+from quantv2x_ros.benchmark.node_times import summarize_frames
+from quantv2x_ros.benchmark.settings import BenchmarkError
+from quantv2x_ros.data.agent_names import agent_namespace, station_id
+from quantv2x_ros.data.recording import RecordOptions, record_scenario
+from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.default_scene import default_scene
+from quantv2x_ros.graph import GraphSettings, cooperative_graph
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.offline.index_recorder import IndexRecorder
+from quantv2x_ros.process_graph import ProcessGraph, node_environment
+from quantv2x_ros.replay_source import ReplaySource
+
+#: Longest wait for the first boxes, seconds: a first start compiles engines and kernels.
+_START_LIMIT = 240.0
+
+Report = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class NodeBenchmarkSettings:
+    """What runs.
+
+    Attributes:
+        bundle: folder of the model bundle.
+        scenario: folder of a scenario; empty for the simulated one.
+        agents: the ego, and peers that are heard.
+        backend: of the engines.
+        threads: CPU threads of each engine.
+        rate: speed of the replay against real time; 1 is ten sweeps a second.
+        seconds: how long, after the first boxes.
+        warm_up: not counted, seconds.
+    """
+
+    bundle: str
+    scenario: str = ""
+    agents: int = 2
+    backend: str = "auto"
+    threads: int = 2
+    rate: float = 1.0
+    seconds: float = 40.0
+    warm_up: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Raise BenchmarkError naming the setting that is not allowed."""
+        if self.agents < 1 or self.threads < 1:
+            raise BenchmarkError(
+                f"agents and threads must be 1 or more, got {self.agents} and {self.threads}"
+            )
+        if not 0.0 < self.rate <= 10.0 or not 0.0 <= self.warm_up < self.seconds:
+            raise BenchmarkError(
+                "rate must be above 0 and at most 10, and seconds longer than the warm-up, got"
+                f" {self.rate}, {self.seconds} and {self.warm_up}"
+            )
+
+
+def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, Any]:
+    """Record what the ego and the air hold, play it to the ego's nodes, and watch.
+
+    Args:
+        settings: what runs.
+        report: told about the progress.
+
+    Returns:
+        The result, ready for JSON.
+
+    Raises:
+        BenchmarkError: where no boxes came, or too few.
+        ValueError: for a scenario or bundle that cannot be used.
+        ProcessGraphError: if a node failed.
+    """
+    machine = describe_machine(settings.threads, "")
+    report("the scene", 0.0)
+    scenario = Scenario.open(settings.scenario or default_scene(settings.agents))
+    agents = tuple(scenario.agents[: settings.agents])
+    if len(agents) < settings.agents:
+        raise BenchmarkError(
+            f"agents: got {settings.agents}, {scenario.folder} has {', '.join(scenario.agents)}"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        bag = Path(folder) / "bag"
+        points = _record(scenario, agents, settings, bag, report)
+        found = _run(settings, agents[0], bag, report)
+    return {
+        "nodes": {**found, "input_hz": 10.0 * settings.rate, "agents": len(agents)},
+        "points": points,
+        "bundle": str(settings.bundle),
+        "machine": machine,
+    }
+
+
+def _record(
+    scenario: Scenario,
+    agents: tuple[str, ...],
+    settings: NodeBenchmarkSettings,
+    bag: Path,
+    report: Report,
+) -> dict[str, float]:
+    """Write the bag; return the mean number of points of each agent's clouds."""
+    bundle = ModelBundle.load(settings.bundle)
+    supplement = IndexRecorder(bundle, agents, settings.backend, settings.threads)
+    frames = len(scenario.timestamps)
+    done = 0
+
+    def progress() -> None:
+        nonlocal done
+        done += 1
+        report("recording what is played", 0.4 * done / frames)
+
+    options = RecordOptions("mcap", agents, truth=False)
+    record_scenario(scenario, bag, options, progress, supplement)
+    first = scenario.frame(scenario.timestamps[0])
+    return {agent: len(first[agent].points) for agent in agents if agent in first.agents}
+
+
+def _run(settings: NodeBenchmarkSettings, ego: str, bag: Path, report: Report) -> dict[str, Any]:
+    graph = GraphSettings(
+        bundle=settings.bundle,
+        backend=settings.backend,
+        replay=str(bag),
+        agents=f"{agent_namespace(ego)},",
+        heard=True,
+        rate=settings.rate,
+        loop=True,
+        threads=settings.threads,
+    )
+    nodes = cooperative_graph(graph, ReplaySource.find(graph.replay, graph.agents))
+    os.environ.update(node_environment(os.environ))
+    log = bag.parent / "nodes.log"
+    with ProcessGraph(nodes, log_level="warn", log_file=log) as processes:
+        return _watch(settings, station_id(ego), processes, log, report)
+
+
+def _watch(
+    settings: NodeBenchmarkSettings,
+    station: int,
+    processes: ProcessGraph,
+    log: Path,
+    report: Report,
+) -> dict[str, Any]:
+    """Listen for the time that was asked for."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.signals import SignalHandlerOptions
+
+    from quantv2x_ros.benchmark.node_observer import NodeObserver
+
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        observer = NodeObserver(station)
+        executor = SingleThreadedExecutor()
+        executor.add_node(observer)
+        began, first = time.monotonic(), None
+        while not processes.is_over():
+            executor.spin_once(timeout_sec=0.05)
+            now = time.monotonic()
+            if first is None:
+                if any(frame.objects is not None for frame in observer.frames.values()):
+                    first = now
+                elif now - began > _START_LIMIT:
+                    raise BenchmarkError(
+                        f"no boxes within {_START_LIMIT:.0f} s; the nodes said:\n"
+                        + log.read_text(errors="replace")[-2000:]
+                    )
+                continue
+            report("nodes are running", 0.4 + 0.6 * min(1.0, (now - first) / settings.seconds))
+            if now - first >= settings.seconds:
+                break
+        executor.shutdown()
+        return summarize_frames(observer.frames, settings.warm_up)
+    finally:
+        rclpy.try_shutdown()

@@ -1,0 +1,72 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Replay of a vehicle's own log: its sweeps, and the indices that it heard."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
+
+from rclpy.serialization import deserialize_message
+
+from quantv2x_msgs.msg import BevIndices, Codebook
+from quantv2x_ros.data.recording import RecordOptions, record_scenario
+from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.nodes.bag_playlist import BagPlaylist
+from quantv2x_ros.offline.index_recorder import IndexRecorder
+
+TYPES = {"/v2x/bev_indices": BevIndices, "/v2x/codebook": Codebook}
+
+
+@pytest.fixture(scope="module")
+def bag(scenario_folder, bundle_folder, tmp_path_factory):
+    """Sweeps and indices of two agents."""
+    path = tmp_path_factory.mktemp("heard") / "bag"
+    recorder = IndexRecorder(ModelBundle.load(bundle_folder), ["1", "2"], threads=1)
+    scenario = Scenario.open(scenario_folder)
+    record_scenario(scenario, path, RecordOptions(agents=("1", "2")), supplement=recorder)
+    return path
+
+
+def test_others_are_heard_and_the_ego_is_not(bag):
+    events = list(BagPlaylist(bag, ["agent_1"], unheard=[1]).events(0))
+    assert {event.topic for event in events} >= {"points", "pose", *TYPES}
+    stations = {
+        (event.topic, deserialize_message(event.message, TYPES[event.topic]).station_id)
+        for event in events
+        if event.topic in TYPES
+    }
+    assert stations == {("/v2x/bev_indices", 2), ("/v2x/codebook", 2)}
+    silent = BagPlaylist(bag, ["agent_1"])
+    assert not {event.topic for event in silent.events(0)} & set(TYPES)
+
+
+def test_a_bag_of_which_nothing_was_heard_is_refused(scenario_folder, tmp_path):
+    record_scenario(Scenario.open(scenario_folder), tmp_path / "bag")
+    with pytest.raises(ValueError, match="has no /v2x/bev_indices"):
+        BagPlaylist(tmp_path / "bag", ["agent_1"], unheard=[1])
+
+
+def test_the_benchmark_of_nodes_sees_sweeps_indices_and_fused_boxes(
+    bundle_folder, scenario_folder, tmp_path
+):
+    out = tmp_path / "result.json"
+    command = [sys.executable, "-m", "quantv2x_ros", "benchmark", "--nodes", "--json", str(out)]
+    command += ["--bundle", str(bundle_folder), "--scenario", str(scenario_folder)]
+    command += ["--threads", "1", "--rate", "0.3", "--seconds", "12"]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run(command, cwd=Path(__file__).parents[2], env=environment, check=True, timeout=240)
+    found = json.loads(out.read_text())["nodes"]
+    assert found["input_hz"] == pytest.approx(3.0)
+    assert 2 <= found["fused"] <= found["sweeps"]
+    assert found["fused_with_peers"] > 0
+    for name in ("cloud_to_indices_ms", "inputs_to_objects_ms", "cloud_to_objects_ms"):
+        assert 0.0 <= found[name]["p50"] <= found[name]["p99"], name
