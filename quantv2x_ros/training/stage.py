@@ -159,7 +159,12 @@ def _trainer(run: StageRun, validated: bool, samples: int) -> lightning.Trainer:
 def _quiet() -> None:
     """Silence what Lightning says about itself, but for warnings that a user can act on."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in (".*exists and is not empty", ".*LeafSpec", ".*does not have many workers"):
+    for message in (
+        ".*exists and is not empty",
+        ".*LeafSpec",
+        ".*does not have many workers",
+        ".*in eval mode at the start of training",  # what a stage freezes
+    ):
         warnings.filterwarnings("ignore", message)
 
 
