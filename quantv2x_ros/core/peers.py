@@ -9,18 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from quantv2x_ros.core.rate_limit import TokenBucket
+from quantv2x_ros.core.peer_limits import RATE_REFUSALS, PeerLimits
+from quantv2x_ros.core.rate_limit import LoadBudget, TokenBucket
 from quantv2x_ros.core.replay_guard import ReplayGuard
+
+__all__ = ["RATE_REFUSALS", "Peer", "PeerLimits", "PeerRefusedError", "PeerTable", "Standing"]
 
 #: A newcomer that has not been fused after so long may be replaced by another one, seconds.
 PROBATION = 1.0
-
-
-#: Why `PeerTable.may_speak` refuses.
-RATE_REFUSALS = {
-    "rate": "a tracked station sends more messages than max_message_rate",
-    "rate_newcomers": "stations not yet tracked send more messages than newcomer_message_rate",
-}
+#: Processor time that a station may take at once after a pause, seconds.
+BURST = 0.5
 
 
 class PeerRefusedError(ValueError):
@@ -43,38 +41,6 @@ class Standing(IntEnum):
     VERIFIED = 2  # its signature is one of the key ring
 
 
-@dataclass(frozen=True)
-class PeerLimits:
-    """What is granted to stations.
-
-    Attributes:
-        max_peers: stations tracked at a time, the own one not counted.
-        rate: messages of a tracked station, 1/s.
-        newcomer_rate: messages of all stations together that are not tracked yet, 1/s: invented
-            station ids share it, however many there are.
-        forget_after: a station silent for so long is forgotten, seconds.
-        replay_window: how late a sweep may come behind its station's newest, seconds.
-    """
-
-    max_peers: int = 32
-    rate: float = 800.0
-    newcomer_rate: float = 100.0
-    forget_after: float = 5.0
-    replay_window: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Validate.
-
-        Raises:
-            ValueError: naming the field.
-        """
-        if self.max_peers < 1:
-            raise ValueError(f"max_peers: got {self.max_peers}, expected 1 or more")
-        for name in ("rate", "newcomer_rate", "forget_after", "replay_window"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: got {getattr(self, name)}, expected a positive number")
-
-
 @dataclass(eq=False)
 class Peer:
     """A tracked station.
@@ -92,6 +58,7 @@ class Peer:
     heard: float
     guard: ReplayGuard
     bucket: TokenBucket
+    budget: LoadBudget
     verified: bool = False
     fused: float = -math.inf
 
@@ -115,6 +82,7 @@ class PeerTable:
     def __post_init__(self) -> None:
         """Prepare the newcomers' shared bucket."""
         self._newcomers = _bucket(self.limits.newcomer_rate)
+        self._newcomers_budget = LoadBudget(self.limits.newcomer_load, BURST)
 
     def __len__(self) -> int:
         """Return the number of stations tracked, the own one included."""
@@ -138,11 +106,33 @@ class PeerTable:
             Empty, or for a message too many the reason: a key of `RATE_REFUSALS`.
         """
         peer = self._peers.get(station_id)
-        if peer is not None:
-            return "" if peer.bucket.take(now) else "rate"
-        if station_id == self.own_station or self._newcomers.take(now):
+        if peer is None:
+            if station_id == self.own_station:
+                return ""
+            if not self._newcomers.take(now):
+                return "rate_newcomers"
+        elif not peer.bucket.take(now):
+            return "rate"
+        budget = self._budget(peer, now)
+        if station_id == self.own_station or budget.is_left(now):
             return ""
-        return "rate_newcomers"
+        return "load" if budget is not self._newcomers_budget else "load_newcomers"
+
+    def spend(self, station_id: int, seconds: float, now: float) -> None:
+        """Book what a message cost that was allowed to speak.
+
+        Args:
+            station_id: of its sender.
+            seconds: of processor time.
+            now: seconds of a steady clock.
+        """
+        self._budget(self._peers.get(station_id), now).spend(seconds)
+
+    def _budget(self, peer: Peer | None, now: float) -> LoadBudget:
+        """The budget that a station draws on: its own once it has shown to be of use."""
+        if peer is None or self.standing(peer, now) is Standing.NEWCOMER:
+            return self._newcomers_budget
+        return peer.budget
 
     def admit(self, station_id: int, now: float, verified: bool) -> Peer:
         """Return the station that sent a message which has passed all checks of its content.
@@ -159,7 +149,8 @@ class PeerTable:
         if peer is None:
             self._make_room(station_id, now, verified)
             guard = ReplayGuard(self.limits.replay_window)
-            peer = Peer(station_id, now, now, guard, _bucket(self.limits.rate))
+            budget = LoadBudget(self.limits.load, BURST)
+            peer = Peer(station_id, now, now, guard, _bucket(self.limits.rate), budget)
             self._peers[station_id] = peer
         peer.heard = now
         peer.verified = verified

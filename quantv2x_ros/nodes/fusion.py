@@ -87,6 +87,7 @@ class FusionNode(BaseNode):
         self._indices = IndicesSubscription(
             self,
             self._input.trust.may_speak,
+            self._input.trust.spend,
             self._on_indices,
             self.drop,
             ignored=self._station if self._own_in_process else None,

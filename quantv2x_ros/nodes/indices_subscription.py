@@ -41,6 +41,7 @@ class IndicesSubscription:
         self,
         node: Node,
         may_speak: Callable[[int, float], str],
+        spend: Callable[[int, float, float], None],
         on_message: Callable[[BevIndices], None],
         on_refused: Callable[[str, str, int], object],
         ignored: int | None = None,
@@ -51,12 +52,15 @@ class IndicesSubscription:
             node: whose subscription.
             may_speak: asked with station id and steady time before anything else is done; returns
                 a key of `RATE_REFUSALS`, or nothing.
+            spend: takes station id, processor time [s] and steady time of each message that was
+                not refused.
             on_message: takes the others.
             on_refused: takes reason, text and number of those refused here.
             ignored: station whose messages are passed over, such as the own one.
         """
         self._ignored = ignored
         self._may_speak = may_speak
+        self._spend = spend
         self._on_message = on_message
         self._on_refused = on_refused
         self._subscription = node.create_subscription(
@@ -93,15 +97,26 @@ class IndicesSubscription:
             station = station_of(content)
             if station == self._ignored:
                 return ""
-            reason = self._may_speak(station, time.monotonic())
-            if reason:
-                return reason
+            now = time.monotonic()
+            reason = self._may_speak(station, now)
+        except ValueError as error:
+            self._on_refused("malformed", f"{len(content)} bytes are no BevIndices: {error}", 1)
+            return ""
+        if reason:
+            return reason
+        start = time.thread_time()
+        self._read(content)
+        self._spend(station, time.thread_time() - start, now)
+        return ""
+
+    def _read(self, content: bytes) -> None:
+        """Deserialize a message and hand it on."""
+        try:
             message = deserialize_message(content, BevIndices)
         except (RuntimeError, ValueError) as error:  # rmw and UTF-8 decoding raise these
             self._on_refused("malformed", f"{len(content)} bytes are no BevIndices: {error}", 1)
-            return ""
+            return
         self._on_message(message)
-        return ""
 
 
 def station_of(content: bytes) -> int:
@@ -110,11 +125,25 @@ def station_of(content: bytes) -> int:
     Raises:
         ValueError: where it is too short.
     """
+    place = station_place(content)
+    (station,) = struct.unpack_from(_order(content) + "I", content, place)
+    return int(station)
+
+
+def station_place(content: bytes | bytearray) -> int:
+    """Return where the station id of a serialized ``BevIndices`` (CDR) begins, in bytes.
+
+    Raises:
+        ValueError: where it is too short.
+    """
     if len(content) >= _START:
-        order = "<" if content[1] & 1 else ">"  # of the encapsulation's representation identifier
-        (length,) = struct.unpack_from(order + "I", content, _START - 4)
-        place = _START + length + -length % 4  # numbers are aligned to their size
+        (length,) = struct.unpack_from(_order(content) + "I", content, _START - 4)
+        place: int = _START + length + -length % 4  # numbers are aligned to their size
         if length <= _MAX_FRAME_ID and place + 4 <= len(content):
-            (station,) = struct.unpack_from(order + "I", content, place)
-            return int(station)
+            return place
     raise ValueError("no station id within them")
+
+
+def _order(content: bytes | bytearray) -> str:
+    """Byte order by the encapsulation's representation identifier, as `struct` names it."""
+    return "<" if content[1] & 1 else ">"

@@ -68,6 +68,23 @@ class Trust:
                 low=1.0,
                 high=100_000.0,
             ),
+            load=declare(
+                node,
+                "max_station_load",
+                defaults.load,
+                "Share of a processor that one station's messages may take, once it was fused or "
+                "verified.",
+                low=0.001,
+                high=1.0,
+            ),
+            newcomer_load=declare(
+                node,
+                "newcomer_load",
+                defaults.newcomer_load,
+                "Share of a processor that messages of all other stations may take together.",
+                low=0.001,
+                high=1.0,
+            ),
             replay_window=declare(
                 node,
                 "replay_window",
@@ -86,6 +103,10 @@ class Trust:
     def may_speak(self, station_id: int, now: float) -> str:
         """See `PeerTable.may_speak`."""
         return self._peers.may_speak(station_id, now)
+
+    def spend(self, station_id: int, seconds: float, now: float) -> None:
+        """See `PeerTable.spend`."""
+        self._peers.spend(station_id, seconds, now)
 
     def admit(self, message: BevIndices, now: float) -> None:
         """Check signature and newness of a message whose other fields have been checked.

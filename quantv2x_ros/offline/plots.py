@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,44 @@ def plot_rate_accuracy(path: Path, points: Sequence[Mapping[str, Any]]) -> None:
     ax.margins(x=0.1)
     _decorate(ax, "rate and accuracy", "kB a message", "mAP")
     ax.legend(fontsize=8)
+    _save(figure, path)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One of several plots side by side.
+
+    Attributes:
+        x_label: Text below it.
+        curves: Points (x, y) by name.
+    """
+
+    x_label: str
+    curves: Mapping[str, Sequence[tuple[float, float]]]
+
+
+def plot_panels(path: Path, panels: Sequence[Panel], y_label: str, level: float | None) -> None:
+    """Draw curves of the same quantity over different ones.
+
+    Args:
+        path: A `.png` file.
+        panels: At least one.
+        y_label: The quantity.
+        level: Of the ego without peers, as a level line.
+    """
+    figure, axes = _figure(len(panels))
+    for ax, panel in zip(axes, panels, strict=True):
+        colours = _colours(len(panel.curves))
+        for colour, (name, points) in zip(colours, panel.curves.items(), strict=True):
+            x, y = zip(*points, strict=True)
+            ax.plot(x, y, "o-", color=colour, label=name, markersize=4)
+        if level is not None:
+            ax.axhline(level, color="#999999", linewidth=1.0)
+        _decorate(ax, "grey: the ego alone" if level is not None else "", panel.x_label, y_label)
+        values = [y for points in panel.curves.values() for _, y in points]
+        low, high = min([*values, *([] if level is None else [level])]), max(values)
+        ax.set_ylim(max(0.0, low - 0.05), min(1.0, high + 0.03))
+        ax.legend(fontsize=8)
     _save(figure, path)
 
 

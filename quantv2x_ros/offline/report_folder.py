@@ -14,6 +14,7 @@ from quantv2x_ros.offline.details import WORST_OVERLAP, RatedFrame
 from quantv2x_ros.offline.detect import draw, frame_input, look
 from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.evaluation import Evaluation
+from quantv2x_ros.offline.link_report import PLOT, link_table, plot_link
 from quantv2x_ros.offline.report import write_json
 from quantv2x_ros.offline.sweeps import ALONE, BUDGETS, LEVELS, OCCUPANCY
 
@@ -97,6 +98,7 @@ def draw_plots(
     """Draw precision-recall, rate-accuracy and each sweep."""
     plots.plot_precision_recall(folder / "precision_recall.png", evaluation.metric.curves())
     plots.plot_rate_accuracy(folder / "rate_accuracy.png", rates)
+    plot_link(folder / PLOT, result, _alone(result, 0))
     for name, points in _curves(result).items():
         streaming = result.get("streaming", ()) if name == "latency_ms" else ()
         given = [point for point in streaming if not point["measured"]]
@@ -164,6 +166,9 @@ def _tables(result: Result, alone: Mapping[str, Any] | None, rates: Sequence[Res
         markdown.rate_table(rates),
         "![rate and accuracy](rate_accuracy.png)\n",
     ]
+    link = link_table(result)
+    if link:
+        lines += ["## The link\n", link, f"![losses and bit rate]({PLOT})\n"]
     for name, points in _curves(result).items():
         lines += [f"## {markdown.SWEEP_TITLES[name]}\n"]
         lines += [markdown.sweep_table(name, points, _alone(result, points[0]["first_number"]))]

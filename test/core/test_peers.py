@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantv2x_ros.core.peers import PROBATION, PeerLimits, PeerRefusedError, PeerTable, Standing
+from quantv2x_ros.core.peers import (
+    BURST,
+    PROBATION,
+    PeerLimits,
+    PeerRefusedError,
+    PeerTable,
+    Standing,
+)
+from quantv2x_ros.core.rate_limit import LoadBudget
 
 OWN = 1
 
@@ -145,3 +153,42 @@ def test_whoever_comes_the_table_is_bounded_and_says_whom_it_lost(events):
 def test_limits_are_validated(change):
     with pytest.raises(ValueError, match=change):
         PeerLimits(**{change: 0})
+
+
+def test_newcomers_together_take_no_more_time_than_their_share():
+    table = make(newcomer_load=0.05, rate=1e5, newcomer_rate=1e5)
+    taken = 0.0
+    for tick in range(100_000):
+        now, station = tick / 10_000, 2 + tick % 3  # 10,000 messages a second of three stations
+        if not table.may_speak(station, now):
+            table.admit(station, now, verified=False)
+            table.spend(station, 0.002, now)
+            taken += 0.002
+    assert taken == pytest.approx(BURST + 0.05 * 10.0, abs=0.01)
+    assert table.may_speak(2, 10.0) == "load_newcomers"
+    assert table.may_speak(OWN, 10.0) == ""
+
+
+def test_a_station_of_use_has_its_own_share_whatever_newcomers_do():
+    table = make(load=0.25, newcomer_load=0.05)
+    table.admit(2, 0.0, verified=False)
+    table.note_fused((2,), 0.0)
+    table.admit(3, 0.0, verified=False)
+    assert table.may_speak(3, 0.0) == ""
+    table.spend(3, 100.0, 0.0)
+    assert table.may_speak(3, 1.0) == "load_newcomers"
+    assert table.may_speak(2, 1.0) == ""
+    table.spend(2, BURST + 0.25, 1.0)
+    assert table.may_speak(2, 1.5) == "load"
+    assert table.may_speak(2, 3.0) == ""
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 2)), max_size=60))
+def test_time_is_only_taken_while_some_is_left(steps):
+    budget, now, taken, last = LoadBudget(0.2, 0.5), 0.0, 0.0, 0.0
+    for pause, cost in steps:
+        now += pause
+        if budget.is_left(now):
+            budget.spend(cost)
+            taken, last = taken + cost, cost
+    assert taken - last <= 0.5 + 0.2 * now + 1e-9

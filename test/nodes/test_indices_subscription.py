@@ -25,11 +25,12 @@ class Receiver:
     """A subscription that listens to everyone but those told to be silent."""
 
     def __init__(self, ros, silenced=(), ignored=None):
-        self.ros, self.messages, self.refused = ros, [], []
+        self.ros, self.messages, self.refused, self.spent = ros, [], [], []
         self.air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", qos.channel_input())
         self.subscription = IndicesSubscription(
             ros.node,
             lambda station, now: "rate" if station in silenced else "",
+            lambda station, seconds, now: self.spent.append((station, seconds)),
             self.messages.append,
             lambda reason, text, count: self.refused.append((reason, text, count)),
             ignored,
@@ -73,6 +74,8 @@ def test_messages_arrive_in_order_and_refused_ones_are_counted(ros):
     assert [m.station_id for m in receiver.messages] == [1, 2, 3] * 60
     ros.spin_until(lambda: sum(count for _, _, count in receiver.refused) >= 180)
     assert {reason for reason, _, _ in receiver.refused} == {"rate"}
+    assert [station for station, _ in receiver.spent] == [1, 2, 3] * 60
+    assert all(0 <= seconds < 1 for _, seconds in receiver.spent)
     assert sum(count for _, _, count in receiver.refused) == 180
 
 

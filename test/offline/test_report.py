@@ -37,6 +37,7 @@ PLOTS = (
     "loss_holes",
     "loss_bursts",
     "stations",
+    "link",
 )
 
 
@@ -116,6 +117,8 @@ def test_the_folder_holds_tables_plots_and_the_worst_frames(reported):
     assert "hidden from the ego" in text
     for name in ("other", "ego alone", "1 level", "2 levels", "at most 1,000 bytes"):
         assert f"| {name} |" in text
+    for row in ("30% of the tiles lost", "30% lost, not concealed", "`levels: 2`"):
+        assert f"| {row} | " in text
     assert json.loads((folder / "result.json").read_text()) == result
 
 

@@ -1,0 +1,95 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The attacker's process sends what it is told, and only then."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
+
+from std_msgs.msg import Header
+
+from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.nodes import qos
+from quantv2x_ros.soak.attacker import TOPIC, UNHEARD_TOPIC
+
+
+@pytest.fixture
+def attack(ros):
+    """Start an attacker; returns a function that begins a phase."""
+    processes = []
+
+    def start(kind, rate=200):
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "quantv2x_ros.soak.attacker",
+                f"--kind={kind}",
+                f"--rate={rate}",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+
+        def change(phase):
+            process.stdin.write(phase + "\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        return change
+
+    yield start
+    for process in processes:
+        process.stdin.close()
+        assert process.wait(20) == 0
+
+
+def listen(ros, topic):
+    messages = []
+    ros.node.create_subscription(BevIndices, topic, messages.append, qos.indices_input())
+    return messages
+
+
+def test_strangers_are_ever_new_and_heard_in_the_attack_alone(ros, attack):
+    heard, unheard = listen(ros, TOPIC), listen(ros, UNHEARD_TOPIC)
+    change = attack("strangers")
+    assert change("unheard") == 0
+    ros.spin_until(lambda: len(unheard) >= 50)
+    assert heard == []
+    assert change("attack") >= 50
+    ros.spin_until(lambda: len(heard) >= 50)
+    assert change("quiet") >= 50
+    stations = [message.station_id for message in heard]
+    assert len(set(stations)) == len(stations)
+    assert len({message.codebook_id for message in heard}) == 1
+
+
+def test_copies_are_true_messages_in_the_names_of_few_others(ros, attack):
+    heard = listen(ros, TOPIC)
+    air = ros.node.create_publisher(BevIndices, TOPIC, qos.channel_input())
+    change = attack("copies")
+    change("quiet")
+    true = BevIndices(header=Header(frame_id="a long name"), station_id=7, codebook_id=42)
+
+    def repeat():
+        air.publish(true)
+        time.sleep(0.01)
+        return len(heard) >= 20
+
+    ros.spin_until(repeat)
+    heard.clear()
+    change("attack")
+    ros.spin_until(lambda: len([m for m in heard if m.station_id != 7]) >= 100)
+    copies = [message for message in heard if message.station_id != 7]
+    assert {message.codebook_id for message in copies} == {42}
+    assert {message.header.frame_id for message in copies} == {"a long name"}
+    assert 1 < len({message.station_id for message in copies}) <= 30
+    assert len({message.header.stamp.nanosec for message in copies}) == len(copies)

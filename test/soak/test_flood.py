@@ -1,0 +1,48 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is concluded from windows with and without an attacker."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from quantv2x_ros.graph import GraphSettings
+from quantv2x_ros.soak.flood import FloodError, FloodSettings, Window, processor_time, summary
+
+
+def windows(*rounds):
+    return [
+        Window(phase, results, 1.0, 0.5, 1000.0 * (phase != "quiet"))
+        for each in rounds
+        for phase, results in zip(("quiet", "unheard", "attack"), each, strict=True)
+    ]
+
+
+def test_the_rate_kept_is_the_median_over_rounds_not_of_all_windows():
+    # the machine becomes slower from round to round, the attack always costs a tenth
+    report = summary(windows((10.0, 9.0, 8.1), (8.0, 7.0, 6.3), (6.0, 5.0, 4.5)), {})
+    assert report["rate_kept"]["unheard"] == pytest.approx(0.9)
+    assert report["rate_kept"]["quiet"] == pytest.approx(6.3 / 8.0)
+    assert report["phases"]["attack"]["results"] == pytest.approx(6.3)
+    assert report["phases"]["attack"]["windows"] == 3
+    assert report["phases"]["unheard"]["sent"] == 1000.0
+
+
+def test_without_results_no_ratio_is_invented():
+    assert summary(windows((0.0, 0.0, 0.0)), {})["rate_kept"] == {"quiet": None, "unheard": None}
+
+
+def test_the_time_of_a_process_counts_all_its_work():
+    before = processor_time(os.getpid())
+    total = 0
+    while processor_time(os.getpid()) < before + 0.05:
+        total += sum(range(10_000))
+    assert total > 0
+
+
+@pytest.mark.parametrize("changes", [{"window": 0.5}, {"rounds": 0}, {"rate": 0.0}])
+def test_settings_that_measure_nothing_are_refused(changes):
+    with pytest.raises(FloodError, match="window, rounds, rate"):
+        FloodSettings(GraphSettings(), **changes)
