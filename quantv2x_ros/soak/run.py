@@ -22,6 +22,7 @@ from quantv2x_ros.soak.report import memory_growth, missed_deadlines
 #: Longest wait for the first result, seconds: a first start compiles engines and kernels.
 _START_LIMIT = 300.0
 _SAMPLE_PERIOD = 1.0
+#: What is added to the niceness of peers' processes.
 _PEER_NICENESS = 10
 
 
@@ -66,7 +67,8 @@ class _Peer:
         self.process = ProcessGraph([self.node], log_level=settings.graph.log_level, log_file=log)
         for process in self.process.processes:
             # a real peer has a computer of its own: its start must not take the ego's time
-            os.setpriority(os.PRIO_PROCESS, process.pid, _PEER_NICENESS)
+            niceness = os.getpriority(os.PRIO_PROCESS, process.pid) + _PEER_NICENESS
+            os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
 
     def stop(self) -> None:
         if self.process is not None:
