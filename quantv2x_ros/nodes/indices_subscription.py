@@ -21,8 +21,9 @@ from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.peers import RATE_REFUSALS
 from quantv2x_ros.nodes import qos
 
-#: Messages taken at a time before timers get their turn.
-_BATCH = 256
+#: Messages taken at a time before timers and the clock get their turn, and the time [s] after which
+#: they do even if there are fewer: sweeps that are decoded take milliseconds each.
+_BATCH, _BATCH_TIME = 256, 0.02
 #: Pause after a batch in which some were refused unread, seconds: in a flood it is cheaper to take
 #: many at a time than to be woken by each. At least this, and so many times as long as the batch
 #: took, so that a flood never gets more than a tenth of a core; what does not fit into the
@@ -76,19 +77,20 @@ class IndicesSubscription:
         """Handle a message and those that wait behind it."""
         refused: Counter[str] = Counter()
         take = self._subscription.handle.take_message
-        start = time.perf_counter()
+        start, spent_before = time.perf_counter(), time.thread_time()
         for left in reversed(range(_BATCH)):
             reason = self._handle(content)
             if reason:
                 refused[reason] += 1
-            taken = take(BevIndices, True) if left else None
+            is_over = left == 0 or time.perf_counter() - start > _BATCH_TIME
+            taken = None if is_over else take(BevIndices, True)
             if taken is None:
                 break
             content = taken[0]
         if refused:
             for reason, count in refused.items():
                 self._on_refused(reason, RATE_REFUSALS[reason], count)
-            spent = time.perf_counter() - start
+            spent = time.thread_time() - spent_before
             time.sleep(min(max(_FLOOD_PAUSE, _REST * spent), _LONGEST_PAUSE))
 
     def _handle(self, content: bytes) -> str:

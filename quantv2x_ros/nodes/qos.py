@@ -39,11 +39,12 @@ def pose_output() -> QoSProfile:
 def indices_input() -> QoSProfile:
     """Indices of other stations: a broadcast.
 
-    Best effort, as on the air: a sweep that was sent again would come too late. Depth 200: a
-    sweep is some ten messages, and those of several peers arrive within milliseconds.
+    Best effort, as on the air: a sweep that was sent again would come too late. Depth 1000: a
+    sweep is some ten messages, those of several peers arrive within milliseconds, and a flood of
+    10,000 a second must not push them out while the receiver pauses (see indices_subscription).
     """
     return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.BEST_EFFORT
+        history=HistoryPolicy.KEEP_LAST, depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT
     )
 
 
