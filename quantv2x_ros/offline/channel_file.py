@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,6 @@ import yaml
 
 from quantv2x_ros.core.channel_settings import ChannelError, ChannelSettings
 from quantv2x_ros.offline.settings import EvaluationSettingError
-
-#: Parameters of the node that are none of the channel's.
-_OTHERS = {"seed", "diagnostics_period", "use_sim_time"}
 
 
 def read_channel(path: Path) -> ChannelSettings:
@@ -31,13 +29,15 @@ def read_channel(path: Path) -> ChannelSettings:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EvaluationSettingError(f"{path} is not YAML: {error}") from error
-    settings = _parameters(content)
+    settings, of_node = _parameters(content)
     names = {item.name: item.type for item in fields(ChannelSettings)}
     if not isinstance(settings, dict):
         raise EvaluationSettingError(
             f"{path}: expected settings of a channel as `name: value`, such as config/channel.yaml"
         )
-    unknown = sorted(map(str, settings.keys() - names.keys() - _OTHERS))
+    unknown = sorted(map(str, settings.keys() - names.keys()))
+    if of_node:  # which has further parameters; but a slip of the pen must not go unseen
+        unknown = [name for name in unknown if get_close_matches(name, names, cutoff=0.8)]
     if unknown:
         raise EvaluationSettingError(
             f"{path}: a channel has no {', '.join(unknown)}; it has {', '.join(names)}"
@@ -52,13 +52,13 @@ def read_channel(path: Path) -> ChannelSettings:
         raise EvaluationSettingError(f"{path}: {error}") from error
 
 
-def _parameters(content: Any) -> Any:
-    """Return what is below `ros__parameters`, where there is that."""
+def _parameters(content: Any) -> tuple[Any, bool]:
+    """Return what is below `ros__parameters` where there is that, and whether there is."""
     if isinstance(content, dict) and len(content) == 1:
         (node,) = content.values()
         if isinstance(node, dict) and "ros__parameters" in node:
-            return node["ros__parameters"]
-    return content
+            return node["ros__parameters"], True
+    return content, False
 
 
 def _fits(value: Any, kind: str) -> bool:
