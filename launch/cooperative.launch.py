@@ -110,6 +110,13 @@ ARGUMENTS = (
         "params_file, such as config/channel.yaml.",
     ),
     DeclareLaunchArgument(
+        "autostart",
+        default_value="true",
+        choices=BOOLEANS,
+        description="Whether the nodes configure and activate themselves; else their lifecycle "
+        "services wait for a manager, and nothing is played before.",
+    ),
+    DeclareLaunchArgument(
         "rviz", default_value="false", choices=BOOLEANS, description="Start RViz."
     ),
     DeclareLaunchArgument(
@@ -152,6 +159,7 @@ def settings_from(context: LaunchContext) -> GraphSettings:
         log_level=text["log_level"],
         params_file=text["params_file"],
         threads=int(text["threads"]),
+        autostart=text["autostart"] == "true",
     )
 
 
@@ -186,7 +194,7 @@ def start(context: LaunchContext) -> list[Action]:
     )
     nodes = cooperative_graph(settings, source)
     if LaunchConfiguration("channel").perform(context) == "true":
-        nodes = through_channel(nodes, {"use_sim_time": False})
+        nodes = through_channel(nodes, {"use_sim_time": False, "autostart": settings.autostart})
     return [action_from(node, settings) for node in nodes]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from quantv2x_ros.replay_source import ReplaySource
@@ -75,6 +75,8 @@ class GraphSettings:
         viewer_port: where; 0 for any free port.
         log_level: one of `LOG_LEVELS`.
         params_file: YAML file with further parameters; empty for none.
+        autostart: whether the nodes configure and activate themselves; else a lifecycle manager
+            does, by their services.
         threads: CPU threads of each engine; 0 for all cores to the ego's, and a share of them to
             the peers', which are guests on its computer.
     """
@@ -96,6 +98,7 @@ class GraphSettings:
     log_level: str = "info"
     params_file: str = ""
     threads: int = 0
+    autostart: bool = True
 
     def __post_init__(self) -> None:
         """Validate.
@@ -164,6 +167,8 @@ def cooperative_graph(
         peers = [source.namespace(agent) for agent in source.agents[1:]]
     if settings.viewer:
         nodes.append(_viewer(root, peers, settings))
+    if not settings.autostart:
+        nodes = [replace(n, parameters={**n.parameters, "autostart": False}) for n in nodes]
     if settings.rviz:
         nodes.append(_rviz(root, peers, settings.sim_time))
     return tuple(nodes)

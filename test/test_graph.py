@@ -128,3 +128,9 @@ def test_the_viewer_hears_the_peers_clouds_and_ends_nothing(bundle):
 def test_a_port_that_there_is_not_is_refused(bundle):
     with pytest.raises(GraphError, match="viewer_port: got 70000"):
         graph(bundle, viewer=True, viewer_port=70000)
+
+
+def test_nodes_that_are_to_wait_for_a_manager_are_told_so(bundle):
+    waiting = graph(bundle, autostart=False, viewer=True)
+    assert {node.parameters["autostart"] for node in waiting} == {False}
+    assert all("autostart" not in node.parameters for node in graph(bundle, viewer=True))

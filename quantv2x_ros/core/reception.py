@@ -50,6 +50,7 @@ class Reception:
         restored: tiles that did not come, but were restored from parity tiles.
         concealed: sweeps of which lost cells were filled from the sweeps before.
         abandoned: sweeps of which too little came to hand them on.
+        tile_timeout: longest wait for a sweep's further tiles, seconds after its first.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Reception:
         """
         self._form = form
         self._background = background
-        self._tile_timeout = tile_timeout
+        self.tile_timeout = tile_timeout
         self._own_station = own_station
         self._grid = grid
         self._conceal = conceal
@@ -142,7 +143,7 @@ class Reception:
         sweeps = []
         for station in self._stations.values():
             for stamp_ns, waiting in list(station.open.items()):
-                if now - waiting.first_arrival < self._tile_timeout:
+                if now - waiting.first_arrival < self.tile_timeout:
                     continue
                 station.close(stamp_ns)
                 frame = station.assembler.take_partial(stamp_ns)

@@ -41,6 +41,8 @@ class CooperativeDetector:
 
     Attributes:
         streams: how many threads may; one on a backend that has but one.
+        detection: settings of the post-processing, the bundle's at first; thresholds may be
+            changed between frames, ranges may not.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class CooperativeDetector:
         streams: int = 1,
     ) -> None:
         self.bundle = bundle
+        self.detection = bundle.detection
         height, width = bundle.grid.shape
         self._shape = (bundle.codebook.planes, height, width)
         self._background = np.array(bundle.manifest.codebook.background, np.uint8)
@@ -131,7 +134,7 @@ class CooperativeDetector:
         timer = StageTimer()
         thetas = self._thetas(pyramids, ego_to_agent)
         maps = self._heads(pyramids, thetas, timer)
-        detections = detect(maps.cls, maps.reg, maps.dir, self._anchors, self.bundle.detection)
+        detections = detect(maps.cls, maps.reg, maps.dir, self._anchors, self.detection)
         timer.stop("detection")
         contributions = self._contributions(pyramids, thetas, detections)
         timer.stop("contributions")

@@ -12,24 +12,22 @@ from typing import Any, ClassVar
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.node import Node
 
 from quantv2x_ros.core.limits import Level
 from quantv2x_ros.core.statistics import Drops, RateMeter, StageTimes
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.health import Health, HealthDefaults
+from quantv2x_ros.nodes.managed import ManagedNode
 from quantv2x_ros.nodes.parameters import declare
 
 #: Shortest time between log lines about drops for the same reason, seconds.
 _LOG_PERIOD = 10.0
 
 
-class BaseNode(Node):  # type: ignore[misc]
-    """A node that reports what it does on ``/diagnostics``.
+class BaseNode(ManagedNode):
+    """A lifecycle node that reports what it does on ``/diagnostics``, in every state.
 
     Attributes:
-        finished: True once there is nothing left to do, so that the process may end.
-        failure: the error that a worker thread ended with; the process ends with it.
         expected: what is expected of nodes of this kind, unless their parameters say otherwise.
     """
 
@@ -40,12 +38,10 @@ class BaseNode(Node):  # type: ignore[misc]
 
         Args:
             name: its name, unless remapped.
-            options: passed on to `rclpy.node.Node`.
+            options: passed on to `rclpy.lifecycle.LifecycleNode`.
         """
         self._jump_handle: Any = None  # destroy_node may come before the end of this
         super().__init__(name, **options)
-        self.finished = False
-        self.failure: BaseException | None = None
         self._statistics = threading.Lock()  # worker threads note, the executor reports
         self._drops = Drops()
         self._logged: dict[str, float] = {}
@@ -101,12 +97,18 @@ class BaseNode(Node):  # type: ignore[misc]
         """Forget what a jump back in time makes wrong; called when the clock jumps."""
 
     def report(self) -> tuple[str, Mapping[str, str]]:
-        """Return one line about the node and further values, for the diagnostics."""
+        """Return one line about the node and further values; only asked while it is active."""
         return "running", {}
 
     def report_id(self) -> str:
-        """Return what the report is about, such as the station id."""
+        """Return what the report is about, such as the station id; asked in every state."""
         return ""
+
+    def activate(self) -> None:
+        """Begin to work, with a clean record."""
+        with self._statistics:
+            self._frame_rate, self._stages = RateMeter(), StageTimes()
+        self._health.clear()
 
     def destroy_node(self) -> None:
         """Destroy the node and what belongs to it."""
@@ -116,14 +118,17 @@ class BaseNode(Node):  # type: ignore[misc]
         super().destroy_node()
 
     def _on_jump(self, jump: TimeJump) -> None:
-        self.get_logger().warning(
-            f"the clock jumped by {jump.delta.nanoseconds / 1e9:.3f} s; starting afresh"
-        )
-        self.time_jumped_back()
+        if self.is_active:
+            self.get_logger().warning(
+                f"the clock jumped by {jump.delta.nanoseconds / 1e9:.3f} s; starting afresh"
+            )
+            self.time_jumped_back()
 
     def _report(self) -> None:
         """Publish the diagnostics: OK, WARN, or ERROR once a limit is exceeded for long."""
-        summary, values = self.report()
+        state = "active" if self.is_active else "inactive"
+        state = state if self.is_configured else "unconfigured"
+        summary, values = self.report() if self.is_active else (state, {})
         with self._statistics:
             rate = self._frame_rate.rate(time.monotonic())
             stages = self._stages.summary()
@@ -131,7 +136,7 @@ class BaseNode(Node):  # type: ignore[misc]
             last_drop = self._drops.last
             dropped = self._drops.total - self._reported_drops
             self._reported_drops = self._drops.total
-        complaints = self._health.judge(rate, stages, dropped, last_drop)
+        complaints = self._health.judge(rate, stages, dropped, last_drop) if self.is_active else []
         level = max((complaint.level for complaint in complaints), default=Level.OK)
         told = [f"{item.text} (for {item.seconds:.0f} s)" for item in complaints]
         status = DiagnosticStatus()
@@ -139,7 +144,7 @@ class BaseNode(Node):  # type: ignore[misc]
         status.name = self.get_fully_qualified_name()
         status.hardware_id = self.report_id()
         status.message = "; ".join([summary, *told])
-        table: dict[str, str] = {"rate [Hz]": f"{rate:.2f}"}
+        table: dict[str, str] = {"lifecycle": state, "rate [Hz]": f"{rate:.2f}"}
         table.update(values)
         for stage, (median, high) in stages.items():
             table[f"{stage} p50 [ms]"] = f"{median:.2f}"

@@ -31,28 +31,40 @@ class ChannelNode(BaseNode):
     """
 
     def __init__(self, **options: Any) -> None:
-        """Subscribe and start the thread that delivers.
+        """Create the node; unless its lifecycle is left to others, start to deliver.
 
         Args:
-            options: passed on to `rclpy.node.Node`.
+            options: passed on to `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter that cannot be used.
         """
         super().__init__("channel", **options)
-        settings = declare_channel(self)
-        seed = declare(self, "seed", 0, "Seed of all random decisions.", low=0, high=2**31 - 1)
-        self._model = ChannelModel(settings, seed)
         self._order = itertools.count()
         self._pending: list[tuple[float, int, BevIndices]] = []
         self._changed = threading.Condition()
         self._stopping = False
+        self._thread: threading.Thread | None = None
+        self.begin()
+
+    def configure(self) -> None:
+        """Read what the channel is like."""
+        self._settings = declare_channel(self)
+        self._seed = declare(
+            self, "seed", 0, "Seed of all random decisions.", low=0, high=2**31 - 1
+        )
         self._publisher = self.create_publisher(
             BevIndices,
             "/v2x/bev_indices",
             qos.channel_output(),
             qos_overriding_options=qos.overridable(),
         )
+
+    def activate(self) -> None:
+        """Let messages pass; the same random decisions are made each time."""
+        super().activate()
+        self._model = ChannelModel(self._settings, self._seed)
+        self._stopping = False
         self.create_subscription(
             BevIndices,
             "/v2x/bev_indices_sent",
@@ -62,6 +74,20 @@ class ChannelNode(BaseNode):
         )
         self._thread = threading.Thread(target=self._deliver, name="channel", daemon=True)
         self._thread.start()
+
+    def deactivate(self) -> None:
+        """Let nothing pass any more; what is on its way is lost."""
+        with self._changed:
+            self._stopping = True
+            self._pending.clear()
+            self._changed.notify()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join()
+
+    def cleanup(self) -> None:
+        """Forget what the channel is like."""
+        self.release("_settings", "_publisher")
 
     def _on_message(self, message: BevIndices) -> None:
         size = len(message.payload)  # tiles are cut to fit a packet by it; see docs/link.md
@@ -108,15 +134,6 @@ class ChannelNode(BaseNode):
         values = {name: str(count) for name, count in counts.items()}
         values["on their way"] = str(len(self._pending))
         return f"passed {counts.get('delivered', 0)} of {counts.get('sent', 0)} messages", values
-
-    def destroy_node(self) -> None:
-        """Stop the thread, then destroy the node."""
-        if hasattr(self, "_thread"):  # Ctrl-C may come before it is there
-            with self._changed:
-                self._stopping = True
-                self._changed.notify()
-            self._thread.join()
-        super().destroy_node()
 
 
 def _damaged(message: BevIndices, bits: tuple[int, ...]) -> BevIndices:

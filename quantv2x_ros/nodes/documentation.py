@@ -21,7 +21,7 @@ from quantv2x_ros.nodes.parameters import declarations
 
 BEGIN, END = "<!-- parameters: made by the nodes -->", "<!-- end of parameters -->"
 #: Parameters whose default the model bundle gives.
-_OF_THE_BUNDLE = ("max_agents",)
+_OF_THE_BUNDLE = {"max_agents": "up to the bundle's", "score_threshold": ""}
 
 
 class DocumentationError(ValueError):
@@ -33,7 +33,7 @@ def parameter_table(node: Node) -> str:
     lines = ["| parameter | default | allowed | meaning |", "|---|---|---|---|"]
     for item in declarations(node):
         default = "the bundle's" if item.name in _OF_THE_BUNDLE else _value(item.default)
-        allowed = "up to the bundle's" if item.name in _OF_THE_BUNDLE else item.allowed
+        allowed = _OF_THE_BUNDLE.get(item.name) or item.allowed
         note = "" if item.read_only else " *Can be changed while the node runs.*"
         meaning = item.description.replace("|", "/")
         lines.append(f"| `{item.name}` | {default} | {allowed} | {meaning}{note} |")

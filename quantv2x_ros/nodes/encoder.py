@@ -61,33 +61,42 @@ class EncoderNode(BaseNode):
         hand_over: HandOver | None = None,
         **options: Any,
     ) -> None:
-        """Load the model and subscribe.
+        """Create the node; unless its lifecycle is left to others, load the model and subscribe.
 
         Args:
             bundle: the model bundle where it is loaded already.
             hand_over: called with every coded sweep and its stage latencies [ms], in this process.
-            options: passed on to `rclpy.node.Node`.
+            options: passed on to `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter or bundle that cannot be used.
         """
         super().__init__("encoder", **options)
         self._hand_over = hand_over
+        self._given_bundle = bundle
+        self._sequence = 0
+        self._waiting: WaitingSweep | None = None
         self._station = declare_station(self)
-        self._bundle, backend, threads = declare_engine(self, bundle)
+        self.begin()
+
+    def configure(self) -> None:
+        """Load the model and its engine, and run it once."""
+        self._bundle, backend, threads = declare_engine(self, self._given_bundle)
         self._declare()
         self._format = IndexFormat.of(self._bundle)
         self._engine = AgentEncoder(self._bundle, backend, threads)
         warm_up_encoder(self._engine)
         self.finished = declare_build_only(self)
-        self._sequence = 0
-        self._waiting: WaitingSweep | None = None
-        self._encoded: EncodedSweep | None = None
-        self._connect()
+        self._output = IndexOutput(self, self._bundle)
+        self._announcer = self.create_publisher(Codebook, "/v2x/codebook", qos.latched())
         self.get_logger().info(
             f"station {self._station}: model {self._bundle.name} {self._bundle.version}, codebook "
             f"{self._format.codebook_id:016x}, grid {self._format.rows} x {self._format.columns}"
         )
+
+    def cleanup(self) -> None:
+        """Free the engine."""
+        self.release("_engine", "_bundle", "_output", "_announcer")
 
     def _declare(self) -> None:
         self._map_frame = declare(
@@ -100,6 +109,7 @@ class EncoderNode(BaseNode):
             "Longest wait for the pose of a sweep before it is dropped [s].",
             low=0.0,
             high=10.0,
+            on_change=self._set_pose_timeout,
         )
         max_gap = declare(
             self,
@@ -112,10 +122,14 @@ class EncoderNode(BaseNode):
         self._poses = PoseBuffer(max_gap=max_gap)
         self._input = SweepInput(self)
 
-    def _connect(self) -> None:
+    def _set_pose_timeout(self, seconds: float) -> None:
+        self._pose_timeout = seconds
+
+    def activate(self) -> None:
+        """Listen for sweeps and poses, and tell others which model this is."""
+        super().activate()
         overridable = {"qos_overriding_options": qos.overridable()}
-        self._output = IndexOutput(self, self._bundle)
-        self._announcer = self.create_publisher(Codebook, "/v2x/codebook", qos.latched())
+        self._encoded: EncodedSweep | None = None
         self.create_subscription(
             PointCloud2, "points", self._on_points, qos.sensor_input(), **overridable
         )
@@ -126,6 +140,10 @@ class EncoderNode(BaseNode):
         self._patience.cancel()  # runs while a sweep waits; else it would wake the node in vain
         now = self.get_clock().now().to_msg()
         self._announcer.publish(announcement(self._bundle, self._station, now))
+
+    def deactivate(self) -> None:
+        """Forget the sweep that waits, and its poses."""
+        self.time_jumped_back()
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
         if message.header.frame_id != self._map_frame:

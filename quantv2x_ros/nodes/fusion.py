@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -50,40 +52,48 @@ class FusionNode(BaseNode):
     def __init__(
         self, *, bundle: ModelBundle | None = None, own_in_process: bool = False, **options: Any
     ) -> None:
-        """Load the model, subscribe and start the worker thread.
+        """Create the node; unless its lifecycle is left to others, load the model and subscribe.
 
         Args:
             bundle: the model bundle where it is loaded already.
             own_in_process: the own sweeps come through `accept_own`; those on the topic, which
                 are the same, are then not used.
-            options: passed on to `rclpy.node.Node`.
+            options: passed on to `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter or bundle that cannot be used.
         """
         super().__init__("fusion", **options)
         self._own_in_process = own_in_process
-        self._station = declare_station(self)
-        self._bundle, backend, threads = declare_engine(self, bundle)
-        self._format = IndexFormat.of(self._bundle)
-        collector = self._declare()
+        self._given_bundle = bundle
+        self._worker: FusionWorker | None = None
         self._ledger = PeerLedger()
         self._frames = 0
         self._last: Outcome | None = None
+        self._taking = threading.Lock()  # the own sweeps come in the encoder's thread
+        self._station = declare_station(self)
+        self.begin()
+
+    def configure(self) -> None:
+        """Load the model and its engines, run them once, and start the worker's threads."""
+        self._bundle, backend, threads = declare_engine(self, self._given_bundle)
+        self._format = IndexFormat.of(self._bundle)
+        collector = self._declare()
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
         workers = min(_WORKERS, threads or os.cpu_count() or 1)
         views = declare_views(self, self._bundle)
         detector = CooperativeDetector(self._bundle, backend, threads, workers)
+        self._declare_threshold(detector)
         warm_up_detector(detector)
         self.finished = declare_build_only(self)
-        self._worker = FusionWorker(
-            detector,
-            collector,
-            views,
-            declare_aligner(self, detector),
-            self._publish,
-            self._fail,
-        )
+        aligner = declare_aligner(self, detector)
+        self._worker = FusionWorker(detector, collector, views, aligner, self._publish, self._fail)
+
+    def activate(self) -> None:
+        """Listen to the air."""
+        super().activate()
+        if self._worker is None:
+            raise RuntimeError("activated without being configured")
         self._indices = IndicesSubscription(
             self,
             self._input.trust.may_speak,
@@ -95,6 +105,19 @@ class FusionNode(BaseNode):
         self._announcements = Announcements(self, self._station, self._format, self._worker.expect)
         self._patience = self.create_timer(0.02, self._take_overdue, clock=self.steady_clock)
         self._patience.cancel()  # runs while tiles are missing; else it would wake the node in vain
+
+    def deactivate(self) -> None:
+        """Forget every sweep; the engines stay."""
+        with self._taking:  # no own sweep is taken meanwhile, or after
+            self.time_jumped_back()
+        self._last = None
+
+    def cleanup(self) -> None:
+        """End the worker's threads, and free the engines."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+        self.release("_bundle", "_output", "_input", "_indices", "_announcements")
 
     def _declare(self) -> SweepCollector[Any]:
         max_agents = declare(
@@ -112,6 +135,7 @@ class FusionNode(BaseNode):
             "Oldest peer sweep that is fused, against the ego's sweep [s].",
             low=0.01,
             high=10.0,
+            on_change=lambda seconds: setattr(collector, "peer_timeout", seconds),
         )
         peer_wait = declare(
             self,
@@ -120,10 +144,31 @@ class FusionNode(BaseNode):
             "Longest wait for peers' sweeps that are due, after the own one arrived [s].",
             low=0.0,
             high=1.0,
+            on_change=lambda seconds: setattr(collector, "peer_wait", seconds),
         )
         background = np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
         self._input = IndicesInput(self, self._station, self._format, self._bundle.grid, background)
-        return SweepCollector(self._station, max_agents, peer_timeout, peer_wait)
+        collector: SweepCollector[Any] = SweepCollector(
+            self._station, max_agents, peer_timeout, peer_wait
+        )
+        return collector
+
+    def _declare_threshold(self, detector: CooperativeDetector) -> None:
+        """Objects less likely than this are not told; it may be changed at any time."""
+
+        def change(threshold: float) -> None:
+            detector.detection = replace(detector.detection, score_threshold=threshold)
+
+        threshold = declare(
+            self,
+            "score_threshold",
+            self._bundle.detection.score_threshold,
+            "Objects with a lower score are not published.",
+            low=0.0,
+            high=0.999,
+            on_change=change,
+        )
+        change(threshold)
 
     def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
         """Take a sweep of the own encoder in this process.
@@ -132,13 +177,16 @@ class FusionNode(BaseNode):
             sweep: the ego's.
             stage_ms: what the encoder spent, milliseconds by stage.
         """
-        self._input.note_arrival(sweep)
-        try:
-            if self._worker.offer_ego(sweep):
-                self.get_logger().warning("own sweeps jumped back in time; starting afresh")
-                self._input.reset()
-        except SweepRefusedError as error:
-            self.drop(error.reason, str(error))
+        with self._taking:
+            if not self.is_active or self._worker is None:
+                return
+            self._input.note_arrival(sweep)
+            try:
+                if self._worker.offer_ego(sweep):
+                    self.get_logger().warning("own sweeps jumped back in time; starting afresh")
+                    self._input.reset()
+            except SweepRefusedError as error:
+                self.drop(error.reason, str(error))
 
     def _on_indices(self, message: BevIndices) -> None:
         try:
@@ -163,6 +211,8 @@ class FusionNode(BaseNode):
         if sweep.station_id == self._station:
             self.accept_own(sweep, {})
             return
+        if self._worker is None:
+            return
         try:
             self._worker.offer_peer(sweep)
         except SweepRefusedError as error:
@@ -175,6 +225,8 @@ class FusionNode(BaseNode):
 
     def _publish(self, outcome: Outcome) -> None:
         """Publish a fused frame; called in the worker's thread."""
+        if not self.is_active:
+            return  # it was begun before
         start = time.perf_counter()
         self._output.publish(outcome)
         for station, age in outcome.expired:
@@ -205,7 +257,8 @@ class FusionNode(BaseNode):
         """Forget every sweep: they belong to another time."""
         self._input.reset()
         self._ledger.reset()
-        self._worker.reset()
+        if self._worker is not None:
+            self._worker.reset()
 
     def report_id(self) -> str:
         """Return the station id."""
@@ -214,7 +267,7 @@ class FusionNode(BaseNode):
     def report(self) -> tuple[str, Mapping[str, str]]:
         """Return what was fused last, and what came of each station."""
         values = {
-            "superseded sweeps": str(self._worker.superseded),
+            "superseded sweeps": str(self._worker.superseded if self._worker else 0),
             "partial sweeps": str(self._input.reception.partial),
             "abandoned sweeps": str(self._input.reception.abandoned),
             "sweeps with lost cells filled": str(self._input.reception.concealed),
@@ -228,10 +281,3 @@ class FusionNode(BaseNode):
         if self._last is not None:
             values.update(fused_values(self._last))
         return f"fused {self._frames} frames", values
-
-    def destroy_node(self) -> None:
-        """Stop the worker, then destroy the node."""
-        worker: FusionWorker | None = getattr(self, "_worker", None)
-        if worker is not None:  # None where Ctrl-C came while the model was loaded
-            worker.stop()
-        super().destroy_node()

@@ -106,6 +106,7 @@ class IndexOutput:
             "Most bytes of a sweep's payloads; what is worth least is left out. 0: no limit.",
             low=0,
             high=1 << 24,
+            on_change=lambda limit: setattr(self._rate, "max_bytes_per_frame", limit),
         )
         bitrate = declare(
             self._node,
@@ -114,6 +115,7 @@ class IndexOutput:
             "Mean bit rate of the payloads that is not exceeded [bit/s]; 0: no limit.",
             low=0.0,
             high=1e9,
+            on_change=lambda limit: setattr(self._rate, "max_bitrate", limit),
         )
         return RateController(most, bitrate)
 

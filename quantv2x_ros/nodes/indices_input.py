@@ -80,6 +80,7 @@ class IndicesInput:
             "Longest wait for the further tiles of a sweep before it is fused with holes [s].",
             low=0.0,
             high=1.0,
+            on_change=self._set_tile_timeout,
         )
         conceal = declare(
             node,
@@ -96,6 +97,9 @@ class IndicesInput:
             index_format.frame, background, tile_timeout, own_station, grid, conceal
         )
         self._lags: dict[int, LagMinimum] = {}
+
+    def _set_tile_timeout(self, seconds: float) -> None:
+        self.reception.tile_timeout = seconds
 
     def _declare_limits(self) -> None:
         tolerance = declare(

@@ -31,16 +31,22 @@ class ReplayNode(BaseNode):
     """
 
     def __init__(self, **options: Any) -> None:
-        """Open the recording and start to play as soon as somebody listens.
+        """Create the node; unless its lifecycle is left to others, open the recording and play.
 
         Args:
-            options: passed on to `rclpy.node.Node`.
+            options: passed on to `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter or recording that cannot be used.
         """
         super().__init__("replay", **options)
-        playlist = self._declare()
+        self._player: Player | None = None
+        self._frames = 0
+        self.begin()
+
+    def configure(self) -> None:
+        """Open the recording."""
+        self._playlist = playlist = self._declare()
         self._publishers_by_topic = {
             track.topic: self.create_publisher(
                 track.message_type,
@@ -56,10 +62,14 @@ class ReplayNode(BaseNode):
             if transforms.TRANSFORM_MESSAGE is not None and playlist.tracks[0].is_cloud
             else None
         )
+
+    def activate(self) -> None:
+        """Play from the beginning, as soon as somebody listens."""
+        super().activate()
         self._frames = 0
-        self.get_logger().info(f"playing {playlist.name} at {self._rate} x")
-        self._player: Player = Player(
-            playlist,
+        self.get_logger().info(f"playing {self._playlist.name} at {self._rate} x")
+        self._player = Player(
+            self._playlist,
             rate=self._rate,
             loop=self._loop,
             wait=self._wait,
@@ -69,6 +79,16 @@ class ReplayNode(BaseNode):
             publish_clock=self._publish_clock,
             on_end=self._end,
         )
+
+    def deactivate(self) -> None:
+        """Stop to play."""
+        player, self._player = self._player, None
+        if player is not None:
+            player.stop()
+
+    def cleanup(self) -> None:
+        """Close the recording."""
+        self.release("_playlist", "_publishers_by_topic", "_clock_publisher", "_transforms")
 
     def _declare(self) -> Playlist:
         path = declare(
@@ -179,15 +199,8 @@ class ReplayNode(BaseNode):
     def report(self) -> tuple[str, dict[str, str]]:
         """Return how far it is."""
         return f"played {self._frames} sweeps of the ego", {
-            "late [s]": f"{self._player.late_seconds:.2f}"
+            "late [s]": f"{self._player.late_seconds if self._player else 0.0:.2f}"
         }
-
-    def destroy_node(self) -> None:
-        """Stop playing, then destroy the node."""
-        player: Player | None = getattr(self, "_player", None)
-        if player is not None:  # None where Ctrl-C came while the scene was made
-            player.stop()
-        super().destroy_node()
 
 
 def _profile(track: Track) -> QoSProfile:

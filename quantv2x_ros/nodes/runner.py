@@ -54,8 +54,8 @@ def run(create: Callable[[], Sequence[BaseNode]], args: Sequence[str] | None = N
         args: command line with ROS arguments; None for the program's own.
 
     Returns:
-        Exit code: 0 after SIGINT, SIGTERM, a shutdown of the context or when a node says that it
-        has finished; 1 where a node cannot start because of its input, which is then logged.
+        Exit code: 0 after SIGINT, SIGTERM, a shutdown of the context or when all nodes say that
+        they have finished; 1 where a node cannot start because of its input, which is then logged.
 
     Raises:
         Exception: what a node's worker or callback failed with; that is a fault, not input.
@@ -91,7 +91,10 @@ def _run(
     )
     try:
         nodes.extend(create())
-        refuse_unknown(nodes)
+        for node in nodes:
+            node.companions = nodes
+        if all(node.is_configured for node in nodes):  # else they check it when they are
+            refuse_unknown(nodes)
     except (ValueError, OSError, EngineError) as error:
         rclpy.logging.get_logger("quantv2x_ros").fatal(f"cannot start: {error}")
         _shut_down(nodes)
@@ -99,7 +102,10 @@ def _run(
     signals.starting = False
     spinners = [_Spinner(node) for node in nodes]
     try:
-        while not signals.requested and not any(spinner.is_over() for spinner in spinners):
+        while not signals.requested:
+            has_ended = [spinner.is_over() for spinner in spinners]
+            if any(has_ended) or all(node.finished for node in nodes):
+                break
             time.sleep(_POLL)
     finally:
         for spinner in spinners:
@@ -123,7 +129,7 @@ class _Spinner:
         self._thread.start()
 
     def is_over(self) -> bool:
-        """Whether the node has finished.
+        """Whether it spins no more.
 
         Raises:
             BaseException: what the node or a thread of it failed with.
@@ -131,7 +137,7 @@ class _Spinner:
         error = self._error or self._node.failure
         if error is not None:
             raise error
-        return self._node.finished or not self._thread.is_alive()
+        return not self._thread.is_alive()
 
     def stop(self) -> None:
         """End the thread after the callback that it is in."""

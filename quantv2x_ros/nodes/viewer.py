@@ -35,16 +35,21 @@ class ViewerNode(BaseNode):
     """
 
     def __init__(self, **options: Any) -> None:
-        """Serve the page and listen.
+        """Create the node; unless its lifecycle is left to others, serve the page and listen.
 
         Args:
-            options: passed on to `rclpy.node.Node`.
+            options: passed on to `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter that cannot be used, or a port that is taken.
         """
         super().__init__("viewer", **options)
         self._page: Page | None = None
+        self._pictures = 0
+        self.begin()
+
+    def configure(self) -> None:
+        """Serve the page, which shows nothing yet."""
         host = declare(
             self,
             "host",
@@ -55,7 +60,7 @@ class ViewerNode(BaseNode):
         port = declare(
             self, "port", 8080, "Port to serve on; 0 for any free one.", low=0, high=65535
         )
-        period = 1.0 / declare(
+        self._period = 1.0 / declare(
             self, "refresh_rate", 5.0, "Pictures per second at most [Hz].", low=0.5, high=30.0
         )
         points = declare(
@@ -84,14 +89,30 @@ class ViewerNode(BaseNode):
         self._new_scene = partial(Scene, points, lifetime)
         self._scene = self._new_scene()
         self._page = Page(host, port)
-        self._pictures = 0
-        self._listen(["points", *(topic.strip() for topic in peers.split(",") if topic.strip())])
-        self.create_timer(period, self._refresh, clock=self.steady_clock)
+        self._clouds = ["points", *(name.strip() for name in peers.split(",") if name.strip())]
         self.get_logger().info(f"open {self._page.url} in a browser")
         if not self._page.is_local:
             self.get_logger().warning(
                 f"everybody who can reach {host} can look at the scene (parameter host)"
             )
+
+    def activate(self) -> None:
+        """Listen, and show what is heard."""
+        super().activate()
+        self._listen(self._clouds)
+        self.create_timer(self._period, self._refresh, clock=self.steady_clock)
+
+    def deactivate(self) -> None:
+        """Show nothing any more; the page stays open."""
+        self.time_jumped_back()
+        if self._page is not None:
+            self._page.show(self._scene.view(time.monotonic()))
+
+    def cleanup(self) -> None:
+        """Stop to serve."""
+        page, self._page = self._page, None
+        if page is not None:
+            page.close()
 
     @property
     def url(self) -> str:
@@ -194,10 +215,3 @@ class ViewerNode(BaseNode):
         """Return where the page is and who looks."""
         visitors = self._page.visitors if self._page is not None else 0
         return f"serving {self.url}", {"browsers": str(visitors), "pictures": str(self._pictures)}
-
-    def destroy_node(self) -> None:
-        """Stop to serve, then destroy the node."""
-        if self._page is not None:  # None where Ctrl-C came before
-            self._page.close()
-            self._page = None
-        super().destroy_node()

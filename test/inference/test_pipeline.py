@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,19 @@ def test_a_frame_gives_boxes_and_says_how_long_and_from_whom(
     assert ((result.contributions >= 0) & (result.contributions <= 1)).all()
     np.testing.assert_allclose(result.contributions.sum(axis=1), 1, atol=1e-5)
     assert (result.contributions[:, 1:] > 0.01).any()
+
+
+def test_another_threshold_counts_from_the_next_frame_on(
+    frame: CalibrationFrame, detector: CooperativeDetector, pyramids: list[AgentPyramid]
+) -> None:
+    before = detector.detection
+    scores = detector.fuse(pyramids, frame.ego_to_agent).detections.scores
+    detector.detection = replace(before, max_candidates=1)
+    fewer = detector.fuse(pyramids, frame.ego_to_agent).detections.scores
+    detector.detection = before
+    assert len(fewer) == 1 < len(scores)
+    again = detector.fuse(pyramids, frame.ego_to_agent).detections.scores
+    np.testing.assert_array_equal(again, scores)
 
 
 def test_an_ego_alone_contributes_everything(

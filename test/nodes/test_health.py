@@ -26,6 +26,10 @@ class Worker(BaseNode):
 
     expected: ClassVar[HealthDefaults] = HealthDefaults(0.0, "total=100", drops_are_faults=True)
 
+    def __init__(self, **options):
+        super().__init__("worker", **options)
+        self.begin()
+
 
 class Watched:
     """A node and what it said last."""
@@ -35,7 +39,7 @@ class Watched:
         values = {"clear_after": 0.3, **values}
         overrides = [Parameter(name, value=value) for name, value in values.items()]
         self.ros = ros
-        self.node = ros.add(kind("worker", parameter_overrides=overrides))
+        self.node = ros.add(kind(parameter_overrides=overrides))
         self.heard = ros.collect(DiagnosticArray, "/diagnostics")
 
     @property
@@ -105,7 +109,7 @@ def test_drops_warn_at_once_and_are_an_error_where_they_are_the_nodes_own_troubl
 
 
 def test_what_others_send_never_makes_a_node_an_error(ros):
-    class Listener(BaseNode):
+    class Listener(Worker):
         expected: ClassVar[HealthDefaults] = HealthDefaults()
 
     watched = Watched(ros, Listener, error_after=0.2)

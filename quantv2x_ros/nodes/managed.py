@@ -1,0 +1,174 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The lifecycle of every node: configure, activate, deactivate, clean up, shut down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from quantv2x_ros.inference.engine import EngineError
+from quantv2x_ros.nodes.parameters import declare, refuse_unknown
+
+#: Errors about the input, which a transition fails with; others are faults, which end the process.
+INPUT_ERRORS = (ValueError, OSError, EngineError)
+
+
+class ManagedNode(LifecycleNode):  # type: ignore[misc]
+    """A lifecycle node that brings itself up, unless its parameter ``autostart`` is false.
+
+    Kinds of nodes say what they do in `configure`, `activate`, `deactivate` and `cleanup`, and call
+    `begin` at the end of their constructor. Publishers, subscriptions and timers that `configure`
+    creates live until `cleanup`, those of `activate` until `deactivate`; this class destroys them.
+
+    Attributes:
+        is_configured: whether it has what it needs to work.
+        is_active: whether it works.
+        finished: True once there is nothing left to do, so that the process may end.
+        failure: the fault that a thread or transition ended with; the process ends with it.
+        companions: the nodes of this process, this one included; who may own a parameter that was
+            given to all.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        """Create the node.
+
+        Args:
+            name: its name, unless remapped.
+            options: passed on to `rclpy.lifecycle.LifecycleNode`.
+        """
+        self.is_configured = False
+        self.is_active = False
+        self.finished = False
+        self.failure: BaseException | None = None
+        self.companions: Sequence[ManagedNode] = ()
+        self._refusal: BaseException | None = None
+        self._always: set[Any] = set()
+        self._while_configured: set[Any] = set()
+        super().__init__(name, **options)
+        self._autostart = declare(
+            self,
+            "autostart",
+            True,
+            "Configure and activate at the start; false: wait for the lifecycle services.",
+        )
+
+    def begin(self) -> None:
+        """Configure and activate, where that is not left to others.
+
+        Raises:
+            ValueError: for a parameter or file that cannot be used.
+        """
+        if not self._autostart:
+            name = self.get_fully_qualified_name()
+            self.get_logger().info(f"waits: ros2 lifecycle set {name} configure")
+            return
+        for trigger in (self.trigger_configure, self.trigger_activate):
+            if self.finished or trigger() == TransitionCallbackReturn.SUCCESS:
+                continue
+            error = self._refusal or RuntimeError(f"{trigger.__name__} of {self.get_name()} failed")
+            self.destroy_node()
+            raise error
+
+    def configure(self) -> None:
+        """Declare parameters, load and allocate; what takes long belongs here."""
+
+    def activate(self) -> None:
+        """Begin to work."""
+
+    def deactivate(self) -> None:
+        """End to work, but keep what `configure` has made."""
+
+    def cleanup(self) -> None:
+        """Free what `configure` has made; it may have failed half-way."""
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load; FAILURE for bad input, after which nothing is held."""
+        self._always = self._entities()
+        if not self._attempt("configure", self._configure):
+            self._free()
+            return TransitionCallbackReturn.FAILURE
+        self.is_configured = True
+        self._while_configured = self._entities()
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self) -> None:
+        self.configure()
+        if self.companions and all(n.is_configured or n is self for n in self.companions):
+            refuse_unknown(self.companions)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to work; FAILURE for bad input, after which the node is inactive."""
+        self.is_active = True  # what comes in from now on counts
+        if not self._attempt("activate", self.activate):
+            self._end_work()
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End to work."""
+        self._end_work()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything."""
+        self._free()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything; the process ends once all its nodes are shut down."""
+        self._free()
+        self.finished = True
+        return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        """Free everything, then destroy the node."""
+        self._free()
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()  # it holds the node, which would live on
+
+    def release(self, *names: str) -> None:
+        """Forget attributes, also those that a failed `configure` has not come to set."""
+        for name in names:
+            self.__dict__.pop(name, None)
+
+    def _attempt(self, what: str, step: Callable[[], None]) -> bool:
+        """Run a step; where it fails, say why in one sentence and remember the error."""
+        try:
+            step()
+        except INPUT_ERRORS as error:
+            self._refusal = error
+            if not self._autostart:  # else whoever creates the node says it
+                self.get_logger().error(f"cannot {what}: {error}")
+            return False
+        except Exception as error:  # raised again where the process can end by it
+            self._refusal = self.failure = error
+            return False
+        return True
+
+    def _end_work(self) -> None:
+        if self.is_active:
+            self.is_active = False
+            self.deactivate()
+            self._destroy_but(self._while_configured)
+
+    def _free(self) -> None:
+        self._end_work()
+        self.is_configured = False
+        self.cleanup()
+        if self._always:
+            self._destroy_but(self._always)
+            self._always = set()
+
+    def _entities(self) -> set[Any]:
+        return {*self.publishers, *self.subscriptions, *self.timers}
+
+    def _destroy_but(self, kept: set[Any]) -> None:
+        for timer in [item for item in self.timers if item not in kept]:
+            self.destroy_timer(timer)
+        for subscription in [item for item in self.subscriptions if item not in kept]:
+            self.destroy_subscription(subscription)
+        for publisher in [item for item in self.publishers if item not in kept]:
+            self.destroy_publisher(publisher)

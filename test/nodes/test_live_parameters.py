@@ -1,0 +1,117 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters that are changed while a node works: checked, and applied to the next sweep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
+
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.nodes.encoder import EncoderNode
+from quantv2x_ros.nodes.fusion import FusionNode
+from quantv2x_ros.nodes.parameters import declare
+from test.nodes.test_lifecycle import Sensors
+
+
+class Remote:
+    """Sets a node's parameters by its service, as `ros2 param set` does."""
+
+    def __init__(self, ros, node):
+        self.ros = ros
+        name = f"{node.get_fully_qualified_name()}/set_parameters_atomically"
+        self._client = ros.node.create_client(SetParametersAtomically, name)
+        ros.spin_until(self._client.service_is_ready)
+
+    def set(self, **values):
+        """Set all, or none; returns why not."""
+        request = SetParametersAtomically.Request(
+            parameters=[Parameter(n, value=v).to_parameter_msg() for n, v in values.items()]
+        )
+        future = self._client.call_async(request)
+        self.ros.spin_until(future.done)
+        result = future.result().result
+        assert result.successful == (not result.reason)
+        return result.reason
+
+
+def test_the_score_threshold_is_the_bundles_until_it_is_set(ros, parameters, bundle_folder):
+    fusion = ros.add(FusionNode(parameter_overrides=parameters()))
+    remote, detector = Remote(ros, fusion), fusion._worker._detector
+    bundle = ModelBundle.load(bundle_folder)
+    assert detector.detection == bundle.detection
+    assert remote.set(score_threshold=0.6) == ""
+    assert detector.detection == replace(bundle.detection, score_threshold=0.6)
+    assert "score_threshold" in remote.set(score_threshold=1.5)
+    assert detector.detection.score_threshold == 0.6
+
+
+def test_timeouts_of_fusion_are_applied_and_checked(ros, parameters):
+    fusion = ros.add(FusionNode(parameter_overrides=parameters()))
+    remote = Remote(ros, fusion)
+    assert remote.set(peer_timeout=0.7, peer_wait=0.2, tile_timeout=0.3) == ""
+    collector = fusion._worker._collector
+    assert (collector.peer_timeout, collector.peer_wait) == (0.7, 0.2)
+    assert fusion._input.reception.tile_timeout == 0.3
+    assert "peer_wait" in remote.set(peer_timeout=0.5, peer_wait=2.0)
+    assert collector.peer_timeout == 0.7, "all or nothing"
+    assert "read-only" in remote.set(max_peers=3)
+
+
+def test_a_smaller_budget_makes_the_next_sweep_smaller(ros, parameters):
+    node = ros.add(EncoderNode(parameter_overrides=parameters(max_payload_bytes=0)))
+    remote, sensors = Remote(ros, node), Sensors(ros)
+    sensors.connect()
+    whole = len(sensors.heard(10).payload)
+    assert remote.set(max_bytes_per_frame=whole // 2) == ""
+    assert 0 < len(sensors.heard(11).payload) <= whole // 2
+    assert remote.set(max_bytes_per_frame=0) == ""
+    assert len(sensors.heard(12).payload) == whole
+    assert "max_bytes_per_frame" in remote.set(max_bytes_per_frame=-1)
+
+
+def test_a_longer_wait_for_poses_holds_for_the_next_sweep(ros, parameters):
+    node = ros.add(EncoderNode(parameter_overrides=parameters(pose_timeout=0.05)))
+    remote, sensors = Remote(ros, node), Sensors(ros)
+    sensors.connect()
+    assert remote.set(pose_timeout=10.0) == ""
+    sensors.send_cloud(10)
+    ros.spin_for(0.5)
+    sensors.send_pose(10)
+    ros.spin_until(lambda: sensors.indices)
+
+
+def test_of_several_changes_none_is_applied_where_one_is_refused(ros):
+    node = ros.add(Node("own"))
+    applied = []
+
+    def even(value):
+        if value % 2:
+            raise ValueError(f"got {value}, expected an even number")
+
+    declare(node, "first", 2, "Even.", check=even, on_change=lambda v: applied.append(("first", v)))
+    declare(node, "second", 2, "Even.", check=even, on_change=lambda v: applied.append(("2nd", v)))
+    remote = Remote(ros, node)
+    assert remote.set(first=4, second=5) == "second: got 5, expected an even number"
+    assert applied == []
+    assert node.get_parameter("first").value == 2
+    assert remote.set(first=4, second=6) == ""
+    assert applied == [("first", 4), ("2nd", 6)]
+
+
+def test_declared_again_a_parameter_keeps_its_value_and_tells_the_new_owner(ros):
+    node = ros.add(Node("own"))
+    old, new = [], []
+    declare(node, "limit", 1, "A limit.", on_change=old.append)
+    remote = Remote(ros, node)
+    remote.set(limit=5)
+    assert declare(node, "limit", 1, "A limit.", on_change=new.append) == 5
+    remote.set(limit=6)
+    assert (old, new) == ([5], [6])
