@@ -36,7 +36,15 @@ COLCON = "import sys; from colcon_core.command import main; sys.exit(main())"
 # Module → package that brings it, where the names differ.
 DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}
 # What is used only where it happens to be installed.
-OPTIONAL = {"ament_index_python", "sensor_msgs_py", "spconv", "tensorrt", "tf2_msgs", "vision_msgs"}
+OPTIONAL = {
+    "ament_index_python",
+    "sensor_msgs_py",
+    "spconv",
+    "tensorrt",
+    "tf2_msgs",
+    "tf2_ros",
+    "vision_msgs",
+}
 # Each layer of the package, and what it must not import (see README, "Layout").
 FORBIDDEN = {
     "core": {"rclpy", "torch", "openvino", "tensorrt", "onnx", "matplotlib", "rich", "typer"},

@@ -114,6 +114,15 @@ class PoseBuffer:
         self._stamps.clear()
         self._poses.clear()
 
+    def jump_back(self, stamp_ns: int) -> None:
+        """Forget everything if its newest is far beyond a time to which sweeps have jumped back.
+
+        Args:
+            stamp_ns: of the first sweep after the jump, nanoseconds.
+        """
+        if self._stamps and self._stamps[-1] > stamp_ns + HORIZON:
+            self.clear()
+
     def at(self, stamp_ns: int) -> tuple[Float64, Float64]:
         """Return the pose (4, 4) and its covariance (36,) at a time.
 

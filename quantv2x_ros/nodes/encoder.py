@@ -10,21 +10,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseWithCovariance
 from sensor_msgs.msg import PointCloud2
 
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.cloud import CloudError
-from quantv2x_ros.core.pose_buffer import PoseBuffer, PoseUnavailableError
+from quantv2x_ros.core.pose_buffer import HORIZON, PoseUnavailableError
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, EncodedSweep
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.base import BaseNode
 from quantv2x_ros.nodes.conversions import (
-    MessageRefusedError,
     nanoseconds,
-    pose_from_message,
     pose_to_message,
 )
 from quantv2x_ros.nodes.health import HealthDefaults
@@ -32,6 +30,7 @@ from quantv2x_ros.nodes.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.index_output import IndexOutput
 from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.pose_sources import declare_pose_source
 from quantv2x_ros.nodes.sweep_input import SweepInput, WaitingSweep
 from quantv2x_ros.nodes.warm_up import warm_up_encoder
 
@@ -45,8 +44,9 @@ _SEQUENCES = 2**32
 class EncoderNode(BaseNode):
     """Publishes every sweep of one agent as codebook indices.
 
-    Subscriptions: ``points`` (PointCloud2 of any layout), ``pose`` (PoseWithCovarianceStamped of
-    the LiDAR in the map frame). Publications: ``/v2x/bev_indices``, ``/v2x/codebook`` (latched),
+    Subscriptions: ``points`` (PointCloud2 of any layout); for the LiDAR's pose in the map frame
+    ``pose`` (PoseWithCovarianceStamped), ``odometry`` (Odometry), or ``/tf`` and ``/tf_static``.
+    Publications: ``/v2x/bev_indices``, ``/v2x/codebook`` (latched),
     ``/diagnostics``. A sweep is sent with the pose at its own stamp; one without a pose is
     dropped and counted, never sent with a guess.
     """
@@ -76,6 +76,7 @@ class EncoderNode(BaseNode):
         self._given_bundle = bundle
         self._sequence = 0
         self._waiting: WaitingSweep | None = None
+        self._newest_ns = 0
         self._station = declare_station(self)
         self.begin()
 
@@ -111,15 +112,7 @@ class EncoderNode(BaseNode):
             high=10.0,
             on_change=self._set_pose_timeout,
         )
-        max_gap = declare(
-            self,
-            "pose_max_gap",
-            0.5,
-            "Longest time between two poses that is interpolated [s].",
-            low=0.001,
-            high=10.0,
-        )
-        self._poses = PoseBuffer(max_gap=max_gap)
+        self._poses = declare_pose_source(self, self._map_frame, f"station {self._station}")
         self._input = SweepInput(self)
 
     def _set_pose_timeout(self, seconds: float) -> None:
@@ -133,9 +126,7 @@ class EncoderNode(BaseNode):
         self.create_subscription(
             PointCloud2, "points", self._on_points, qos.sensor_input(), **overridable
         )
-        self.create_subscription(
-            PoseWithCovarianceStamped, "pose", self._on_pose, qos.pose_input(), **overridable
-        )
+        self._poses.connect(self._on_new_pose)
         self._patience = self.create_timer(0.02, self._give_up_waiting, clock=self.steady_clock)
         self._patience.cancel()  # runs while a sweep waits; else it would wake the node in vain
         now = self.get_clock().now().to_msg()
@@ -145,25 +136,19 @@ class EncoderNode(BaseNode):
         """Forget the sweep that waits, and its poses."""
         self.time_jumped_back()
 
-    def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        if message.header.frame_id != self._map_frame:
-            self.drop(
-                "pose_frame",
-                f"pose in frame {message.header.frame_id!r}, expected {self._map_frame!r}",
-            )
-            return
-        try:
-            matrix = pose_from_message(message.pose, f"station {self._station}")
-        except MessageRefusedError as error:
-            self.drop(error.reason, str(error))
-            return
-        self._poses.add(nanoseconds(message.header.stamp), matrix, message.pose.covariance)
+    def _on_new_pose(self) -> None:
         if self._waiting is not None:
             self._try(self._waiting)
 
     def _on_points(self, message: PointCloud2) -> None:
         if self._waiting is not None:
             self.drop("superseded", "a newer sweep came before the pose of the one that waited")
+        stamp_ns = nanoseconds(message.header.stamp)
+        if stamp_ns < self._newest_ns - HORIZON:
+            self.get_logger().warning("sweeps jumped back in time; starting afresh")
+            self._poses.sweeps_jumped_back(stamp_ns)
+            self._newest_ns = stamp_ns
+        self._newest_ns = max(self._newest_ns, stamp_ns)
         self._waiting = WaitingSweep(message, time.monotonic())
         self._try(self._waiting)
         if self._waiting is not None:
@@ -172,7 +157,8 @@ class EncoderNode(BaseNode):
     def _try(self, waiting: WaitingSweep) -> None:
         """Encode a sweep if its pose is known, drop it if that will never be."""
         try:
-            pose, covariance = self._poses.at(nanoseconds(waiting.message.header.stamp))
+            header = waiting.message.header
+            pose, covariance = self._poses.at(nanoseconds(header.stamp), header.frame_id)
         except PoseUnavailableError as error:
             if not error.may_come:
                 self._waiting = None
@@ -190,7 +176,8 @@ class EncoderNode(BaseNode):
             return
         self._waiting = None
         try:
-            self._poses.at(nanoseconds(waiting.message.header.stamp))
+            header = waiting.message.header
+            self._poses.at(nanoseconds(header.stamp), header.frame_id)
         except PoseUnavailableError as error:
             self.drop(error.reason, f"no pose for a sweep within {self._pose_timeout} s: {error}")
 
@@ -252,6 +239,7 @@ class EncoderNode(BaseNode):
         """Forget poses and the sweep that waits: they belong to another time."""
         self._poses.clear()
         self._waiting = None
+        self._newest_ns = 0
 
     def report_id(self) -> str:
         """Return the station id."""

@@ -122,3 +122,16 @@ def test_rotation_runs_at_constant_speed(pose, turn, fraction):
     np.testing.assert_allclose(
         interpolate(pose, pose @ yaw, fraction)[:3, :3], (pose @ part)[:3, :3], atol=1e-6
     )
+
+
+def test_where_sweeps_jump_back_only_poses_far_ahead_are_forgotten():
+    buffer = PoseBuffer()
+    buffer.add(60 * SECOND, np.eye(4), ZERO)
+    buffer.jump_back(56 * SECOND)
+    assert len(buffer) == 1
+    buffer.jump_back(10 * SECOND)
+    assert len(buffer) == 0
+    buffer.jump_back(10 * SECOND)
+    buffer.add(10 * SECOND, np.eye(4), ZERO)
+    buffer.jump_back(10 * SECOND)
+    assert len(buffer) == 1
