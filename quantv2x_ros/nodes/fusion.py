@@ -7,20 +7,20 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.collector import SweepCollector, SweepRefusedError
+from quantv2x_ros.core.collector import SweepRefusedError
 from quantv2x_ros.core.peer_ledger import PeerLedger
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import CooperativeDetector
 from quantv2x_ros.nodes.announcements import Announcements
 from quantv2x_ros.nodes.base import BaseNode
+from quantv2x_ros.nodes.fusion_options import declare_collector, declare_score_threshold
 from quantv2x_ros.nodes.fusion_output import FusionOutput
 from quantv2x_ros.nodes.fusion_worker import FusionWorker, Outcome
 from quantv2x_ros.nodes.health import HealthDefaults
@@ -28,7 +28,6 @@ from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.indices_input import REFUSALS, IndicesInput
 from quantv2x_ros.nodes.indices_subscription import IndicesSubscription
 from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
-from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.peer_options import declare_aligner, declare_views
 from quantv2x_ros.nodes.peer_report import fused_values, heard_values
 from quantv2x_ros.nodes.warm_up import warm_up_detector
@@ -78,16 +77,19 @@ class FusionNode(BaseNode):
         """Load the model and its engines, run them once, and start the worker's threads."""
         self._bundle, backend, threads = declare_engine(self, self._given_bundle)
         self._format = IndexFormat.of(self._bundle)
-        collector = self._declare()
+        collector = declare_collector(self, self._station, self._bundle, self._setter)
+        background = np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
+        self._input = IndicesInput(self, self._station, self._format, self._bundle.grid, background)
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
         workers = min(_WORKERS, threads or os.cpu_count() or 1)
         views = declare_views(self, self._bundle)
         detector = CooperativeDetector(self._bundle, backend, threads, workers)
-        self._declare_threshold(detector)
+        threshold = declare_score_threshold(self, self._bundle, self._setter)
         warm_up_detector(detector)
         self.finished = declare_build_only(self)
         aligner = declare_aligner(self, detector)
         self._worker = FusionWorker(detector, collector, views, aligner, self._publish, self._fail)
+        self._worker.retune("score_threshold", threshold)
 
     def activate(self) -> None:
         """Listen to the air."""
@@ -119,56 +121,9 @@ class FusionNode(BaseNode):
             worker.stop()
         self.release("_bundle", "_output", "_input", "_indices", "_announcements")
 
-    def _declare(self) -> SweepCollector[Any]:
-        max_agents = declare(
-            self,
-            "max_agents",
-            self._bundle.max_agents,
-            "Most agents fused, the ego included; the nearest count.",
-            low=1,
-            high=self._bundle.max_agents,
-        )
-        peer_timeout = declare(
-            self,
-            "peer_timeout",
-            0.3,
-            "Oldest peer sweep that is fused, against the ego's sweep [s].",
-            low=0.01,
-            high=10.0,
-            on_change=lambda seconds: setattr(collector, "peer_timeout", seconds),
-        )
-        peer_wait = declare(
-            self,
-            "peer_wait",
-            0.03,
-            "Longest wait for peers' sweeps that are due, after the own one arrived [s].",
-            low=0.0,
-            high=1.0,
-            on_change=lambda seconds: setattr(collector, "peer_wait", seconds),
-        )
-        background = np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
-        self._input = IndicesInput(self, self._station, self._format, self._bundle.grid, background)
-        collector: SweepCollector[Any] = SweepCollector(
-            self._station, max_agents, peer_timeout, peer_wait
-        )
-        return collector
-
-    def _declare_threshold(self, detector: CooperativeDetector) -> None:
-        """Objects less likely than this are not told; it may be changed at any time."""
-
-        def change(threshold: float) -> None:
-            detector.detection = replace(detector.detection, score_threshold=threshold)
-
-        threshold = declare(
-            self,
-            "score_threshold",
-            self._bundle.detection.score_threshold,
-            "Objects with a lower score are not published.",
-            low=0.0,
-            high=0.999,
-            on_change=change,
-        )
-        change(threshold)
+    def _setter(self, name: str) -> Callable[[float], object]:
+        """Return what hands a parameter's new values to the worker, which may not be there."""
+        return lambda value: None if self._worker is None else self._worker.retune(name, value)
 
     def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
         """Take a sweep of the own encoder in this process.

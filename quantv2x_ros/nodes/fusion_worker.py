@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +119,21 @@ class FusionWorker:
         """See `SweepCollector.expect`."""
         with self._changed:
             self._collector.expect(station_id)
+
+    def retune(self, name: str, value: float) -> None:
+        """Change a setting from the next frame on.
+
+        Args:
+            name: ``score_threshold``, ``peer_timeout`` or ``peer_wait``.
+            value: checked already.
+        """
+        with self._changed:
+            if name == "score_threshold":
+                settings = replace(self._detector.detection, score_threshold=value)
+                self._detector.detection = settings
+            else:
+                setattr(self._collector, name, value)
+            self._changed.notify_all()
 
     def reset(self) -> None:
         """Forget every sweep."""

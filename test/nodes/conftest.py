@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 
@@ -82,6 +83,125 @@ def ros() -> Iterator[Ros]:
     system = Ros()
     yield system
     system.close()
+
+
+class Manager:
+    """Drives the node of a name by its lifecycle services, as a lifecycle manager does."""
+
+    def __init__(self, ros: Ros, name: str) -> None:
+        from lifecycle_msgs.srv import ChangeState, GetState
+
+        self._ros = ros
+        self._change = ros.node.create_client(ChangeState, f"{name}/change_state")
+        self._get = ros.node.create_client(GetState, f"{name}/get_state")
+        services = (self._change, self._get)
+        ros.spin_until(lambda: all(service.service_is_ready() for service in services))
+
+    def _call(self, client: Any, request: Any) -> Any:
+        future = client.call_async(request)
+        self._ros.spin_until(future.done, timeout=60.0)
+        return future.result()
+
+    def change(self, transition: int) -> bool:
+        """Whether a transition (lifecycle_msgs/Transition) has succeeded."""
+        from lifecycle_msgs.msg import Transition
+        from lifecycle_msgs.srv import ChangeState
+
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool(self._call(self._change, request).success)
+
+    @property
+    def state(self) -> int:
+        """The state that the node says it is in (lifecycle_msgs/State)."""
+        from lifecycle_msgs.srv import GetState
+
+        return int(self._call(self._get, GetState.Request()).current_state.id)
+
+    def configure(self) -> bool:
+        return self.change(1)
+
+    def cleanup(self) -> bool:
+        return self.change(2)
+
+    def activate(self) -> bool:
+        return self.change(3)
+
+    def deactivate(self) -> bool:
+        return self.change(4)
+
+
+@pytest.fixture
+def manage(ros: Ros) -> Callable[[Any], Manager]:
+    """Makes the manager of a node, or of the node with a full name in another process."""
+
+    def make(node: Any) -> Manager:
+        return Manager(ros, node if isinstance(node, str) else node.get_fully_qualified_name())
+
+    return make
+
+
+class Sensors:
+    """Clouds and poses for an encoder, and what it sends."""
+
+    def __init__(self, ros: Ros) -> None:
+        from geometry_msgs.msg import PoseWithCovarianceStamped
+        from sensor_msgs.msg import PointCloud2
+
+        from quantv2x_msgs.msg import BevIndices
+
+        self._ros = ros
+        random = np.random.default_rng(5).uniform((-20, -20, -2, 0), (20, 20, 1, 1), (3000, 4))
+        self._points = random.astype(np.float32)
+        self.clouds = ros.node.create_publisher(PointCloud2, "points", 10)
+        self.poses = ros.node.create_publisher(PoseWithCovarianceStamped, "pose", 10)
+        self.indices = ros.collect(BevIndices, "/v2x/bev_indices")
+
+    def send(self, second: int) -> None:
+        self.send_pose(second)
+        self.send_cloud(second)
+
+    def send_pose(self, second: int) -> None:
+        from geometry_msgs.msg import PoseWithCovarianceStamped
+
+        message = PoseWithCovarianceStamped(header=self._header(second, "map"))
+        message.pose.pose.orientation.w = 1.0
+        self.poses.publish(message)
+
+    def send_cloud(self, second: int) -> None:
+        from quantv2x_ros.nodes.point_cloud import message_from_points
+
+        self.clouds.publish(message_from_points(self._points, self._header(second, "lidar")))
+
+    def connect(self) -> None:
+        """Wait until somebody listens."""
+        self._ros.connect(self.clouds, self.poses)
+
+    def silent(self) -> bool:
+        """Whether nothing comes of a sweep."""
+        before = len(self.indices)
+        self.send(50)
+        self._ros.spin_for(0.5)
+        return len(self.indices) == before
+
+    def heard(self, second: int) -> Any:
+        """Send a sweep and return what comes of it."""
+        before = len(self.indices)
+        self.send(second)
+        self._ros.spin_until(lambda: len(self.indices) > before)
+        return self.indices[-1]
+
+    @staticmethod
+    def _header(second: int, frame: str) -> Any:
+        from builtin_interfaces.msg import Time
+        from std_msgs.msg import Header
+
+        return Header(stamp=Time(sec=second), frame_id=frame)
+
+
+@pytest.fixture
+def sensors(ros: Ros) -> Sensors:
+    """A LiDAR and a localization."""
+    return Sensors(ros)
 
 
 @pytest.fixture

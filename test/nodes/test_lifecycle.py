@@ -10,33 +10,25 @@ import urllib.error
 import urllib.request
 import weakref
 
-import numpy as np
 import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.nodes.channel import ChannelNode
-from quantv2x_ros.nodes.conversions import time_message
 from quantv2x_ros.nodes.ego import create_ego
 from quantv2x_ros.nodes.encoder import EncoderNode
 from quantv2x_ros.nodes.fusion import FusionNode
 from quantv2x_ros.nodes.parameters import ParameterError
-from quantv2x_ros.nodes.point_cloud import message_from_points
 from quantv2x_ros.nodes.replay import ReplayNode
 from quantv2x_ros.nodes.viewer import ViewerNode
 
 SECOND = 1_000_000_000
-POINTS = np.random.default_rng(5).uniform((-20, -20, -2, 0), (20, 20, 1, 1), (3000, 4))
-POINTS = POINTS.astype(np.float32)
 UNCONFIGURED, INACTIVE, ACTIVE, FINALIZED = (
     State.PRIMARY_STATE_UNCONFIGURED,
     State.PRIMARY_STATE_INACTIVE,
@@ -45,89 +37,13 @@ UNCONFIGURED, INACTIVE, ACTIVE, FINALIZED = (
 )
 
 
-class Manager:
-    """Drives one node by its lifecycle services, as a lifecycle manager does."""
-
-    def __init__(self, ros, node):
-        self.ros, self.node = ros, node
-        name = node.get_fully_qualified_name()
-        self._change = ros.node.create_client(ChangeState, f"{name}/change_state")
-        self._get = ros.node.create_client(GetState, f"{name}/get_state")
-        ros.spin_until(lambda: self._change.service_is_ready() and self._get.service_is_ready())
-
-    def _call(self, client, request):
-        future = client.call_async(request)
-        self.ros.spin_until(future.done, timeout=60.0)
-        return future.result()
-
-    def change(self, transition):
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return self._call(self._change, request).success
-
-    @property
-    def state(self):
-        return self._call(self._get, GetState.Request()).current_state.id
-
-    def configure(self):
-        return self.change(Transition.TRANSITION_CONFIGURE)
-
-    def activate(self):
-        return self.change(Transition.TRANSITION_ACTIVATE)
-
-    def deactivate(self):
-        return self.change(Transition.TRANSITION_DEACTIVATE)
-
-    def cleanup(self):
-        return self.change(Transition.TRANSITION_CLEANUP)
-
-
-class Sensors:
-    """Clouds and poses for an encoder, and what it sends."""
-
-    def __init__(self, ros):
-        self.ros = ros
-        self.clouds = ros.node.create_publisher(PointCloud2, "points", 10)
-        self.poses = ros.node.create_publisher(PoseWithCovarianceStamped, "pose", 10)
-        self.indices = ros.collect(BevIndices, "/v2x/bev_indices")
-
-    def send(self, second):
-        self.send_pose(second)
-        self.send_cloud(second)
-
-    def send_pose(self, second):
-        stamp = time_message(second * SECOND)
-        pose = PoseWithCovarianceStamped(header=Header(stamp=stamp, frame_id="map"))
-        pose.pose.pose.orientation.w = 1.0
-        self.poses.publish(pose)
-
-    def send_cloud(self, second):
-        stamp = time_message(second * SECOND)
-        self.clouds.publish(message_from_points(POINTS, Header(stamp=stamp, frame_id="lidar")))
-
-    def connect(self):
-        self.ros.connect(self.clouds, self.poses)
-
-    def silent(self):
-        """Whether nothing comes of a sweep."""
-        before = len(self.indices)
-        self.send(50)
-        self.ros.spin_for(0.5)
-        return len(self.indices) == before
-
-    def heard(self, second):
-        before = len(self.indices)
-        self.send(second)
-        self.ros.spin_until(lambda: len(self.indices) > before)
-        return self.indices[-1]
-
-
 def waiting(kind, ros, overrides):
     return ros.add(kind(parameter_overrides=[*overrides, Parameter("autostart", value=False)]))
 
 
-def test_an_encoder_goes_through_its_whole_life_by_the_services(ros, parameters):
+def test_an_encoder_goes_through_its_whole_life_by_the_services(ros, manage, sensors, parameters):
     node = waiting(EncoderNode, ros, parameters(station_id=7, max_payload_bytes=0))
-    manager, sensors = Manager(ros, node), Sensors(ros)
+    manager = manage(node)
     assert manager.state == UNCONFIGURED
     assert not manager.activate(), "without an engine"
     assert manager.configure()
@@ -162,10 +78,12 @@ def test_an_encoder_goes_through_its_whole_life_by_the_services(ros, parameters)
     assert node.finished
 
 
-def test_fusion_keeps_its_engines_when_deactivated_and_frees_them_on_cleanup(ros, parameters):
+def test_fusion_keeps_its_engines_when_deactivated_and_frees_them_on_cleanup(
+    ros, manage, sensors, parameters
+):
     encoder = ros.add(EncoderNode(parameter_overrides=parameters(station_id=1)))
     fusion = waiting(FusionNode, ros, parameters(station_id=1, clock_tolerance=60.0))
-    manager, sensors = Manager(ros, fusion), Sensors(ros)
+    manager = manage(fusion)
     objects = ros.collect(DetectedObject3DArray, "objects")
     sensors.connect()
     threads = threading.active_count()
@@ -184,7 +102,7 @@ def test_fusion_keeps_its_engines_when_deactivated_and_frees_them_on_cleanup(ros
     ros.spin_until(lambda: encoder.count_subscribers("/v2x/bev_indices") == 2)
     ros.spin_for(0.3)
     first = fused(11)
-    worker = weakref.ref(fusion._worker)
+    worker, detector = weakref.ref(fusion._worker), weakref.ref(fusion._worker._detector)
     assert manager.deactivate()
     sensors.heard(12)
     ros.spin_for(0.5)
@@ -197,6 +115,7 @@ def test_fusion_keeps_its_engines_when_deactivated_and_frees_them_on_cleanup(ros
     assert manager.cleanup()
     gc.collect()
     assert worker() is None
+    assert detector() is None
     assert threading.active_count() == threads
     assert manager.configure()
     assert manager.activate()
@@ -213,10 +132,10 @@ def test_fusion_keeps_its_engines_when_deactivated_and_frees_them_on_cleanup(ros
     ],
 )
 def test_a_configure_that_cannot_be_says_why_and_can_be_tried_again(
-    ros, parameters, capfd, values, text
+    ros, manage, parameters, capfd, values, text
 ):
     node = waiting(EncoderNode, ros, parameters(**values))
-    manager = Manager(ros, node)
+    manager = manage(node)
     assert not manager.configure()
     assert manager.state == UNCONFIGURED
     assert node.failure is None
@@ -228,23 +147,23 @@ def test_a_configure_that_cannot_be_says_why_and_can_be_tried_again(
 
 
 def test_a_misspelt_parameter_fails_the_configuration_once_all_nodes_of_the_process_know_theirs(
-    ros, parameters, capfd
+    ros, manage, parameters, capfd
 ):
     node = waiting(EncoderNode, ros, parameters(pose_timeuot=0.2))
     node.companions = [node]
-    manager = Manager(ros, node)
+    manager = manage(node)
     assert not manager.configure()
     assert "no parameter pose_timeuot; did you mean pose_timeout" in capfd.readouterr().err
 
 
-def test_by_itself_a_node_configures_and_activates(ros, parameters):
+def test_by_itself_a_node_configures_and_activates(ros, manage, parameters):
     node = ros.add(EncoderNode(parameter_overrides=parameters()))
-    assert Manager(ros, node).state == ACTIVE
+    assert manage(node).state == ACTIVE
 
 
-def test_diagnostics_tell_the_state(ros, parameters):
+def test_diagnostics_tell_the_state(ros, manage, parameters):
     node = waiting(EncoderNode, ros, parameters())
-    manager = Manager(ros, node)
+    manager = manage(node)
     heard = ros.collect(DiagnosticArray, "/diagnostics")
 
     def told(state):
@@ -262,10 +181,10 @@ def test_diagnostics_tell_the_state(ros, parameters):
     told("active")
 
 
-def test_in_one_process_the_encoder_works_on_while_fusion_is_away(ros, parameters):
+def test_in_one_process_the_encoder_works_on_while_fusion_is_away(ros, manage, sensors, parameters):
     encoder, fusion = create_ego(parameter_overrides=parameters(clock_tolerance=60.0))
     ros.add(encoder), ros.add(fusion)
-    manager, sensors = Manager(ros, fusion), Sensors(ros)
+    manager = manage(fusion)
     objects = ros.collect(DetectedObject3DArray, "objects")
     sensors.connect()
     sensors.send(10)
@@ -282,9 +201,9 @@ def test_in_one_process_the_encoder_works_on_while_fusion_is_away(ros, parameter
     ros.spin_until(lambda: len(objects) == 2)
 
 
-def test_a_channel_lets_nothing_pass_while_it_is_inactive(ros):
+def test_a_channel_lets_nothing_pass_while_it_is_inactive(ros, manage):
     node = ros.add(ChannelNode())
-    manager = Manager(ros, node)
+    manager = manage(node)
     sent = ros.node.create_publisher(BevIndices, "/v2x/bev_indices_sent", 10)
     heard = ros.collect(BevIndices, "/v2x/bev_indices")
     ros.connect(sent)
@@ -298,9 +217,9 @@ def test_a_channel_lets_nothing_pass_while_it_is_inactive(ros):
     ros.spin_until(lambda: len(heard) == 2)
 
 
-def test_a_viewer_frees_its_port_on_cleanup(ros):
+def test_a_viewer_frees_its_port_on_cleanup(ros, manage):
     node = waiting(ViewerNode, ros, [Parameter("port", value=0)])
-    manager = Manager(ros, node)
+    manager = manage(node)
     assert manager.configure()
     url = node.url
     assert urllib.request.urlopen(url, timeout=10).status == 200
@@ -311,11 +230,11 @@ def test_a_viewer_frees_its_port_on_cleanup(ros):
         urllib.request.urlopen(url, timeout=2)
 
 
-def test_a_replay_plays_from_the_beginning_each_time_it_is_activated(ros, scenario_folder):
+def test_a_replay_plays_from_the_beginning_each_time_it_is_activated(ros, manage, scenario_folder):
     values = {"path": str(scenario_folder), "agents": "1", "wait_for": "any", "settle": 0.0}
     values = {**values, "rate": 5.0, "exit_at_end": False}
     node = waiting(ReplayNode, ros, [Parameter(n, value=v) for n, v in values.items()])
-    manager = Manager(ros, node)
+    manager = manage(node)
     clouds = ros.collect(PointCloud2, "points")
     assert manager.configure()
     ros.spin_for(0.5)

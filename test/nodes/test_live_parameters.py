@@ -18,7 +18,6 @@ from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.nodes.encoder import EncoderNode
 from quantv2x_ros.nodes.fusion import FusionNode
 from quantv2x_ros.nodes.parameters import declare
-from test.nodes.test_lifecycle import Sensors
 
 
 class Remote:
@@ -65,9 +64,9 @@ def test_timeouts_of_fusion_are_applied_and_checked(ros, parameters):
     assert "read-only" in remote.set(max_peers=3)
 
 
-def test_a_smaller_budget_makes_the_next_sweep_smaller(ros, parameters):
+def test_a_smaller_budget_makes_the_next_sweep_smaller(ros, sensors, parameters):
     node = ros.add(EncoderNode(parameter_overrides=parameters(max_payload_bytes=0)))
-    remote, sensors = Remote(ros, node), Sensors(ros)
+    remote = Remote(ros, node)
     sensors.connect()
     whole = len(sensors.heard(10).payload)
     assert remote.set(max_bytes_per_frame=whole // 2) == ""
@@ -77,9 +76,9 @@ def test_a_smaller_budget_makes_the_next_sweep_smaller(ros, parameters):
     assert "max_bytes_per_frame" in remote.set(max_bytes_per_frame=-1)
 
 
-def test_a_longer_wait_for_poses_holds_for_the_next_sweep(ros, parameters):
+def test_a_longer_wait_for_poses_holds_for_the_next_sweep(ros, sensors, parameters):
     node = ros.add(EncoderNode(parameter_overrides=parameters(pose_timeout=0.05)))
-    remote, sensors = Remote(ros, node), Sensors(ros)
+    remote = Remote(ros, node)
     sensors.connect()
     assert remote.set(pose_timeout=10.0) == ""
     sensors.send_cloud(10)

@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
+
+from lifecycle_msgs.msg import State, Transition
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.graph import GraphSettings, cooperative_graph
@@ -216,3 +219,37 @@ def is_running(pid):
             return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.fixture
+def waiting_ego(graph, tmp_path):
+    """A process of an ego that leaves its lifecycle to others, and its log."""
+    ego = replace(graph()[0], parameters={**graph()[0].parameters, "autostart": False})
+    with ProcessGraph([ego], log_file=tmp_path / "log") as processes:
+        yield processes.processes[0], tmp_path / "log"
+
+
+def test_a_process_waits_for_its_manager_and_ends_once_all_its_nodes_are_shut_down(
+    manage, waiting_ego
+):
+    process, log = waiting_ego
+    managers = [manage(name) for name in ("/fusion", "/encoder")]
+    for manager in managers:
+        assert manager.configure(), log.read_text()
+        assert manager.activate(), log.read_text()
+    assert managers[0].change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert managers[1].state == State.PRIMARY_STATE_ACTIVE
+    assert managers[1].change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert process.wait(20) == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("state", ["unconfigured", "inactive"])
+def test_a_signal_ends_a_process_in_any_state(manage, waiting_ego, state):
+    process, log = waiting_ego
+    managers = [manage(name) for name in ("/fusion", "/encoder")]
+    if state == "inactive":
+        assert all(manager.configure() for manager in managers), log.read_text()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
