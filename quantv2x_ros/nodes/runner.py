@@ -68,7 +68,10 @@ def run(create: Callable[[], Sequence[BaseNode]], args: Sequence[str] | None = N
     with contextlib.suppress(_StopRequest):
         return _run(create, args, signals, nodes)
     if signals.initialised:
-        _shut_down(nodes)
+        # A node that was interrupted while it was made cannot always be taken apart in order; the
+        # process ends, and with it all that the node has.
+        with contextlib.suppress(Exception):
+            _shut_down(nodes)
     return 0
 
 
