@@ -65,8 +65,13 @@ def run(create: Callable[[], Sequence[BaseNode]], args: Sequence[str] | None = N
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signals = _Signals()
     nodes: list[BaseNode] = []
-    with contextlib.suppress(_StopRequest):
+    try:
         return _run(create, args, signals, nodes)
+    except _StopRequest:
+        pass
+    except Exception:  # a C extension that is interrupted in its import makes an ImportError of it
+        if not (signals.requested and signals.starting):
+            raise
     if signals.initialised:
         # A node that was interrupted while it was made cannot always be taken apart in order; the
         # process ends, and with it all that the node has.
