@@ -135,3 +135,30 @@ def test_a_log_of_the_air_is_fused_without_encoders(
     for name in ("fusion-1", "replay-2"):
         assert f"[{name}]: process has finished cleanly" in output, output
     assert "heard of station 1" in output
+
+
+def test_nodes_that_do_not_start_themselves_wait_for_a_manager(launch):
+    process = launch(autostart="false")
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if all(
+            f"set {name} configure" in "".join(seen) for name in ("/encoder", "/fusion", "/replay")
+        ):
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    output = "".join(seen) + rest
+    assert process.returncode == 0, output
+    assert "playing" not in output
+    assert output.count("process has finished cleanly") == 3, output
+
+
+def test_a_node_that_cannot_configure_ends_everything_and_is_named(launch, tmp_path):
+    parameters = tmp_path / "my.yaml"
+    parameters.write_text("/**/encoder:\n  ros__parameters:\n    sensor_mount: [1.0, 2.0]\n")
+    output, _ = (process := launch(params_file=parameters)).communicate(timeout=120)
+    assert "cannot start: mount: got [1.0, 2.0]" in output
+    assert "process has died" in output
+    assert "has ended" in output
+    assert process.poll() is not None
