@@ -8,6 +8,7 @@ ros2 launch quantv2x_ros cooperative.launch.py replay:=none           # real sen
 """
 
 import os
+from collections.abc import Callable
 
 from launch.action import Action
 from launch.actions import (
@@ -16,6 +17,7 @@ from launch.actions import (
     SetEnvironmentVariable,
     Shutdown,
 )
+from launch.events.process import ProcessExited
 from launch.logging import get_logger
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
@@ -179,8 +181,20 @@ def action_from(node: NodeDescription, settings: GraphSettings) -> Action:
         arguments=list(node.arguments),
         ros_arguments=["--log-level", settings.log_level],
         output="screen",
-        on_exit=Shutdown(reason=f"{node.executable} in {node.namespace} has ended"),
+        on_exit=end_of(node),
     )
+
+
+def end_of(node: NodeDescription) -> Callable[[ProcessExited, LaunchContext], list[Action]]:
+    """Return what ends the launch with a process: with exit code 1 where the process failed."""
+    name = f"{node.executable} in {node.namespace}"
+
+    def on_exit(event: ProcessExited, context: LaunchContext) -> list[Action]:
+        if event.returncode and not context.is_shutdown:
+            raise RuntimeError(f"{name} ended with exit code {event.returncode}; it says why above")
+        return [Shutdown(reason=f"{name} has ended")]
+
+    return on_exit
 
 
 def start(context: LaunchContext) -> list[Action]:

@@ -160,5 +160,5 @@ def test_a_node_that_cannot_configure_ends_everything_and_is_named(launch, tmp_p
     output, _ = (process := launch(params_file=parameters)).communicate(timeout=120)
     assert "cannot start: mount: got [1.0, 2.0]" in output
     assert "process has died" in output
-    assert "has ended" in output
-    assert process.poll() is not None
+    assert "encoder in /agent_2 ended with exit code 1" in output
+    assert process.returncode == 1, output
