@@ -47,12 +47,18 @@ def missed_deadlines(times: Sequence[float], longest_gap: float, warm_up: float)
         times: when results came, seconds from the first one.
         longest_gap: allowed between two results, seconds.
         warm_up: results before this are left out, seconds.
+
+    Returns:
+        Numbers of results and of gaps that were too long, where each of those began and how long
+        it was [s], the longest and the median gap; None where there is no gap.
     """
     kept = [time for time in times if time >= warm_up]
     gaps = np.diff(kept) if len(kept) > 1 else np.zeros(0)
+    late = np.flatnonzero(gaps > longest_gap)
     return {
         "results": len(kept),
-        "missed": int((gaps > longest_gap).sum()),
+        "missed": len(late),
+        "missed_s": [[round(kept[n], 2), round(float(gaps[n]), 2)] for n in late],
         "longest_gap_s": float(gaps.max()) if len(gaps) else None,
         "median_gap_s": float(np.median(gaps)) if len(gaps) else None,
     }

@@ -28,6 +28,7 @@ def test_gaps_longer_than_allowed_are_missed_deadlines():
     result = missed_deadlines([0.0, 3.0, 3.1, 3.2, 3.9, 4.0], longest_gap=0.5, warm_up=3.0)
     assert (result["results"], result["missed"]) == (5, 1)
     assert result["longest_gap_s"] == pytest.approx(0.7)
+    assert result["missed_s"] == [[3.2, 0.7]]
     assert missed_deadlines([], 0.5, 0.0)["longest_gap_s"] is None
 
 
