@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -136,12 +137,15 @@ def _watch(
         observer = SoakObserver("/" + settings.graph.namespace.strip("/"))
         executor = SingleThreadedExecutor()
         executor.add_node(observer)
+        # in a thread of its own, so that a peer that takes its time to go delays no time stamp
+        listening = threading.Thread(target=executor.spin, name="observer", daemon=True)
+        listening.start()
         record = _Record(
             {node.executable: p.pid for node, p in zip(graph.nodes, graph.processes, strict=True)}
         )
         began = time.monotonic()
         while not graph.is_over():
-            executor.spin_once(timeout_sec=0.05)
+            time.sleep(0.05)
             now = time.monotonic()
             if not observer.results:
                 if now - began > _START_LIMIT:
@@ -155,6 +159,7 @@ def _watch(
             record.sample(elapsed)
             _come_and_go(settings, peers, elapsed, announce)
         executor.shutdown()
+        listening.join()
         return _summary(settings, observer, record)
     finally:
         rclpy.try_shutdown()
