@@ -157,7 +157,8 @@ class StageModule(lightning.LightningModule):
             maps = self.network.encode(sample.pillars).float()
             cells = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
             drawn = torch.randint(len(cells), (REVIVAL_CELLS,), generator=generator)
-            moved = revive(codebook, cells[drawn.to(cells.device)], usage, generator)
+            with torch.autocast(cells.device.type, enabled=False):  # codewords are float32
+                moved = revive(codebook, cells[drawn.to(cells.device)], usage, generator)
             self.log("codebook/revived", float(moved), rank_zero_only=True)
             for parameter in codebook.parameters():  # all ranks go on with the first one's
                 parameter.data.copy_(self.trainer.strategy.broadcast(parameter.data))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.data.errors import DatasetError
@@ -142,6 +143,19 @@ def test_a_frozen_sender_keeps_codes_and_statistics_while_the_receiver_learns(
     names = changed(second_stage, tmp_path)
     assert names
     assert not any(name.startswith(SENDER) for name in names)
+
+
+def test_unused_codewords_move_where_convolutions_are_in_bfloat16(data, first_stage, tmp_path):
+    config = small_stage(
+        3,
+        precision="bf16-mixed",
+        network=NetworkSection(levels=2, dict_size=128),
+        codebook=CodebookSection(kmeans_frames=0, revive_every=1),
+    )
+    run(config, data, tmp_path, start=first_stage)
+    log = EventAccumulator(str(tmp_path / "tensorboard"))
+    log.Reload()
+    assert max(event.value for event in log.Scalars("codebook/revived")) > 0
 
 
 @pytest.mark.parametrize("stage", [2, 3])
