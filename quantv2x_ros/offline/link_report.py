@@ -47,8 +47,9 @@ def link_table(result: Result) -> str:
     rows = [_row("as given", result, base)]
     for name, points in sweeps.items():
         for point in points:
-            if point["mAP"] == base and point["bytes_per_frame"] == result["bytes_per_frame"]:
-                continue  # the same setting again
+            same = point["bytes_per_frame"] == result["bytes_per_frame"] and point["mAP"] == base
+            if same and point["value"] == 0.0 and name != STATIONS:
+                continue  # the setting as given once more
             rows.append(_row(_NAMES[name].format(point["value"]), point, base))
     header = ["", "packets, median", "bytes, mean", "Mbit/s at 10 Hz", "mAP@0.3", "change"]
     return markdown.table([*header, "mAP@0.5"], rows)
