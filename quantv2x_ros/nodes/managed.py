@@ -134,6 +134,19 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         for name in names:
             self.__dict__.pop(name, None)
 
+    def _LifecycleNodeMixin__change_state(  # noqa: N802 (overrides what rclpy keeps private)
+        self, transition: int
+    ) -> TransitionCallbackReturn:
+        """Refuse a transition that there is not from this state, where rclpy would let it end us.
+
+        Up to Jazzy rclpy raises in its service's callback, so that a wrong request ends the node.
+        """
+        try:
+            return super()._LifecycleNodeMixin__change_state(transition)
+        except RuntimeError as error:
+            self.get_logger().error(f"transition {transition} is not possible now: {error}")
+            return TransitionCallbackReturn.ERROR
+
     def _attempt(self, what: str, step: Callable[[], None]) -> bool:
         """Run a step; where it fails, say why in one sentence and remember the error."""
         try:
