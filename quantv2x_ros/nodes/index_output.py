@@ -23,7 +23,7 @@ from quantv2x_ros.nodes.messages import messages_from_tiles
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.signer import Signer
 
-#: Below half a Mbit/s at 10 Hz at no cost in average precision; see docs/link.md.
+#: About half a Mbit/s at 10 Hz; what it costs is measured in docs/link.md.
 DEFAULT_MIN_OCCUPANCY = 0.25
 
 
