@@ -20,6 +20,7 @@ from quantv2x_ros.inference.engine import EngineError
 
 #: Names in the file (training.export): the graph's input, and what the lookup ends with.
 _INDICES, _DECODED = "indices", "decoded.q"
+_BIAS, _SCALE, _ZERO_POINT = "codebook.bias", "decoded.nhwc.scale", "decoded.nhwc.zero_point"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,23 +75,24 @@ def cut_lookup(model: Any, indices_shape: tuple[int, ...]) -> tuple[Any, TableLo
         The model that takes the quantized map (1, H, W, C) as ``indices``, and the lookup; the
         model as it was and None where it does not start with one, as in full precision.
     """
+    planes, height, width = indices_shape[1:]
+    tables = [f"codebook.table{plane}" for plane in range(planes)]
+    needed = {_DECODED, _BIAS, _SCALE, _ZERO_POINT, *tables}
     operations = {op.get_friendly_name(): op for op in model.get_ops()}
-    if _DECODED not in operations or {p.any_name for p in model.inputs} != {_INDICES}:
+    if not needed <= set(operations) or {p.any_name for p in model.inputs} != {_INDICES}:
         return model, None
 
     def constant(name: str) -> npt.NDArray[Any]:
         return np.array(operations[name].data)
 
-    planes, height, width = indices_shape[1:]
-    tables = np.stack([constant(f"codebook.table{plane}") for plane in range(planes)])
     lookup = TableLookup(
-        tables.astype(np.float32),
-        constant("codebook.bias").astype(np.float32),
-        np.float32(constant("decoded.nhwc.scale")),
-        int(constant("decoded.nhwc.zero_point")),
+        np.stack([constant(name) for name in tables]).astype(np.float32),
+        constant(_BIAS).astype(np.float32),
+        np.float32(constant(_SCALE)),
+        int(constant(_ZERO_POINT)),
     )
     decoded = openvino.opset13.parameter(
-        [1, height, width, tables.shape[2]], np.uint8, name=_INDICES
+        [1, height, width, lookup.tables.shape[2]], np.uint8, name=_INDICES
     )
     decoded.output(0).get_tensor().set_names({_INDICES})
     for reader in operations[_DECODED].output(0).get_target_inputs():

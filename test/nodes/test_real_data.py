@@ -37,7 +37,10 @@ def test_five_agents_fuse_to_the_boxes_of_detect(ros, shared_dir, default_bundle
         bundle=str(default_bundle), replay=str(folder), agents="all", loop=True, rate=0.1
     )
     patient = tmp_path / "patient.yaml"
-    patient.write_text("/**/fusion:\n  ros__parameters:\n    peer_wait: 1.0\n")
+    patient.write_text(
+        "/**/fusion:\n  ros__parameters:\n    peer_wait: 1.0\n"
+        "/**/encoder:\n  ros__parameters:\n    min_occupancy: 0.0\n"  # detect sends all cells
+    )
     objects = ros.collect(DetectedObject3DArray, "/objects", 50)
 
     def complete():
