@@ -47,8 +47,7 @@ def summarize_frames(frames: Mapping[int, FrameTimes], warm_up: float) -> dict[s
     """
     fused = [frame.objects for frame in frames.values() if frame.objects is not None]
     start = min(fused, default=0.0) + warm_up
-    counted = [frame for frame in frames.values() if frame.sweep is not None]
-    counted = [frame for frame in counted if frame.sweep is not None and frame.sweep >= start]
+    counted = [f for f in frames.values() if f.sweep is not None and f.sweep >= start]
     times = sorted(frame.objects for frame in counted if frame.objects is not None)
     if len(times) < 2:
         raise ValueError(

@@ -79,8 +79,8 @@ def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, 
         The result, ready for JSON.
 
     Raises:
-        BenchmarkError: where no boxes came, or too few.
-        ValueError: for a scenario or bundle that cannot be used.
+        BenchmarkError: where no boxes came.
+        ValueError: for a scenario or bundle that cannot be used, or where too few boxes came.
         ProcessGraphError: if a node failed.
     """
     machine = describe_machine(settings.threads, "")
@@ -109,8 +109,8 @@ def _record(
     settings: NodeBenchmarkSettings,
     bag: Path,
     report: Report,
-) -> dict[str, float]:
-    """Write the bag; return the mean number of points of each agent's clouds."""
+) -> dict[str, int]:
+    """Write the bag; return the number of points of each agent's first cloud."""
     bundle = ModelBundle.load(settings.bundle)
     supplement = IndexRecorder(bundle, agents, settings.backend, settings.threads)
     frames = len(scenario.timestamps)

@@ -12,12 +12,8 @@ from rich.table import Table
 
 def print_result(result: dict[str, Any]) -> None:
     """Print the stages of both sides, the growth with agents, and the roofline."""
-    machine = result["machine"]
     console = Console()
-    console.print(
-        f"{machine['processor']}, {machine['instruction_set']}, {machine['threads']} threads, "
-        f"load {machine['load_average_at_start']} at the start"
-    )
+    _print_machine(console, result["machine"])
     stages = Table(title=f"{result['agents_of_stages']} agents, {result['points']} points, ms")
     for name in ("stage", "p50", "p95", "p99", "torch p50", "p95", "ratio"):
         stages.add_column(name, justify="left" if name == "stage" else "right", overflow="fold")
@@ -50,12 +46,8 @@ def print_result(result: dict[str, Any]) -> None:
 
 def print_nodes(result: dict[str, Any]) -> None:
     """Print what was seen of running nodes."""
-    machine, nodes = result["machine"], result["nodes"]
-    console = Console()
-    console.print(
-        f"{machine['processor']}, {machine['instruction_set']}, {machine['threads']} threads, "
-        f"load {machine['load_average_at_start']} at the start"
-    )
+    console, nodes = Console(), result["nodes"]
+    _print_machine(console, result["machine"])
     console.print(
         f"{nodes['agents']} agents, {nodes['input_hz']:g} sweeps a second in, "
         f"{nodes['rate_hz']:.2f} fused frames a second out: {nodes['fused']} of "
@@ -69,3 +61,10 @@ def print_nodes(result: dict[str, Any]) -> None:
             words = name.removesuffix("_ms").replace("_", " ")
             table.add_row(words, *(f"{row[p]:.1f}" for p in ("p50", "p95", "p99")))
     console.print(table)
+
+
+def _print_machine(console: Console, machine: dict[str, Any]) -> None:
+    console.print(
+        f"{machine['processor']}, {machine['instruction_set']}, {machine['threads']} threads, "
+        f"load {machine['load_average_at_start']} at the start"
+    )

@@ -158,7 +158,7 @@ def quantized_sums(
 ) -> None:
     """Write the sum of the table rows that indices pick, in steps of scale, to features.
 
-    Multiplies with the scale's inverse, as OpenVINO does, so that both give the same bits.
+    Multiplies with the scale's inverse, as OpenVINO does; at a tie the two may differ by a step.
 
     Cells with the same indices as the one before are copied: most are background.
 
