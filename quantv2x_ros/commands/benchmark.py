@@ -45,6 +45,10 @@ def command(
     seconds: Annotated[float, typer.Option(help="With --nodes: how long.")] = 40.0,
 ) -> None:
     """Time every stage; compare with the plain torch network; scaling; roofline."""
+    if nodes:
+        from quantv2x_ros.demo.environment import enter_workspace
+
+        enter_workspace()  # the messages' types
     import os
 
     from rich.progress import Progress
