@@ -17,7 +17,7 @@ def sustainable_rate(cores: int) -> float:
     Args:
         cores: of the machine.
     """
-    return 1.0 if cores >= 4 else 0.26 * cores
+    return 1.0 if cores >= 4 else 0.3 * cores
 
 
 def command(

@@ -63,7 +63,7 @@ def headline(observer: Observer) -> str:
     rate = observer.rate.rate(time.monotonic())
     return (
         f"{rate:4.1f} Hz   {len(newest.objects)} objects ({classes or 'none'})   "
-        f"{len(newest.contributing_stations)} agents fused   {len(observer.objects)} frames"
+        f"{len(newest.contributing_stations)} agents fused   {observer.frames} frames"
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.core.statistics import RateMeter
@@ -24,7 +25,6 @@ class Observer(Node):  # type: ignore[misc]
     """A node that only listens.
 
     Attributes:
-        objects: every fused frame by its stamp, nanoseconds.
         stations: what is heard of each station.
         rate: fused frames per second lately.
         diagnostics: newest values of each node, by its name.
@@ -37,26 +37,38 @@ class Observer(Node):  # type: ignore[misc]
             root: the ego's namespace.
         """
         super().__init__("demo_observer", namespace=root)
-        self.objects: dict[int, DetectedObject3DArray] = {}
+        self._frames: list[bytes] = []  # as received: this node shares the cores with the others
         self.stations: dict[int, StationTraffic] = {}
         self.rate = RateMeter()
         self.first_object_time: float | None = None
         self.last_object_time = 0.0
         self.diagnostics: dict[str, Mapping[str, str]] = {}
-        self.create_subscription(DetectedObject3DArray, "objects", self._on_objects, _RELIABLE)
+        self.create_subscription(
+            DetectedObject3DArray, "objects", self._on_objects, _RELIABLE, raw=True
+        )
         self.create_subscription(BevIndices, "/v2x/bev_indices", self._on_indices, _RELIABLE)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, _RELIABLE)
 
     @property
+    def frames(self) -> int:
+        """Number of fused frames."""
+        return len(self._frames)
+
+    @property
     def mean_rate(self) -> float:
         """Fused frames per second from the first to the last one; 0 before the second."""
-        if self.first_object_time is None or len(self.objects) < 2:
+        if self.first_object_time is None or self.frames < 2:
             return 0.0
-        return (len(self.objects) - 1) / max(1e-9, self.last_object_time - self.first_object_time)
+        return (self.frames - 1) / max(1e-9, self.last_object_time - self.first_object_time)
 
     def newest(self) -> DetectedObject3DArray | None:
         """Return the newest fused frame."""
-        return self.objects[max(self.objects)] if self.objects else None
+        return _read(self._frames[-1]) if self._frames else None
+
+    def objects(self) -> dict[int, DetectedObject3DArray]:
+        """Return every fused frame by its stamp, nanoseconds."""
+        messages = map(_read, self._frames)
+        return {nanoseconds(message.header.stamp): message for message in messages}
 
     def classes(self) -> Counter[str]:
         """Count the objects of the newest frame by class."""
@@ -88,9 +100,9 @@ class Observer(Node):  # type: ignore[misc]
             if key.startswith("dropped: ")
         }
 
-    def _on_objects(self, message: DetectedObject3DArray) -> None:
+    def _on_objects(self, content: bytes) -> None:
         now = time.monotonic()
-        self.objects[nanoseconds(message.header.stamp)] = message
+        self._frames.append(content)
         self.rate.tick(now)
         if self.first_object_time is None:
             self.first_object_time = now
@@ -103,3 +115,7 @@ class Observer(Node):  # type: ignore[misc]
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             self.diagnostics[status.name] = {item.key: item.value for item in status.values}
+
+
+def _read(content: bytes) -> DetectedObject3DArray:
+    return deserialize_message(content, DetectedObject3DArray)

@@ -107,9 +107,9 @@ def _watch(
                 Recorder(observer, bag, source, root)
             heading = f"quantv2x_ros demo: {Path(source.path).name}, {len(names)} agents"
             _show(observer, names, processes, settings, console, heading)
-        if not observer.objects:
+        if not observer.frames:
             raise DemoError(f"no objects were published; see {settings.out / 'nodes.log'}")
-        return _summary(observer, names), observer.objects
+        return _summary(observer, names), observer.objects()
     finally:
         rclpy.try_shutdown()
 
@@ -144,7 +144,7 @@ def _show(
             refreshed = now
             if view is not None:
                 view.update(live_view(observer, names, heading), refresh=True)
-            elif observer.objects:
+            elif observer.frames:
                 console.print(headline(observer), soft_wrap=True)
     if view is None:
         console.print(live_view(observer, names, heading))
@@ -159,7 +159,7 @@ def _is_enough(observer: Any, seconds: float, now: float) -> bool:
 def _summary(observer: Any, names: dict[int, str]) -> dict[str, Any]:
     """Gather what was measured."""
     return {
-        "frames": len(observer.objects),
+        "frames": observer.frames,
         "rate_hz": observer.mean_rate,
         "bytes_per_frame": {
             name: observer.stations[station].mean_bytes

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable
 
+from quantv2x_ros.core.byte_queue import ByteQueue
 from quantv2x_ros.nodes.playlist import Event, Playlist
 
-#: Messages read ahead; some frames of several agents.
-_AHEAD = 24
 #: Time between clock messages, seconds; each one wakes every node that goes by it.
 _CLOCK_PERIOD = 0.04
 #: After the last message its receivers get this long, seconds.
@@ -36,6 +34,7 @@ class Player:
         loop: bool,
         wait: float,
         settle: float,
+        read_ahead: int,
         is_heard: Callable[[], bool],
         publish: Callable[[Event], None],
         publish_clock: Callable[[int], None],
@@ -49,6 +48,7 @@ class Player:
             loop: whether to begin again at the end.
             wait: longest wait until it is heard, seconds.
             settle: then the time for all others to find each other, seconds.
+            read_ahead: memory of the messages that are read before their time, bytes.
             is_heard: whether somebody listens.
             publish: called with each event at its time.
             publish_clock: called with the played time, nanoseconds.
@@ -64,7 +64,7 @@ class Player:
         self._publish_clock = publish_clock
         self._on_end = on_end
         self._stopped = threading.Event()
-        self._ahead: queue.Queue[Event | BaseException | None] = queue.Queue(_AHEAD)
+        self._ahead: ByteQueue[Event | BaseException | None] = ByteQueue(read_ahead)
         self.late_seconds = 0.0
         self._threads = [
             threading.Thread(target=self._read, name="replay reader", daemon=True),
@@ -97,12 +97,10 @@ class Player:
 
     def _put(self, item: Event | BaseException | None) -> bool:
         """Queue an item; False where playing was stopped meanwhile."""
+        size = item.size if isinstance(item, Event) else 0
         while not self._stopped.is_set():
-            try:
-                self._ahead.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
+            if self._ahead.put(item, size, timeout=0.1):
+                return True
         return False
 
     def _play(self) -> None:
@@ -133,7 +131,7 @@ class Player:
         while not self._stopped.is_set():
             try:
                 item = self._ahead.get(timeout=0.1)
-            except queue.Empty:
+            except TimeoutError:
                 continue  # reading is slow: the clock stands still meanwhile
             if item is None:
                 self._stopped.wait(_LINGER)

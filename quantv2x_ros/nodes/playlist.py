@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -60,6 +61,12 @@ class Event:
     topic: str
     message: Any
     is_ego_sweep: bool = False
+
+    @property
+    def size(self) -> int:
+        """Memory of the message, bytes; what is small by nature counts as a kilobyte."""
+        content = getattr(self.message, "data", self.message)
+        return max(1024, len(content) if isinstance(content, (bytes, array)) else 0)
 
 
 class Playlist(Protocol):

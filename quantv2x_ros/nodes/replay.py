@@ -74,6 +74,7 @@ class ReplayNode(BaseNode):
             loop=self._loop,
             wait=self._wait,
             settle=self._settle,
+            read_ahead=self._read_ahead * 1_000_000,
             is_heard=self._is_heard,
             publish=self._publish,
             publish_clock=self._publish_clock,
@@ -124,6 +125,15 @@ class ReplayNode(BaseNode):
             "Then the time for the nodes to find each other, which DDS takes up to [s].",
             low=0.0,
             high=60.0,
+        )
+        self._read_ahead = declare(
+            self,
+            "read_ahead",
+            256,
+            "Memory for messages that are read before their time, also while playing waits to be "
+            "heard [MB].",
+            low=1,
+            high=65_536,
         )
         self._listener = declare(
             self,

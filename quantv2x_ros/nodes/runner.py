@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -108,6 +109,10 @@ def _run(
         _shut_down(nodes)
         return 1
     signals.starting = False
+    # What exists now stays. The garbage collector would go through all modules and models again and
+    # again, and no thread runs Python meanwhile.
+    gc.collect()
+    gc.freeze()
     spinners = [_Spinner(node) for node in nodes]
     try:
         while not signals.requested:
