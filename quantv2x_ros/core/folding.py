@@ -55,6 +55,18 @@ class _Layers:
             )
         return weight, bias
 
+    def price(self, level: int, segments: int, size: int) -> Float64Array:
+        """What is added to the squared distance of each code (segments, k); 0 without prices."""
+        name = f"_encoders.{level}._quantizer._price"
+        if self._prefix + name not in self._arrays:
+            return np.zeros((segments, size))
+        price = self.array(name)
+        if price.shape != (segments, size):
+            raise CodebookError(
+                f"{self._prefix}{name} has the shape {price.shape}, expected {(segments, size)}"
+            )
+        return price
+
     def codebook(self, level: int, shape: tuple[int, ...] | None) -> Float64Array:
         """Codes (segments, k, C / segments) of a level; its other names must hold the same."""
         name = f"_encoders.{level}._quantizer._codebook"
@@ -110,7 +122,7 @@ def _fold_encoder(
     """Weight (C, planes * k), bias (planes * k,) and lookups (pairs, k, k) of the distances.
 
     The distance compared is |c|^2 / 2 - c·h, which differs from |h - c|^2 / 2 by a term that is
-    the same for all codes of a segment.
+    the same for all codes of a segment; to it comes half the code's price.
     """
     weights: list[Float64Array] = []
     biases: list[Float64Array] = []
@@ -123,10 +135,12 @@ def _fold_encoder(
         matrix, offset = stage_weight @ matrix, stage_weight @ offset + stage_bias
         chosen = [rows @ stage_weight.T for rows in chosen]
         head_weight, head_bias = layers.linear(name + "_quantizationHead", channels)
-        for codes in vectors[level]:
+        prices = layers.price(level, *vectors[level].shape[:2])
+        for codes, price in zip(vectors[level], prices, strict=True):
             project = codes @ head_weight
             weights.append(-project @ matrix)
-            biases.append(0.5 * (codes**2).sum(axis=1) - project @ offset - codes @ head_bias)
+            norms = (codes**2).sum(axis=1) + price
+            biases.append(0.5 * norms - project @ offset - codes @ head_bias)
             lookups.extend(-rows @ project.T for rows in chosen)
         if level < layers.levels - 1:
             latent_weight, latent_bias = layers.linear(name + "_latentHead", channels)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -40,7 +40,14 @@ class Noise:
 
 
 class CodebookLevel(nn.Module):
-    """One level: its layers and its (segments, k, C / segments) codebook."""
+    """One level: its layers and its (segments, k, C / segments) codebook.
+
+    Attributes:
+        price: (segments, k), what is added to the squared distance of each codeword when one is
+            chosen; see `codebook_prices`.
+    """
+
+    price: torch.Tensor
 
     def __init__(self, channels: int, segments: int, size: int, last: bool) -> None:
         super().__init__()
@@ -51,17 +58,26 @@ class CodebookLevel(nn.Module):
         self.side = None if last else nn.Linear(channels, channels)
         self.restore = nn.Linear(channels, channels)
         self.codebook = nn.Parameter(torch.randn(segments, size, channels // segments) * 0.1)
+        self.register_buffer("price", torch.zeros(segments, size))
         for layer in self.children():
             # the identity everywhere makes the start a plain residual vector quantizer
             nn.init.eye_(layer.weight)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def distances(self, latent: torch.Tensor) -> torch.Tensor:
-        """Return squared distances (segments, P, k) of stage outputs (P, C), but for |h|^2."""
+        """Return squared distances (segments, P, k) of stage outputs (P, C), but for |h|^2.
+
+        Prices are in them.
+        """
         segments, _, width = self.codebook.shape
         target = self.head(latent).view(-1, segments, width).transpose(0, 1)
         norms: torch.Tensor = (self.codebook**2).sum(-1)[:, None]
-        return norms - 2 * target @ self.codebook.transpose(1, 2)
+        return norms - 2 * target @ self.codebook.transpose(1, 2) + self.price[:, None]
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        """Checkpoints without prices are those of codebooks that have none."""
+        state_dict.setdefault(prefix + "price", torch.zeros_like(self.price))
+        super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[no-untyped-call]
 
     def assign(self, latent: torch.Tensor) -> torch.Tensor:
         """Return the nearest codes (P, segments) of stage outputs (P, C); lowest index on a tie."""

@@ -120,15 +120,21 @@ class CodebookSection:
         kmeans_frames: frames whose features k-means makes a new codebook of; 0: random codewords.
         revive_every: steps after which codewords that nobody used are moved to where features are;
             0 never.
+        bit_cost: squared error that a bit on the air is worth, against the codebook's mean squared
+            error of a cell. Above 0, codewords are chosen by distance and by the bits that they
+            cost, as counted when the stage starts; 0 leaves the prices as they are.
     """
 
     sampling: str = "nearest"
     temperature: float = 1.0
     kmeans_frames: int = 60
     revive_every: int = 200
+    bit_cost: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise TrainingConfigError for values out of range."""
+        if not 0.0 <= self.bit_cost <= 10.0:
+            raise TrainingConfigError(f"codebook bit_cost must lie in [0, 10], got {self.bit_cost}")
         if self.sampling not in ("nearest", "gumbel"):
             raise TrainingConfigError(
                 f"codebook sampling must be nearest or gumbel, got {self.sampling!r}"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.training.config import TrainingConfig
 from quantv2x_ros.training.loader import SampleLoader, StepSampler, epoch_loader, validation_loader
+from quantv2x_ros.training.samples import SampleMaker
 from quantv2x_ros.training.stream import SampleStream, ValidationSamples
 
 
@@ -100,6 +102,7 @@ class SplitModule(lightning.LightningDataModule):
         super().__init__()
         self.config = config
         self.workers = workers
+        self._anchors = anchors
         self.stream = SampleStream(
             split_folder(data, "train"),
             config.sample_config(),
@@ -137,6 +140,13 @@ class SplitModule(lightning.LightningDataModule):
         sampler = EpochSampler(self.config.batch, steps, rank=rank, ranks=ranks)
         sampler.done = self._done
         return epoch_loader(self.stream, sampler, workers=self.workers)
+
+    def whole_frames(self) -> SampleLoader:
+        """Return a loader of the training frames, not cropped, in an order of their own."""
+        stream = copy(self.stream)
+        stream.config = replace(stream.config, window=None)
+        stream.make = SampleMaker(stream.config, self._anchors)
+        return epoch_loader(stream, StepSampler(1), workers=self.workers)
 
     def val_dataloader(self) -> SampleLoader | list[SampleLoader]:
         """Return the loader of this process's part of the validation frames."""

@@ -19,7 +19,7 @@ from quantv2x_ros.core.pose import warp_theta
 from quantv2x_ros.training.blocks import BasicBlock, PillarFeatureNet
 from quantv2x_ros.training.codebook import ResidualCodebook
 from quantv2x_ros.training.points import PillarInput, pillar_input
-from quantv2x_ros.training.published import CheckpointError, Tensors, from_published
+from quantv2x_ros.training.published import OPTIONAL, CheckpointError, Tensors, from_published
 from quantv2x_ros.training.pyramid import Pyramid
 from quantv2x_ros.training.revqom import ReVQomCodebook
 
@@ -233,8 +233,8 @@ def load_published(
         dict_size=books[0].shape[1] if books else 128,
     )
     network = QuantV2XNetwork(config)
-    own = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
-    wrong = [f"'{k}' is missing" for k in own if k not in renamed]
+    own = network.state_dict()
+    wrong = [f"'{k}' is missing" for k in own if k not in renamed and not OPTIONAL.search(k)]
     wrong += [f"'{k}' is not of this architecture" for k in renamed if k not in own]
     wrong += [
         f"'{k}' has shape {tuple(renamed[k].shape)}, expected {tuple(v.shape)}"

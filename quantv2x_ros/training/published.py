@@ -22,6 +22,8 @@ RULES: tuple[tuple[str, str], ...] = (
     ("shrink_conv.layers.0.double_conv.{tail}", "shrink.{tail}"),
     ("{head}_head.{tail}", "{head}_head.{tail}"),
     ("codebook._encoders.{level}._quantizer._codebook", "codebook.levels.{level}.codebook"),
+    # this package's own: published codebooks know no prices
+    ("codebook._encoders.{level}._quantizer._price", "codebook.levels.{level}.price"),
     (
         "codebook._encoders.{level}._latentStageEncoder.{tail}",
         "codebook.levels.{level}.stage.{tail}",
@@ -41,6 +43,9 @@ PLACEHOLDERS = {"level": r"\d", "head": "cls|reg|dir", "tail": ".+"}
 
 #: Without effect on inference, or another name of the same tensor.
 IGNORED = re.compile(r"num_batches_tracked$|_temperature$|bound$|_freqEMA|_dequantizer\._codebook$")
+
+#: What a checkpoint may lack.
+OPTIONAL = re.compile(r"num_batches_tracked$|^codebook\.levels\.\d\.price$")
 
 Tensors = Mapping[str, "torch.Tensor | npt.NDArray[np.generic]"]
 
@@ -88,7 +93,7 @@ def to_published(state: Mapping[str, torch.Tensor]) -> dict[str, npt.NDArray[np.
     """
     renamed = {}
     for name, value in state.items():
-        if IGNORED.search(name):
+        if IGNORED.search(name) or (OPTIONAL.search(name) and not value.any()):
             continue
         renamed[_published_name(name)] = value.detach().cpu().numpy().astype(np.float32)
     return renamed

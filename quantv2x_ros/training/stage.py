@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,22 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, 
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.training.codebook import ResidualCodebook
 from quantv2x_ros.training.codebook_init import initialise_codebook
+from quantv2x_ros.training.codebook_prices import set_prices
 from quantv2x_ros.training.config import TrainingConfig, TrainingConfigError
 from quantv2x_ros.training.data_module import SplitModule
 from quantv2x_ros.training.module import StageModule
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.progress import training_progress
 from quantv2x_ros.training.safe_files import LastState, SafeCheckpointIO, save_network
+from quantv2x_ros.training.samples import Sample
 from quantv2x_ros.training.start import NETWORK_FILE, load_start
+
+_LOGGER = logging.getLogger(__name__)
+
+#: Frames on which codewords are counted before they are priced.
+_PRICED_FRAMES = 20
 
 #: The newest state of a run, to resume from.
 LAST_FILE = "last.ckpt"
@@ -73,11 +82,13 @@ class StageRun:
 
 
 @torch.no_grad()
-def collect_features(network: QuantV2XNetwork, data: SplitModule, frames: int) -> torch.Tensor:
+def collect_features(
+    network: QuantV2XNetwork, samples: Iterable[tuple[Sample, list[int]]], frames: int
+) -> torch.Tensor:
     """Return the cells (P, 64) of the encoder's maps of the first samples, one in three."""
     network.eval()
     cells = []
-    for number, (sample, _) in enumerate(data.train_dataloader()):
+    for number, (sample, _) in enumerate(samples):
         maps = network.encode(sample.pillars).float()
         cells.append(maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])[::3])
         if number + 1 == frames:
@@ -103,9 +114,24 @@ def build_network(run: StageRun, data: SplitModule) -> QuantV2XNetwork:
     coded = load_start(network, run.start) if run.start else False
     frames = config.codebook.kmeans_frames
     if network.codebook is not None and not coded and frames and not run.resume:
-        features = collect_features(network, data, frames)
+        features = collect_features(network, data.train_dataloader(), frames)
         initialise_codebook(network.codebook, features, config.seed)
+    if config.codebook.bit_cost and not run.resume:
+        _set_prices(network, data, config)
     return network
+
+
+def _set_prices(network: QuantV2XNetwork, data: SplitModule, config: TrainingConfig) -> None:
+    """Price the codewords by what they cost on whole maps of the training frames."""
+    if not isinstance(network.codebook, ResidualCodebook):
+        raise TrainingConfigError(
+            f"codebook bit_cost is {config.codebook.bit_cost}, but this stage has no residual"
+            " codebook, whose codewords alone can have prices; set it to 0"
+        )
+    features = collect_features(network, data.whole_frames(), _PRICED_FRAMES)
+    bits = set_prices(network.codebook, features, config.codebook.bit_cost)
+    mean = (torch.exp2(-bits) * bits).sum(dim=1)
+    _LOGGER.info("bits a cell before prices: %s", ", ".join(f"{b:.2f}" for b in mean.tolist()))
 
 
 def _callbacks(run: StageRun, validated: bool) -> list[Callback]:

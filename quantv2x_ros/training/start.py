@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from quantv2x_ros.training.network import QuantV2XNetwork
-from quantv2x_ros.training.published import CheckpointError, from_published
+from quantv2x_ros.training.published import OPTIONAL, CheckpointError, from_published
 
 #: What a stage leaves in its folder.
 NETWORK_FILE = "network.safetensors"
@@ -80,10 +80,10 @@ def load_start(network: QuantV2XNetwork, path: Path) -> bool:
         OSError: it cannot be read.
     """
     state = read_weights(path)
-    own = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    own = network.state_dict()
     coded = any(name.startswith("codebook.") for name in state)
     expected = {k: v for k, v in own.items() if coded or not k.startswith("codebook.")}
-    wrong = [f"{k} is missing" for k in expected if k not in state]
+    wrong = [f"{k} is missing" for k in expected if k not in state and not OPTIONAL.search(k)]
     wrong += [f"{k} is not of this architecture" for k in state if k not in own]
     wrong += [
         f"{k} has shape {tuple(state[k].shape)}, expected {tuple(v.shape)}"

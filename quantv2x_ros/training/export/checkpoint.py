@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.training.network import NetworkConfig, QuantV2XNetwork
-from quantv2x_ros.training.published import CheckpointError
+from quantv2x_ros.training.published import OPTIONAL, CheckpointError
 
 _CONFIG_KEY = "quantv2x_ros.network"
 
@@ -59,10 +59,11 @@ def load_checkpoint(path: str | Path, config: NetworkConfig | None = None) -> Qu
             "this package. Published checkpoints go through load_published"
         )
     network = QuantV2XNetwork(config)
-    own = {k for k in network.state_dict() if not k.endswith("num_batches_tracked")}
-    if own != set(state):
+    own = set(network.state_dict())
+    missing = {k for k in own - set(state) if not OPTIONAL.search(k)}
+    if missing or set(state) - own:
         raise CheckpointError(
-            f"checkpoint {path}: missing {sorted(own - set(state))[:5]}, "
+            f"checkpoint {path}: missing {sorted(missing)[:5]}, "
             f"superfluous {sorted(set(state) - own)[:5]}"
         )
     try:
