@@ -8,9 +8,9 @@ in radians, in a LiDAR frame (x forward, y left, z up).
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from quantv2x_ros.core import rotated
+from quantv2x_ros.core.compiled import njit
 
 FloatArray = npt.NDArray[np.floating]
 

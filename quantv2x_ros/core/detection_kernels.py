@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from quantv2x_ros.core.compiled import njit
 
 Float32Array = npt.NDArray[np.float32]
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from quantv2x_ros.core.compiled import njit
 from quantv2x_ros.core.range_coder import (
     LOGIT_LIMIT,
     LOGIT_STEPS,

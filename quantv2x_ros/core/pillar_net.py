@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.compiled import njit
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.pillars import Float32, Int32, PillarGrouper, Pillars, check_points
 
@@ -88,7 +88,7 @@ class PillarMap:
     points: int
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _fill(  # type: ignore[no-untyped-def]
     points,
     order,
@@ -150,7 +150,7 @@ def _fill(  # type: ignore[no-untyped-def]
                 out[row, c] = best[c]
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _by_pillar(point_pillar, point_index, ends, order):  # type: ignore[no-untyped-def]
     """Sort points by pillar into ``order``; ``ends`` holds where each pillar's begin, then end."""
     for k in range(point_pillar.shape[0]):
@@ -159,7 +159,7 @@ def _by_pillar(point_pillar, point_index, ends, order):  # type: ignore[no-untyp
         ends[pillar] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _clear(rows, out):  # type: ignore[no-untyped-def]
     """Set some rows of out to zero."""
     for row in rows:

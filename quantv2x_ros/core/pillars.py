@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.compiled import njit
 from quantv2x_ros.core.grid import BevGrid
 
 MAX_POINTS_PER_PILLAR = 32
@@ -52,7 +52,7 @@ def check_points(points: npt.ArrayLike) -> Float32:
     return cloud
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _group(  # type: ignore[no-untyped-def]
     points,
     low,

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from quantv2x_ros.core.compiled import njit
 
 #: Probabilities are in units of 2**-16, from 1 to 65535.
 PROBABILITY_BITS = 16

@@ -12,7 +12,8 @@ file only.
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from quantv2x_ros.core.compiled import njit
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from quantv2x_ros.core.compiled import njit
 from quantv2x_ros.core.index_coder import decode_planes, encode_planes
 from quantv2x_ros.core.index_model import IndexModel
 

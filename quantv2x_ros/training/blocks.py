@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import nn
+
+from quantv2x_ros.core.compiled import njit
 
 
 class BasicBlock(nn.Module):
@@ -94,7 +95,7 @@ class Bottleneck(nn.Module):
         return torch.relu(self.bn3(self.conv3(out)) + shortcut)
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _segment_max(values, segment, out, argmax):  # type: ignore[no-untyped-def]
     for k in range(values.shape[0]):
         s = segment[k]
@@ -104,7 +105,7 @@ def _segment_max(values, segment, out, argmax):  # type: ignore[no-untyped-def]
                 argmax[s, c] = k
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _segment_max_backward(gradient, argmax, out):  # type: ignore[no-untyped-def]
     for s in range(gradient.shape[0]):
         for c in range(gradient.shape[1]):

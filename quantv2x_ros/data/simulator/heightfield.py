@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from numpy.lib.stride_tricks import sliding_window_view
 
+from quantv2x_ros.core.compiled import njit
 from quantv2x_ros.data.simulator.rays import uniform
 
 FloatArray = npt.NDArray[np.float64]

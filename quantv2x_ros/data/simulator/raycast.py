@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from quantv2x_ros.core.compiled import njit
 from quantv2x_ros.data.simulator.heightfield import HeightField, cast_height_field
 from quantv2x_ros.data.simulator.primitives import PartSet
 from quantv2x_ros.data.simulator.rays import (

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from quantv2x_ros.core.compiled import njit
 
 FloatArray = npt.NDArray[np.float64]
 CELL = 0.5

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.compiled import njit
 from quantv2x_ros.training.quantization.scales import (
     CLIP_RATIOS,
     METHODS,
@@ -21,7 +21,7 @@ Float32 = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.floating]
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _count_magnitudes(  # type: ignore[no-untyped-def]
     values, bins_per_unit, counts
 ):
@@ -30,7 +30,7 @@ def _count_magnitudes(  # type: ignore[no-untyped-def]
         counts[min(int(abs(value) * bins_per_unit), len(counts) - 1)] += 1
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _extent(values):  # type: ignore[no-untyped-def]
     """Least and greatest of values (P,) and 0; NaN counts as infinite."""
     low = high = np.float32(0.0)

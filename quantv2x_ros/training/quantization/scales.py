@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.compiled import njit
 from quantv2x_ros.training.export.graph import Convolution
 
 Float32 = npt.NDArray[np.float32]
@@ -107,7 +107,7 @@ class QuantizedWeight:
         return weight
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _least_square_scales(  # type: ignore[no-untyped-def]
     rows, peaks, ratios, limit
 ):
