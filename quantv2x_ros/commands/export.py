@@ -63,7 +63,7 @@ def command(
         calibration = track(chosen, "Calibrating", total=len(chosen))
     settings = BundleSettings(
         version=version,
-        detection=DetectionConfig(class_aware=class_aware, drop_ego=True),
+        detection=DetectionConfig.recommended(class_aware),
         max_agents=max_agents,
         training=training,
     )

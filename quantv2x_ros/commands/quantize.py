@@ -90,7 +90,7 @@ def command(
         graphs = workflow.train(graphs, data, schedule, seed)
     settings = BundleSettings(
         version=version,
-        detection=DetectionConfig(class_aware=class_aware),
+        detection=DetectionConfig.recommended(class_aware),
         max_agents=max_agents,
         training={
             "note": note,

@@ -20,6 +20,7 @@ from quantv2x_ros.core.boxes import (
 )
 from quantv2x_ros.core.carrier import covers_sensor
 from quantv2x_ros.core.detection_kernels import collect_candidates
+from quantv2x_ros.core.voting import vote
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -44,6 +45,8 @@ class DetectionConfig:
         use_direction: correct headings with the direction head.
         range_x: all corners must lie in x ± this [m]; infinity switches the test off.
         range_y: the same in y.
+        vote_threshold: a kept box becomes the mean of the suppressed ones whose BEV IoU with it is
+            above this, see core.voting; 0 keeps it as it is, as published post-processing does.
         drop_ego: drop boxes around the sensor itself: the body of the vehicle that carries it,
             which peers see. See `covers_sensor`. Published post-processing keeps them.
 
@@ -59,12 +62,15 @@ class DetectionConfig:
     range_x: float = 100.0
     range_y: float = 40.0
     drop_ego: bool = False
+    vote_threshold: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.score_threshold < 1.0:
             raise DetectionError(f"score_threshold must be in [0, 1), got {self.score_threshold}")
         if not 0.0 <= self.nms_threshold <= 1.0:
             raise DetectionError(f"nms_threshold must be in [0, 1], got {self.nms_threshold}")
+        if not 0.0 <= self.vote_threshold < 1.0:
+            raise DetectionError(f"vote_threshold must be in [0, 1), got {self.vote_threshold}")
         if self.max_candidates < 1:
             raise DetectionError(f"max_candidates must be 1 or more, got {self.max_candidates}")
         if not (self.range_x > 0.0 and self.range_y > 0.0):
@@ -74,6 +80,11 @@ class DetectionConfig:
     def parity(cls) -> "DetectionConfig":
         """The published post-processing: class-agnostic, headings as regressed."""
         return cls(class_aware=False, use_direction=False)
+
+    @classmethod
+    def recommended(cls, class_aware: bool = True) -> "DetectionConfig":
+        """What finds objects best: what new bundles get."""
+        return cls(class_aware=class_aware, drop_ego=True, vote_threshold=0.5)
 
 
 @dataclass(frozen=True)
@@ -230,6 +241,12 @@ def detect(
     """
     candidates = find_candidates(cls, reg, direction, anchors, config)
     labels = candidates.labels if config.class_aware else None
-    kept = candidates.select(nms(candidates.boxes, candidates.scores, config.nms_threshold, labels))
+    best = nms(candidates.boxes, candidates.scores, config.nms_threshold, labels)
+    kept = candidates.select(best)
+    if config.vote_threshold:
+        boxes = vote(
+            best, candidates.boxes, candidates.scores, candidates.labels, config.vote_threshold
+        )
+        kept = Detections(boxes, kept.scores, kept.labels)
     inside = corners_in_range(kept.boxes, config.range_x, config.range_y)
     return kept.select(inside & ~covers_sensor(kept.boxes) if config.drop_ego else inside)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantv2x_ros.core.detection import nms
+from quantv2x_ros.core.voting import vote
 from quantv2x_ros.core.wire import decode_indices, encode_indices
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
 
@@ -40,4 +41,6 @@ def warm_up_detector(detector: CooperativeDetector) -> None:
         agents = min(2, bundle.max_agents)
         detector.fuse(pyramids[:agents], np.tile(np.eye(4), (agents, 1, 1)))
     boxes = np.tile(np.array([0, 0, 0, 4, 2, 2, 0], np.float32), (2, 1))
-    nms(boxes, np.array([0.9, 0.8], np.float32), bundle.detection.nms_threshold)
+    scores = np.array([0.9, 0.8], np.float32)
+    kept = nms(boxes, scores, bundle.detection.nms_threshold)
+    vote(kept, boxes, scores, np.ones(2, np.int32), bundle.detection.vote_threshold)

@@ -57,9 +57,7 @@ class BundleSettings:
 
     version: str = "1"
     anchors: AnchorSet = field(default_factory=AnchorSet.v2x_real)
-    detection: DetectionConfig = field(
-        default_factory=lambda: DetectionConfig(class_aware=True, drop_ego=True)
-    )
+    detection: DetectionConfig = field(default_factory=DetectionConfig.recommended)
     max_agents: int = 8
     parity: bool = False
     training: Mapping[str, Any] = field(default_factory=dict)
