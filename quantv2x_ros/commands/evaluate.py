@@ -51,6 +51,10 @@ def command(
     max_bytes: Annotated[
         int, typer.Option(min=0, help="Most bytes of a frame: less is sent; 0: any number.")
     ] = 0,
+    interest_range: Annotated[
+        float,
+        typer.Option(min=0.0, help="Cells further from the sensor are not sent [m]; 0: no limit."),
+    ] = 0.0,
     conceal: Annotated[
         float,
         typer.Option(
@@ -89,7 +93,7 @@ def command(
         typer.Option(
             help="Measure a whole curve: agents, latency_ms, pose_noise, heading_noise, loss,"
             " loss_holes, burst_loss, stations, pose_noise_aligned, levels, min_occupancy,"
-            " max_bytes (several by commas), link (all of bytes and losses), all or none."
+            " interest_range, max_bytes (several by commas), link (all of bytes and losses), all or none."
         ),
     ] = "",
     streaming: Annotated[
@@ -136,7 +140,7 @@ def command(
         latency_ms,
         pose_noise,
         heading_noise,
-        Sending(how, max_bytes),
+        Sending(how, max_bytes, interest_range),
         seed,
         conceal,
         None if channel is None else read_channel(channel),

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from quantv2x_ros.offline import markdown, plots
-from quantv2x_ros.offline.sweeps import BUDGETS, LEVELS, LINK, LOSSES, OCCUPANCY, STATIONS
+from quantv2x_ros.offline.sweeps import (
+    BUDGETS,
+    INTEREST,
+    LEVELS,
+    LINK,
+    LOSSES,
+    OCCUPANCY,
+    STATIONS,
+)
 
 Result = Mapping[str, Any]
 
@@ -22,6 +30,7 @@ _NAMES = {
     STATIONS: "{:.0f} further stations on the air",
     LEVELS: "`levels: {:.0f}`",
     OCCUPANCY: "`min_occupancy: {:g}`",
+    INTEREST: "`interest_range: {:g}`",
     BUDGETS: "`max_bytes_per_frame: {:,.0f}`",
 }
 _LOSS_LABELS = {
@@ -32,6 +41,7 @@ _LOSS_LABELS = {
 _RATE_LABELS = {
     LEVELS: "levels",
     OCCUPANCY: "min_occupancy",
+    INTEREST: "interest_range",
     BUDGETS: "max_bytes_per_frame",
 }
 #: Overlap that both are about.

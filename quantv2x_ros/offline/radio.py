@@ -15,6 +15,7 @@ from quantv2x_ros.core.assembly import AssembledFrame
 from quantv2x_ros.core.concealment import SweepMemory
 from quantv2x_ros.core.frame_sender import FrameSender, SentFrame
 from quantv2x_ros.core.link_simulation import assemble
+from quantv2x_ros.core.selection import cells_in_range
 from quantv2x_ros.core.tiles import FrameFormat
 from quantv2x_ros.offline.detector import Detector, Percept
 from quantv2x_ros.offline.moments import Sent
@@ -40,8 +41,9 @@ class Radio:
             if sending not in self._senders:
                 sender = FrameSender(self._form, self._background, sending.settings)
                 self._senders[sending] = sender
-            budget = sending.max_bytes or None
-            sent.frames[sending] = self._senders[sending].send(sent.indices, budget)
+            budget, limit = sending.max_bytes or None, sending.interest_range
+            wanted = cells_in_range(self._grid, limit) if limit else None
+            sent.frames[sending] = self._senders[sending].send(sent.indices, budget, wanted)
         return sent.frames[sending]
 
     def whole(self, sent: Sent, sending: Sending) -> Percept | None:

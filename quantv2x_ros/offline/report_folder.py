@@ -16,7 +16,7 @@ from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.link_report import PLOT, link_table, plot_link
 from quantv2x_ros.offline.report import write_json
-from quantv2x_ros.offline.sweeps import ALONE, BUDGETS, LEVELS, OCCUPANCY
+from quantv2x_ros.offline.sweeps import ALONE, BUDGETS, INTEREST, LEVELS, OCCUPANCY
 
 Result = dict[str, Any]
 
@@ -84,6 +84,10 @@ def rate_points(
         if point["value"]:
             name = f"cells above {point['value']:g}"
             points.append({**point, "name": name, "label": ""})
+    for point in sweeps.get(INTEREST, []):
+        if point["value"]:
+            name = f"cells within {point['value']:g} m"
+            points.append({**point, "name": name, "label": ""})
     for point in points:
         point["bits_per_cell"] = 8.0 * point["bytes_per_frame"] / cells
     return points + [{**other, "name": title} for title, other in compare]
@@ -127,7 +131,7 @@ def _curves(result: Result) -> dict[str, list[Result]]:
     return {
         name: points
         for name, points in result.get("sweeps", {}).items()
-        if name not in (ALONE, BUDGETS, LEVELS, OCCUPANCY)
+        if name not in (ALONE, BUDGETS, INTEREST, LEVELS, OCCUPANCY)
     }
 
 

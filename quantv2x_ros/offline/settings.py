@@ -27,20 +27,25 @@ class Sending:
     Attributes:
         settings: Tiles, levels, selection and parity; see `SendSettings`.
         max_bytes: Most bytes of a frame; 0 for any number.
+        interest_range: Cells further from the sensor are not sent, metres; 0 for no limit.
     """
 
     settings: SendSettings = field(default_factory=SendSettings)
     max_bytes: int = 0
+    interest_range: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for a negative limit."""
-        if self.max_bytes < 0:
-            raise EvaluationSettingError(f"max_bytes must be 0 or more, got {self.max_bytes}")
+        for name in ("max_bytes", "interest_range"):
+            if not getattr(self, name) >= 0:
+                raise EvaluationSettingError(f"{name} must be 0 or more, got {getattr(self, name)}")
 
     @property
     def is_whole(self) -> bool:
         """Whether everything is sent."""
-        return not (self.settings.levels or self.settings.min_occupancy or self.max_bytes)
+        settings = self.settings
+        limits = (settings.levels, settings.min_occupancy, self.max_bytes, self.interest_range)
+        return not any(limits)
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,7 @@ class EvaluationConfig:
             "min_occupancy": link.sending.settings.min_occupancy,
             "parity": link.sending.settings.parity,
             "max_bytes": link.sending.max_bytes,
+            "interest_range": link.sending.interest_range,
             "align": self.align,
             "compensate": self.compensate,
             "latency_ms": 1e3 * FRAME_PERIOD * link.delay,

@@ -17,6 +17,7 @@ STEPS: dict[str, tuple[float, ...]] = {
     "loss": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "max_bytes": (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0),
     "min_occupancy": (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
+    "interest_range": (0.0, 20.0, 30.0, 40.0, 50.0, 70.0),
     "loss_holes": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "burst_loss": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "stations": (0.0, 25.0, 50.0, 75.0, 100.0),
@@ -34,7 +35,8 @@ LEVELS = "levels"
 
 BUDGETS = "max_bytes"
 OCCUPANCY = "min_occupancy"
-"""The sweeps over how much is sent; with LEVELS, points of the rate-accuracy curve."""
+INTEREST = "interest_range"
+"""The sweeps over how much is sent: a limit of bytes, likely cells, near cells; with LEVELS, points of the rate-accuracy curve."""
 
 LOSSES = ("loss", "loss_holes", "burst_loss")
 """Lost tiles: each for itself, the same without concealment, and in bursts of the same share."""
@@ -48,7 +50,7 @@ _BIT_RATE = 6.0
 
 SWEEPS = (AGENTS, *STEPS, ALIGNED, LEVELS)
 
-LINK = (*LOSSES, STATIONS, LEVELS, OCCUPANCY, BUDGETS)
+LINK = (*LOSSES, STATIONS, LEVELS, OCCUPANCY, INTEREST, BUDGETS)
 """What the name `link` stands for: all that concerns bytes and losses."""
 
 ALONE = "alone"
@@ -161,6 +163,8 @@ def _changed(link: Link, sweep: str, value: float) -> Link:
         return replace(link, loss=0.0, channel=_with_stations(link.channel, int(value)))
     if sweep == BUDGETS:
         return replace(link, sending=replace(link.sending, max_bytes=int(value)))
+    if sweep == INTEREST:
+        return replace(link, sending=replace(link.sending, interest_range=value))
     if sweep == OCCUPANCY:
         settings = replace(link.sending.settings, min_occupancy=value)
         return replace(link, sending=replace(link.sending, settings=settings))

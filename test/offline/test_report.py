@@ -76,6 +76,10 @@ def test_every_sweep_is_measured_from_0_to_what_the_scenes_allow(reported):
     assert sweeps["agents"][-1]["mAP"] == result["mAP"]
     assert zero["pose_noise"] == zero["heading_noise"] == zero["loss"] == result["mAP"]
     assert zero["loss_holes"] == zero["burst_loss"] == zero["min_occupancy"] == result["mAP"]
+    assert zero["interest_range"] == result["mAP"]
+    near = [point["bytes_per_frame"] for point in sweeps["interest_range"][1:]]
+    assert near == sorted(near)
+    assert near[0] < near[-1] <= result["bytes_per_frame"]
 
 
 def test_parts_add_up_to_the_whole(reported):
@@ -115,7 +119,14 @@ def test_the_folder_holds_tables_plots_and_the_worst_frames(reported):
     assert not (folder / "worst_3.png").exists()
     assert f"| mean | {sum(result['objects'].values()):,.0f} |" in text
     assert "hidden from the ego" in text
-    for name in ("other", "ego alone", "1 level", "2 levels", "at most 1,000 bytes"):
+    for name in (
+        "other",
+        "ego alone",
+        "1 level",
+        "2 levels",
+        "at most 1,000 bytes",
+        "cells within 20 m",
+    ):
         assert f"| {name} |" in text
     for row in ("30% of the tiles lost", "30% lost, not concealed", "`levels: 2`"):
         assert f"| {row} | " in text
@@ -142,6 +153,7 @@ def test_sweeps_change_one_thing_at_a_time():
             link.loss,
             link.sending.max_bytes,
             link.sending.settings.min_occupancy,
+            link.sending.interest_range,
             0.0 if link.channel is None else link.channel.mean_burst_loss,
             0 if link.channel is None else link.channel.other_stations,
         )
