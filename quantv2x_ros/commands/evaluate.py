@@ -93,7 +93,8 @@ def command(
         typer.Option(
             help="Measure a whole curve: agents, latency_ms, pose_noise, heading_noise, loss,"
             " loss_holes, burst_loss, stations, pose_noise_aligned, levels, min_occupancy,"
-            " interest_range, max_bytes (several by commas), link (all of bytes and losses), all or none."
+            " interest_range, max_bytes (several by commas), link (all of bytes and losses), all"
+            " or none."
         ),
     ] = "",
     streaming: Annotated[

@@ -36,7 +36,8 @@ LEVELS = "levels"
 BUDGETS = "max_bytes"
 OCCUPANCY = "min_occupancy"
 INTEREST = "interest_range"
-"""The sweeps over how much is sent: a limit of bytes, likely cells, near cells; with LEVELS, points of the rate-accuracy curve."""
+"""The sweeps over how much is sent: a limit of bytes, likely cells, near cells; with LEVELS,
+points of the rate-accuracy curve."""
 
 LOSSES = ("loss", "loss_holes", "burst_loss")
 """Lost tiles: each for itself, the same without concealment, and in bursts of the same share."""

@@ -219,6 +219,16 @@ def test_what_is_not_sent_takes_no_bytes_and_is_not_perceived(bundles, dataset):
         assert point["bytes_per_frame"] <= point["value"]
 
 
+def test_a_corner_beyond_the_range_of_interest_arrives_as_background(witness, dataset):
+    link = Link(sending=Sending(interest_range=8.0))
+    evaluate(witness, dataset, EvaluationConfig(max_frames=2, link=link))
+    background = tuple(witness.bundle.manifest.codebook.background)
+    for contents, _ in witness.heard:
+        (ego_corner, _), *peers = contents
+        assert ego_corner != background
+        assert {corner for corner, _ in peers} == {background}
+
+
 def test_noise_moves_the_peers_but_not_the_ego(witness, dataset, frames):
     evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(link=Link(pose_noise=0.3)))
     shifts = []
