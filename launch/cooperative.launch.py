@@ -7,8 +7,12 @@ ros2 launch quantv2x_ros cooperative.launch.py replay:=/data/scene agents:=all r
 ros2 launch quantv2x_ros cooperative.launch.py replay:=none           # real sensors, ego only
 """
 
+import difflib
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
 
 from launch.action import Action
 from launch.actions import (
@@ -29,6 +33,7 @@ from quantv2x_ros.graph import (
     BACKENDS,
     LOG_LEVELS,
     NO_REPLAY,
+    GraphError,
     GraphSettings,
     NodeDescription,
     cooperative_graph,
@@ -37,6 +42,8 @@ from quantv2x_ros.replay_source import ReplaySource
 from quantv2x_ros.resources import middleware_environment
 
 BOOLEANS = ("true", "false")
+
+Number = TypeVar("Number", int, float)
 
 ARGUMENTS = (
     DeclareLaunchArgument(
@@ -96,8 +103,8 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "params_file",
         default_value="",
-        description="YAML file with parameters, which win over this file's "
-        "(see config/cooperative.yaml).",
+        description="YAML files with parameters, commas between, which win over this file's "
+        "(config/ has one for each node).",
     ),
     DeclareLaunchArgument(
         "threads",
@@ -139,8 +146,42 @@ ARGUMENTS = (
 )
 
 
+def refuse_unknown(words: Sequence[str]) -> None:
+    """Refuse misspelt arguments of a command line, which launch would pass over in silence.
+
+    Args:
+        words: of the command line; one that launches another file, which may include this one
+            and have arguments of its own, is left alone.
+
+    Raises:
+        GraphError: naming the argument, and those with a similar name.
+    """
+    if Path(__file__).name not in (Path(word).name for word in words):
+        return
+    known = [argument.name for argument in ARGUMENTS]
+    for name in (word.partition(":=")[0] for word in words if ":=" in word):
+        if name not in known:
+            near = difflib.get_close_matches(name, known)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+            raise GraphError(f"there is no launch argument {name!r}; {hint}")
+
+
+def number(text: dict[str, str], name: str, kind: type[Number]) -> Number:
+    """Read an argument that is a number.
+
+    Raises:
+        GraphError: naming the argument and what it got.
+    """
+    try:
+        return kind(text[name])
+    except ValueError as error:
+        what = "a whole number" if kind is int else "a number"
+        raise GraphError(f"{name}: got {text[name]!r}, allowed is {what}") from error
+
+
 def settings_from(context: LaunchContext) -> GraphSettings:
     """Read the arguments of this launch."""
+    refuse_unknown(sys.argv)
     text = {
         argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS
     }
@@ -150,17 +191,17 @@ def settings_from(context: LaunchContext) -> GraphSettings:
         replay=text["replay"],
         agents=text["agents"],
         indices=text["indices"] == "true",
-        rate=float(text["rate"]),
+        rate=number(text, "rate", float),
         loop=text["loop"] == "true",
         namespace=text["namespace"],
-        station_id=int(text["station_id"]),
+        station_id=number(text, "station_id", int),
         use_sim_time=text["use_sim_time"],
         rviz=text["rviz"] == "true",
         viewer=text["viewer"] == "true",
-        viewer_port=int(text["viewer_port"]),
+        viewer_port=number(text, "viewer_port", int),
         log_level=text["log_level"],
         params_file=text["params_file"],
-        threads=int(text["threads"]),
+        threads=number(text, "threads", int),
         autostart=text["autostart"] == "true",
     )
 
@@ -171,12 +212,11 @@ def action_from(node: NodeDescription, settings: GraphSettings) -> Action:
         name: ParameterValue(value, value_type=type(value))
         for name, value in node.parameters.items()
     }
-    files = [settings.params_file] if settings.params_file else []
     return Node(
         package=node.package,
         executable=node.executable,
         namespace=node.namespace,
-        parameters=[parameters, *files],
+        parameters=[parameters, *settings.params_files],
         remappings=list(node.remappings.items()),
         arguments=list(node.arguments),
         ros_arguments=["--log-level", settings.log_level],

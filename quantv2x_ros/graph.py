@@ -74,7 +74,7 @@ class GraphSettings:
         viewer: whether the live scene is served to browsers on this machine.
         viewer_port: where; 0 for any free port.
         log_level: one of `LOG_LEVELS`.
-        params_file: YAML file with further parameters; empty for none.
+        params_file: YAML files with further parameters, commas between; empty for none.
         autostart: whether the nodes configure and activate themselves; else a lifecycle manager
             does, by their services.
         threads: CPU threads of each engine; 0 for all cores to the ego's, and a share of them to
@@ -115,8 +115,14 @@ class GraphSettings:
             raise GraphError(f"station_id: got {self.station_id}, allowed are 0 to {2**32 - 1}")
         if not 0 <= self.viewer_port < 2**16:
             raise GraphError(f"viewer_port: got {self.viewer_port}, allowed are 0 to {2**16 - 1}")
-        if self.params_file and not Path(self.params_file).is_file():
-            raise GraphError(f"params_file: there is no file {self.params_file}")
+        for name in self.params_files:
+            if not Path(name).is_file():
+                raise GraphError(f"params_file: there is no file {name}")
+
+    @property
+    def params_files(self) -> tuple[str, ...]:
+        """The files with further parameters; where two say something, the later one wins."""
+        return tuple(name.strip() for name in self.params_file.split(",") if name.strip())
 
     @property
     def sim_time(self) -> bool:

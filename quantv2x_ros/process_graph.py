@@ -26,13 +26,15 @@ class ProcessGraphError(RuntimeError):
     """A process that ended with an error."""
 
 
-def command_of(node: NodeDescription, log_level: str, params_file: str = "") -> list[str]:
+def command_of(
+    node: NodeDescription, log_level: str, params_files: Sequence[str] = ()
+) -> list[str]:
     """Return the command line that starts a node's process in this Python.
 
     Args:
         node: one of this package's.
         log_level: of its loggers.
-        params_file: YAML file with further parameters, which come last and win.
+        params_files: YAML files with further parameters, which come last and win.
     """
     command = [sys.executable, "-m", "quantv2x_ros.nodes", node.executable, *node.arguments]
     command += ["--ros-args", "--log-level", log_level, "-r", f"__ns:={node.namespace}"]
@@ -40,7 +42,7 @@ def command_of(node: NodeDescription, log_level: str, params_file: str = "") -> 
         command += ["-r", f"{name}:={topic}"]
     for name, value in node.parameters.items():
         command += ["-p", f"{name}:={_yaml(value)}"]
-    return command + (["--params-file", params_file] if params_file else [])
+    return command + [item for name in params_files for item in ("--params-file", name)]
 
 
 def node_environment(base: Mapping[str, str]) -> dict[str, str]:
@@ -69,7 +71,7 @@ class ProcessGraph:
         nodes: Sequence[NodeDescription],
         *,
         log_level: str = "info",
-        params_file: str = "",
+        params_files: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         log_file: Path | None = None,
     ) -> None:
@@ -78,7 +80,7 @@ class ProcessGraph:
         Args:
             nodes: what to start.
             log_level: of the nodes.
-            params_file: YAML file with further parameters.
+            params_files: YAML files with further parameters.
             environment: of the processes; this one's where None, completed in either case.
             log_file: takes what they print; this process's terminal where None.
         """
@@ -90,7 +92,7 @@ class ProcessGraph:
             for node in self.nodes:
                 self.processes.append(
                     subprocess.Popen(
-                        command_of(node, log_level, params_file),
+                        command_of(node, log_level, params_files),
                         env=complete,
                         stdout=self._log,
                         stderr=subprocess.STDOUT if self._log else None,

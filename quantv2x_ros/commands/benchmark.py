@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -33,53 +34,25 @@ def command(
     torch: Annotated[bool, typer.Option(help="Measure the torch network, too.")] = True,
     scaling: Annotated[bool, typer.Option(help="Measure how the cost grows.")] = True,
     backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
-    nodes: Annotated[
-        bool,
-        typer.Option(
-            "--nodes",
-            help="Run the ego's nodes instead, as processes that are played sweeps and peers'"
-            " indices: latencies and rate as another node sees them.",
-        ),
-    ] = False,
-    rate: Annotated[float, typer.Option(help="With --nodes: speed; 1 is 10 sweeps/s.")] = 1.0,
-    seconds: Annotated[float, typer.Option(help="With --nodes: how long.")] = 40.0,
 ) -> None:
     """Time every stage; compare with the plain torch network; scaling; roofline."""
-    if nodes:
-        from quantv2x_ros.demo.environment import enter_workspace
-
-        enter_workspace()  # the messages' types
-    import os
-
     from rich.progress import Progress
 
-    from quantv2x_ros.benchmark.nodes import NodeBenchmarkSettings, measure_nodes
     from quantv2x_ros.benchmark.processes import run_benchmark
-    from quantv2x_ros.benchmark.report import print_nodes, print_result
+    from quantv2x_ros.benchmark.report import print_result
     from quantv2x_ros.benchmark.settings import BenchmarkSettings
     from quantv2x_ros.offline.report import write_json
     from quantv2x_ros.resources import find_bundle
 
-    folder, cores = str(find_bundle(bundle)), threads or os.cpu_count() or 1
-    if nodes:
-        run = NodeBenchmarkSettings(folder, scenario, agents, backend, cores, rate, seconds)
-        with Progress(transient=True) as bar:
-            task = bar.add_task("starting", total=1.0)
-            found = measure_nodes(
-                run, lambda what, done: bar.update(task, description=what, completed=done)
-            )
-        write_json(json, found)
-        print_nodes(found)
-        return
     settings = BenchmarkSettings(
-        bundle=folder,
+        bundle=str(find_bundle(bundle)),
         scenario=scenario,
         agents=agents,
         max_agents=max(agents, max_agents),
         points=points,
         rounds=rounds,
         repeats=repeats,
-        threads=cores,
+        threads=threads or os.cpu_count() or 1,
         isa=isa,
         torch=torch,
         scaling=scaling,

@@ -76,7 +76,7 @@ def run_demo(settings: DemoSettings, console: Console) -> dict[str, Any]:
     with ProcessGraph(
         graph,
         log_level=settings.graph.log_level,
-        params_file=settings.graph.params_file,
+        params_files=settings.graph.params_files,
         log_file=log_file,
     ) as processes:
         summary, objects = _watch(settings, source, processes, console)

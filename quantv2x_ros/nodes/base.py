@@ -48,6 +48,7 @@ class BaseNode(ManagedNode):
         self._frame_rate = RateMeter()
         self._stages = StageTimes()
         self._reported_drops = 0
+        self._mismatches: list[str] = []
         period = declare(
             self, "diagnostics_period", 0.5, "Time between diagnostics [s].", low=0.1, high=60.0
         )
@@ -56,7 +57,6 @@ class BaseNode(ManagedNode):
             DiagnosticArray,
             "/diagnostics",
             qos.output(),
-            qos_overriding_options=qos.overridable(),
         )
         # Steady, so that a slow or stopped simulation still reports.
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
@@ -124,6 +124,15 @@ class BaseNode(ManagedNode):
             )
             self.time_jumped_back()
 
+    def _look_for_mismatches(self) -> list[str]:
+        """Return whom the node cannot talk with, and log what is new."""
+        found = self.qos_watch.problems()
+        for text in found:
+            if text not in self._mismatches:
+                self.get_logger().warning(f"{text}; `qos_overrides.*` changes this node's side")
+        self._mismatches = found
+        return found
+
     def _report(self) -> None:
         """Publish the diagnostics: OK, WARN, or ERROR once a limit is exceeded for long."""
         state = "active" if self.is_active else "inactive"
@@ -139,6 +148,8 @@ class BaseNode(ManagedNode):
         complaints = self._health.judge(rate, stages, dropped, last_drop) if self.is_active else []
         level = max((complaint.level for complaint in complaints), default=Level.OK)
         told = [f"{item.text} (for {item.seconds:.0f} s)" for item in complaints]
+        if mismatches := self._look_for_mismatches():
+            level, told = max(level, Level.WARN), [*told, *mismatches]
         status = DiagnosticStatus()
         status.level = bytes([level])
         status.name = self.get_fully_qualified_name()

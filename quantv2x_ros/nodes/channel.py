@@ -57,7 +57,6 @@ class ChannelNode(BaseNode):
             BevIndices,
             "/v2x/bev_indices",
             qos.channel_output(),
-            qos_overriding_options=qos.overridable(),
         )
 
     def activate(self) -> None:
@@ -70,7 +69,6 @@ class ChannelNode(BaseNode):
             "/v2x/bev_indices_sent",
             self._on_message,
             qos.channel_input(),
-            qos_overriding_options=qos.overridable(),
         )
         self._thread = threading.Thread(target=self._deliver, name="channel", daemon=True)
         self._thread.start()

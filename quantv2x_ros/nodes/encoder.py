@@ -121,11 +121,8 @@ class EncoderNode(BaseNode):
     def activate(self) -> None:
         """Listen for sweeps and poses, and tell others which model this is."""
         super().activate()
-        overridable = {"qos_overriding_options": qos.overridable()}
         self._encoded: EncodedSweep | None = None
-        self.create_subscription(
-            PointCloud2, "points", self._on_points, qos.sensor_input(), **overridable
-        )
+        self.create_subscription(PointCloud2, "points", self._on_points, qos.sensor_input())
         self._poses.connect(self._on_new_pose)
         self._patience = self.create_timer(0.02, self._give_up_waiting, clock=self.steady_clock)
         self._patience.cancel()  # runs while a sweep waits; else it would wake the node in vain

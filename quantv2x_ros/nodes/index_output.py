@@ -60,7 +60,6 @@ class IndexOutput:
             BevIndices,
             "/v2x/bev_indices",
             qos.indices_output(),
-            qos_overriding_options=qos.overridable(),
         )
         self._sent: SentFrame | None = None
         self._frames = 0

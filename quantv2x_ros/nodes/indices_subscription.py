@@ -69,7 +69,6 @@ class IndicesSubscription:
             "/v2x/bev_indices",
             self._on_bytes,
             qos.indices_input(),
-            qos_overriding_options=qos.overridable(),
             raw=True,
         )
 

@@ -10,8 +10,12 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from quantv2x_ros.inference.engine import EngineError
+from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.parameters import declare, refuse_unknown
+from quantv2x_ros.nodes.qos_watch import QosWatch
 
+#: Topics of every node, which are made before it has parameters.
+_OF_ROS = ("/parameter_events", "/rosout")
 #: Errors about the input, which a transition fails with; others are faults, which end the process.
 INPUT_ERRORS = (ValueError, OSError, EngineError)
 
@@ -30,6 +34,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         failure: the fault that a thread or transition ended with; the process ends with it.
         companions: the nodes of this process, this one included; who may own a parameter that was
             given to all.
+        qos_watch: knows whom the node cannot talk with.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
@@ -47,6 +52,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         self._refusal: BaseException | None = None
         self._always: set[Any] = set()
         self._while_configured: set[Any] = set()
+        self.qos_watch = QosWatch(self)
         super().__init__(name, **options)
         self._autostart = declare(
             self,
@@ -71,6 +77,19 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
             error = self._refusal or RuntimeError(f"{trigger.__name__} of {self.get_name()} failed")
             self.destroy_node()
             raise error
+
+    def create_publisher(self, kind: Any, topic: str, profile: Any, **options: Any) -> Any:
+        """Create a publisher whose quality of service can be overridden, and is watched."""
+        options = {"event_callbacks": self.qos_watch.publisher_events(topic), **options}
+        return super().create_publisher(kind, topic, profile, **_overridable(topic, options))
+
+    def create_subscription(
+        self, kind: Any, topic: str, callback: Any, profile: Any, **options: Any
+    ) -> Any:
+        """Create a subscription whose quality of service can be overridden, and is watched."""
+        options = {"event_callbacks": self.qos_watch.subscription_events(topic), **options}
+        options = _overridable(topic, options)
+        return super().create_subscription(kind, topic, callback, profile, **options)
 
     def configure(self) -> None:
         """Declare parameters, load and allocate; what takes long belongs here."""
@@ -97,12 +116,17 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
     def _configure(self) -> None:
         self.configure()
         if self.companions and all(n.is_configured or n is self for n in self.companions):
+            refuse_unknown(self.companions, with_topics=False)
+
+    def _activate(self) -> None:
+        self.activate()
+        if self.companions and all(n.is_active for n in self.companions):
             refuse_unknown(self.companions)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to work; FAILURE for bad input, after which the node is inactive."""
         self.is_active = True  # what comes in from now on counts
-        if not self._attempt("activate", self.activate):
+        if not self._attempt("activate", self._activate):
             self._end_work()
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
@@ -185,3 +209,10 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
             self.destroy_subscription(subscription)
         for publisher in [item for item in self.publishers if item not in kept]:
             self.destroy_publisher(publisher)
+
+
+def _overridable(topic: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Add what lets parameters override the policies of a topic that is not ROS's own."""
+    if topic in _OF_ROS:
+        return options
+    return {"qos_overriding_options": qos.overridable(), **options}

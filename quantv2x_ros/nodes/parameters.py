@@ -180,7 +180,7 @@ def declarations(node: Node) -> tuple[Declaration, ...]:
     return tuple(_DECLARATIONS.get(node, ()))
 
 
-def refuse_unknown(nodes: Sequence[Node]) -> None:
+def refuse_unknown(nodes: Sequence[Node], *, with_topics: bool = True) -> None:
     """Check that every parameter that was given is one of the process's nodes.
 
     ROS passes over a misspelt one in silence. A parameter given without a node's name goes to all
@@ -188,6 +188,8 @@ def refuse_unknown(nodes: Sequence[Node]) -> None:
 
     Args:
         nodes: of this process, all their parameters declared.
+        with_topics: whether all their topics are made, too, and with them the parameters of their
+            quality of service.
 
     Raises:
         ParameterError: naming the parameter and those with a similar name.
@@ -195,7 +197,7 @@ def refuse_unknown(nodes: Sequence[Node]) -> None:
     known = {name for node in nodes for name in node._parameters}
     for node in nodes:
         for name in node._parameter_overrides:
-            if name not in known:
+            if name not in known and (with_topics or not name.startswith("qos_overrides.")):
                 near = difflib.get_close_matches(name, known, n=3)
                 hint = f"did you mean {' or '.join(near)}?" if near else f"it has {_listed(node)}"
                 raise ParameterError(

@@ -134,7 +134,6 @@ class TopicPoses:
             self._topic,
             self._on_message,
             qos.pose_input(),
-            qos_overriding_options=qos.overridable(),
         )
 
     def at(self, stamp_ns: int, frame: str) -> tuple[Float64, Float64]:

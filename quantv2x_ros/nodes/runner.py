@@ -102,7 +102,7 @@ def _run(
         nodes.extend(create())
         for node in nodes:
             node.companions = nodes
-        if all(node.is_configured for node in nodes):  # else they check it when they are
+        if all(node.is_active for node in nodes):  # else they check it when they are
             refuse_unknown(nodes)
     except (ValueError, OSError, EngineError) as error:
         rclpy.logging.get_logger("quantv2x_ros").fatal(f"cannot start: {error}")

@@ -126,7 +126,6 @@ class ViewerNode(BaseNode):
                 topic,
                 partial(self._on_cloud, topic),
                 qos.sensor_input(),
-                qos_overriding_options=qos.overridable(),
             )
         self.create_subscription(
             DetectedObject3DArray, "objects", self._on_objects, qos.sensor_input()

@@ -28,7 +28,7 @@ OBJECTS_TYPE = "quantv2x_msgs/msg/DetectedObject3DArray"
 def start(bundle_folder, scenario_folder, tmp_path_factory):
     """Starts the demo on the test's scenario, slowly enough for a busy machine."""
     cache = tmp_path_factory.mktemp("cache")
-    parameters = ["--bundle", str(bundle_folder), "--threads", "1", "--rate", "0.2"]
+    parameters = ["--bundle", str(bundle_folder), "--threads", "1", "--rate", "0.1"]
 
     def run(*arguments, scenario=scenario_folder, agents="1,2"):
         command = [sys.executable, "-m", "quantv2x_ros", "demo", *parameters]
@@ -118,6 +118,37 @@ def test_what_it_records_replays_to_the_same_boxes(results, start, tmp_path):
     assert len(alike) >= 3
     for stamp in alike:
         assert first[stamp] == second[stamp]
+
+
+def test_the_foxglove_layout_finds_its_topics_frame_and_node_in_what_it_records(
+    results, repository
+):
+    out, _, _ = results
+    layout = json.loads((repository / "layouts" / "foxglove.json").read_text(encoding="utf-8"))
+    panels = {name.partition("!")[0]: value for name, value in layout["configById"].items()}
+    with BagReader(out / "bag") as reader:
+        types = {name: topic.msgtype for name, topic in reader.topics.items()}
+        statuses = {
+            (status.name, status.hardware_id)
+            for message in reader.messages({"/diagnostics"})
+            for status in deserialize(types["/diagnostics"], message.data).status
+        }
+        frames = {
+            transform.child_frame_id
+            for message in reader.messages({"/tf"})
+            for transform in deserialize(types["/tf"], message.data).transforms
+        }
+        (objects, *_) = reader.messages({"/objects"})
+    shown = {name for name, style in panels["3D"]["topics"].items() if style["visible"]}
+    drawable = ("sensor_msgs/msg/PointCloud2", "visualization_msgs/msg/MarkerArray")
+    assert {name for name, kind in types.items() if kind in drawable} <= shown
+    assert panels["3D"]["followTf"] in frames
+    topic, _, field = panels["RawMessages"]["topicPath"].partition(".")
+    assert hasattr(deserialize(types[topic], objects.data), field)
+    node = panels["DiagnosticStatusPanel"]
+    assert {node["topicToRender"], panels["DiagnosticSummary"]["topicToRender"]} == {"/diagnostics"}
+    assert types["/diagnostics"] == "diagnostic_msgs/msg/DiagnosticArray"
+    assert (node["selectedName"], node["selectedHardwareId"]) in statuses
 
 
 def test_ctrl_c_ends_it_with_exit_code_0_and_no_process_left(start, tmp_path):

@@ -78,6 +78,32 @@ def test_it_plays_a_scene_to_its_end_and_ends_everything(launch):
         assert f"[{name}]: process has finished cleanly" in output, output
 
 
+def test_another_launch_file_may_include_it_and_have_arguments_of_its_own(
+    launch_file, bundle_folder, scenario_folder, tmp_path
+):
+    including = tmp_path / "mine.launch.py"
+    including.write_text(
+        "from launch import LaunchDescription\n"
+        "from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription\n"
+        "def generate_launch_description():\n"
+        "    return LaunchDescription([\n"
+        "        DeclareLaunchArgument('colour', default_value='red'),\n"
+        f"        IncludeLaunchDescription({str(launch_file)!r}, launch_arguments=[\n"
+        f"            ('bundle', {str(bundle_folder)!r}), ('replay', {str(scenario_folder)!r}),\n"
+        "            ('agents', '1,'), ('rate', '3')]),\n"
+        "    ])\n"
+    )
+    result = subprocess.run(
+        ["ros2", "launch", str(including), "colour:=blue"],
+        env={**os.environ, "ROS_LOG_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert result.returncode == 0, result.stdout
+    assert "played 6 sweeps of the ego" in result.stdout + result.stderr
+
+
 def test_ctrl_c_ends_it_cleanly(launch):
     process = launch(loop="true", namespace="car", use_sim_time="true")
     seen = []
@@ -93,10 +119,12 @@ def test_ctrl_c_ends_it_cleanly(launch):
     assert "Traceback" not in output
 
 
-def test_a_parameter_file_wins_over_the_arguments(launch, tmp_path):
-    parameters = tmp_path / "my.yaml"
-    parameters.write_text("/**/replay:\n  ros__parameters:\n    rate: 7.5\n")
-    output, _ = launch(params_file=parameters).communicate(timeout=240)
+def test_parameter_files_win_over_the_arguments_and_the_last_over_the_others(launch, tmp_path):
+    first, last = tmp_path / "first.yaml", tmp_path / "last.yaml"
+    text = "/**/replay:\n  ros__parameters:\n    rate: {}\n    {}\n"
+    first.write_text(text.format(5.0, "truth: false"))
+    last.write_text(text.format(7.5, "settle: 1.0"))
+    output, _ = launch(params_file=f"{first},{last}").communicate(timeout=240)
     assert "at 7.5 x" in output
 
 
@@ -107,6 +135,10 @@ def test_a_parameter_file_wins_over_the_arguments(launch, tmp_path):
         ({"replay": "/nowhere"}, "/nowhere"),
         ({"agents": "1,9"}, "1, 2, -1"),
         ({"bundle": "no_such_bundle"}, "no_such_bundle"),
+        ({"rate": "fast"}, "rate: got 'fast', allowed is a number"),
+        ({"threads": "1.5"}, "threads: got '1.5', allowed is a whole number"),
+        ({"params_file": "/nowhere.yaml"}, "/nowhere.yaml"),
+        ({"viewer_prot": "1"}, "no launch argument 'viewer_prot'; did you mean viewer_port"),
     ],
 )
 def test_wrong_arguments_end_the_launch_with_what_is_allowed(launch, arguments, text):
@@ -114,6 +146,7 @@ def test_wrong_arguments_end_the_launch_with_what_is_allowed(launch, arguments, 
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert text in output
+    assert "process started" not in output, "nothing is started before all arguments are checked"
 
 
 def test_the_viewer_is_started_on_its_port_and_ends_with_the_rest(launch):

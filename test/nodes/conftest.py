@@ -214,3 +214,16 @@ def parameters(bundle_folder: Path) -> Callable[..., list[Any]]:
         return [Parameter(name, value=value) for name, value in merged.items()]
 
     return make
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """Waits for what other threads or processes do; fails the test when that takes too long."""
+
+    def wait(condition: Callable[[], Any], timeout: float = 120.0) -> None:
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, f"not within {timeout} s"
+            time.sleep(0.05)
+
+    return wait

@@ -55,9 +55,12 @@ def test_a_nodes_page_has_the_table_of_what_it_declares(declared, repository, no
 
 @pytest.mark.parametrize("node", NODES)
 def test_the_parameter_file_has_every_parameter_and_its_default(declared, repository, node):
-    name = "channel.yaml" if node == "channel" else "cooperative.yaml"
-    content = yaml.safe_load((repository / "config" / name).read_text(encoding="utf-8"))
+    text = (repository / "config" / f"{node}.yaml").read_text(encoding="utf-8")
+    content = yaml.safe_load(text)
+    assert content.keys() == {f"/**/{node}"}
     written = content[f"/**/{node}"]["ros__parameters"]
+    lines = [line for line in text.splitlines() if line.startswith("    ")]
+    assert [line for line in lines if " # " not in line] == [], "each says what it means"
     left = OF_THE_LAUNCH[node] | {"autostart"}
     wanted = {i.name: i.default for i in declared[node][0] if i.name not in left}
     if node == "channel":  # an example of a bad one

@@ -59,7 +59,7 @@ def test_the_benchmark_of_nodes_sees_sweeps_indices_and_fused_boxes(
     bundle_folder, scenario_folder, tmp_path
 ):
     out = tmp_path / "result.json"
-    command = [sys.executable, "-m", "quantv2x_ros", "benchmark", "--nodes", "--json", str(out)]
+    command = [sys.executable, "-m", "quantv2x_ros", "benchmark-nodes", "--json", str(out)]
     command += ["--bundle", str(bundle_folder), "--scenario", str(scenario_folder)]
     command += ["--threads", "1", "--rate", "0.3", "--seconds", "12"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}

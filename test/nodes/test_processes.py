@@ -82,7 +82,7 @@ def play(ros, nodes, log, params_file):
     """Play a graph to its end; return the fused frames by stamp and the sweeps heard."""
     objects = ros.collect(DetectedObject3DArray, "/objects", 50)
     indices = ros.collect(BevIndices, "/v2x/bev_indices", 50)
-    with ProcessGraph(nodes, log_file=log, params_file=params_file) as processes:
+    with ProcessGraph(nodes, log_file=log, params_files=[params_file]) as processes:
         ros.spin_until(processes.is_over, timeout=120.0)
         assert processes.stop() == [0] * len(nodes), log.read_text()
     return {nanoseconds(message.header.stamp): message for message in objects}, indices

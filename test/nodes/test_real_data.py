@@ -48,7 +48,7 @@ def test_five_agents_fuse_to_the_boxes_of_detect(ros, shared_dir, default_bundle
 
     with ProcessGraph(
         cooperative_graph(settings, source),
-        params_file=str(patient),
+        params_files=[str(patient)],
         log_file=tmp_path / "log",
     ) as processes:
         ros.spin_until(lambda: complete() or processes.is_over(), timeout=180.0)

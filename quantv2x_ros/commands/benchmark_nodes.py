@@ -1,0 +1,48 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`benchmark-nodes`: latencies and rate of the running nodes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    json: Annotated[Path, typer.Option(help="File to write the result to.")],
+    bundle: Annotated[
+        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
+    ] = "",
+    scenario: Annotated[
+        str, typer.Option(help="Folder of a scenario; empty: a simulated crossing.")
+    ] = "",
+    agents: Annotated[int, typer.Option(min=1, help="The ego and its peers.")] = 2,
+    backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")] = 0,
+    rate: Annotated[float, typer.Option(help="Speed of the replay; 1 is 10 sweeps/s.")] = 1.0,
+    seconds: Annotated[float, typer.Option(help="How long.")] = 40.0,
+) -> None:
+    """Run the ego's nodes as processes that are played sweeps and peers' indices; time them."""
+    from quantv2x_ros.demo.environment import enter_workspace
+
+    enter_workspace()  # the messages' types
+    from rich.progress import Progress
+
+    from quantv2x_ros.benchmark.nodes import NodeBenchmarkSettings, measure_nodes
+    from quantv2x_ros.benchmark.report import print_nodes
+    from quantv2x_ros.offline.report import write_json
+    from quantv2x_ros.resources import find_bundle
+
+    cores = threads or os.cpu_count() or 1
+    folder = str(find_bundle(bundle))
+    settings = NodeBenchmarkSettings(folder, scenario, agents, backend, cores, rate, seconds)
+    with Progress(transient=True) as bar:
+        task = bar.add_task("starting", total=1.0)
+        found = measure_nodes(
+            settings, lambda what, done: bar.update(task, description=what, completed=done)
+        )
+    write_json(json, found)
+    print_nodes(found)
