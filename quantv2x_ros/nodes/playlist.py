@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
@@ -158,14 +157,7 @@ class ScenarioPlaylist:
             yield Event(stamp_ns, topic, cloud, agent == self._agents[0])
         ego = self._agents[0]
         if self._truth and ego in frame.agents:
-            yield Event(stamp_ns, "ground_truth", partial(_truth, frame, ego, present, stamp))
-
-
-def _truth(frame: Frame, ego: str, agents: Sequence[str], stamp: Time) -> MarkerArray:
-    """Return the labels of some agents as markers in the ego's frame."""
-    boxes, labels, _ = frame.truth(ego, agents)
-    return truth_markers(
-        Header(stamp=stamp, frame_id=lidar_frame(ego)),
-        boxes,
-        [CLASSES[int(label) - 1] for label in labels],
-    )
+            boxes, labels, _ = frame.truth(ego, present)  # now: an event is not to keep the clouds
+            header = Header(stamp=stamp, frame_id=lidar_frame(ego))
+            names = [CLASSES[int(label) - 1] for label in labels]
+            yield Event(stamp_ns, "ground_truth", partial(truth_markers, header, boxes, names))
