@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
@@ -13,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
+from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
@@ -92,6 +94,31 @@ def test_the_labels_come_as_dashed_boxes_in_the_egos_frame(ros, scenario_folder)
     assert {marker.header.frame_id for marker in drawn} == {"agent_1/lidar"}
     centres = [(m.points[-2].x, m.points[-2].y, m.points[-2].z) for m in drawn]
     np.testing.assert_allclose(centres, boxes[:, :3], atol=1e-5)
+
+
+def test_the_sensors_are_in_tf2s_tree_and_the_ego_is_rvizs_fixed_frame(
+    ros, scenario_folder, repository
+):
+    tf2_ros = pytest.importorskip("tf2_ros", reason="tf2_ros is not installed (nor on PyPI)")
+    rviz = (repository / "rviz" / "cooperative.rviz").read_text(encoding="utf-8")
+    fixed = yaml.safe_load(rviz)["Visualization Manager"]["Global Options"]["Fixed Frame"]
+    buffer = tf2_ros.Buffer()
+    listener = tf2_ros.TransformListener(buffer, ros.node)
+    heard = Heard(ros)
+    node = replay(ros, scenario_folder)
+    ros.spin_until(lambda: node.finished)
+    ros.spin_until(lambda: len(heard.peer) == 6)
+    ros.spin_for(0.3)
+    frame = Scenario.open(scenario_folder).frame("000003")
+    stamp = Time(nanoseconds=START_STAMP + 300 * MS)
+    for name, agent in ((fixed, "1"), ("agent_1/lidar", "1"), ("agent_2/lidar", "2")):
+        found = buffer.lookup_transform("map", name, stamp).transform
+        place, turn = found.translation, found.rotation
+        matrix = matrix_from_quaternion(
+            (place.x, place.y, place.z), (turn.x, turn.y, turn.z, turn.w)
+        )
+        np.testing.assert_allclose(matrix, frame[agent].pose, atol=1e-9)
+    listener.unregister()
 
 
 def test_the_clock_never_runs_back_nor_ahead_of_the_messages(ros, scenario_folder):
