@@ -9,6 +9,7 @@ tables, see core.folding.
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,22 @@ class ResidualCodebook:
         weight, bias = matrix @ self.encode_weight, offset @ self.encode_weight + self.encode_bias
         return np.ascontiguousarray(weight, np.float32), bias.astype(np.float32)
 
+    def _encode_in_parts(
+        self,
+        features: npt.NDArray[Any],
+        scale: float,
+        rows: npt.NDArray[np.int64],
+        weights: tuple[Float32Array, Float32Array],
+        pool: Executor,
+        parts: int,
+    ) -> IndexArray:
+        """The same as _encode_rows, each part of the rows by a thread of its own."""
+        jobs = [
+            pool.submit(self._encode_rows, features, scale, part, weights)
+            for part in np.array_split(rows, parts)
+        ]
+        return np.concatenate([job.result() for job in jobs], axis=1)
+
     def _encode_rows(
         self,
         features: npt.NDArray[Any],
@@ -176,6 +193,9 @@ class ResidualCodebook:
         features: npt.NDArray[np.uint8] | Float32Array,
         scale: float = 1.0,
         background: npt.NDArray[np.uint8] | Float32Array | None = None,
+        *,
+        pool: Executor | None = None,
+        parts: int = 1,
     ) -> IndexArray:
         """Indices of a BEV map, coding the many cells that equal the background only once.
 
@@ -184,6 +204,8 @@ class ResidualCodebook:
             scale: what features are multiplied with.
             background: (C,) in features' dtype; by default the map's commonest vector. It changes
                 the time taken only.
+            pool: threads that share the work; None for the caller's alone.
+            parts: into how many parts it is cut for them.
 
         Returns:
             (planes, H, W) uint8.
@@ -207,7 +229,11 @@ class ResidualCodebook:
         weights = self._map_weights(rows, scale)
         indices = np.empty((self.planes, len(rows)), np.uint8)
         indices[:] = self._encode_rows(background[None], scale, np.zeros(1, np.int64), weights)
-        indices[:, differing] = self._encode_rows(rows, scale, differing, weights)
+        if pool is None or parts < 2:
+            found = self._encode_rows(rows, scale, differing, weights)
+        else:
+            found = self._encode_in_parts(rows, scale, differing, weights, pool, parts)
+        indices[:, differing] = found
         return indices.reshape(self.planes, *features.shape[:2])
 
     def decode(self, indices: IndexArray) -> Float32Array:

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy.typing as npt
 
 from quantv2x_ros.core.pillar_net import PillarNet
@@ -35,6 +38,8 @@ class AgentEncoder:
             threads,
         )
         self._scale = bundle.scale("feature") or 1.0
+        self._threads = threads or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads, "codebook") if self._threads > 1 else None
 
     def encode(self, points: npt.ArrayLike) -> EncodedSweep:
         """Encode one sweep.
@@ -51,6 +56,8 @@ class AgentEncoder:
         timer.stop("pillars")
         feature = self._engine.run({"pillars_nhwc": pillars.features[None]})["feature_nhwc"][0]
         timer.stop("encoder")
-        indices = self.bundle.codebook.encode_map(feature, self._scale)
+        indices = self.bundle.codebook.encode_map(
+            feature, self._scale, pool=self._pool, parts=self._threads
+        )
         timer.stop("codebook")
         return EncodedSweep(indices, timer.stages, pillars.pillars, pillars.points)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,20 @@ def test_a_map_is_coded_cell_by_cell_whatever_its_background(dtype: type) -> Non
         codes = codebook.encode_map(features, 0.02, background)
         np.testing.assert_array_equal(codes, expected)
     assert codebook.encode_map(features[:0], 0.02).shape == (4, 0, 11)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 200])
+def test_threads_that_share_a_map_change_no_code(parts: int) -> None:
+    codebook = ResidualCodebook.from_layers(make_layers(2, 2, 16, 8))
+    features = np.random.default_rng(3).integers(0, 256, (6, 11, 8)).astype(np.uint8)
+    with ThreadPoolExecutor(2) as pool:
+        codes = codebook.encode_map(features, 0.02, pool=pool, parts=parts)
+        nothing = codebook.encode_map(np.zeros_like(features), 0.02, pool=pool, parts=parts)
+        broken = np.full((6, 11, 8), np.nan, np.float32)
+        with pytest.raises(CodebookError, match="not finite"):
+            codebook.encode_map(broken, 0.02, np.zeros(8, np.float32), pool=pool, parts=parts)
+    np.testing.assert_array_equal(codes, codebook.encode_map(features, 0.02))
+    assert (nothing == nothing[:, :1, :1]).all()
 
 
 def test_the_lowest_index_wins_a_tie() -> None:
