@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,9 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 #: Set in the process that runs a file of tests alone.
 OWN_PROCESS = "QUANTV2X_TEST_OWN_PROCESS"
+#: Marks the processes that these tests start, and those that these start.
+SESSION = "QUANTV2X_TEST_SESSION"
+os.environ[SESSION] = str(os.getpid())
 
 # Node processes of a test must neither meet another run's nor a robot's on the network. Domains 0
 # to 101 are usable on every platform; 0 is the default one, and so left alone.
@@ -25,6 +30,35 @@ if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"  # Humble does not know the variable below.
 else:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+#: How this package's processes are started: as modules, or by the executables that colcon installs.
+NODE = re.compile(r"-m quantv2x_ros|lib/quantv2x_ros/")
+
+
+def left_nodes() -> list[str]:
+    """Return the command lines of this package's processes that the tests have started (Linux)."""
+    mark = f"{SESSION}={os.getpid()}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes().split(b"\0")
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:  # it has ended, or is another user's
+            continue
+        if mark in environment and NODE.search(command):
+            found.append(f"{folder.name}: {command}")
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """Fails the last test where a node outlives all of them."""
+    yield
+    end = time.monotonic() + 10
+    while left_nodes() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert left_nodes() == []
 
 
 @pytest.fixture(scope="session")
