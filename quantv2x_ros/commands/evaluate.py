@@ -55,6 +55,9 @@ def command(
         float,
         typer.Option(min=0.0, help="Cells further from the sensor are not sent [m]; 0: no limit."),
     ] = 0.0,
+    score_threshold: Annotated[
+        float, typer.Option(help="Boxes with lower scores are not ranked; 0.2 is the published.")
+    ] = 0.2,
     conceal: Annotated[
         float,
         typer.Option(
@@ -160,7 +163,7 @@ def command(
         compensate,
     )
     request = Request.parse(data, config, sweep, streaming, report, compare or (), worst)
-    detector = open_detector(find_bundle(bundle), precision, backend, threads)
+    detector = open_detector(find_bundle(bundle), precision, backend, threads, score_threshold)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:
         task = progress.add_task("Evaluating", total=None)

@@ -61,7 +61,7 @@ def command(
     json: Annotated[Path | None, typer.Option(help="File to write the report to.")] = None,
 ) -> None:
     """Quantize a trained network and export it: scales, rounding, size, bit operations."""
-    from quantv2x_ros.core.detection import DetectionConfig
+    from quantv2x_ros.core.detection import PROTOCOL_SCORE, DetectionConfig
     from quantv2x_ros.offline.report import write_json
     from quantv2x_ros.offline.settings import EvaluationConfig
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
@@ -102,6 +102,7 @@ def command(
     report = workflow.report(graphs, agents)
     if evaluate is not None:
         how = EvaluationConfig(agents=agents, max_frames=max_frames)
+        bundle = bundle.with_score_threshold(PROTOCOL_SCORE)
         report["measured"] = workflow.measure(graphs, bundle, evaluate, how, simulated_frames)
     if evaluate is not None and sensitivity:
         few = EvaluationConfig(agents=agents, max_frames=simulated_frames)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,15 @@ class ModelBundle:
     def classes(self) -> tuple[str, ...]:
         """Class names; label k is classes[k - 1]."""
         return self.manifest.anchors.names
+
+    def with_score_threshold(self, threshold: float) -> ModelBundle:
+        """Return this bundle with another threshold of scores.
+
+        Raises:
+            DetectionError: for a threshold out of range.
+        """
+        detection = replace(self.manifest.detection, score_threshold=threshold)
+        return replace(self, manifest=replace(self.manifest, detection=detection))
 
     @property
     def detection(self) -> DetectionConfig:

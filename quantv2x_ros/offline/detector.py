@@ -125,7 +125,11 @@ class EngineDetector:
 
 
 def open_detector(
-    folder: Path, precision: str = "", backend: str = "auto", threads: int = 0
+    folder: Path,
+    precision: str = "",
+    backend: str = "auto",
+    threads: int = 0,
+    score_threshold: float | None = None,
 ) -> Detector:
     """Load a bundle and make what detects with it.
 
@@ -135,11 +139,15 @@ def open_detector(
             torch network with the bundle's checkpoint.
         backend: Of the engines: `auto`, `openvino` or `tensorrt`.
         threads: Threads of a CPU engine; 0: one a core.
+        score_threshold: In the place of the bundle's; `None` keeps it.
 
     Raises:
         BundleError: If the bundle is damaged, or has not this precision.
+        DetectionError: For a threshold out of range.
     """
     bundle = ModelBundle.load(folder)
+    if score_threshold is not None:
+        bundle = bundle.with_score_threshold(score_threshold)
     if precision in ("", bundle.precision):
         return EngineDetector(bundle, backend, threads)
     if precision != "fp32":

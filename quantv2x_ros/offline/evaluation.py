@@ -212,6 +212,7 @@ class Evaluation:
             "frames": self.metric.frames,
             "bundle": self.detector.bundle.name,
             "precision": self.detector.precision,
+            "score_threshold": self.detector.bundle.detection.score_threshold,
             **self.config.as_dict(),
             "skipped": [str(error) for error in self.skipped],
             "frames_without_ego": self.without_ego,

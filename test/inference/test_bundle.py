@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
+from quantv2x_ros.core.detection import DetectionError
 from quantv2x_ros.inference.bundle import REQUIRED_FILES, BundleError, ModelBundle, file_sha256
 from quantv2x_ros.inference.manifest import MANIFEST_NAME, parse_manifest
 
@@ -159,3 +161,11 @@ def test_a_scale_that_is_missing_is_named(copy: Path) -> None:
     rewrite(copy, lambda m: m["scales"].pop("fused1"))
     with pytest.raises(BundleError, match="no scale of 'fused1'"):
         ModelBundle.load(copy).scale("fused1")
+
+
+def test_another_threshold_of_scores_changes_nothing_else(int8_bundle: ModelBundle) -> None:
+    changed = int8_bundle.with_score_threshold(0.05)
+    assert changed.detection == replace(int8_bundle.detection, score_threshold=0.05)
+    assert replace(changed.manifest, detection=int8_bundle.detection) == int8_bundle.manifest
+    with pytest.raises(DetectionError, match="score_threshold"):
+        int8_bundle.with_score_threshold(1.5)
