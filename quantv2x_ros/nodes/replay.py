@@ -129,7 +129,7 @@ class ReplayNode(BaseNode):
         self._read_ahead = declare(
             self,
             "read_ahead",
-            128,
+            256,
             "Memory for messages that are read before their time, also while playing waits to be "
             "heard [MB].",
             low=1,
