@@ -76,7 +76,7 @@ class IndicesInput:
         tile_timeout = declare(
             node,
             "tile_timeout",
-            0.025,
+            0.04,
             "Longest wait for the further tiles of a sweep before it is fused with holes [s].",
             low=0.0,
             high=1.0,

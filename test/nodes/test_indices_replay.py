@@ -40,7 +40,8 @@ def bag(request, scenario_folder, bundle_folder, tmp_path_factory):
 
 
 def fusion(ros, parameters, station=1):
-    values = {"station_id": station, "peer_wait": 1.0, "peer_timeout": 0.15}
+    # whole sweeps, however busy the machine is: boxes are compared
+    values = {"station_id": station, "peer_wait": 1.0, "peer_timeout": 0.15, "tile_timeout": 1.0}
     return ros.add(FusionNode(parameter_overrides=parameters(**values, clock_tolerance=60.0)))
 
 
