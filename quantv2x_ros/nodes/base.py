@@ -22,6 +22,9 @@ from quantv2x_ros.nodes.parameters import declare
 
 #: Shortest time between log lines about drops for the same reason, seconds.
 _LOG_PERIOD = 10.0
+#: Least step back of the clock that is another time. Smaller ones, such as of the first message of
+#: rosbag2's player, play no sweep of a LiDAR with 10 Hz again.
+_JUMP_BACK = Duration(nanoseconds=-100_000_000)
 
 
 class BaseNode(ManagedNode):
@@ -63,9 +66,7 @@ class BaseNode(ManagedNode):
         self.create_timer(period, self._report, clock=self.steady_clock)
         # rclpy drops a callback whose handle is not kept.
         self._jump_handle = self.get_clock().create_jump_callback(
-            JumpThreshold(
-                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
-            ),
+            JumpThreshold(min_forward=None, min_backward=_JUMP_BACK, on_clock_change=False),
             post_callback=self._on_jump,
         )
 

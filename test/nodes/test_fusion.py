@@ -334,8 +334,8 @@ def test_own_sweeps_on_the_topic_do_not_count_where_they_come_in_process(
     ros.nodes.remove(node)
 
 
-def test_a_jump_back_of_the_clock_starts_afresh(ros, parameters, bundle, indices):
-    ego = Ego(ros, parameters, bundle, indices, use_sim_time=True)
+def clock_of(ros, ego):
+    """Sets the time that a node goes by."""
     clock = ros.node.create_publisher(Clock, "/clock", 10)
     ros.connect(clock)
 
@@ -343,6 +343,12 @@ def test_a_jump_back_of_the_clock_starts_afresh(ros, parameters, bundle, indices
         clock.publish(Clock(clock=time_message(stamp_ms * MS)))
         ros.spin_until(lambda: ego.node.get_clock().now().nanoseconds == stamp_ms * MS)
 
+    return set_clock
+
+
+def test_a_jump_back_of_the_clock_starts_afresh(ros, parameters, bundle, indices):
+    ego = Ego(ros, parameters, bundle, indices, use_sim_time=True)
+    set_clock = clock_of(ros, ego)
     set_clock(60_000)
     ego.send(2, 60_000)
     ego.send(1, 60_000)
@@ -351,6 +357,21 @@ def test_a_jump_back_of_the_clock_starts_afresh(ros, parameters, bundle, indices
     ego.send(2, 1_000)
     ego.send(1, 1_000)
     assert list(ego.fused(2).contributing_stations) == [1, 2]
+
+
+@pytest.mark.parametrize(("back", "expected"), [(5, [1, 2]), (99, [1, 2]), (100, [1])])
+def test_a_clock_that_goes_back_a_little_forgets_no_peer(
+    ros, parameters, bundle, indices, back, expected
+):
+    """As rosbag2's player lets it at its start."""
+    ego = Ego(ros, parameters, bundle, indices, use_sim_time=True, peer_wait=0.0)
+    set_clock = clock_of(ros, ego)
+    set_clock(60_000)
+    ego.send(2, 60_000)
+    ros.spin_until(lambda: ego.reported("station 2 heard [s ago]"))
+    set_clock(60_000 - back)
+    ego.send(1, 60_000)
+    assert list(ego.fused(1).contributing_stations) == expected
 
 
 def test_own_sweeps_that_jump_back_start_afresh_without_a_clock(ego):

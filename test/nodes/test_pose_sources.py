@@ -174,6 +174,26 @@ def test_a_jump_back_of_the_clock_forgets_poses_and_the_sweep_that_waits(ros, pa
     assert agent.sent()[0, 3] == pytest.approx(3.0)
 
 
+def test_a_clock_that_goes_back_by_less_than_a_sweeps_period_forgets_nothing(ros, parameters):
+    agent = Agent(ros, parameters, "odometry", use_sim_time=True, pose_timeout=10.0)
+    publisher = agent.publisher(Odometry, "odometry")
+    clock = agent.publisher(Clock, "/clock")
+
+    def set_clock(stamp_ns):
+        clock.publish(Clock(clock=time_message(stamp_ns)))
+        ros.spin_until(lambda: agent.node.get_clock().now().nanoseconds == stamp_ns)
+
+    start = 13 * SECOND
+    set_clock(start)
+    publisher.publish(odometry(start - SECOND // 20, at(1.0)))
+    agent.cloud(start)
+    ros.spin_for(0.3)
+    set_clock(start - SECOND // 200)
+    set_clock(start - SECOND // 10)
+    publisher.publish(odometry(start + SECOND // 20, at(3.0)))
+    assert agent.sent()[0, 3] == pytest.approx(2.0), "between the poses of before and after it"
+
+
 def test_a_mount_that_is_none_ends_the_start(ros, parameters):
     with pytest.raises(PoseError, match="mount: got"):
         Agent(ros, parameters, "pose", sensor_mount=[1.0, 2.0])
