@@ -60,6 +60,9 @@ InterestRange = Annotated[
     float,
     typer.Option(min=0.0, help="Cells further from the sensor are not sent [m]; 0: no limit."),
 ]
+InterestOfReceivers = Annotated[
+    bool, typer.Option(help="Cells outside the ranges of all other agents are not sent.")
+]
 
 # What happens to it on the way.
 Loss = Annotated[float, typer.Option(help="Probability of losing a tile of a peer's message.")]
@@ -95,10 +98,10 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of losses and noise.")]
 Sweep = Annotated[
     str,
     typer.Option(
-        help="Measure a whole curve: agents, latency_ms, pose_noise, heading_noise, loss,"
-        " loss_holes, burst_loss, stations, pose_noise_aligned, levels, min_occupancy,"
-        " interest_range, max_bytes (several by commas), link (all of bytes and losses), all"
-        " or none."
+        help="Measure a whole curve: agents, latency_ms, latency_ms_compensated, pose_noise,"
+        " heading_noise, pose_error, pose_error_aligned, loss, loss_holes, burst_loss, stations,"
+        " levels, min_occupancy, interest_range, interest_of_receivers, max_bytes (several by"
+        " commas), link (all of bytes and losses), all or none."
     ),
 ]
 Streaming = Annotated[

@@ -85,6 +85,13 @@ def cells_of_interest(
     return wanted.reshape(x.shape)
 
 
+def both(one: BoolArray | None, other: BoolArray | None) -> BoolArray | None:
+    """Cells (H, W) that are in both selections; None selects all."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
+
+
 def clear_cells(indices: IndexArray, keep: BoolArray, background: IndexArray) -> IndexArray:
     """A copy of a map (planes, H, W) with the background in all cells but those to keep (H, W)."""
     cleared: IndexArray = np.where(keep, indices, background[:, None, None])

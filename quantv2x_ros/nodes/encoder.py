@@ -21,16 +21,14 @@ from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, EncodedSweep
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.base import BaseNode
-from quantv2x_ros.nodes.conversions import (
-    nanoseconds,
-    pose_to_message,
-)
+from quantv2x_ros.nodes.conversions import nanoseconds, pose_to_message
 from quantv2x_ros.nodes.health import HealthDefaults
 from quantv2x_ros.nodes.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.index_output import IndexOutput
 from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.pose_sources import declare_pose_source
+from quantv2x_ros.nodes.receivers_input import ReceiversInput
 from quantv2x_ros.nodes.sweep_input import SweepInput, WaitingSweep
 from quantv2x_ros.nodes.warm_up import warm_up_encoder
 
@@ -45,7 +43,8 @@ class EncoderNode(BaseNode):
     """Publishes every sweep of one agent as codebook indices.
 
     Subscriptions: ``points`` (PointCloud2 of any layout); for the LiDAR's pose in the map frame
-    ``pose`` (PoseWithCovarianceStamped), ``odometry`` (Odometry), or ``/tf`` and ``/tf_static``.
+    ``pose`` (PoseWithCovarianceStamped), ``odometry`` (Odometry), or ``/tf`` and ``/tf_static``;
+    with ``interest_of_receivers`` also ``/v2x/bev_indices`` of others.
     Publications: ``/v2x/bev_indices``, ``/v2x/codebook`` (latched),
     ``/diagnostics``. A sweep is sent with the pose at its own stamp; one without a pose is
     dropped and counted, never sent with a guess.
@@ -89,6 +88,7 @@ class EncoderNode(BaseNode):
         warm_up_encoder(self._engine)
         self.finished = declare_build_only(self)
         self._output = IndexOutput(self, self._bundle)
+        self._receivers = ReceiversInput(self, self._station, self._bundle, self._map_frame)
         self._announcer = self.create_publisher(Codebook, "/v2x/codebook", qos.latched())
         self.get_logger().info(
             f"station {self._station}: model {self._bundle.name} {self._bundle.version}, codebook "
@@ -97,7 +97,7 @@ class EncoderNode(BaseNode):
 
     def cleanup(self) -> None:
         """Free the engine."""
-        self.release("_engine", "_bundle", "_output", "_announcer")
+        self.release("_engine", "_bundle", "_output", "_receivers", "_announcer")
 
     def _declare(self) -> None:
         self._map_frame = declare(
@@ -124,6 +124,7 @@ class EncoderNode(BaseNode):
         self._encoded: EncodedSweep | None = None
         self.create_subscription(PointCloud2, "points", self._on_points, qos.sensor_input())
         self._poses.connect(self._on_new_pose)
+        self._receivers.listen()
         self._patience = self.create_timer(0.02, self._give_up_waiting, clock=self.steady_clock)
         self._patience.cancel()  # runs while a sweep waits; else it would wake the node in vain
         now = self.get_clock().now().to_msg()
@@ -211,7 +212,7 @@ class EncoderNode(BaseNode):
             map_frame=self._map_frame,
             sensor_pose=PoseWithCovariance(pose=pose_to_message(pose), covariance=covariance),
         )
-        self._output.send(indices, template, time.monotonic())
+        self._output.send(indices, template, time.monotonic(), self._receivers.wanted(pose))
         self.get_logger().debug(f"sent sweep {self._sequence}")
         self._sequence = (self._sequence + 1) % _SEQUENCES
 
@@ -235,6 +236,7 @@ class EncoderNode(BaseNode):
     def time_jumped_back(self) -> None:
         """Forget poses and the sweep that waits: they belong to another time."""
         self._poses.clear()
+        self._receivers.reset()
         self._waiting = None
         self._newest_ns = 0
 
@@ -257,5 +259,6 @@ class EncoderNode(BaseNode):
         return f"sent {self._sequence} sweeps", {
             **seen,
             **self._output.report(),
+            **self._receivers.report(),
             "codebook": f"{self._format.codebook_id:016x}",
         }

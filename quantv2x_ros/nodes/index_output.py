@@ -14,7 +14,7 @@ from rclpy.node import Node
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.frame_sender import FrameSender, SendSettings, SentFrame
 from quantv2x_ros.core.rate_control import RateController
-from quantv2x_ros.core.selection import cells_in_range
+from quantv2x_ros.core.selection import both, cells_in_range
 from quantv2x_ros.core.tiles import GEONETWORKING_UNIT, TileSettings
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.nodes import qos
@@ -53,7 +53,7 @@ class IndexOutput:
             low=0.0,
             high=10_000.0,
         )
-        self._wanted = cells_in_range(bundle.grid, limit) if limit else None
+        self._near = cells_in_range(bundle.grid, limit) if limit else None
         background = np.array(bundle.manifest.codebook.background, np.uint8)
         self._sender = FrameSender(self._format.frame, background, settings)
         self._publisher = node.create_publisher(
@@ -121,18 +121,25 @@ class IndexOutput:
         )
         return RateController(most, bitrate)
 
-    def send(self, indices: npt.NDArray[np.uint8], template: BevIndices, now: float) -> int:
+    def send(
+        self,
+        indices: npt.NDArray[np.uint8],
+        template: BevIndices,
+        now: float,
+        wanted: npt.NDArray[np.bool_] | None = None,
+    ) -> int:
         """Publish a sweep.
 
         Args:
             indices: (planes, H, W) uint8.
             template: holds header, station, sequence and pose.
             now: seconds of a steady clock.
+            wanted: (H, W), cells that somebody can use; None for all.
 
         Returns:
             Bytes of all payloads.
         """
-        frame = self._sender.send(indices, self._rate.budget(now), self._wanted)
+        frame = self._sender.send(indices, self._rate.budget(now), both(self._near, wanted))
         template.sent_levels = frame.sent_levels
         template.omitted_cells = frame.omitted_cells
         for message in messages_from_tiles(frame.tiles, frame.parity, self._format, template):

@@ -51,6 +51,45 @@ def tile_from_message(
     Raises:
         MessageRefusedError: naming what is wrong, with both values.
     """
+    pose, place = check_message(message, index_format, map_frame, latest_stamp_ns, admit)
+    return Tile(
+        station_id=message.station_id,
+        sequence=message.sequence,
+        stamp_ns=nanoseconds(message.header.stamp),
+        frame_id=message.header.frame_id,
+        pose=pose,
+        tile_index=message.tile_index,
+        tile_count=message.tile_count,
+        parity_count=message.parity_count,
+        payload=bytes(message.payload),
+        place=place,
+        indices=_decode(message, place, index_format),
+    )
+
+
+def check_message(
+    message: BevIndices,
+    index_format: IndexFormat,
+    map_frame: str,
+    latest_stamp_ns: int,
+    admit: Callable[[BevIndices], None] = lambda message: None,
+) -> tuple[npt.NDArray[np.float64], TilePlace | None]:
+    """Check everything in a received message but what its payload decodes to.
+
+    Args:
+        message: as received.
+        index_format: this station's own.
+        map_frame: name of this station's map frame.
+        latest_stamp_ns: newest stamp that is believed, nanoseconds.
+        admit: checks what costs more, such as a signature, after all else; what it raises is
+            passed on.
+
+    Returns:
+        The sender's pose (4, 4), and the place of the tile; None of a parity tile.
+
+    Raises:
+        MessageRefusedError: naming what is wrong, with both values.
+    """
     station = f"station {message.station_id}"
     index_format.check(message)
     _check_numbers(message)
@@ -70,19 +109,7 @@ def tile_from_message(
     place = _place(message, index_format)
     _check_crc(message)
     admit(message)
-    return Tile(
-        station_id=message.station_id,
-        sequence=message.sequence,
-        stamp_ns=stamp_ns,
-        frame_id=message.header.frame_id,
-        pose=pose,
-        tile_index=message.tile_index,
-        tile_count=message.tile_count,
-        parity_count=message.parity_count,
-        payload=bytes(message.payload),
-        place=place,
-        indices=_decode(message, place, index_format),
-    )
+    return pose, place
 
 
 def messages_from_tiles(

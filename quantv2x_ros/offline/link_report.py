@@ -16,6 +16,7 @@ from quantv2x_ros.offline.sweeps import (
     LINK,
     LOSSES,
     OCCUPANCY,
+    RECEIVERS,
     STATIONS,
 )
 
@@ -31,6 +32,7 @@ _NAMES = {
     LEVELS: "`levels: {:.0f}`",
     OCCUPANCY: "`min_occupancy: {:g}`",
     INTEREST: "`interest_range: {:g}`",
+    RECEIVERS: "`interest_of_receivers: true`",
     BUDGETS: "`max_bytes_per_frame: {:,.0f}`",
 }
 _LOSS_LABELS = {
@@ -42,6 +44,7 @@ _RATE_LABELS = {
     LEVELS: "levels",
     OCCUPANCY: "min_occupancy",
     INTEREST: "interest_range",
+    RECEIVERS: "interest_of_receivers",
     BUDGETS: "max_bytes_per_frame",
 }
 #: Overlap that both are about.

@@ -13,8 +13,10 @@ Result = Mapping[str, Any]
 SWEEP_TITLES = {
     "agents": "Agents that take part, on the truth of all",
     "latency_ms": "Age of the peers' messages [ms]",
+    "latency_ms_compensated": "The same, moving objects carried on to now",
     "pose_noise": "Deviation of the peers' positions in x and y [m]",
-    "pose_noise_aligned": "Deviation of the positions [m], corrected by what both agents see",
+    "pose_error": "Deviation of the peers' positions [m] and headings [degrees]",
+    "pose_error_aligned": "The same, corrected by what both agents see",
     "heading_noise": "Deviation of the peers' headings [degrees]",
     "loss": "Lost tiles of the peers' messages",
     "loss_holes": "Lost tiles, not concealed",

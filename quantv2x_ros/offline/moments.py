@@ -27,6 +27,7 @@ class Sent:
         percept: What a receiver makes of it if all of it arrives.
         pose: (4, 4) sensor_to_map.
         encoding_ms: Time that the sender took, milliseconds.
+        listeners: (4, 4) sensor_to_map of all other agents.
         frames: Its tiles by the way they are sent, as far as they were asked for.
         arrived: What a receiver makes of those, if none is lost.
     """
@@ -35,6 +36,7 @@ class Sent:
     percept: Percept
     pose: npt.NDArray[np.float64]
     encoding_ms: float
+    listeners: tuple[npt.NDArray[np.float64], ...] = ()
     frames: dict[Sending, SentFrame] = field(default_factory=dict)
     arrived: dict[Sending, Percept | None] = field(default_factory=dict)
 
@@ -91,7 +93,7 @@ class Moments:
         Raises:
             DatasetError: If a cloud is missing or damaged.
         """
-        sent = {name: self._send(frame, name) for name in agents}
+        sent = {name: self._send(frame, name, agents) for name in agents}
         moment = Moment(number, frame, sent)
         self._moments[number] = moment
         for old in [key for key in self._moments if key <= number - self._keep]:
@@ -109,7 +111,7 @@ class Moments:
             moment.alone[name] = self._detector.fuse([percept], np.eye(4)[None]).detections
         return moment.alone[name]
 
-    def _send(self, frame: Frame, name: str) -> Sent:
+    def _send(self, frame: Frame, name: str, agents: Sequence[str]) -> Sent:
         broadcast = self._detector.broadcast(frame[name].points)
         indices = self._detector.decode(broadcast.payload)
         return Sent(
@@ -117,4 +119,5 @@ class Moments:
             percept=self._detector.perceive(indices),
             pose=frame[name].pose,
             encoding_ms=sum(broadcast.stage_ms.values()),
+            listeners=tuple(frame[other].pose for other in agents if other != name),
         )

@@ -23,8 +23,10 @@ SWEEP_IOU = "0.5"
 AXES = {
     "agents": ("agents that take part", "agents"),
     "latency_ms": ("age of the peers' messages [ms]", "latency"),
+    "latency_ms_compensated": ("age of the messages [ms], objects moved on", "latency_moved_on"),
     "pose_noise": ("deviation of the peers' positions in x and y [m]", "noise"),
-    "pose_noise_aligned": ("deviation of the positions [m], corrected", "noise_aligned"),
+    "pose_error": ("deviation of positions [m] and headings [degrees]", "error"),
+    "pose_error_aligned": ("deviation of positions and headings, corrected", "error_aligned"),
     "heading_noise": ("deviation of the peers' headings [degrees]", "heading"),
     "loss": ("lost tiles", "loss"),
     "loss_holes": ("lost tiles, not concealed", "loss_holes"),

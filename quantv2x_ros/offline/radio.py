@@ -15,7 +15,8 @@ from quantv2x_ros.core.assembly import AssembledFrame
 from quantv2x_ros.core.concealment import SweepMemory
 from quantv2x_ros.core.frame_sender import FrameSender, SentFrame
 from quantv2x_ros.core.link_simulation import assemble
-from quantv2x_ros.core.selection import cells_in_range
+from quantv2x_ros.core.receivers import Receivers
+from quantv2x_ros.core.selection import BoolArray, both, cells_in_range
 from quantv2x_ros.core.tiles import FrameFormat
 from quantv2x_ros.offline.detector import Detector, Percept
 from quantv2x_ros.offline.moments import Sent
@@ -33,6 +34,7 @@ class Radio:
         self._grid = bundle.grid
         self._form = FrameFormat(bundle.prior, book.levels, book.segments, *bundle.grid.shape)
         self._background = np.array(bundle.manifest.codebook.background, np.uint8)
+        self._receivers = Receivers(bundle.grid, bundle.detection)
         self._senders: dict[Sending, FrameSender] = {}
 
     def send(self, sent: Sent, sending: Sending) -> SentFrame:
@@ -41,10 +43,19 @@ class Radio:
             if sending not in self._senders:
                 sender = FrameSender(self._form, self._background, sending.settings)
                 self._senders[sending] = sender
-            budget, limit = sending.max_bytes or None, sending.interest_range
-            wanted = cells_in_range(self._grid, limit) if limit else None
-            sent.frames[sending] = self._senders[sending].send(sent.indices, budget, wanted)
+            wanted = self._wanted(sent, sending)
+            sent.frames[sending] = self._senders[sending].send(
+                sent.indices, sending.max_bytes or None, wanted
+            )
         return sent.frames[sending]
+
+    def _wanted(self, sent: Sent, sending: Sending) -> BoolArray | None:
+        """Return the cells that are sent at most, (H, W); None for all."""
+        limit = sending.interest_range
+        near = cells_in_range(self._grid, limit) if limit else None
+        if not sending.interest_of_receivers or not sent.listeners:
+            return near
+        return both(near, self._receivers.wanted_at(sent.pose, sent.listeners))
 
     def whole(self, sent: Sent, sending: Sending) -> Percept | None:
         """Return what a receiver makes of a sweep that arrives wholly; `None` of one not sent."""

@@ -16,7 +16,15 @@ from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.link_report import PLOT, link_table, plot_link
 from quantv2x_ros.offline.report import write_json
-from quantv2x_ros.offline.sweeps import ALONE, BUDGETS, INTEREST, LEVELS, OCCUPANCY
+from quantv2x_ros.offline.sweeps import (
+    ALONE,
+    BUDGETS,
+    INTEREST,
+    LEVELS,
+    OCCUPANCY,
+    RATES,
+    RECEIVERS,
+)
 
 Result = dict[str, Any]
 
@@ -24,6 +32,14 @@ SIGHT_NOTE = (
     "Clear: 10 or more of the ego's own points in the box; sparse: fewer; hidden from the ego: not"
     " one, but a peer has some. Those are why cooperation exists.\n"
 )
+
+
+#: What the points of a sweep over the cells that are sent are called.
+_SELECTIONS = {
+    OCCUPANCY: "cells above {:g}",
+    INTEREST: "cells within {:g} m",
+    RECEIVERS: "cells that others can use",
+}
 
 
 def write_report(
@@ -80,14 +96,10 @@ def rate_points(
         points.append({**point, "name": name, "label": "" if whole else name})
     for point in sweeps.get(BUDGETS, []):  # many: the axis says enough
         points.append({**point, "name": f"at most {point['value']:,.0f} bytes", "label": ""})
-    for point in sweeps.get(OCCUPANCY, []):
-        if point["value"]:
-            name = f"cells above {point['value']:g}"
-            points.append({**point, "name": name, "label": ""})
-    for point in sweeps.get(INTEREST, []):
-        if point["value"]:
-            name = f"cells within {point['value']:g} m"
-            points.append({**point, "name": name, "label": ""})
+    for sweep, name in _SELECTIONS.items():
+        for point in sweeps.get(sweep, []):
+            if point["value"]:
+                points.append({**point, "name": name.format(point["value"]), "label": ""})
     for point in points:
         point["bits_per_cell"] = 8.0 * point["bytes_per_frame"] / cells
     return points + [{**other, "name": title} for title, other in compare]
@@ -131,7 +143,7 @@ def _curves(result: Result) -> dict[str, list[Result]]:
     return {
         name: points
         for name, points in result.get("sweeps", {}).items()
-        if name not in (ALONE, BUDGETS, INTEREST, LEVELS, OCCUPANCY)
+        if name not in (ALONE, *RATES)
     }
 
 

@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quantv2x_ros.offline.detector import Detector
+from quantv2x_ros.offline.detector import Detector, EngineDetector
 from quantv2x_ros.offline.evaluate import open_scenarios
 from quantv2x_ros.offline.evaluation import Evaluation, Progress
 from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError
-from quantv2x_ros.offline.sweeps import STEPS, alone_variants, make_variants, parse_sweeps
+from quantv2x_ros.offline.sweeps import (
+    COMPENSATED,
+    STEPS,
+    alone_variants,
+    make_variants,
+    parse_sweeps,
+)
 
 MEASURED = "measured"
 
@@ -113,9 +119,14 @@ def run(detector: Detector, request: Request, progress: Progress | None = None) 
     """
     scenarios = open_scenarios(request.data, request.config)
     longest = max(len(scenario.timestamps) for scenario in scenarios)
+    sweeps, unmeasured = request.sweeps, []
+    if COMPENSATED in sweeps and not isinstance(detector, EngineDetector):
+        sweeps = tuple(name for name in sweeps if name != COMPENSATED)
+        unmeasured = [f"{COMPENSATED} is left out: it works on the pyramids of a bundle's engines"]
     variants, notes = make_variants(
-        request.config, request.sweeps, longest, detector.bundle.codebook.levels
+        request.config, sweeps, longest, detector.bundle.codebook.levels
     )
+    notes += unmeasured
     if request.report is not None and not request.config.ego_only:
         variants += alone_variants(request.config, variants)
     evaluation = Evaluation(detector, request.config, variants, request.streaming_ms, detailed=True)

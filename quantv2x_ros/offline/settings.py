@@ -28,11 +28,13 @@ class Sending:
         settings: Tiles, levels, selection and parity; see `SendSettings`.
         max_bytes: Most bytes of a frame; 0 for any number.
         interest_range: Cells further from the sensor are not sent, metres; 0 for no limit.
+        interest_of_receivers: Cells that no other agent can use are not sent, see `Receivers`.
     """
 
     settings: SendSettings = field(default_factory=SendSettings)
     max_bytes: int = 0
     interest_range: float = 0.0
+    interest_of_receivers: bool = False
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for a negative limit."""
@@ -44,8 +46,8 @@ class Sending:
     def is_whole(self) -> bool:
         """Whether everything is sent."""
         settings = self.settings
-        limits = (settings.levels, settings.min_occupancy, self.max_bytes, self.interest_range)
-        return not any(limits)
+        interest = (self.interest_range, self.interest_of_receivers)
+        return not any((settings.levels, settings.min_occupancy, self.max_bytes, *interest))
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,7 @@ class EvaluationConfig:
             "parity": link.sending.settings.parity,
             "max_bytes": link.sending.max_bytes,
             "interest_range": link.sending.interest_range,
+            "interest_of_receivers": link.sending.interest_of_receivers,
             "align": self.align,
             "compensate": self.compensate,
             "latency_ms": 1e3 * FRAME_PERIOD * link.delay,

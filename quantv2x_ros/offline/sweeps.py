@@ -6,18 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from quantv2x_ros.core.channel_settings import ChannelSettings
-from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError, Link
+from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError, Link, Sending
 
 STEPS: dict[str, tuple[float, ...]] = {
     "latency_ms": (0.0, 100.0, 200.0, 300.0, 400.0),
     "pose_noise": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    "pose_error": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "heading_noise": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "loss": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "max_bytes": (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0),
     "min_occupancy": (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
     "interest_range": (0.0, 20.0, 30.0, 40.0, 50.0, 70.0),
+    "interest_of_receivers": (0.0, 1.0),
     "loss_holes": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "burst_loss": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "stations": (0.0, 25.0, 50.0, 75.0, 100.0),
@@ -27,8 +30,19 @@ STEPS: dict[str, tuple[float, ...]] = {
 AGENTS = "agents"
 """A sweep over the number of agents, from the ego alone to all, on the truth of all."""
 
-ALIGNED = "pose_noise_aligned"
-"""The sweep over `pose_noise` once more, with poses corrected by the objects that both see."""
+ERROR = "pose_error"
+"""Positions [m] and headings [degrees] wrong by the same number."""
+
+ALIGNED = "pose_error_aligned"
+"""The sweep over `pose_error` once more, with poses corrected by the objects that both see."""
+
+COMPENSATED = "latency_ms_compensated"
+"""The sweep over `latency_ms` once more, with moving objects carried on to now."""
+
+_TREATED: dict[str, tuple[str, dict[str, Any]]] = {
+    ALIGNED: (ERROR, {"align": True}),
+    COMPENSATED: ("latency_ms", {"compensate": True}),
+}
 
 LEVELS = "levels"
 """The residual levels of the codebook that are sent, from one to all."""
@@ -36,8 +50,9 @@ LEVELS = "levels"
 BUDGETS = "max_bytes"
 OCCUPANCY = "min_occupancy"
 INTEREST = "interest_range"
-"""The sweeps over how much is sent: a limit of bytes, likely cells, near cells; with LEVELS,
-points of the rate-accuracy curve."""
+RECEIVERS = "interest_of_receivers"
+"""The sweeps over how much is sent: a limit of bytes, likely cells, near cells, cells that somebody
+can use; with LEVELS, points of the rate-accuracy curve."""
 
 LOSSES = ("loss", "loss_holes", "burst_loss")
 """Lost tiles: each for itself, the same without concealment, and in bursts of the same share."""
@@ -49,9 +64,11 @@ STATIONS = "stations"
 _BURST_PACKETS = 5.0
 _BIT_RATE = 6.0
 
-SWEEPS = (AGENTS, *STEPS, ALIGNED, LEVELS)
+SWEEPS = (AGENTS, *STEPS, *_TREATED, LEVELS)
 
-LINK = (*LOSSES, STATIONS, LEVELS, OCCUPANCY, INTEREST, BUDGETS)
+RATES = (LEVELS, OCCUPANCY, INTEREST, RECEIVERS, BUDGETS)
+
+LINK = (*LOSSES, STATIONS, *RATES)
 """What the name `link` stands for: all that concerns bytes and losses."""
 
 ALONE = "alone"
@@ -129,14 +146,15 @@ def make_variants(
             continue
         if sweep == LEVELS:
             variants += [
-                Variant(sweep, float(count), replace(base, link=_with_levels(base.link, count)))
+                Variant(sweep, float(count), replace(base, link=_changed(base.link, sweep, count)))
                 for count in range(1, levels + 1)
             ]
             continue
-        if sweep == ALIGNED:
+        if sweep in _TREATED:
+            untreated, treatment = _TREATED[sweep]
             variants += [
-                replace(variant, sweep=sweep, config=replace(variant.config, align=True))
-                for variant in make_variants(base, ("pose_noise",), longest, levels)[0]
+                replace(variant, sweep=sweep, config=replace(variant.config, **treatment))
+                for variant in make_variants(base, (untreated,), longest, levels)[0]
             ]
             continue
         links = [(value, _changed(base.link, sweep, value)) for value in STEPS[sweep]]
@@ -162,22 +180,26 @@ def _changed(link: Link, sweep: str, value: float) -> Link:
         return replace(link, loss=0.0, channel=_with_bursts(link.channel, value))
     if sweep == STATIONS:
         return replace(link, loss=0.0, channel=_with_stations(link.channel, int(value)))
-    if sweep == BUDGETS:
-        return replace(link, sending=replace(link.sending, max_bytes=int(value)))
-    if sweep == INTEREST:
-        return replace(link, sending=replace(link.sending, interest_range=value))
-    if sweep == OCCUPANCY:
-        settings = replace(link.sending.settings, min_occupancy=value)
-        return replace(link, sending=replace(link.sending, settings=settings))
+    if sweep in RATES:
+        return replace(link, sending=_sending(link.sending, sweep, value))
+    if sweep == ERROR:
+        return replace(link, pose_noise=value, heading_noise=value)
     heading = link.heading_deviation  # position and heading are swept one without the other
     if sweep == "heading_noise":
         return replace(link, heading_noise=value)
     return replace(link, pose_noise=value, heading_noise=heading)
 
 
-def _with_levels(link: Link, count: int) -> Link:
-    settings = replace(link.sending.settings, levels=count)
-    return replace(link, sending=replace(link.sending, settings=settings))
+def _sending(sending: Sending, sweep: str, value: float) -> Sending:
+    if sweep == BUDGETS:
+        return replace(sending, max_bytes=int(value))
+    if sweep == INTEREST:
+        return replace(sending, interest_range=value)
+    if sweep == RECEIVERS:
+        return replace(sending, interest_of_receivers=bool(value))
+    if sweep == LEVELS:
+        return replace(sending, settings=replace(sending.settings, levels=int(value)))
+    return replace(sending, settings=replace(sending.settings, min_occupancy=value))
 
 
 def _with_bursts(channel: ChannelSettings | None, share: float) -> ChannelSettings:

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from quantv2x_ros.cli import app
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.frame_sender import SendSettings
+from quantv2x_ros.core.pose import transform_between, transform_points
+from quantv2x_ros.core.receivers import MARGIN
 from quantv2x_ros.core.tiles import TileSettings
 from quantv2x_ros.data.scenario import DatasetError, Scenario
 from quantv2x_ros.data.simulator import write_scenario
@@ -217,6 +219,34 @@ def test_what_is_not_sent_takes_no_bytes_and_is_not_perceived(bundles, dataset):
     assert levels[-1]["mAP"] == result["mAP"]
     for point in result["sweeps"]["max_bytes"]:
         assert point["bytes_per_frame"] <= point["value"]
+
+
+def test_a_corner_that_no_other_agent_can_use_arrives_as_background(witness, dataset, frames):
+    detection = replace(witness.bundle.detection, range_x=4.0, range_y=4.0)
+    narrow = replace(witness.bundle, manifest=replace(witness.bundle.manifest, detection=detection))
+    witness = Witness(narrow)
+    link = Link(sending=Sending(interest_of_receivers=True))
+    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(link=link))
+    background = tuple(narrow.manifest.codebook.background)
+    y, x = narrow.grid.cell_centres()
+    corner = np.array([[x[0], y[0], 0.0]])
+    left_out = 0
+    for frame, (contents, transforms) in zip(frames, witness.heard, strict=True):
+        agents = frame.agents_in_range(heard_agents(frame, contents[:1])[0])
+        poses = [frame[name].pose for name in agents]
+        for (codes, _), to_agent in zip(contents[1:], transforms[1:], strict=True):
+            (sender,) = [
+                place
+                for place, pose in enumerate(poses)
+                if np.allclose(transform_between(poses[0], pose), to_agent)
+            ]
+            others = [pose for place, pose in enumerate(poses) if place != sender]
+            seen = [transform_points(corner, transform_between(poses[sender], o)) for o in others]
+            usable = any((np.abs(point[0, :2]) <= 4.0 + MARGIN).all() for point in seen)
+            expected = message_of(frame, agents[sender]) if usable else background
+            assert codes == expected
+            left_out += not usable
+    assert left_out
 
 
 def test_a_corner_beyond_the_range_of_interest_arrives_as_background(witness, dataset):

@@ -68,15 +68,19 @@ def test_every_sweep_is_measured_from_0_to_what_the_scenes_allow(reported):
     assert values.pop("alone") == [0.0, 2.0]
     assert values.pop("levels") == [1.0, 2.0, 3.0]
     assert values.pop("agents") == [1.0, 2.0, 3.0]
-    assert values.pop("pose_noise_aligned") == list(STEPS["pose_noise"])
+    assert values.pop("latency_ms_compensated") == [0.0, 100.0, 200.0]
+    assert values.pop("pose_error_aligned") == list(STEPS["pose_error"])
     assert values == {name: list(STEPS[name]) for name in values}
     assert result["notes"][0].startswith("latency_ms above 200 is left out")
     zero = {name: points[0]["mAP"] for name, points in result["sweeps"].items()}
     assert sweeps["agents"][0]["mAP"] == sweeps["alone"][0]["mAP"]
     assert sweeps["agents"][-1]["mAP"] == result["mAP"]
     assert zero["pose_noise"] == zero["heading_noise"] == zero["loss"] == result["mAP"]
+    assert zero["pose_error"] == result["mAP"]
+    latency = sweeps["latency_ms"], sweeps["latency_ms_compensated"]
+    assert latency[0][1]["mAP"] == latency[1][1]["mAP"]  # nothing is moved on within 0.15 s
     assert zero["loss_holes"] == zero["burst_loss"] == zero["min_occupancy"] == result["mAP"]
-    assert zero["interest_range"] == result["mAP"]
+    assert zero["interest_range"] == zero["interest_of_receivers"] == result["mAP"]
     near = [point["bytes_per_frame"] for point in sweeps["interest_range"][1:]]
     assert near == sorted(near)
     assert near[-1] <= result["bytes_per_frame"]
@@ -148,10 +152,12 @@ def test_sweeps_change_one_thing_at_a_time():
             link.sending.max_bytes,
             link.sending.settings.min_occupancy,
             link.sending.interest_range,
+            float(link.sending.interest_of_receivers),
             0.0 if link.channel is None else link.channel.mean_burst_loss,
             0 if link.channel is None else link.channel.other_stations,
         )
-        assert sum(value > 0 for value in state) == (variant.value > 0)
+        changes = 2 if variant.sweep == "pose_error" else 1  # positions and headings
+        assert sum(value > 0 for value in state) == changes * (variant.value > 0)
         changed.setdefault(variant.sweep, []).append(pytest.approx(max(state)))
         assert (link.conceal == 0) == (variant.sweep == "loss_holes")
         rate = 0 if link.channel is None else link.channel.bit_rate_mbps

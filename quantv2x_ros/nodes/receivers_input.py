@@ -1,0 +1,122 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Hears where other stations are, so that they are not sent what they cannot use."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+
+from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.peers import PeerRefusedError
+from quantv2x_ros.core.receivers import Receivers
+from quantv2x_ros.core.replay_guard import ReplayError
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.nodes.conversions import MessageRefusedError
+from quantv2x_ros.nodes.index_format import IndexFormat
+from quantv2x_ros.nodes.indices_subscription import IndicesSubscription
+from quantv2x_ros.nodes.messages import check_message
+from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.trust import Trust
+
+
+class ReceiversInput:
+    """Listens to other stations' messages for their poses alone.
+
+    A message is checked as fusion checks it, but not decoded.
+    """
+
+    def __init__(self, node: Node, own_station: int, bundle: ModelBundle, map_frame: str) -> None:
+        """Declare the parameters.
+
+        Args:
+            node: whose parameters, clock and subscription.
+            own_station: id of the own station, whose messages are passed over.
+            bundle: the model that all share.
+            map_frame: name of the map frame that all share.
+
+        Raises:
+            ValueError: for a parameter or key ring that cannot be used.
+        """
+        self._node = node
+        self._own_station = own_station
+        self._map_frame = map_frame
+        self._format = IndexFormat.of(bundle)
+        self._is_wanted = declare(
+            node,
+            "interest_of_receivers",
+            False,
+            "Cells outside the detection ranges of all stations heard lately are not sent; while "
+            "none is heard, all are.",
+        )
+        tolerance = declare(
+            node,
+            "clock_tolerance",
+            0.5,
+            "How far a sweep's stamp may lie in the future by this node's clock [s].",
+            low=0.0,
+            high=60.0,
+        )
+        self._clock_tolerance_ns = round(1e9 * tolerance)
+        self._trust = Trust(node, own_station)
+        self._receivers = Receivers(bundle.grid, bundle.detection)
+        self._refused: Counter[str] = Counter()
+
+    def listen(self) -> None:
+        """Subscribe, where it is wanted."""
+        if self._is_wanted:
+            self._subscription = IndicesSubscription(
+                self._node,
+                self._trust.may_speak,
+                self._trust.spend,
+                self._on_message,
+                self._refuse,
+                ignored=self._own_station,
+            )
+
+    def wanted(self, pose: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_] | None:
+        """Return the cells that somebody can use, (H, W); None for all.
+
+        Args:
+            pose: (4, 4) sensor-to-map of this station.
+        """
+        return self._receivers.wanted(pose, time.monotonic()) if self._is_wanted else None
+
+    def reset(self) -> None:
+        """Forget everyone, as after a jump in time."""
+        self._receivers.clear()
+        self._trust.reset()
+
+    def report(self) -> Mapping[str, str]:
+        """Who is heard, and what was refused, for the diagnostics."""
+        if not self._is_wanted:
+            return {}
+        refused = {
+            f"receivers' messages refused: {reason}": str(count)
+            for reason, count in self._refused.items()
+        }
+        return {"receivers heard": str(self._receivers.count(time.monotonic())), **refused}
+
+    def _on_message(self, message: BevIndices) -> None:
+        now = time.monotonic()
+        latest_ns = self._node.get_clock().now().nanoseconds + self._clock_tolerance_ns
+        try:
+            pose, _ = check_message(message, self._format, self._map_frame, latest_ns, self._admit)
+        except (MessageRefusedError, PeerRefusedError, ReplayError) as error:
+            self._refuse(error.reason, str(error))
+            return
+        self._receivers.hear(message.station_id, pose, now)
+        self._trust.note_fused([message.station_id], now)  # its message was of use
+
+    def _admit(self, message: BevIndices) -> None:
+        self._trust.admit(message, time.monotonic())
+
+    def _refuse(self, reason: str, text: str, count: int = 1) -> None:
+        """Count a message that is not used: no fault of the own sweeps, which go out in full."""
+        self._refused[reason] += count
+        self._node.get_logger().debug(f"not heard as a receiver: {text}")
