@@ -20,6 +20,10 @@ _OF_ROS = ("/parameter_events", "/rosout")
 INPUT_ERRORS = (ValueError, OSError, EngineError)
 
 
+class NodeError(RuntimeError):
+    """What lets a running node give up but is no fault of it: one sentence ends its process."""
+
+
 class ManagedNode(LifecycleNode):  # type: ignore[misc]
     """A lifecycle node that brings itself up, unless its parameter ``autostart`` is false.
 
@@ -31,7 +35,8 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         is_configured: whether it has what it needs to work.
         is_active: whether it works.
         finished: True once there is nothing left to do, so that the process may end.
-        failure: the fault that a thread or transition ended with; the process ends with it.
+        failure: the fault that a thread or transition ended with, or a `NodeError`; the process
+            ends with it.
         companions: the nodes of this process, this one included; who may own a parameter that was
             given to all.
         qos_watch: knows whom the node cannot talk with.

@@ -36,6 +36,7 @@ class Player:
         settle: float,
         read_ahead: int,
         is_heard: Callable[[], bool],
+        on_unheard: Callable[[], None],
         publish: Callable[[Event], None],
         publish_clock: Callable[[int], None],
         on_end: Callable[[BaseException | None], None],
@@ -46,10 +47,11 @@ class Player:
             playlist: what is played.
             rate: speed against real time.
             loop: whether to begin again at the end.
-            wait: longest wait until it is heard, seconds.
+            wait: longest wait until it is heard, seconds; 0 for none.
             settle: then the time for all others to find each other, seconds.
             read_ahead: memory of the messages that are read before their time, bytes.
             is_heard: whether somebody listens.
+            on_unheard: called after a wait in vain; raises what shall end playing.
             publish: called with each event at its time.
             publish_clock: called with the played time, nanoseconds.
             on_end: called at the end with the error there was, if any; not after `stop`.
@@ -60,6 +62,7 @@ class Player:
         self._wait = wait
         self._settle = settle
         self._is_heard = is_heard
+        self._on_unheard = on_unheard
         self._publish = publish
         self._publish_clock = publish_clock
         self._on_end = on_end
@@ -116,7 +119,10 @@ class Player:
     def _wait_until_heard(self) -> None:
         """Let the clock stand at the beginning until there are listeners."""
         deadline = time.monotonic() + self._wait
-        while not self._is_heard() and time.monotonic() < deadline and not self._stopped.is_set():
+        while self._wait and not self._stopped.is_set() and not self._is_heard():
+            if time.monotonic() >= deadline:
+                self._on_unheard()
+                break
             self._hold_clock(0.1)
         self._hold_clock(self._settle)
 

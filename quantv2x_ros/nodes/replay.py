@@ -4,21 +4,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock as ClockMessage
 
-from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.nodes import qos, transforms
-from quantv2x_ros.nodes.bag_playlist import BagPlaylist, IndicesPlaylist
+from quantv2x_ros.nodes.audience import Audience
 from quantv2x_ros.nodes.base import BaseNode
 from quantv2x_ros.nodes.conversions import time_message
-from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.managed import NodeError
 from quantv2x_ros.nodes.player import Player
-from quantv2x_ros.nodes.playlist import Event, Playlist, ScenarioPlaylist, Track
-from quantv2x_ros.replay_source import INDICES_TOPIC, ReplaySource
+from quantv2x_ros.nodes.playlist import Event, Track
+from quantv2x_ros.nodes.replay_options import declare_playing, declare_recording
+from quantv2x_ros.replay_source import INDICES_TOPIC
 
 
 class ReplayNode(BaseNode):
@@ -46,7 +45,9 @@ class ReplayNode(BaseNode):
 
     def configure(self) -> None:
         """Open the recording."""
-        self._playlist = playlist = self._declare()
+        recording, self._how = declare_recording(self), declare_playing(self)
+        source = recording.find(self.get_logger().info)
+        self._playlist = playlist = recording.open(source)
         self._publishers_by_topic = {
             track.topic: self.create_publisher(
                 track.message_type,
@@ -55,7 +56,9 @@ class ReplayNode(BaseNode):
             )
             for track in playlist.tracks
         }
-        self._awaited = [track.topic for track in playlist.tracks if track.is_awaited]
+        awaited = [self._publishers_by_topic[t.topic] for t in playlist.tracks if t.is_awaited]
+        listener = self._how.wait_for or ("fusion" if source.indices_only else "encoder")
+        self._audience = Audience(self, awaited, listener)
         self._clock_publisher = self.create_publisher(ClockMessage, "/clock", qos.clock_output())
         self._transforms = (
             transforms.TransformPublisher(self, playlist.tracks[0].topic)
@@ -67,15 +70,18 @@ class ReplayNode(BaseNode):
         """Play from the beginning, as soon as somebody listens."""
         super().activate()
         self._frames = 0
-        self.get_logger().info(f"playing {self._playlist.name} at {self._rate} x")
+        how = self._how
+        awaited = f", once {self._audience}" if how.wait else ""
+        self.get_logger().info(f"playing {self._playlist.name} at {how.rate} x{awaited}")
         self._player = Player(
             self._playlist,
-            rate=self._rate,
-            loop=self._loop,
-            wait=self._wait,
-            settle=self._settle,
-            read_ahead=self._read_ahead * 1_000_000,
-            is_heard=self._is_heard,
+            rate=how.rate,
+            loop=how.loop,
+            wait=how.wait,
+            settle=how.settle,
+            read_ahead=how.read_ahead,
+            is_heard=lambda: self._audience.is_complete,
+            on_unheard=self._on_unheard,
             publish=self._publish,
             publish_clock=self._publish_clock,
             on_end=self._end,
@@ -89,99 +95,18 @@ class ReplayNode(BaseNode):
 
     def cleanup(self) -> None:
         """Close the recording."""
-        self.release("_playlist", "_publishers_by_topic", "_clock_publisher", "_transforms")
+        self.release(
+            "_playlist", "_publishers_by_topic", "_audience", "_clock_publisher", "_transforms"
+        )
 
-    def _declare(self) -> Playlist:
-        path = declare(
-            self,
-            "path",
-            "",
-            "V2X-Real or OPV2V scenario, or a rosbag2 (folder, .mcap or .db3); empty for a "
-            "simulated scene, which is made and kept in the user's cache folder.",
-        )
-        agents = declare(
-            self,
-            "agents",
-            "all",
-            "Agents to play, the ego first: all, a number, or names with commas between.",
-        )
-        self._rate = declare(self, "rate", 1.0, "Speed against real time.", low=0.01, high=100.0)
-        self._loop = declare(self, "loop", False, "Start again at the end; stamps go on growing.")
-        self._exit_at_end = declare(
-            self, "exit_at_end", True, "End the process after the last message."
-        )
-        self._wait = declare(
-            self,
-            "wait",
-            60.0,
-            "Longest wait for a listener to every cloud before playing starts [s].",
-            low=0.0,
-            high=3600.0,
-        )
-        self._settle = declare(
-            self,
-            "settle",
-            2.5,
-            "Then the time for the nodes to find each other, which DDS takes up to [s].",
-            low=0.0,
-            high=60.0,
-        )
-        self._read_ahead = declare(
-            self,
-            "read_ahead",
-            256,
-            "Memory for messages that are read before their time, also while playing waits to be "
-            "heard [MB].",
-            low=1,
-            high=65_536,
-        )
-        self._listener = declare(
-            self,
-            "wait_for",
-            "",
-            "Name of the node that playing waits for on each topic; any: whoever listens, also a "
-            "recorder; empty: encoder, or fusion where indices are played.",
-        )
-        map_frame = declare(self, "map_frame", "map", "Name of the map frame.")
-        truth = declare(self, "truth", True, "Publish the labels as dashed boxes (ground_truth).")
-        indices = declare(
-            self,
-            "indices",
-            False,
-            "Play a bag's indices instead of its clouds; one without clouds is always played so.",
-        )
-        heard = declare(
-            self,
-            "heard",
-            False,
-            "Play, beside the clouds of a bag's agents, the indices that it holds of others: what "
-            "the ego heard.",
-        )
-        source = ReplaySource.find(path, agents, self.get_logger().info, indices)
-        self._listener = self._listener or ("fusion" if source.indices_only else "encoder")
-        if source.indices_only:
-            stations = [source.station(agent) for agent in source.agents]
-            return IndicesPlaylist(Path(source.path), stations)
-        if source.is_bag:
-            played = [source.station(agent) for agent in source.agents]
-            return BagPlaylist(Path(source.path), source.agents, played if heard else None)
-        if heard:
-            raise ValueError(
-                f"heard: {source.path} is no rosbag2, so nothing was heard; make one with "
-                "`python -m quantv2x_ros record --indices`"
+    def _on_unheard(self) -> None:
+        """Called by the player where it has waited in vain; what is raised here ends it."""
+        complaint = f"after {self._how.wait:g} s {self._audience.complaint()}"
+        if self._audience.is_empty and not self._how.loop:
+            raise NodeError(
+                f"{complaint}; start it, name another node by wait_for, or play at once: wait 0.0"
             )
-        return ScenarioPlaylist(Scenario.open(source.path), source.agents, map_frame, truth)
-
-    def _is_heard(self) -> bool:
-        """Whether every cloud has its listener."""
-        return all(self._has_listener(topic) for topic in self._awaited)
-
-    def _has_listener(self, topic: str) -> bool:
-        publisher = self._publishers_by_topic[topic]
-        if self._listener == "any":
-            return bool(publisher.get_subscription_count())
-        listeners = self.get_subscriptions_info_by_topic(publisher.topic_name)
-        return any(info.node_name == self._listener for info in listeners)
+        self.get_logger().warning(f"{complaint}; playing all the same")
 
     def _publish(self, event: Event) -> None:
         publisher = self._publishers_by_topic[event.topic]
@@ -204,7 +129,7 @@ class ReplayNode(BaseNode):
         self.failure = failure
         if failure is None:
             self.get_logger().info(f"played {self._frames} sweeps of the ego")
-            self.finished = self._exit_at_end
+            self.finished = self._how.exit_at_end
 
     def report(self) -> tuple[str, dict[str, str]]:
         """Return how far it is."""

@@ -56,7 +56,8 @@ def run(create: Callable[[], Sequence[BaseNode]], args: Sequence[str] | None = N
 
     Returns:
         Exit code: 0 after SIGINT, SIGTERM, a shutdown of the context or when all nodes say that
-        they have finished; 1 where a node cannot start because of its input, which is then logged.
+        they have finished; 1 where a node cannot start because of its input, or gives up for what
+        is no fault of it (`NodeError`), which is then logged.
 
     Raises:
         Exception: what a node's worker or callback failed with; that is a fault, not input.
@@ -91,6 +92,7 @@ def _run(
     from rclpy.signals import SignalHandlerOptions
 
     from quantv2x_ros.inference.engine import EngineError
+    from quantv2x_ros.nodes.managed import NodeError
     from quantv2x_ros.nodes.parameters import refuse_unknown
 
     signals.initialised = True
@@ -120,6 +122,9 @@ def _run(
             if any(has_ended) or all(node.finished for node in nodes):
                 break
             time.sleep(_POLL)
+    except NodeError as error:
+        rclpy.logging.get_logger("quantv2x_ros").fatal(f"ended: {error}")
+        return 1
     finally:
         for spinner in spinners:
             spinner.stop()

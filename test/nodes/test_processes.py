@@ -174,6 +174,20 @@ def test_a_node_that_cannot_start_ends_with_exit_code_1_and_says_why(graph, tmp_
     assert "Traceback" not in text
 
 
+def test_a_replay_that_nobody_hears_ends_with_exit_code_1_and_says_why(scenario_folder):
+    values = {"path": scenario_folder, "agents": "1,", "wait": 0.5}
+    parameters = [part for item in values.items() for part in ("-p", "{}:={}".format(*item))]
+    result = subprocess.run(
+        [sys.executable, "-m", "quantv2x_ros.nodes", "replay", "--ros-args", *parameters],
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "ended: after 0.5 s no node encoder listens to /points" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_build_only_builds_the_engines_and_ends(ros, bundle_folder, tmp_path):
     parameters = ["-p", "build_only:=true", "-p", f"bundle:={bundle_folder}", "-p", "threads:=1"]
     result = subprocess.run(

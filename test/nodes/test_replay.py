@@ -12,6 +12,7 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
+from rcl_interfaces.msg import Log
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 from rclpy.time import Time
@@ -27,6 +28,7 @@ from quantv2x_ros.data.recording import START_STAMP, RecordOptions, record_scena
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.nodes.bag_playlist import shift_stamp
 from quantv2x_ros.nodes.conversions import nanoseconds, time_message
+from quantv2x_ros.nodes.managed import NodeError
 from quantv2x_ros.nodes.point_cloud import cloud_from_message, message_from_points
 from quantv2x_ros.nodes.replay import ReplayNode
 from quantv2x_ros.replay_source import ReplaySourceError
@@ -157,9 +159,38 @@ def test_playing_waits_for_its_listener_and_not_for_a_recorder(ros, scenario_fol
     assert heard.ego == []
 
 
-def test_after_the_longest_wait_it_plays_to_nobody(ros, scenario_folder):
-    node = replay(ros, scenario_folder, wait=0.2)
+def test_after_a_wait_in_vain_it_names_what_nobody_listens_to_and_ends(ros, scenario_folder):
+    clock = ros.collect(Clock, "/clock", 50)
+    node = replay(ros, scenario_folder, wait=0.3, wait_for="encoder")
+    ros.spin_until(lambda: node.failure)
+    with pytest.raises(
+        NodeError,
+        match=r"after 0\.3 s no node encoder listens to /points \(heard by nobody\), "
+        r"/agent_2/points \(heard by nobody\); .*wait_for .*wait 0\.0",
+    ):
+        raise node.failure
+    assert {nanoseconds(message.clock) for message in clock} == {START_STAMP}
+
+
+def test_after_the_wait_it_plays_to_others_than_it_waited_for_and_warns(ros, scenario_folder):
+    log = ros.collect(Log, "/rosout", 50)
+    heard = ros.collect(PointCloud2, "points", 50)
+    node = replay(ros, scenario_folder, wait=0.3, wait_for="encoder", rate=5.0)
     ros.spin_until(lambda: node.finished)
+    assert stamps(heard) == [0, 100, 200, 300, 400, 500]
+    expected = (
+        "after 0.3 s no node encoder listens to /points (heard by probe), /agent_2/points (heard "
+        "by nobody); playing all the same"
+    )
+    assert expected in [message.msg for message in log]
+
+
+@pytest.mark.parametrize("values", [{"wait": 0.0}, {"wait": 0.3, "loop": True}])
+def test_without_a_wait_or_in_a_loop_it_plays_to_nobody(ros, scenario_folder, values):
+    clock = ros.collect(Clock, "/clock", 50)
+    node = replay(ros, scenario_folder, wait_for="encoder", rate=5.0, **values)
+    ros.spin_until(lambda: clock and nanoseconds(clock[-1].clock) >= START_STAMP + 500 * MS)
+    assert node.failure is None
 
 
 def test_a_loop_goes_on_in_time(ros, scenario_folder):
