@@ -166,7 +166,7 @@ def test_after_a_wait_in_vain_it_names_what_nobody_listens_to_and_ends(ros, scen
     with pytest.raises(
         NodeError,
         match=r"after 0\.3 s no node encoder listens to /points \(heard by nobody\), "
-        r"/agent_2/points \(heard by nobody\); .*wait_for .*wait 0\.0",
+        r"/agent_2/points \(heard by nobody\); .*wait_for.*wait 0\.0",
     ):
         raise node.failure
     assert {nanoseconds(message.clock) for message in clock} == {START_STAMP}
