@@ -19,7 +19,10 @@ SkipBroken = Annotated[
 ]
 Precision = Annotated[
     str,
-    typer.Option(help="int8 or fp32 (the torch network); empty: that of the bundle's engines."),
+    typer.Option(
+        help="int8, fp32 (the torch network) or uncoded (the same on features without a codebook);"
+        " empty: that of the bundle's engines."
+    ),
 ]
 
 # Who cooperates, and how boxes are ranked.

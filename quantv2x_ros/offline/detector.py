@@ -22,6 +22,10 @@ IndexArray = npt.NDArray[np.uint8]
 Cells = npt.NDArray[np.bool_]
 
 
+#: The precision whose agents send features as they are.
+UNCODED = "uncoded"
+
+
 @dataclass(frozen=True, eq=False)
 class Broadcast:
     """What one agent sends for one sweep.
@@ -66,11 +70,13 @@ class Detector(Protocol):
 
     Attributes:
         bundle: Model that is used.
-        precision: `int8` or `fp32`.
+        precision: `int8`, `fp32`, or `fp32, uncoded`.
+        plain_bytes: Of a message that is no coded index map; 0 where it is one.
     """
 
     bundle: ModelBundle
     precision: str
+    plain_bytes: int
 
     def broadcast(self, points: Cloud) -> Broadcast:
         """Encode one agent's sweep (P, 4), in its own LiDAR frame."""
@@ -87,6 +93,8 @@ class Detector(Protocol):
 
 class EngineDetector:
     """Runs the engines of a bundle, as the nodes do."""
+
+    plain_bytes = 0
 
     def __init__(self, bundle: ModelBundle, backend: str = "auto", threads: int = 0) -> None:
         """Compile the engines.
@@ -136,7 +144,8 @@ def open_detector(
     Args:
         folder: The bundle.
         precision: `int8` or `fp32`; empty for that of its engines. `fp32` of an INT8 bundle is the
-            torch network with the bundle's checkpoint.
+            torch network with the bundle's checkpoint; `uncoded` is that network on features that
+            no codebook has touched.
         backend: Of the engines: `auto`, `openvino` or `tensorrt`.
         threads: Threads of a CPU engine; 0: one a core.
         score_threshold: In the place of the bundle's; `None` keeps it.
@@ -150,10 +159,15 @@ def open_detector(
         bundle = bundle.with_score_threshold(score_threshold)
     if precision in ("", bundle.precision):
         return EngineDetector(bundle, backend, threads)
+    if precision == UNCODED:
+        # needs torch, which a vehicle does not have
+        from quantv2x_ros.training.uncoded import UncodedDetector
+
+        return UncodedDetector(bundle, threads)
     if precision != "fp32":
         raise BundleError(
             f"bundle {folder}: precision {precision!r} was asked for, its engines are"
-            f" {bundle.precision}; choose {bundle.precision} or fp32"
+            f" {bundle.precision}; choose {bundle.precision}, fp32 or {UNCODED}"
         )
     # needs torch, which a vehicle does not have
     from quantv2x_ros.training.reference import NetworkDetector

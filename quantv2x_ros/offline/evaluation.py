@@ -159,7 +159,10 @@ class Evaluation:
         """Note how long the messages are, by every way of sending them."""
         for sending, traffic in self._traffic.items():
             for sent in moment.sent.values():
-                traffic.add(self._radio.send(sent, sending))
+                if self.detector.plain_bytes:
+                    traffic.add_plain(self.detector.plain_bytes)
+                else:
+                    traffic.add(self._radio.send(sent, sending))
 
     def _evaluate(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantv2x_ros.core.frame_sender import SentFrame
+from quantv2x_ros.core.tiles import GEONETWORKING_UNIT
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 
 
@@ -22,6 +23,11 @@ class Traffic:
         """Count a sweep."""
         self._bytes.append(frame.payload_bytes)
         self._packets.append(len(frame.tiles) + len(frame.parity))
+
+    def add_plain(self, size: int) -> None:
+        """Count a sweep of so many bytes that is no coded index map."""
+        self._bytes.append(size)
+        self._packets.append(-(-size // GEONETWORKING_UNIT))
 
     def compute(self) -> dict[str, float]:
         """Return means and medians.

@@ -27,6 +27,7 @@ class NetworkDetector:
     """Runs the torch network in full precision; see `Detector`."""
 
     precision = "fp32"
+    plain_bytes = 0
 
     def __init__(self, bundle: ModelBundle, threads: int = 0) -> None:
         """Build the network of a bundle.

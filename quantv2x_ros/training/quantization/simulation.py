@@ -166,6 +166,8 @@ class SimulatedDetector:
         bundle: of the same network, for anchors and post-processing.
     """
 
+    plain_bytes = 0
+
     def __init__(self, network: NetworkGraphs, bundle: ModelBundle) -> None:
         self.bundle = bundle
         self.precision = network.precision
