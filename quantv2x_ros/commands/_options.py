@@ -14,4 +14,16 @@ Bundle = Annotated[
 ]
 Backend = Annotated[str, typer.Option(help="auto, openvino or tensorrt.")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")]
+AgentNames = Annotated[
+    str, typer.Option(help="all, a number, or names with commas between, the ego first.")
+]
 ResultFile = Annotated[Path, typer.Option(help="File to write the result to.")]
+
+# Of those that make a bundle of a trained network.
+Checkpoint = Annotated[Path, typer.Option(help="Trained network (.safetensors).")]
+BundleFolder = Annotated[Path, typer.Option(help="Folder of the bundle, such as engines/NAME.")]
+BundleName = Annotated[str, typer.Option(help="Name of the bundle; empty: its folder's.")]
+BundleVersion = Annotated[str, typer.Option(help="Version of the bundle.")]
+MaxAgents = Annotated[int, typer.Option(min=1, help="Most agents the bundle fuses.")]
+ClassAware = Annotated[bool, typer.Option(help="Boxes suppress only boxes of their own class.")]
+Note = Annotated[str, typer.Option(help="What it was trained with, for the manifest.")]

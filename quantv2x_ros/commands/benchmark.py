@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
+from quantv2x_ros.commands._options import Backend, Bundle, ResultFile, Threads
+
 
 def command(
-    json: Annotated[Path, typer.Option(help="File to write the result to.")],
+    json: ResultFile,
     plot: Annotated[Path | None, typer.Option(help="Picture to draw (.png, .svg, .pdf).")] = None,
-    bundle: Annotated[
-        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
-    ] = "",
+    bundle: Bundle = "",
     scenario: Annotated[
         str, typer.Option(help="Folder of a scenario; empty: a simulated crossing.")
     ] = "",
@@ -27,13 +27,13 @@ def command(
     ] = 60_000,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, both sides in turn.")] = 20,
     repeats: Annotated[int, typer.Option(min=1, help="Runs of ours for one of torch.")] = 5,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")] = 0,
+    threads: Threads = 0,
     isa: Annotated[
         str, typer.Option(help="Hold both sides to an instruction set: vnni or avx2.")
     ] = "",
     torch: Annotated[bool, typer.Option(help="Measure the torch network, too.")] = True,
     scaling: Annotated[bool, typer.Option(help="Measure how the cost grows.")] = True,
-    backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
+    backend: Backend = "auto",
 ) -> None:
     """Time every stage; compare with the plain torch network; scaling; roofline."""
     from rich.progress import Progress

@@ -5,23 +5,22 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from quantv2x_ros.commands._options import Backend, Bundle, ResultFile, Threads
+
 
 def command(
-    json: Annotated[Path, typer.Option(help="File to write the result to.")],
-    bundle: Annotated[
-        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
-    ] = "",
+    json: ResultFile,
+    bundle: Bundle = "",
     scenario: Annotated[
         str, typer.Option(help="Folder of a scenario; empty: a simulated crossing.")
     ] = "",
     agents: Annotated[int, typer.Option(min=1, help="The ego and its peers.")] = 2,
-    backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")] = 0,
+    backend: Backend = "auto",
+    threads: Threads = 0,
     rate: Annotated[float, typer.Option(help="Speed of the replay; 1 is 10 sweeps/s.")] = 1.0,
     seconds: Annotated[float, typer.Option(help="How long.")] = 40.0,
 ) -> None:

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
+from quantv2x_ros.commands._options import Bundle
+
 
 def command(
-    bundle: Annotated[
-        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
-    ] = "",
+    bundle: Bundle = "",
     backend: Annotated[str, typer.Option(help="tensorrt or openvino.")] = "tensorrt",
     out: Annotated[
         Path | None,

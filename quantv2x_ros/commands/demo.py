@@ -6,9 +6,46 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from quantv2x_ros.commands._options import AgentNames, Backend, Bundle
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Scenario = Annotated[
+    str, typer.Option(help="V2X-Real or OPV2V scenario, or rosbag2; empty: a simulated scene.")
+]
+Threads = Annotated[
+    int, typer.Option(min=0, help="CPU threads of each engine; 0: the cores, shared by the nodes.")
+]
+Rate = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=100.0,
+        help="Speed against real time (10 Hz); 0: 1.0, or what all agents' nodes together can"
+        " keep up with on this machine if it has fewer than four cores.",
+    ),
+]
+Seconds = Annotated[
+    float, typer.Option(min=0.0, help="Longest time to watch; 0: the whole scene, once.")
+]
+Out = Annotated[Path, typer.Option(help="Folder for picture, animation and the nodes' log.")]
+Record = Annotated[
+    Path | None, typer.Option(help="Record the topics into this new rosbag2 (mcap).")
+]
+Pictures = Annotated[bool, typer.Option(help="Draw the picture and the animation.")]
+Viewer = Annotated[
+    bool, typer.Option("--viewer", help="Serve the live scene to browsers on this machine.")
+]
+ViewerPort = Annotated[
+    int, typer.Option(min=0, max=65535, help="Port of that page; 0: any free one.")
+]
+LogLevel = Annotated[str, typer.Option(help="Of the nodes' log.")]
+ValuesFile = Annotated[Path | None, typer.Option(help="File for the measured values.")]
 
 
 def sustainable_rate(cores: int) -> float:
@@ -21,47 +58,20 @@ def sustainable_rate(cores: int) -> float:
 
 
 def command(
-    scenario: Annotated[
-        str, typer.Option(help="V2X-Real or OPV2V scenario, or rosbag2; empty: a simulated scene.")
-    ] = "",
-    agents: Annotated[
-        str, typer.Option(help="all, a number, or names with commas between, the ego first.")
-    ] = "2",
-    bundle: Annotated[
-        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
-    ] = "",
-    backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
-    threads: Annotated[
-        int,
-        typer.Option(min=0, help="CPU threads of each engine; 0: the cores, shared by the nodes."),
-    ] = 0,
-    rate: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=100.0,
-            help="Speed against real time (10 Hz); 0: 1.0, or what all agents' nodes together can"
-            " keep up with on this machine if it has fewer than four cores.",
-        ),
-    ] = 0.0,
-    seconds: Annotated[
-        float, typer.Option(min=0.0, help="Longest time to watch; 0: the whole scene, once.")
-    ] = 0.0,
-    out: Annotated[Path, typer.Option(help="Folder for picture, animation and the nodes' log.")] = (
-        Path("demo_output")
-    ),
-    record: Annotated[
-        Path | None, typer.Option(help="Record the topics into this new rosbag2 (mcap).")
-    ] = None,
-    pictures: Annotated[bool, typer.Option(help="Draw the picture and the animation.")] = True,
-    viewer: Annotated[
-        bool, typer.Option("--viewer", help="Serve the live scene to browsers on this machine.")
-    ] = False,
-    viewer_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of that page; 0: any free one.")
-    ] = 8080,
-    log_level: Annotated[str, typer.Option(help="Of the nodes' log.")] = "info",
-    json: Annotated[Path | None, typer.Option(help="File for the measured values.")] = None,
+    scenario: Scenario = "",
+    agents: AgentNames = "2",
+    bundle: Bundle = "",
+    backend: Backend = "auto",
+    threads: Threads = 0,
+    rate: Rate = 0.0,
+    seconds: Seconds = 0.0,
+    out: Out = Path("demo_output"),
+    record: Record = None,
+    pictures: Pictures = True,
+    viewer: Viewer = False,
+    viewer_port: ViewerPort = 8080,
+    log_level: LogLevel = "info",
+    json: ValuesFile = None,
 ) -> None:
     """Play a scene through the real nodes in processes of their own, and watch it live."""
     from quantv2x_ros.demo.environment import enter_workspace
@@ -97,6 +107,11 @@ def command(
         return
     if json is not None:
         write_json(json, summary)
+    _tell(summary, console)
+
+
+def _tell(summary: dict[str, Any], console: Console) -> None:
+    """Print what was played, and what cooperation has found."""
     sent = ", ".join(f"{name}: {size:,.0f}" for name, size in summary["bytes_per_frame"].items())
     console.print(
         f"{summary['frames']} frames at {summary['rate_hz']:.1f} Hz; bytes a frame: {sent}",

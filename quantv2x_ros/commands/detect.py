@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
+from quantv2x_ros.commands._options import Backend, Bundle, ResultFile, Threads
+
 
 def command(
-    json: Annotated[Path, typer.Option(help="File to write the result to.")],
+    json: ResultFile,
     scenario: Annotated[
         Path | None,
         typer.Option(help="Folder of a scenario: V2X-Real, OPV2V, or a single frame."),
@@ -25,11 +27,9 @@ def command(
     agents: Annotated[
         str, typer.Option(help="Who takes part: all, or names separated by commas.")
     ] = "all",
-    bundle: Annotated[
-        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
-    ] = "",
-    backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")] = 0,
+    bundle: Bundle = "",
+    backend: Backend = "auto",
+    threads: Threads = 0,
     picture: Annotated[
         Path | None,
         typer.Option(help="PNG to draw: the ego alone beside the cooperation."),

@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 from quantv2x_ros.commands import _evaluate_options as option
 from quantv2x_ros.commands._options import Backend, Bundle, ResultFile, Threads
 
@@ -57,6 +54,7 @@ def command(
     from quantv2x_ros.offline.report import print_precision, write_json
     from quantv2x_ros.offline.session import Request, run
     from quantv2x_ros.offline.settings import EvaluationConfig, Link, Sending
+    from quantv2x_ros.progress import counted
     from quantv2x_ros.resources import find_bundle
 
     how = SendSettings(TileSettings(max_payload_bytes), levels, min_occupancy, parity)
@@ -85,18 +83,7 @@ def command(
     )
     request = Request.parse(data, config, sweep, streaming, report, compare or (), worst)
     detector = open_detector(find_bundle(bundle), precision, backend, threads, score_threshold)
-    with _shown_progress() as progress:
+    with counted("Evaluating") as progress:
         result = run(detector, request, progress)
     write_json(json, result)
     print_precision(result)
-
-
-@contextmanager
-def _shown_progress() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar; yields what takes the frames done and those in all."""
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns) as bar:
-        task = bar.add_task("Evaluating", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -9,59 +9,83 @@ from typing import Annotated
 
 import typer
 
+from quantv2x_ros.commands._options import (
+    BundleFolder,
+    BundleName,
+    BundleVersion,
+    Checkpoint,
+    ClassAware,
+    MaxAgents,
+    Note,
+)
+
+Data = Annotated[Path, typer.Option(help="Dataset that is calibrated on.")]
+Precision = Annotated[str, typer.Option(help="w8a8, w4a8 or w4a4.")]
+Scales = Annotated[
+    str, typer.Option(help="minmax, mse, kl, or l3 and l4: errors to the power of 3 and 4.")
+]
+Heads = Annotated[
+    str, typer.Option(help="Weights of the heads: int8, fp32, or body for those of the rest.")
+]
+CalibrationBatches = Annotated[int, typer.Option(min=1, help="Batches to calibrate on.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Frames of a batch.")]
+Agents = Annotated[int, typer.Option(min=1, help="Most agents of a frame.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of all draws.")]
+
+# What is learned after rounding.
+Reconstruct = Annotated[
+    bool, typer.Option(help="Learn the rounding block by block, not to the nearest.")
+]
+Steps = Annotated[int, typer.Option(min=1, help="Steps of a block's reconstruction.")]
+AwareSteps = Annotated[
+    int, typer.Option(min=0, help="Steps of each of the four phases of aware training; 0: none.")
+]
+Bfloat16 = Annotated[
+    bool, typer.Option(help="Calibrate and learn with convolutions in bfloat16; export does not.")
+]
+
+# What is measured of it.
+Evaluate = Annotated[
+    Path | None, typer.Option(help="Dataset to measure AP on, in FP32 and as exported.")
+]
+MaxFrames = Annotated[int, typer.Option(min=0, help="Only so many frames of it; 0: all.")]
+SimulatedFrames = Annotated[
+    int, typer.Option(min=1, help="Frames of it to compare engines and simulation on.")
+]
+Sensitivity = Annotated[
+    bool,
+    typer.Option("--sensitivity", help="Also quantize each part alone; on so many frames, too."),
+]
+ReportFile = Annotated[Path | None, typer.Option(help="File to write the report to.")]
+
 
 def command(
-    checkpoint: Annotated[Path, typer.Option(help="Trained network (.safetensors).")],
-    data: Annotated[Path, typer.Option(help="Dataset that is calibrated on.")],
-    out: Annotated[Path, typer.Option(help="Folder of the bundle, such as engines/NAME.")],
-    precision: Annotated[str, typer.Option(help="w8a8, w4a8 or w4a4.")] = "w8a8",
-    scales: Annotated[
-        str, typer.Option(help="minmax, mse, kl, or l3 and l4: errors to the power of 3 and 4.")
-    ] = "l3",
-    heads: Annotated[
-        str, typer.Option(help="Weights of the heads: int8, fp32, or body for those of the rest.")
-    ] = "int8",
-    reconstruct: Annotated[
-        bool, typer.Option(help="Learn the rounding block by block, not to the nearest.")
-    ] = False,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of a block's reconstruction.")] = 300,
-    aware_steps: Annotated[
-        int,
-        typer.Option(min=0, help="Steps of each of the four phases of aware training; 0: none."),
-    ] = 0,
-    bfloat16: Annotated[
-        bool,
-        typer.Option(help="Calibrate and learn with convolutions in bfloat16; export does not."),
-    ] = True,
-    calibration_batches: Annotated[int, typer.Option(min=1, help="Batches to calibrate on.")] = 16,
-    batch_size: Annotated[int, typer.Option(min=1, help="Frames of a batch.")] = 2,
-    agents: Annotated[int, typer.Option(min=1, help="Most agents of a frame.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="Of all draws.")] = 0,
-    evaluate: Annotated[
-        Path | None,
-        typer.Option(help="Dataset to measure AP on, in FP32 and as exported."),
-    ] = None,
-    max_frames: Annotated[int, typer.Option(min=0, help="Only so many frames of it; 0: all.")] = 0,
-    simulated_frames: Annotated[
-        int, typer.Option(min=1, help="Frames of it to compare engines and simulation on.")
-    ] = 4,
-    sensitivity: Annotated[
-        bool,
-        typer.Option(
-            "--sensitivity", help="Also quantize each part alone; on so many frames, too."
-        ),
-    ] = False,
-    name: Annotated[str, typer.Option(help="Name of the bundle; empty: its folder's.")] = "",
-    version: Annotated[str, typer.Option(help="Version of the bundle.")] = "1",
-    max_agents: Annotated[int, typer.Option(min=1, help="Most agents the bundle fuses.")] = 8,
-    class_aware: Annotated[
-        bool, typer.Option(help="Boxes suppress only boxes of their own class.")
-    ] = True,
-    note: Annotated[str, typer.Option(help="What it was trained with, for the manifest.")] = "",
-    json: Annotated[Path | None, typer.Option(help="File to write the report to.")] = None,
+    checkpoint: Checkpoint,
+    data: Data,
+    out: BundleFolder,
+    precision: Precision = "w8a8",
+    scales: Scales = "l3",
+    heads: Heads = "int8",
+    reconstruct: Reconstruct = False,
+    steps: Steps = 300,
+    aware_steps: AwareSteps = 0,
+    bfloat16: Bfloat16 = True,
+    calibration_batches: CalibrationBatches = 16,
+    batch_size: BatchSize = 2,
+    agents: Agents = 3,
+    seed: Seed = 0,
+    evaluate: Evaluate = None,
+    max_frames: MaxFrames = 0,
+    simulated_frames: SimulatedFrames = 4,
+    sensitivity: Sensitivity = False,
+    name: BundleName = "",
+    version: BundleVersion = "1",
+    max_agents: MaxAgents = 8,
+    class_aware: ClassAware = True,
+    note: Note = "",
+    json: ReportFile = None,
 ) -> None:
     """Quantize a trained network and export it: scales, rounding, size, bit operations."""
-    from quantv2x_ros.core.detection import PROTOCOL_SCORE, DetectionConfig
     from quantv2x_ros.offline.report import write_json
     from quantv2x_ros.offline.settings import EvaluationConfig
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
@@ -69,6 +93,7 @@ def command(
     from quantv2x_ros.training.quantization.aware_training import AwareTrainingConfig
     from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
+    from quantv2x_ros.training.quantization.measurement import Measurement
     from quantv2x_ros.training.quantization.post_training import QuantizationConfig
     from quantv2x_ros.training.quantization.report import print_report
     from quantv2x_ros.training.quantization.workflow import Workflow
@@ -88,25 +113,19 @@ def command(
     if aware_steps:
         schedule = AwareTrainingConfig(aware_steps, bfloat16=bfloat16)
         graphs = workflow.train(graphs, data, schedule, seed)
-    settings = BundleSettings(
-        version=version,
-        detection=DetectionConfig.recommended(class_aware),
-        max_agents=max_agents,
-        training={
-            "note": note,
-            "parameters": sum(parameter.numel() for parameter in network.parameters()),
-            "quantization": workflow.summary(),
-        },
+    settings = BundleSettings.of(
+        network, version, max_agents, class_aware, note, quantization=workflow.summary()
     )
     bundle = write_bundle(network, graphs, out, name or out.resolve().name, settings)
     report = workflow.report(graphs, agents)
     if evaluate is not None:
         how = EvaluationConfig(agents=agents, max_frames=max_frames)
-        bundle = bundle.with_score_threshold(PROTOCOL_SCORE)
-        report["measured"] = workflow.measure(graphs, bundle, evaluate, how, simulated_frames)
-    if evaluate is not None and sensitivity:
-        few = EvaluationConfig(agents=agents, max_frames=simulated_frames)
-        report["sensitivity"] = workflow.sensitivity(graphs, bundle, evaluate, few)
+        measurement = Measurement(
+            network, graphs, config.precision, bundle, evaluate, how, simulated_frames
+        )
+        report["measured"] = measurement.precisions()
+        if sensitivity:
+            report["sensitivity"] = measurement.parts()
     if json is not None:
         write_json(json, report)
     print_report(report)

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from quantv2x_ros.commands._options import AgentNames, Backend, Bundle
+
 
 def command(
     scenario: Annotated[
@@ -16,28 +18,23 @@ def command(
     ],
     out: Annotated[Path, typer.Option(help="Folder of the bag to write; it must not exist.")],
     storage: Annotated[str, typer.Option(help="mcap or sqlite3.")] = "mcap",
-    agents: Annotated[
-        str, typer.Option(help="all, a number, or names with commas between, the ego first.")
-    ] = "all",
+    agents: AgentNames = "all",
     clouds: Annotated[bool, typer.Option(help="Record the sweeps.")] = True,
     truth: Annotated[bool, typer.Option(help="Record the labels.")] = True,
     indices: Annotated[
         bool, typer.Option("--indices", help="Encode the sweeps, and record what goes on the air.")
     ] = False,
-    bundle: Annotated[
-        str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
-    ] = "",
-    backend: Annotated[str, typer.Option(help="auto, openvino or tensorrt.")] = "auto",
+    bundle: Bundle = "",
+    backend: Backend = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all cores.")] = 0,
 ) -> None:
     """Record a scenario as a rosbag2: poses, sweeps, labels, indices; one namespace an agent.
 
     Interrupted, it goes on where it was when the same command is given again.
     """
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
-
     from quantv2x_ros.data.recording import RecordOptions, record_scenario
     from quantv2x_ros.data.scenario import Scenario
+    from quantv2x_ros.progress import counting_progress
     from quantv2x_ros.replay_source import ReplaySource
 
     names = ReplaySource.find(str(scenario), agents).agents
@@ -51,8 +48,7 @@ def command(
         model = ModelBundle.load(find_bundle(bundle))
         supplement = IndexRecorder(model, names, backend, threads)
     options = RecordOptions(storage, names, clouds, truth)
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns) as progress:
+    with counting_progress() as progress:
         task = progress.add_task("Recording", total=len(source.timestamps))
         count = record_scenario(source, out, options, lambda: progress.advance(task), supplement)
     print(f"{count} messages of {len(names)} agents in {out}")

@@ -27,12 +27,10 @@ def command(
     ] = 1.0,
 ) -> None:
     """Write simulated scenes as a V2X-Real dataset: OUT/SPLIT/SCENE/AGENT/TIMESTAMP.{bin,yaml}."""
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
-
     from quantv2x_ros.data.simulator import write_scenario
+    from quantv2x_ros.progress import counting_progress
 
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns) as progress:
+    with counting_progress() as progress:
         task = progress.add_task("Simulating", total=scenes * frames)
         for scene_seed in range(seed, seed + scenes):
             folder = out / split / f"scene_{scene_seed:06d}"

@@ -9,49 +9,66 @@ from typing import Annotated
 
 import typer
 
+Data = Annotated[
+    Path, typer.Option(help="Dataset with the splits train and validate, or of scenarios.")
+]
+Out = Annotated[Path, typer.Option(help="Folder of checkpoints, logs and network.safetensors.")]
+Stage = Annotated[
+    int, typer.Option(min=1, max=3, help="1 without codebook, 2 codebook only, 3 everything.")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(help="YAML; without one, config/training/published/stageN.yaml."),
+]
+Start = Annotated[
+    Path | None,
+    typer.Option(
+        help="Weights to start from: folder of the stage before, .safetensors, .ckpt, or a"
+        " checkpoint with published names."
+    ),
+]
+Resume = Annotated[bool, typer.Option(help="Go on from OUT/last.ckpt.")]
+Validation = Annotated[
+    Path | None, typer.Option(help="Other dataset to validate on after each epoch.")
+]
+MaxSteps = Annotated[int, typer.Option(min=-1, help="Stop after so many steps; -1: all epochs.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that make samples.")]
+SkipBroken = Annotated[bool, typer.Option(help="Warn about damaged files and go on without them.")]
+
+# What replaces values of the configuration.
+Epochs = Annotated[int | None, typer.Option(min=1, help="Replaces the configuration's.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Replaces the configuration's.")]
+Batch = Annotated[
+    int | None, typer.Option(min=1, help="Frames a step and device; replaces the file's.")
+]
+
+# What it runs on.
+Accelerator = Annotated[str, typer.Option(help="cpu, gpu or auto.")]
+DeviceCount = Annotated[str, typer.Option(help="Number of devices or processes, or auto.")]
+Nodes = Annotated[int, typer.Option(min=1, help="Machines that train together.")]
+Strategy = Annotated[str, typer.Option(help="Lightning's: auto, ddp, ...")]
+SyncBatchnorm = Annotated[bool, typer.Option(help="BatchNorm over all devices; for small batches.")]
+
 
 def command(
-    data: Annotated[
-        Path, typer.Option(help="Dataset with the splits train and validate, or of scenarios.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of checkpoints, logs and network.safetensors.")],
-    stage: Annotated[
-        int, typer.Option(min=1, max=3, help="1 without codebook, 2 codebook only, 3 everything.")
-    ] = 1,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="YAML; without one, config/training/published/stageN.yaml."),
-    ] = None,
-    start: Annotated[
-        Path | None,
-        typer.Option(
-            help="Weights to start from: folder of the stage before, .safetensors, .ckpt, or a"
-            " checkpoint with published names."
-        ),
-    ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from OUT/last.ckpt.")] = False,
-    validation: Annotated[
-        Path | None, typer.Option(help="Other dataset to validate on after each epoch.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Replaces the configuration's.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Replaces the configuration's.")] = None,
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Frames a step and device; replaces the file's.")
-    ] = None,
-    max_steps: Annotated[
-        int, typer.Option(min=-1, help="Stop after so many steps; -1: all epochs.")
-    ] = -1,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that make samples.")] = 1,
-    skip_broken: Annotated[
-        bool, typer.Option(help="Warn about damaged files and go on without them.")
-    ] = False,
-    accelerator: Annotated[str, typer.Option(help="cpu, gpu or auto.")] = "auto",
-    devices: Annotated[str, typer.Option(help="Number of devices or processes, or auto.")] = "auto",
-    nodes: Annotated[int, typer.Option(min=1, help="Machines that train together.")] = 1,
-    strategy: Annotated[str, typer.Option(help="Lightning's: auto, ddp, ...")] = "auto",
-    sync_batchnorm: Annotated[
-        bool, typer.Option(help="BatchNorm over all devices; for small batches.")
-    ] = False,
+    data: Data,
+    out: Out,
+    stage: Stage = 1,
+    config: Config = None,
+    start: Start = None,
+    resume: Resume = False,
+    validation: Validation = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    batch: Batch = None,
+    max_steps: MaxSteps = -1,
+    workers: Workers = 1,
+    skip_broken: SkipBroken = False,
+    accelerator: Accelerator = "auto",
+    devices: DeviceCount = "auto",
+    nodes: Nodes = 1,
+    strategy: Strategy = "auto",
+    sync_batchnorm: SyncBatchnorm = False,
 ) -> None:
     """Train one stage; each starts from the one before. See docs/training.md."""
     from quantv2x_ros.resources import shared_folder

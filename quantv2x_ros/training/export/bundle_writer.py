@@ -63,6 +63,34 @@ class BundleSettings:
     training: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(
+        cls,
+        network: QuantV2XNetwork,
+        version: str,
+        max_agents: int,
+        class_aware: bool,
+        note: str,
+        **training: Any,
+    ) -> BundleSettings:
+        """Return the settings of a network's bundle with the recommended post-processing.
+
+        Args:
+            network: that was trained.
+            version: of the bundle.
+            max_agents: most agents fused.
+            class_aware: whether boxes suppress only boxes of their own class.
+            note: what it was trained with.
+            training: how it was made; plain values, too.
+        """
+        count = sum(parameter.numel() for parameter in network.parameters())
+        return cls(
+            version=version,
+            detection=DetectionConfig.recommended(class_aware),
+            max_agents=max_agents,
+            training={"note": note, "parameters": count, **training},
+        )
+
 
 def background_codes(network: NetworkGraphs) -> tuple[int, ...]:
     """Index of each plane where an agent sees nothing: the code of an empty sweep's inner cell."""

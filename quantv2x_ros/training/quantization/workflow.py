@@ -1,22 +1,16 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From a trained network to a quantized one and a report on it, with progress shown."""
+"""From a trained network to a quantized one and what it costs, with progress shown."""
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, track
+from rich.progress import track
 
 from quantv2x_ros.core.anchors import AnchorSet
-from quantv2x_ros.core.detection import Detections
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.offline.detector import Detector, EngineDetector
-from quantv2x_ros.offline.settings import EvaluationConfig
-from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
+from quantv2x_ros.progress import counting_progress
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
 from quantv2x_ros.training.loader import training_loader
 from quantv2x_ros.training.network import QuantV2XNetwork
@@ -24,7 +18,6 @@ from quantv2x_ros.training.quantization.aware_training import AwareTraining, Awa
 from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
 from quantv2x_ros.training.quantization.calibration import calibrate
 from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
-from quantv2x_ros.training.quantization.comparison import compare, measure
 from quantv2x_ros.training.quantization.cost import network_cost
 from quantv2x_ros.training.quantization.crops import CropMaker
 from quantv2x_ros.training.quantization.post_training import (
@@ -32,8 +25,6 @@ from quantv2x_ros.training.quantization.post_training import (
     quantize_calibrated,
 )
 from quantv2x_ros.training.quantization.reconstruction import BlockResult, Reconstruction
-from quantv2x_ros.training.quantization.sensitivity import sensitivity
-from quantv2x_ros.training.quantization.simulation import SimulatedDetector
 from quantv2x_ros.training.samples import SampleConfig
 
 
@@ -79,7 +70,7 @@ class Workflow:
         maker = CropMaker(graphs.pillars, graphs.grid, config.window, config.seed)
         crops = maker(track(self.frames, "Cropping", total=len(self.frames)), config.crops)
         reconstruction = Reconstruction(graphs, crops, config)
-        with _progress() as progress:
+        with counting_progress() as progress:
             task = progress.add_task("Reconstructing", total=None)
 
             def advance(result: BlockResult, done: int, total: int) -> None:
@@ -106,7 +97,7 @@ class Workflow:
             data, sampling, AnchorSet.v2x_real(), seed=seed, batch=1, workers=0
         )
         training = AwareTraining(self.network, graphs, config)
-        with _progress() as progress:
+        with counting_progress() as progress:
             tasks: dict[str, Any] = {}
 
             def advance(phase: str, step: int, losses: dict[str, float]) -> None:
@@ -143,81 +134,3 @@ class Workflow:
                 **{name: network_cost(item, agents).as_dict() for name, item in costs.items()},
             },
         }
-
-    def measure(
-        self,
-        graphs: NetworkGraphs,
-        bundle: ModelBundle,
-        data: Path,
-        config: EvaluationConfig,
-        simulated_frames: int,
-    ) -> dict[str, Any]:
-        """Evaluate a bundle's engines, FP32 engines of the same network, and the simulation.
-
-        Args:
-            graphs: what the bundle was written from.
-            bundle: to be evaluated.
-            data: dataset.
-            config: of the evaluation.
-            simulated_frames: frames, spread over the data, on which simulation and engines are
-                compared; the simulation is an order of magnitude slower.
-
-        Returns:
-            AP of each, and how the boxes differ.
-        """
-        few = replace(config, max_frames=simulated_frames)
-        settings = BundleSettings(
-            anchors=bundle.anchors, detection=bundle.detection, max_agents=bundle.max_agents
-        )
-        with tempfile.TemporaryDirectory() as folder, _progress() as progress:
-
-            def run(
-                name: str, detector: Detector, how: EvaluationConfig
-            ) -> tuple[dict[str, Any], list[Detections]]:
-                task = progress.add_task(f"Evaluating {name}", total=None)
-                result, boxes = measure(
-                    detector,
-                    data,
-                    how,
-                    lambda done, total: progress.update(task, completed=done, total=total),
-                )
-                return {key: result[key] for key in ("AP", "mAP", "frames")}, boxes
-
-            path = Path(folder) / "fp32"
-            full = export_bundle(
-                self.network, path, name="fp32", precision="fp32", settings=settings
-            )
-            fp32, fp32_boxes = run("fp32", EngineDetector(full), config)
-            engines, engine_boxes = run(self.config.precision, EngineDetector(bundle), config)
-            simulation, simulated = run("simulation", SimulatedDetector(graphs, bundle), few)
-            again, few_boxes = run("engines again", EngineDetector(bundle), few)
-        return {
-            "data": str(data),
-            "fp32": fp32,
-            self.config.precision: engines,
-            "boxes against fp32": compare(engine_boxes, fp32_boxes),
-            "exported against simulated": {
-                "simulation": simulation,
-                "engines": again,
-                "boxes": compare(few_boxes, simulated),
-            },
-        }
-
-    @staticmethod
-    def sensitivity(
-        graphs: NetworkGraphs, bundle: ModelBundle, data: Path, config: EvaluationConfig
-    ) -> list[dict[str, Any]]:
-        """Evaluate each part quantized alone; see `sensitivity`."""
-        with _progress() as progress:
-            tasks: dict[str, Any] = {}
-
-            def advance(part: str, done: int, total: int) -> None:
-                if part not in tasks:
-                    tasks[part] = progress.add_task(f"Only {part} quantized", total=total)
-                progress.update(tasks[part], completed=done)
-
-            return sensitivity(graphs, bundle, data, config, advance)
-
-
-def _progress() -> Progress:
-    return Progress(*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
