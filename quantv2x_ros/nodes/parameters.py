@@ -80,15 +80,7 @@ def declare(
     """
     read_only = on_change is None
     descriptor = ParameterDescriptor(description=description, read_only=read_only)
-    if low is not None and high is not None:
-        if isinstance(default, int):
-            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
-        else:
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=float(low), to_value=float(high))
-            ]
-    if choices:
-        descriptor.additional_constraints = "one of: " + ", ".join(choices)
+    allowed = _constrain(descriptor, default, low, high, choices)
     rule = _Rule(name, tuple(choices), check, on_change)
     if node.has_parameter(name):  # configured once more
         _live_of(node).watch(rule)
@@ -102,10 +94,6 @@ def declare(
             f"parameter {name} of node {node.get_fully_qualified_name()}: {error}{limits}. It "
             f"means: {description}"
         ) from error
-    allowed = ", ".join(choices)
-    if low is not None and high is not None:
-        whole = isinstance(default, int)
-        allowed = f"{low:,.0f} to {high:,.0f}" if whole else f"{low:g} to {high:,g}"
     _DECLARATIONS.setdefault(node, []).append(
         Declaration(name, default, description, allowed, read_only)
     )
@@ -119,6 +107,27 @@ def declare(
     if not read_only:
         _live_of(node).watch(rule)
     return value
+
+
+def _constrain(
+    descriptor: ParameterDescriptor,
+    default: object,
+    low: float | None,
+    high: float | None,
+    choices: Sequence[str],
+) -> str:
+    """Put range and choices into a descriptor; return them in words for the documentation."""
+    if choices:
+        descriptor.additional_constraints = "one of: " + ", ".join(choices)
+    if low is None or high is None:
+        return ", ".join(choices)
+    if isinstance(default, int):
+        descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+        return f"{low:,.0f} to {high:,.0f}"
+    descriptor.floating_point_range = [
+        FloatingPointRange(from_value=float(low), to_value=float(high))
+    ]
+    return f"{low:g} to {high:,g}"
 
 
 @dataclass(frozen=True)
