@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core import codebook_file, codebook_kernels
 from quantv2x_ros.core.background import commonest_row, differing_rows
+from quantv2x_ros.core.codebook_rows import RowEncoder
 from quantv2x_ros.core.folding import CodebookError as CodebookError
 from quantv2x_ros.core.folding import fold_layers
 from quantv2x_ros.core.normalisation import GroupNormalisation
@@ -137,56 +138,17 @@ class ResidualCodebook:
                 f"features must be float32 of shape (cells, {self.channels}), "
                 f"got {features.dtype} of {features.shape}"
             )
-        weights = self._map_weights(features, 1.0)
-        return self._encode_rows(features, 1.0, np.arange(len(features)), weights)
+        return self._encoder(features, 1.0).rows(np.arange(len(features)))
 
-    def _map_weights(
-        self, features: npt.NDArray[Any], scale: float
-    ) -> tuple[Float32Array, Float32Array]:
-        """Weight (C, planes * k) and bias that score the cells of one map (cells, C)."""
-        if self.bottleneck is None:
-            return self.encode_weight, self.encode_bias
-        matrix, offset = self.bottleneck.affine(features, scale)
-        weight, bias = matrix @ self.encode_weight, offset @ self.encode_weight + self.encode_bias
-        return np.ascontiguousarray(weight, np.float32), bias.astype(np.float32)
-
-    def _encode_in_parts(
-        self,
-        features: npt.NDArray[Any],
-        scale: float,
-        rows: npt.NDArray[np.int64],
-        weights: tuple[Float32Array, Float32Array],
-        pool: Executor,
-        parts: int,
-    ) -> IndexArray:
-        """The same as _encode_rows, each part of the rows by a thread of its own."""
-        jobs = [
-            pool.submit(self._encode_rows, features, scale, part, weights)
-            for part in np.array_split(rows, parts)
-        ]
-        return np.concatenate([job.result() for job in jobs], axis=1)
-
-    def _encode_rows(
-        self,
-        features: npt.NDArray[Any],
-        scale: float,
-        rows: npt.NDArray[np.int64],
-        weights: tuple[Float32Array, Float32Array],
-    ) -> IndexArray:
-        """Indices (planes, rows) of some rows of features (cells, C) times scale."""
-        indices = np.empty((self.planes, len(rows)), np.uint8)
-        failed = codebook_kernels.encode_rows(
-            np.ascontiguousarray(features),
-            np.float32(scale),
-            rows,
-            *weights,
-            self.encode_lookups,
-            self.segments,
-            indices,
-        )
-        if failed:
-            raise CodebookError(f"{failed} of {len(rows)} cells have features that are not finite")
-        return indices
+    def _encoder(self, features: npt.NDArray[Any], scale: float) -> RowEncoder:
+        """What encodes the cells of one map (cells, C), of which a bottleneck sees the whole."""
+        weight, bias = self.encode_weight, self.encode_bias
+        if self.bottleneck is not None:
+            matrix, offset = self.bottleneck.affine(features, scale)
+            bias = (offset @ weight + bias).astype(np.float32)
+            weight = np.ascontiguousarray(matrix @ weight, np.float32)
+        lookups = self.encode_lookups
+        return RowEncoder(features, scale, weight, bias, lookups, self.planes, self.segments)
 
     def encode_map(
         self,
@@ -226,14 +188,10 @@ class ResidualCodebook:
                 f"got {background.dtype} of {background.shape}"
             )
         differing = differing_rows(rows, background)
-        weights = self._map_weights(rows, scale)
+        encoder = self._encoder(rows, scale)
         indices = np.empty((self.planes, len(rows)), np.uint8)
-        indices[:] = self._encode_rows(background[None], scale, np.zeros(1, np.int64), weights)
-        if pool is None or parts < 2:
-            found = self._encode_rows(rows, scale, differing, weights)
-        else:
-            found = self._encode_in_parts(rows, scale, differing, weights, pool, parts)
-        indices[:, differing] = found
+        indices[:] = encoder.one(background)
+        indices[:, differing] = encoder.rows(differing, pool, parts)
         return indices.reshape(self.planes, *features.shape[:2])
 
     def decode(self, indices: IndexArray) -> Float32Array:

@@ -19,6 +19,9 @@ from quantv2x_ros.core.boxes import (
     decode_boxes,
 )
 from quantv2x_ros.core.carrier import covers_sensor
+from quantv2x_ros.core.detection_config import PROTOCOL_SCORE as PROTOCOL_SCORE
+from quantv2x_ros.core.detection_config import DetectionConfig as DetectionConfig
+from quantv2x_ros.core.detection_config import DetectionError as DetectionError
 from quantv2x_ros.core.detection_kernels import collect_candidates
 from quantv2x_ros.core.voting import vote
 
@@ -27,69 +30,6 @@ Float32Array = npt.NDArray[np.float32]
 _DIRECTIONS = 2
 # Sigmoid in float32 is off by less than this, so the cheap test on logits never loses a candidate.
 _LOGIT_SLACK = 1e-4
-
-
-#: Score above which detections are ranked in the published evaluation; what a vehicle acts on may
-#: well be stricter.
-PROTOCOL_SCORE = 0.2
-
-
-class DetectionError(ValueError):
-    """Head outputs, scores or settings that do not fit each other."""
-
-
-@dataclass(frozen=True)
-class DetectionConfig:
-    """Settings of the post-processing (NETWORK.md section 6).
-
-    Attributes:
-        score_threshold: candidates have a score above this, in [0, 1).
-        nms_threshold: a box is dropped where its BEV IoU with a better one is above this.
-        max_candidates: only this many best candidates enter the suppression.
-        class_aware: boxes suppress only boxes of their own class.
-        use_direction: correct headings with the direction head.
-        range_x: all corners must lie in x ± this [m]; infinity switches the test off.
-        range_y: the same in y.
-        vote_threshold: a kept box becomes the mean of the suppressed ones whose BEV IoU with it is
-            above this, see core.voting; 0 keeps it as it is, as published post-processing does.
-        drop_ego: drop boxes around the sensor itself: the body of the vehicle that carries it,
-            which peers see. See `covers_sensor`. Published post-processing keeps them.
-
-    Raises:
-        DetectionError: a value is out of range.
-    """
-
-    score_threshold: float = 0.2
-    nms_threshold: float = 0.15
-    max_candidates: int = 1000
-    class_aware: bool = False
-    use_direction: bool = True
-    range_x: float = 100.0
-    range_y: float = 40.0
-    drop_ego: bool = False
-    vote_threshold: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.score_threshold < 1.0:
-            raise DetectionError(f"score_threshold must be in [0, 1), got {self.score_threshold}")
-        if not 0.0 <= self.nms_threshold <= 1.0:
-            raise DetectionError(f"nms_threshold must be in [0, 1], got {self.nms_threshold}")
-        if not 0.0 <= self.vote_threshold < 1.0:
-            raise DetectionError(f"vote_threshold must be in [0, 1), got {self.vote_threshold}")
-        if self.max_candidates < 1:
-            raise DetectionError(f"max_candidates must be 1 or more, got {self.max_candidates}")
-        if not (self.range_x > 0.0 and self.range_y > 0.0):
-            raise DetectionError(f"ranges must be positive, got {self.range_x}, {self.range_y}")
-
-    @classmethod
-    def parity(cls) -> "DetectionConfig":
-        """The published post-processing: class-agnostic, headings as regressed."""
-        return cls(class_aware=False, use_direction=False)
-
-    @classmethod
-    def recommended(cls, class_aware: bool = True) -> "DetectionConfig":
-        """What new bundles get: few false alarms on real clouds, and boxes that are voted on."""
-        return cls(score_threshold=0.3, class_aware=class_aware, drop_ego=True, vote_threshold=0.5)
 
 
 @dataclass(frozen=True)

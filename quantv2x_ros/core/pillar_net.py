@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.compiled import njit
+from quantv2x_ros.core import pillar_kernels
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.pillars import Float32, Int32, PillarGrouper, Pillars, check_points
 
@@ -88,85 +88,6 @@ class PillarMap:
     points: int
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _fill(  # type: ignore[no-untyped-def]
-    points,
-    order,
-    ends,
-    centres,
-    means,
-    local_weight,
-    xyz_weight,
-    mean_weight,
-    bias,
-    max_points,
-    levels_per_unit,
-    rows,
-    out,
-):
-    """Write the feature of pillar p into out[rows[p]].
-
-    Pillar by pillar, so that its maximum stays in the first-level cache; ``order`` holds the
-    points of pillar p up to ``ends[p]``. ``levels_per_unit`` is 0 where ``out`` is not quantized.
-    """
-    channels = bias.shape[0]
-    best = np.empty(channels, np.float32)
-    first = 0
-    for p in range(ends.shape[0]):
-        cx, cy, cz = centres[p, 0], centres[p, 1], centres[p, 2]
-        mx, my, mz = means[p, 0] - cx, means[p, 1] - cy, means[p, 2] - cz
-        for c in range(channels):
-            best[c] = np.float32(-3.4e38)
-        for k in range(first, ends[p]):
-            i = order[k]
-            x, y, z = points[i, 0] - cx, points[i, 1] - cy, points[i, 2] - cz
-            intensity = points[i, 3]
-            for c in range(channels):
-                value = (
-                    x * local_weight[0, c]
-                    + y * local_weight[1, c]
-                    + z * local_weight[2, c]
-                    + intensity * local_weight[3, c]
-                )
-                best[c] = max(best[c], value)
-        full = ends[p] - first >= max_points
-        first = ends[p]
-        row = rows[p]
-        for c in range(channels):
-            value = best[c] + (
-                (cx * xyz_weight[0, c] + cy * xyz_weight[1, c] + cz * xyz_weight[2, c])
-                - (mx * mean_weight[0, c] + my * mean_weight[1, c] + mz * mean_weight[2, c])
-                + bias[c]
-            )
-            floor = np.float32(0.0) if full else max(bias[c], np.float32(0.0))
-            best[c] = max(value, floor)
-        if levels_per_unit > 0:
-            # values are >= 0, so adding a half and truncating rounds to the nearest
-            for c in range(channels):
-                level = best[c] * levels_per_unit + np.float32(0.5)
-                out[row, c] = np.int32(min(level, np.float32(255.0)))
-        else:
-            for c in range(channels):
-                out[row, c] = best[c]
-
-
-@njit(cache=True, nogil=True)
-def _by_pillar(point_pillar, point_index, ends, order):  # type: ignore[no-untyped-def]
-    """Sort points by pillar into ``order``; ``ends`` holds where each pillar's begin, then end."""
-    for k in range(point_pillar.shape[0]):
-        pillar = point_pillar[k]
-        order[ends[pillar]] = point_index[k]
-        ends[pillar] += 1
-
-
-@njit(cache=True, nogil=True)
-def _clear(rows, out):  # type: ignore[no-untyped-def]
-    """Set some rows of out to zero."""
-    for row in rows:
-        for c in range(out.shape[1]):
-            out[row, c] = 0
-
-
 class PillarNet:
     """The pillar feature network: points to a scattered BEV map.
 
@@ -206,7 +127,7 @@ class PillarNet:
         """
         cloud = check_points(points)
         pillars = self.grouper(cloud)
-        _clear(self._used, self._map)
+        pillar_kernels.clear(self._used, self._map)
         levels_per_unit = 0.0 if self.scale is None else 1.0 / self.scale
         self._write(cloud, pillars, pillars.cells, levels_per_unit, self._map)
         self._used = pillars.cells.copy()
@@ -234,8 +155,8 @@ class PillarNet:
         """Write the pillars' features into some rows of ``out``."""
         ends = np.cumsum(pillars.counts, dtype=np.int32) - pillars.counts
         order = np.empty_like(pillars.point_index)
-        _by_pillar(pillars.point_pillar, pillars.point_index, ends, order)
-        _fill(
+        pillar_kernels.by_pillar(pillars.point_pillar, pillars.point_index, ends, order)
+        pillar_kernels.fill(
             cloud,
             order,
             ends,
