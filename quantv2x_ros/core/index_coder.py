@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core import index_context as context
 from quantv2x_ros.core import index_kernels as kernels
 from quantv2x_ros.core.index_model import IndexModel
 from quantv2x_ros.core.range_coder import probability_table
@@ -61,7 +62,7 @@ def _run(
     first_plane: int,
 ) -> int:
     count, rows, columns = indices.shape
-    margin = kernels.MARGIN
+    margin = context.MARGIN
     codes = np.full(
         (first_plane + count, columns + 2 * margin, rows + 2 * margin),
         model.dict_size,

@@ -15,6 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.compiled import njit
+from quantv2x_ros.core.index_context import (
+    EARLIER,
+    HIDDEN,
+    MARGIN,
+    OWN,
+    Int16,
+    Uint8,
+    Uint16,
+    gather,
+    mark,
+    mark_border,
+    start_hidden,
+)
 from quantv2x_ros.core.range_coder import (
     LOGIT_LIMIT,
     LOGIT_STEPS,
@@ -24,22 +37,6 @@ from quantv2x_ros.core.range_coder import (
     first_value,
 )
 
-#: Cells around the map that hold no code.
-MARGIN = 3
-#: Neighbours (rows, columns away) in the same plane that are known when a cell's turn comes.
-OWN_NEIGHBOURS = (
-    (-1, 0), (-2, 0), (-3, 0),
-    (0, -1), (-1, -1), (1, -1), (-2, -1), (2, -1),
-    (0, -2), (-1, -2), (1, -2),
-    (0, -3),
-)  # fmt: skip
-#: Neighbours in each earlier plane, which is known as a whole.
-EARLIER_NEIGHBOURS = (
-    (0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1),
-)  # fmt: skip
-OWN = len(OWN_NEIGHBOURS)
-EARLIER = len(EARLIER_NEIGHBOURS)
-
 #: Fixed-point units: of hidden values, of branch weights, and of logits.
 HIDDEN_BITS = 7
 WEIGHT_BITS = 10
@@ -47,28 +44,13 @@ LOGIT_BITS = HIDDEN_BITS + WEIGHT_BITS
 #: Largest hidden value and weight; with HIDDEN of them a logit stays below 2**30.
 HIDDEN_MAX = 2047
 WEIGHT_MAX = 8191
-#: Hidden values of a plane's network. Fixed, so that compilers unroll the sums.
-HIDDEN = 64
 #: How fast a branch's correction follows: 2**-ADAPTATION of the error.
 ADAPTATION = 3
 
 _SHIFT = LOGIT_BITS - 7  # LOGIT_STEPS is 2**7
 _LIMIT = LOGIT_LIMIT * LOGIT_STEPS
-_OWN_ROWS = np.array([row for row, _ in OWN_NEIGHBOURS])
-_OWN_COLUMNS = np.array([column for _, column in OWN_NEIGHBOURS])
-_EARLIER_ROWS = np.array([row for row, _ in EARLIER_NEIGHBOURS])
-_EARLIER_COLUMNS = np.array([column for _, column in EARLIER_NEIGHBOURS])
 
-Int16 = npt.NDArray[np.int16]
 Int32 = npt.NDArray[np.int32]
-Uint8 = npt.NDArray[np.uint8]
-Uint16 = npt.NDArray[np.uint16]
-
-
-@njit(inline="always")
-def _add_row(table, code, hidden):  # type: ignore[no-untyped-def]
-    for d in range(HIDDEN):
-        hidden[d] = np.int16(hidden[d] + table[code, d])
 
 
 @njit(inline="always")
@@ -85,74 +67,44 @@ def _rectify(hidden: Int16) -> None:
         hidden[d] = min(max(hidden[d], np.int16(0)), np.int16(HIDDEN_MAX))
 
 
-@njit(cache=True, nogil=True)
-def _gather(
-    codes: Uint16,
-    first_plane: int,
-    plane: int,
-    row: int,
-    column: int,
-    background: Uint8,
-    rows: Int16,
-    picked: npt.NDArray[np.int64],
-    hidden: Int16,
-) -> None:
-    """Add the rows of a plane's tables that the neighbours of a cell (in the margin's count) pick.
-
-    The rows are first listed without a branch, which would be mispredicted half of the time.
+@njit(inline="always")
+def _code_cell(  # type: ignore[no-untyped-def]
+    decoding, buffer, size, state, bits, features, branches, children, corrections, probabilities
+):
+    """Walk down a plane's tree of codes, one bit a branch.
 
     Args:
-        codes: (planes, columns, rows) with margins.
-        first_plane: planes before it are not known.
-        plane: of the cell.
-        row: of the cell.
-        column: of the cell.
-        background: (planes,), whose rows are zero.
-        rows: ((OWN + EARLIER * plane) * (k + 1), HIDDEN), the plane's tables one after the other.
-        picked: room for their numbers, three more than tables.
-        hidden: (HIDDEN,), added to.
+        decoding: read.
+        buffer: (bytes,) uint8.
+        size: bytes of it that may be used.
+        state: of the coder: low, high, value and position, see `code_bit`.
+        bits: of the branches on the way to the cell's code; not used where it decodes.
+        features: (HIDDEN,) rectified, of the cell.
+        branches: (k - 1, HIDDEN) weights and (k - 1,) bias of the plane.
+        children: (k - 1, 2) of the plane.
+        corrections: (k - 1,) of the branches' logits, which follow what is coded.
+        probabilities: of a set bit, by logit.
+
+    Returns:
+        The code, and the state.
     """
-    size = rows.shape[0] // (OWN + EARLIER * plane)
-    empty = background[plane]
-    count = np.int64(0)
-    for i in range(OWN):
-        code = codes[plane, column + _OWN_COLUMNS[i], row + _OWN_ROWS[i]]
-        picked[count] = i * size + code
-        count += np.int64(code != empty)
-    for earlier in range(first_plane, plane):
-        empty = background[earlier]
-        for i in range(EARLIER):
-            code = codes[earlier, column + _EARLIER_COLUMNS[i], row + _EARLIER_ROWS[i]]
-            picked[count] = (OWN + EARLIER * earlier + i) * size + code
-            count += np.int64(code != empty)
-    while count % 4:
-        picked[count] = background[plane]
-        count += np.int64(1)
-    for i in range(0, count, 4):  # fewer trips of the sums through memory
-        a, b, c, e = picked[i], picked[i + 1], picked[i + 2], picked[i + 3]
-        for d in range(HIDDEN):
-            hidden[d] = np.int16(hidden[d] + rows[a, d] + rows[b, d] + rows[c, d] + rows[e, d])
-
-
-@njit(cache=True, nogil=True)
-def _mark(busy: Uint8, plane: int, row: int, column: int) -> None:
-    """Note which cells, in this plane and in later ones, have a code here as a neighbour."""
-    for i in range(OWN):
-        busy[plane, column - _OWN_COLUMNS[i], row - _OWN_ROWS[i]] = 1
-    for later in range(plane + 1, len(busy)):
-        for i in range(EARLIER):
-            busy[later, column - _EARLIER_COLUMNS[i], row - _EARLIER_ROWS[i]] = 1
-
-
-@njit(cache=True, nogil=True)
-def _mark_border(busy: Uint8) -> None:
-    """Cells whose neighbourhood reaches beyond the map are not those of an empty one."""
-    _, columns, rows = busy.shape
-    for plane in range(len(busy)):
-        busy[plane, : 2 * MARGIN] = 1
-        busy[plane, columns - 2 * MARGIN :] = 1
-        busy[plane, :, : 2 * MARGIN] = 1
-        busy[plane, :, rows - 2 * MARGIN :] = 1
+    weights, bias = branches
+    low, high, value, position = state
+    node, step = np.int64(0), 0
+    while node >= 0:
+        bit = np.int64(0) if decoding else np.int64(bits[step])
+        logit = _product(features, weights, node) + bias[node]
+        logit = (logit + corrections[node]) >> _SHIFT
+        logit = min(max(logit, -_LIMIT), _LIMIT)
+        probability = probabilities[logit + _LIMIT]
+        bit, low, high, value, position = code_bit(
+            decoding, buffer, size, low, high, value, position, probability, bit
+        )
+        error = (bit << PROBABILITY_BITS) - probability
+        corrections[node] += np.int32(error >> ADAPTATION)
+        node = np.int64(children[node, bit])
+        step += 1
+    return ~node, (low, high, value, position)
 
 
 @njit(cache=True, nogil=True)
@@ -197,59 +149,40 @@ def code_planes(
     """
     planes, columns, rows = codes.shape
     busy = np.zeros((planes, columns, rows), np.uint8)
-    _mark_border(busy)
+    mark_border(busy)
     base = np.empty(HIDDEN, np.int16)
     quiet = np.empty(HIDDEN, np.int16)
     hidden = np.empty(HIDDEN, np.int16)
     corrections = np.zeros(weights.shape[1], np.int32)
+    no_bits = np.empty(0, np.uint8)
     picked = np.empty(OWN + EARLIER * planes + 4, np.int64)
-    low, high = np.uint64(0), np.uint64(0xFFFFFFFF)
     value = first_value(buffer, size) if decoding else np.uint64(0)
-    position = 4 if decoding else 0
+    state = (np.uint64(0), np.uint64(0xFFFFFFFF), value, 4 if decoding else 0)
     for plane in range(first_plane, planes):
         own = tables[starts[plane] : starts[plane] + OWN + EARLIER * plane]
         flat = own.reshape(-1, HIDDEN)
         empty = background[plane]
-        _start_hidden(own, hidden_bias[plane], first_plane, base)
+        start_hidden(own, hidden_bias[plane], first_plane, base)
         quiet[:] = base
         _rectify(quiet)
         corrections[:] = 0
+        branches = (weights[plane], weight_bias[plane])
         for column in range(MARGIN, columns - MARGIN):
             for row in range(MARGIN, rows - MARGIN):
                 if busy[plane, column, row]:
                     hidden[:] = base
-                    _gather(
-                        codes, first_plane, plane, row, column, background, flat, picked, hidden
-                    )
+                    gather(codes, first_plane, plane, row, column, background, flat, picked, hidden)
                     _rectify(hidden)
                     features = hidden
                 else:
                     features = quiet
-                code = np.int64(codes[plane, column, row])
-                node, step = np.int64(0), 0
-                while node >= 0:
-                    bit = np.int64(0) if decoding else np.int64(path_bits[plane, code, step])
-                    logit = _product(features, weights[plane], node) + weight_bias[plane, node]
-                    logit = (logit + corrections[node]) >> _SHIFT
-                    logit = min(max(logit, -_LIMIT), _LIMIT)
-                    probability = probabilities[logit + _LIMIT]
-                    bit, low, high, value, position = code_bit(
-                        decoding, buffer, size, low, high, value, position, probability, bit
-                    )
-                    error = (bit << PROBABILITY_BITS) - probability
-                    corrections[node] += np.int32(error >> ADAPTATION)
-                    node = np.int64(children[plane, node, bit])
-                    step += 1
-                code = ~node
+                bits = no_bits if decoding else path_bits[plane, codes[plane, column, row]]
+                code, state = _code_cell(
+                    decoding, buffer, size, state, bits, features,
+                    branches, children[plane], corrections, probabilities,
+                )  # fmt: skip
                 codes[plane, column, row] = np.uint16(code)
                 if code != empty:
-                    _mark(busy, plane, row, column)
+                    mark(busy, plane, row, column)
+    low, high, _, position = state
     return position if decoding else finish(buffer, size, low, high, position)
-
-
-@njit(cache=True, nogil=True)
-def _start_hidden(own: Int16, bias: Int16, first_plane: int, base: Int16) -> None:
-    """What all cells have in common: the bias, and all that planes left out would have told."""
-    base[:] = bias
-    for i in range(OWN, OWN + EARLIER * first_plane):
-        _add_row(own[i], own.shape[1] - 1, base)

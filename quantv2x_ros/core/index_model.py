@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core import index_context as context
 from quantv2x_ros.core import index_kernels as kernels
 from quantv2x_ros.core.index_tree import IndexTreeError, check_tree, ways
 
@@ -68,8 +69,8 @@ class IndexModel:
                 f"{planes} planes of {size} codes; allowed are 1 to {MAX_PLANES} of 2 to "
                 f"{MAX_DICT_SIZE}"
             )
-        if hidden != kernels.HIDDEN:
-            raise IndexModelError(f"{hidden} hidden values, expected {kernels.HIDDEN}")
+        if hidden != context.HIDDEN:
+            raise IndexModelError(f"{hidden} hidden values, expected {context.HIDDEN}")
         expected: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
             "tables": (np.int16, (first_table(planes), size + 1, hidden)),
             "hidden_bias": (np.int16, (planes, hidden)),
@@ -129,9 +130,9 @@ class IndexModel:
     def _backgrounds(self) -> npt.NDArray[np.int64]:
         """The background's code of the plane that each table looks at."""
         seen = [
-            plane if i < kernels.OWN else (i - kernels.OWN) // kernels.EARLIER
+            plane if i < context.OWN else (i - context.OWN) // context.EARLIER
             for plane in range(self.planes)
-            for i in range(kernels.OWN + kernels.EARLIER * plane)
+            for i in range(context.OWN + context.EARLIER * plane)
         ]
         return self.background[seen].astype(np.int64)
 
@@ -179,4 +180,4 @@ class IndexModel:
 
 def first_table(plane: int) -> int:
     """Number of the first table of a plane; for the number of planes, that of all tables."""
-    return kernels.OWN * plane + kernels.EARLIER * (plane * (plane - 1) // 2)
+    return context.OWN * plane + context.EARLIER * (plane * (plane - 1) // 2)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import settings
 
-from quantv2x_ros.core import index_kernels
+from quantv2x_ros.core import index_context
 from quantv2x_ros.core.codebook import ResidualCodebook
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.index_model import IndexModel, first_table
@@ -66,18 +66,18 @@ def random_index_model(planes: int, size: int, seed: int) -> IndexModel:
     """A model with random trees and weights: it compresses nothing, but must lose nothing."""
     generator = np.random.default_rng(seed)
     background = generator.integers(0, size, planes).astype(np.uint8)
-    tables = generator.integers(-99, 99, (first_table(planes), size + 1, index_kernels.HIDDEN))
+    tables = generator.integers(-99, 99, (first_table(planes), size + 1, index_context.HIDDEN))
     at = 0
     for plane in range(planes):
-        seen = [plane] * index_kernels.OWN
-        seen += [e for e in range(plane) for _ in range(index_kernels.EARLIER)]
+        seen = [plane] * index_context.OWN
+        seen += [e for e in range(plane) for _ in range(index_context.EARLIER)]
         for other in seen:
             tables[at, background[other]] = 0
             at += 1
-    weights = generator.integers(-300, 300, (planes, size - 1, index_kernels.HIDDEN))
+    weights = generator.integers(-300, 300, (planes, size - 1, index_context.HIDDEN))
     return IndexModel(
         tables=tables.astype(np.int16),
-        hidden_bias=generator.integers(-300, 300, (planes, index_kernels.HIDDEN)).astype(np.int16),
+        hidden_bias=generator.integers(-300, 300, (planes, index_context.HIDDEN)).astype(np.int16),
         weights=weights.astype(np.int16),
         weight_bias=generator.integers(-(1 << 18), 1 << 18, (planes, size - 1)).astype(np.int32),
         children=np.stack([_random_tree(size, generator) for _ in range(planes)]),

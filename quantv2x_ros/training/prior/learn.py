@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from quantv2x_ros.core import index_context as context
 from quantv2x_ros.core import index_kernels as kernels
 from quantv2x_ros.core.index_model import IndexModel
 from quantv2x_ros.core.index_tree import ways
@@ -68,7 +69,7 @@ def learn_prior(
             for plane in range(book.planes)
         ]
     )
-    margin = ((0, 0), (0, 0), (kernels.MARGIN,) * 2, (kernels.MARGIN,) * 2)
+    margin = ((0, 0), (0, 0), (context.MARGIN,) * 2, (context.MARGIN,) * 2)
     padded = np.pad(stacked.astype(np.int16), margin, constant_values=book.dict_size)
     codes = torch.from_numpy(padded)
     networks = []
@@ -98,7 +99,7 @@ def train_plane(
     size = len(children) + 1
     torch.manual_seed(recipe.seed + plane)
     generator = torch.Generator().manual_seed(recipe.seed + plane)
-    network = PlaneNetwork(kernels.OWN + kernels.EARLIER * plane, size)
+    network = PlaneNetwork(context.OWN + context.EARLIER * plane, size)
     signs = _signs(children)
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from quantv2x_ros.core import index_context as context
 from quantv2x_ros.core import index_kernels as kernels
 from quantv2x_ros.core.index_model import IndexModel
 
@@ -21,7 +22,7 @@ class PlaneNetwork(nn.Module):
 
     def __init__(self, tables: int, size: int) -> None:
         super().__init__()
-        hidden = kernels.HIDDEN
+        hidden = context.HIDDEN
         self.tables = nn.Parameter(0.1 * torch.randn(tables, size + 1, hidden))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden))
         self.branches = nn.Linear(hidden, size - 1)
@@ -52,7 +53,7 @@ def assemble(
     unit = kernels.HIDDEN_BITS
     tables, biases = [], []
     for plane, network in enumerate(networks):
-        seen = [plane] * kernels.OWN + [e for e in range(plane) for _ in range(kernels.EARLIER)]
+        seen = [plane] * context.OWN + [e for e in range(plane) for _ in range(context.EARLIER)]
         empty = torch.from_numpy(background.astype(np.int64))[seen]
         common = network.tables[torch.arange(len(seen)), empty]
         tables.append(whole(network.tables - common[:, None], unit, np.int16))

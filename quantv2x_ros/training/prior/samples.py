@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from quantv2x_ros.core import index_kernels as kernels
+from quantv2x_ros.core import index_context as context
 
 IndexArray = npt.NDArray[np.uint8]
 #: Share of a batch that is taken where all neighbours hold the background.
@@ -33,7 +33,7 @@ class CellSamples:
             segments: planes of a level.
             background: (P,) codes.
         """
-        margin = kernels.MARGIN
+        margin = context.MARGIN
         self._maps, self._plane, self._segments = maps, plane, segments
         self._inner = (maps.shape[2] - 2 * margin, maps.shape[3] - 2 * margin)
         codes = torch.from_numpy(background.astype(np.int64))
@@ -43,11 +43,11 @@ class CellSamples:
         flat = near.flatten()
         self._busy = flat.nonzero()[:, 0].int()
         self._quiet = (~flat).nonzero()[:, 0].int()
-        own = [(0, row, column) for row, column in kernels.OWN_NEIGHBOURS]
+        own = [(0, row, column) for row, column in context.OWN_NEIGHBOURS]
         earlier = [
             (other - plane, row, column)
             for other in range(plane)
-            for row, column in kernels.EARLIER_NEIGHBOURS
+            for row, column in context.EARLIER_NEIGHBOURS
         ]
         self._columns = torch.tensor([column for _, _, column in own + earlier])
         _, planes, height, width = maps.shape
@@ -73,7 +73,7 @@ class CellSamples:
         cells = torch.cat(parts)
         height, width = self._inner
         frame, cell = cells // (height * width), cells % (height * width)
-        margin = kernels.MARGIN
+        margin = context.MARGIN
         at = (
             frame * self._stride[0]
             + self._plane * self._stride[1]
@@ -94,7 +94,7 @@ class CellSamples:
         count = len(neighbours)
         edge = torch.rand(count, generator=generator) < _EDGE_SHARE
         left = torch.rand(count, generator=generator) < 0.5
-        within = torch.randint(0, kernels.MARGIN, (count,), generator=generator)
+        within = torch.randint(0, context.MARGIN, (count,), generator=generator)
         away = torch.where(left[:, None], -self._columns, self._columns)
         neighbours[edge[:, None] & (away > within[:, None])] = unknown
         return neighbours
@@ -109,7 +109,7 @@ class CellSamples:
         alone = torch.rand(len(neighbours), generator=generator) < _ALONE_SHARE
         first = torch.randint(1, level + 1, (len(neighbours),), generator=generator)
         first = torch.where(alone, first * self._segments, 0)
-        plane_of_table = torch.arange(neighbours.shape[1] - kernels.OWN) // kernels.EARLIER
+        plane_of_table = torch.arange(neighbours.shape[1] - context.OWN) // context.EARLIER
         hidden = plane_of_table < first[:, None]
-        neighbours[:, kernels.OWN :][hidden] = unknown
+        neighbours[:, context.OWN :][hidden] = unknown
         return neighbours
