@@ -63,7 +63,7 @@ def write_report(
     alone = _alone(result, 0)
     rates = rate_points(result, alone, compare, evaluation.cells)
     draw_plots(folder, result, evaluation, rates)
-    frames = evaluation.details.worst(worst)
+    frames = evaluation.scores.details.worst(worst)
     pictures = [
         (draw_frame(folder / f"worst_{index}.png", evaluation.detector, frame), frame)
         for index, frame in enumerate(frames, start=1)
@@ -112,7 +112,7 @@ def draw_plots(
     rates: Sequence[Result],
 ) -> None:
     """Draw precision-recall, rate-accuracy and each sweep."""
-    plots.plot_precision_recall(folder / "precision_recall.png", evaluation.metric.curves())
+    plots.plot_precision_recall(folder / "precision_recall.png", evaluation.scores.metric.curves())
     plots.plot_rate_accuracy(folder / "rate_accuracy.png", rates)
     plot_link(folder / PLOT, result, _alone(result, 0))
     for name, points in _curves(result).items():
