@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
+from rich.markup import render
 
 from quantv2x_ros import cli
 from quantv2x_ros.data.errors import DatasetError
@@ -45,6 +48,17 @@ def test_help_of_a_command_loads_nothing_heavy(repository: Path, name: str) -> N
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1].strip() == "loaded:"
+
+
+@pytest.mark.parametrize("name", sorted(cli.command_modules()))
+def test_help_of_an_option_is_shown_as_it_is_written(name: str) -> None:
+    """The terminal's markup takes what stands in square brackets, such as a unit, for a style."""
+    single = typer.Typer()
+    single.command(name)(importlib.import_module(cli.command_modules()[name]).command)
+    texts = [
+        getattr(option, "help", None) or "" for option in typer.main.get_command(single).params
+    ]
+    assert [render(text).plain for text in texts] == texts
 
 
 def test_unknown_command_is_named(repository: Path) -> None:

@@ -61,7 +61,7 @@ MaxBytes = Annotated[
 ]
 InterestRange = Annotated[
     float,
-    typer.Option(min=0.0, help="Cells further from the sensor are not sent [m]; 0: no limit."),
+    typer.Option(min=0.0, help="Cells further from the sensor are not sent, metres; 0: no limit."),
 ]
 InterestOfReceivers = Annotated[
     bool, typer.Option(help="Cells outside the ranges of all other agents are not sent.")
@@ -72,7 +72,7 @@ Loss = Annotated[float, typer.Option(help="Probability of losing a tile of a pee
 Conceal = Annotated[
     float,
     typer.Option(
-        min=0.0, help="Lost cells are taken from sweeps up to so long before [s]; 0: holes."
+        min=0.0, help="Lost cells are taken from sweeps up to so many seconds before; 0: holes."
     ),
 ]
 Channel = Annotated[
@@ -90,10 +90,10 @@ LatencyMs = Annotated[
     float, typer.Option(help="Age of the peers' messages, rounded to whole frames.")
 ]
 PoseNoise = Annotated[
-    float, typer.Option(help="Deviation of the peers' positions [m] and headings [degrees].")
+    float, typer.Option(help="Deviation of the peers' positions, metres, and headings, degrees.")
 ]
 HeadingNoise = Annotated[
-    float | None, typer.Option(help="Deviation of the headings alone [degrees].")
+    float | None, typer.Option(help="Deviation of the headings alone, degrees.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of losses and noise.")]
 

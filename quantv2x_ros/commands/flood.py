@@ -34,7 +34,7 @@ def command(
     niceness: Annotated[
         int, typer.Option(min=0, max=19, help="Of the attacker, who runs on this machine, too.")
     ] = 19,
-    window: Annotated[float, typer.Option(min=2.0, help="Length of a phase [s].")] = 10.0,
+    window: Annotated[float, typer.Option(min=2.0, help="Length of a phase, seconds.")] = 10.0,
     rounds: Annotated[int, typer.Option(min=1, help="Quiet, unheard and attack: how often.")] = 5,
     log: Annotated[Path, typer.Option(help="File for what the nodes print.")] = Path("flood.log"),
     json: Annotated[Path | None, typer.Option(help="File for the report.")] = None,

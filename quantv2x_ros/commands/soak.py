@@ -23,12 +23,15 @@ def command(
     seconds: Annotated[
         float, typer.Option(min=1.0, help="How long, from the first result.")
     ] = 1800,
-    warm_up: Annotated[float, typer.Option(min=0.0, help="Not judged at the start [s].")] = 60.0,
+    warm_up: Annotated[
+        float, typer.Option(min=0.0, help="Not judged at the start, seconds.")
+    ] = 60.0,
     absence: Annotated[
-        float, typer.Option(min=0.0, help="How long each peer is away in its turn [s]; 0: never.")
+        float,
+        typer.Option(min=0.0, help="How long each peer is away in its turn, seconds; 0: never."),
     ] = 15.0,
     longest_gap: Annotated[
-        float, typer.Option(min=0.0, help="Longest time allowed between results [s].")
+        float, typer.Option(min=0.0, help="Longest time allowed between results, seconds.")
     ] = 0.5,
     loss: Annotated[float, typer.Option(min=0.0, max=1.0, help="Loss of packets.")] = 0.2,
     delay_ms: Annotated[float, typer.Option(min=0.0, help="Mean delay of the channel.")] = 20.0,
