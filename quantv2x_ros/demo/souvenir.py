@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import atan2
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from quantv2x_msgs.msg import DetectedObject3DArray
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.data.recording import frame_stamp
 from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.nodes.objects import boxes_from_message
 from quantv2x_ros.offline.detect import Outcome, as_scene, frame_input
 from quantv2x_ros.offline.detector import EngineDetector, detect_once
 from quantv2x_ros.offline.pictures import panel_title, save_animation, save_comparison
@@ -44,20 +44,8 @@ class Pair:
 
 def detections_of(message: DetectedObject3DArray) -> Detections:
     """Return a fused frame as arrays."""
-    boxes = [
-        [
-            item.pose.position.x,
-            item.pose.position.y,
-            item.pose.position.z,
-            item.size.x,
-            item.size.y,
-            item.size.z,
-            2.0 * atan2(item.pose.orientation.z, item.pose.orientation.w),
-        ]
-        for item in message.objects
-    ]
     return Detections(
-        boxes=np.array(boxes, np.float32).reshape(-1, 7),
+        boxes=boxes_from_message(message),
         scores=np.array([item.score for item in message.objects], np.float32),
         labels=np.array([item.class_id for item in message.objects], np.int64),
     )

@@ -13,6 +13,15 @@ from torch import nn
 from quantv2x_ros.core.compiled import njit
 
 
+def _downsample(channels_in: int, channels: int, stride: int) -> nn.Sequential | None:
+    """What brings a block's input to the shape of its output; None where they are alike."""
+    if stride == 1 and channels_in == channels:
+        return None
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+    )
+
+
 class BasicBlock(nn.Module):
     """Residual block of two 3x3 convolutions (NETWORK section 2)."""
 
@@ -22,11 +31,7 @@ class BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
-        self.downsample: nn.Sequential | None = None
-        if stride != 1 or channels_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
-            )
+        self.downsample = _downsample(channels_in, channels, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, C_in, H, W) to (N, C, H/stride, W/stride)."""
@@ -81,11 +86,7 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(middle)
         self.conv3 = nn.Conv2d(middle, channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(channels)
-        self.downsample: nn.Sequential | None = None
-        if stride != 1 or channels_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
-            )
+        self.downsample = _downsample(channels_in, channels, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, C_in, H, W) to (N, C, H/stride, W/stride)."""
