@@ -64,7 +64,10 @@ InterestRange = Annotated[
     typer.Option(min=0.0, help="Cells further from the sensor are not sent, metres; 0: no limit."),
 ]
 InterestOfReceivers = Annotated[
-    bool, typer.Option(help="Cells outside the ranges of all other agents are not sent.")
+    bool,
+    typer.Option(
+        "--interest-of-receivers", help="Cells outside the ranges of all other agents are not sent."
+    ),
 ]
 
 # What happens to it on the way.
