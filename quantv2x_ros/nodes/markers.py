@@ -28,6 +28,8 @@ _TRUTH = (1.0, 1.0, 1.0)
 _LINK = (0.95, 0.85, 0.25)
 #: Length of the axes at a sensor, metres.
 _AXIS = 4.0
+#: Height of names and scores, metres: legible where the whole crossing is in view.
+_TEXT = 1.6
 
 #: Markers vanish by themselves where nothing new arrives for so long, seconds.
 _LIFETIME = Duration(sec=1)
@@ -67,9 +69,9 @@ def fusion_markers(frame: FusedFrame, agents: Sequence[FusedAgent]) -> MarkerArr
         solid = _marker(frame.header, f"boxes/{name}", number, Marker.CUBE, colour, 0.35)
         solid.pose, solid.scale = box_pose(box), box_size(box)
         stations = ", ".join(str(frame.stations[place]) for place in places)
-        text = _text(frame.header, f"scores/{name}", number, f"{name} {score:.2f} [{stations}]")
+        text = _text(frame.header, f"scores/{name}", number, f"{name} {score:.2f}\n[{stations}]")
         text.pose.position = Point(
-            x=float(box[0]), y=float(box[1]), z=float(box[2]) + float(box[5]) / 2 + 0.7
+            x=float(box[0]), y=float(box[1]), z=float(box[2]) + float(box[5]) / 2 + _TEXT
         )
         markers += [solid, _outline(frame.header, number, box, colour, f"edges/{name}"), text]
     for number, agent in enumerate(agents):
@@ -155,7 +157,7 @@ def _outline(
 
 def _text(header: Header, namespace: str, number: int, text: str) -> Marker:
     marker = _marker(header, namespace, number, Marker.TEXT_VIEW_FACING, (1.0, 1.0, 1.0), 1.0)
-    marker.scale.z = 1.0
+    marker.scale.z = _TEXT
     marker.text = text
     return marker
 

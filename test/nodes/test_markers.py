@@ -76,3 +76,12 @@ def test_a_peer_has_pose_footprint_age_and_a_link_and_the_ego_no_link():
 
 def test_who_no_longer_takes_part_is_no_longer_drawn():
     assert {marker.id for marker in markers(agents=1) if marker.ns == "agents"} == {0}
+
+
+def test_a_box_says_its_class_score_and_who_saw_it_above_it():
+    found = {(marker.ns, marker.id): marker for marker in markers(count=1)}
+    text, box = found["scores/vehicle", 0], found["boxes/vehicle", 0]
+    assert text.text == "vehicle 0.80\n[1, 2]"
+    # RViz centres the two lines at their place, each as high as the scale says
+    lowest = text.pose.position.z - text.scale.z
+    assert lowest >= box.pose.position.z + box.scale.z / 2 - 1e-6

@@ -31,10 +31,16 @@ WITHOUT_TOPIC = {"rviz_default_plugins/Grid", "rviz_default_plugins/TF"}
 
 
 @pytest.fixture
-def displays(repository):
-    """The displays of the committed configuration that have a topic."""
+def configuration(repository):
+    """The committed configuration."""
     text = (repository / "rviz" / "cooperative.rviz").read_text(encoding="utf-8")
-    listed = yaml.safe_load(text)["Visualization Manager"]["Displays"]
+    return yaml.safe_load(text)
+
+
+@pytest.fixture
+def displays(configuration):
+    """The displays of the committed configuration that have a topic."""
+    listed = configuration["Visualization Manager"]["Displays"]
     assert {item["Class"] for item in listed} == {*MESSAGES, *WITHOUT_TOPIC}
     return [item for item in listed if item["Class"] in MESSAGES]
 
@@ -50,6 +56,14 @@ def profile(topic):
             name.get(topic["Reliability Policy"], topic["Reliability Policy"].upper())
         ],
     )
+
+
+def test_every_panel_has_its_place_so_that_none_covers_the_scene(configuration):
+    window = configuration["Window Geometry"]
+    places = bytes.fromhex(window["QMainWindow State"])  # QMainWindow::saveState
+    for panel in configuration["Panels"]:
+        assert panel["Name"].encode("utf-16-be") in places
+        assert "collapsed" in window[panel["Name"]]
 
 
 def test_every_display_gets_its_topic_from_the_running_graph(
