@@ -103,7 +103,7 @@ def _agent_markers(header: Header, number: int, agent: FusedAgent) -> list[Marke
     sphere.scale = Vector3(x=1.2, y=1.2, z=1.2)
     name = "ego" if number == 0 else f"{1e3 * agent.age:.0f} ms"
     text = _text(header, "agent_names", number, f"station {agent.station_id} ({name})")
-    text.pose.position = Point(x=x, y=y, z=z + 2.0)
+    text.pose.position = Point(x=x, y=y, z=z + 2.5 * _TEXT)  # above the score of its own box
     outline = _marker(header, "footprints", number, Marker.LINE_STRIP, _LINK, 0.5)
     outline.scale.x = 0.15
     outline.points = [_point(corner) for corner in (*agent.footprint, agent.footprint[0])]
