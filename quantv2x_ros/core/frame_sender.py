@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.parity import MAX_CODEWORD, OVERHEAD_BYTES, parity_payloads
 from quantv2x_ros.core.selection import clear_cells, object_evidence, occupied_cells
-from quantv2x_ros.core.tile_cutting import cut_tiles
+from quantv2x_ros.core.tile_cutting import TileCutter
 from quantv2x_ros.core.tiles import CodedTile, FrameFormat, TileSettings
 from quantv2x_ros.core.wire import HEADER_BYTES, WireError
 
@@ -84,13 +85,20 @@ class SentFrame:
 class FrameSender:
     """Turns index maps into tiles."""
 
-    def __init__(self, form: FrameFormat, background: IndexArray, settings: SendSettings) -> None:
+    def __init__(
+        self,
+        form: FrameFormat,
+        background: IndexArray,
+        settings: SendSettings,
+        pool: Executor | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             form: of the maps.
             background: (planes,) codes of empty cells.
             settings: what is sent.
+            pool: codes tiles beside the caller's thread; None to code them one after the other.
         """
         self._form = form
         self._background = background
@@ -99,6 +107,7 @@ class FrameSender:
         # a parity tile is longer than the tiles that it protects
         room = unit - OVERHEAD_BYTES if settings.parity and unit else unit
         self._tiles = TileSettings(room, settings.tiles.coarse_first)
+        self._cutter = TileCutter(form, self._tiles, background, pool)
         self._levels = min(settings.levels or form.levels, form.levels)
 
     def send(
@@ -113,7 +122,7 @@ class FrameSender:
             wanted: (H, W) bool, cells that receivers can use; None for all.
 
         Raises:
-            WireError: see cut_tiles.
+            WireError: see `TileCutter.cut`.
         """
         occupied = occupied_cells(indices, self._background)
         evidence = self._evidence(indices, budget)
@@ -179,7 +188,7 @@ class FrameSender:
         return fitting
 
     def _cut(self, indices: IndexArray, levels: int) -> list[CodedTile]:
-        return cut_tiles(indices, self._form, self._tiles, self._background, levels)
+        return self._cutter.cut(indices, levels)
 
     def _parity_count(self, tiles: int) -> int:
         count = math.ceil(self._settings.parity * tiles)

@@ -5,6 +5,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,16 +25,15 @@ from quantv2x_ros.core.tiles import (
 from quantv2x_ros.core.wire import HEADER_BYTES, WireError, encode_indices
 
 IndexArray = npt.NDArray[np.uint8]
+Costs = npt.NDArray[np.float64]
 
 #: Bands begin at multiples of this many columns where they can, so that a lost one does not spoil
 #: cells of the coarser pyramid levels beside it.
 _ALIGNMENT = 4
 #: Share of a packet that is planned for: what a band takes is known when it is coded only.
 _FILL = 0.91
-#: What a code costs that differs from those before it in its row and its column, bytes; as the
-#: default bundle's model codes them. Only a frame's first band is planned with it: the later ones
-#: know what those before them took.
-_SURPRISE_BYTES = 0.52
+#: How much a frame counts for the plan of the next one.
+_LEARNING = 0.5
 
 
 def cut_tiles(
@@ -39,96 +43,144 @@ def cut_tiles(
     background: IndexArray,
     levels: int = 0,
 ) -> list[CodedTile]:
-    """Code a frame as tiles, the most important first.
-
-    That is: coarse levels before fine ones, and among those, tiles with more occupied cells first.
-
-    Args:
-        indices: (planes, H, W) uint8.
-        form: of the map.
-        settings: how it is cut.
-        background: (planes,) codes of empty cells.
-        levels: how many levels are coded; 0 for all.
-
-    Raises:
-        WireError: for indices of another shape or outside of the codebook, or packets that hold
-            not even a cell.
-    """
-    if indices.shape != form.shape:
-        raise WireError(f"indices have shape {indices.shape}, expected {form.shape}")
-    tiles: list[CodedTile] = []
-    for first, count in settings.layers(levels or form.levels):
-        layer = TilePlace(first, count, 0, form.rows, 0, form.columns)
-        cut = _Cutter(indices, form, settings.max_payload_bytes, background).cut(layer)
-        cut.sort(key=lambda tile: -tile.occupied)
-        tiles += cut
-    if len(tiles) > MAX_TILES:
-        raise WireError(
-            f"the frame needs {len(tiles)} tiles of {settings.max_payload_bytes} bytes, allowed "
-            f"are {MAX_TILES}; set max_payload_bytes higher"
-        )
-    return tiles
+    """Code one frame as tiles; see `TileCutter.cut`."""
+    return TileCutter(form, settings, background).cut(indices, levels)
 
 
-class _Cutter:
-    """Cuts one layer of a map into bands of columns that fit, from the first column on."""
+class TileCutter:
+    """Codes a sender's frames as tiles; from each it learns what the next one will take."""
 
     def __init__(
-        self, indices: IndexArray, form: FrameFormat, limit: int, background: IndexArray
+        self,
+        form: FrameFormat,
+        settings: TileSettings,
+        background: IndexArray,
+        pool: Executor | None = None,
     ) -> None:
-        self._indices, self._form, self._limit = indices, form, limit
-        self._background = background
+        """Prepare.
 
-    def cut(self, layer: TilePlace) -> list[CodedTile]:
-        """Bands that take about the same bytes each."""
-        if self._limit == 0:
-            return [self._code(layer)]
-        costs = self._costs(layer)
+        Args:
+            form: of the maps.
+            settings: how they are cut.
+            background: (planes,) codes of empty cells.
+            pool: codes tiles beside the caller's thread; None to code them one after the other.
+        """
+        self._form, self._settings = form, settings
+        self._coder = _Coder(form, settings.max_payload_bytes, background)
+        self._pool = pool
+        self._scales: dict[tuple[int, int], float] = {}
+
+    def cut(self, indices: IndexArray, levels: int = 0) -> list[CodedTile]:
+        """Code a frame, the most important tiles first.
+
+        That is: coarse levels before fine ones, and among those, tiles with more occupied cells
+        first.
+
+        Args:
+            indices: (planes, H, W) uint8.
+            levels: how many levels are coded; 0 for all.
+
+        Raises:
+            WireError: for indices of another shape or outside of the codebook, or packets that
+                hold not even a cell.
+        """
+        form, limit = self._form, self._settings.max_payload_bytes
+        if indices.shape != form.shape:
+            raise WireError(f"indices have shape {indices.shape}, expected {form.shape}")
         tiles: list[CodedTile] = []
-        first, planned, taken = 0, 0.0, 0.0
-        while first < layer.columns:
-            scale = taken / planned if planned else 1.0
-            width = self._width(costs[first:] * scale)
-            band = self._band(layer.columns_between(first, layer.columns), width)
-            tiles += band
-            done = first + sum(t.place.columns for t in band if t.place.first_row == 0)
-            planned += costs[first:done].sum()
-            taken += sum(len(tile.payload) - HEADER_BYTES for tile in band)
-            first = done
+        for first, count in self._settings.layers(levels or form.levels):
+            layer = TilePlace(first, count, 0, form.rows, 0, form.columns)
+            cut = self._layer(indices, layer) if limit else [self._coder.code(indices, layer)]
+            cut.sort(key=lambda tile: -tile.occupied)
+            tiles += cut
+        if len(tiles) > MAX_TILES:
+            raise WireError(
+                f"the frame needs {len(tiles)} tiles of {limit} bytes, allowed are {MAX_TILES}; "
+                "set max_payload_bytes higher"
+            )
         return tiles
 
-    def _costs(self, layer: TilePlace) -> npt.NDArray[np.float64]:
-        """About how many bytes each column takes; above 0."""
-        prior = self._form.prior
+    def _layer(self, indices: IndexArray, layer: TilePlace) -> list[CodedTile]:
+        """Cut a layer into bands of columns that take about the same bytes each."""
+        key = layer.first_level, layer.levels
+        costs = self._coder.costs(indices, layer)
+        if key not in self._scales:  # the first frame is coded as a whole, too, to know
+            self._scales[key] = self._coder.code(indices, layer).body_bytes / costs.sum()
+        scale = self._scales[key]
+        edges = _shares(costs, self._coder.packets(costs.sum() * scale))
+        parts = [layer.columns_between(*edge) for edge in pairwise(edges)]
+        planned = [costs[start:end] for start, end in pairwise(edges)]
+        cut = self._map(partial(self._coder.fitting, indices), parts, planned)
+        tiles = [tile for band in cut for tile in band]
+        taken = sum(tile.body_bytes for tile in tiles) / costs.sum()
+        self._scales[key] = scale + _LEARNING * (taken - scale)
+        return tiles
+
+    def _map(
+        self, cut: Callable[[TilePlace, Costs], list[CodedTile]], *each: Sequence[Any]
+    ) -> Iterable[list[CodedTile]]:
+        """Cut parts, all but the first in the pool."""
+        if self._pool is None:
+            return map(cut, *each)
+        first, *rest = zip(*each, strict=True)
+        coming = [self._pool.submit(cut, *part) for part in rest]
+        return [cut(*first), *(future.result() for future in coming)]
+
+
+class _Coder:
+    """Codes parts of maps such that each tile fits a packet."""
+
+    def __init__(self, form: FrameFormat, limit: int, background: IndexArray) -> None:
+        self._form, self._limit, self._background = form, limit, background
+
+    def packets(self, size: float) -> int:
+        """Packets that so many bytes take, at least 1."""
+        return max(1, math.ceil(size / ((self._limit - HEADER_BYTES) * _FILL)))
+
+    def fitting(self, indices: IndexArray, part: TilePlace, costs: Costs) -> list[CodedTile]:
+        """Code a part as one tile; where it does not fit, as several.
+
+        Args:
+            indices: (planes, H, W) uint8.
+            part: columns of a layer.
+            costs: of each of them.
+        """
+        tile = self.code(indices, part)
+        size = len(tile.payload)
+        if size <= self._limit:
+            return [tile]
+        costs = costs * (tile.body_bytes / costs.sum())
+        tiles: list[CodedTile] = []
+        first = 0
+        while first < part.columns:
+            rest = costs[first:]
+            width = _shares(rest, self.packets(rest.sum()))[1]
+            band = self._band(indices, part.columns_between(first, part.columns), width)
+            tiles += band
+            first += sum(t.place.columns for t in band if t.place.first_row == part.first_row)
+        return tiles
+
+    def costs(self, indices: IndexArray, layer: TilePlace) -> Costs:
+        """What each column takes, in a unit that the frames of a sender share; above 0."""
         planes = layer.planes(self._form.segments)
-        if prior.model is None:
-            bits = prior.bits * layer.rows * layer.levels * self._form.segments
-            return np.full(layer.columns, bits / 8)
-        surprises = _surprises(np.ascontiguousarray(self._indices[planes]))
-        return surprises * _SURPRISE_BYTES + 1e-3
+        if self._form.prior.model is None:  # bit-packed: all alike
+            return np.ones(layer.columns)
+        return _surprises(np.ascontiguousarray(indices[planes])) + 1e-3
 
-    def _width(self, costs: npt.NDArray[np.float64]) -> int:
-        """Columns of the next band, so that the bands to come are alike."""
-        total = np.cumsum(costs)
-        count = max(1, math.ceil(total[-1] / ((self._limit - HEADER_BYTES) * _FILL)))
-        if count == 1:
-            return len(costs)
-        return _aligned(int(np.searchsorted(total, total[-1] / count)) + 1)
-
-    def _band(self, rest: TilePlace, width: int) -> list[CodedTile]:
+    def _band(self, indices: IndexArray, rest: TilePlace, width: int) -> list[CodedTile]:
         """Code the first columns of what is left; fewer where they do not fit."""
         while True:
-            tile = self._code(rest.columns_between(0, min(width, rest.columns)))
+            tile = self.code(indices, rest.columns_between(0, min(width, rest.columns)))
             size = len(tile.payload)
             if size <= self._limit:
                 return [tile]
             width = tile.place.columns
             if width == 1:
-                return self._rows(tile)
+                return self._rows(indices, tile)
             smaller = int(width * (self._limit * _FILL) / size)
             width = max(1, min(_aligned(smaller), width - 1))
 
-    def _rows(self, column: CodedTile) -> list[CodedTile]:
+    def _rows(self, indices: IndexArray, column: CodedTile) -> list[CodedTile]:
         """Halve a tile of one column until its parts fit."""
         if len(column.payload) <= self._limit:
             return [column]
@@ -140,17 +192,31 @@ class _Cutter:
             )
         middle = place.rows // 2
         halves = (place.rows_between(0, middle), place.rows_between(middle, place.rows))
-        return [part for half in halves for part in self._rows(self._code(half))]
+        return [part for half in halves for part in self._rows(indices, self.code(indices, half))]
 
-    def _code(self, place: TilePlace) -> CodedTile:
+    def code(self, indices: IndexArray, place: TilePlace) -> CodedTile:
+        """Code a part as one tile, of whatever size."""
         planes = place.planes(self._form.segments)
-        part = np.ascontiguousarray(self._indices[(planes, *place.cells)])
+        part = np.ascontiguousarray(indices[(planes, *place.cells)])
         empty = self._background[planes, None, None]
         return CodedTile(
             place,
             encode_indices(part, self._form.prior, planes.start),
             int((part != empty).any(axis=0).sum()),
         )
+
+
+def _shares(costs: Costs, count: int) -> list[int]:
+    """Where so many parts of columns end that cost about the same each, from 0 on; fewer of few."""
+    total = np.cumsum(costs)
+    edges = [0]
+    for number in range(1, count):
+        reached = int(np.searchsorted(total, total[-1] * number / count)) + 1
+        edge = edges[-1] + _aligned(reached - edges[-1])
+        if edge >= len(costs):
+            break
+        edges.append(edge)
+    return [*edges, len(costs)]
 
 
 def _aligned(columns: int) -> int:

@@ -174,3 +174,8 @@ class CodedTile:
     place: TilePlace
     payload: bytes
     occupied: int
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of the payload without its header."""
+        return len(self.payload) - HEADER_BYTES

@@ -22,6 +22,9 @@ class AgentEncoder:
         bundle: the model bundle.
         backend: see create_engine.
         threads: CPU threads; None for one a core.
+
+    Attributes:
+        pool: as many threads, for what is done with a sweep's indices; None of one thread.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class AgentEncoder:
         )
         self._scale = bundle.scale("feature") or 1.0
         self._threads = threads or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(self._threads, "codebook") if self._threads > 1 else None
+        self.pool = ThreadPoolExecutor(self._threads, "encoder") if self._threads > 1 else None
 
     def encode(self, points: npt.ArrayLike) -> EncodedSweep:
         """Encode one sweep.
@@ -57,7 +60,7 @@ class AgentEncoder:
         feature = self._engine.run({"pillars_nhwc": pillars.features[None]})["feature_nhwc"][0]
         timer.stop("encoder")
         indices = self.bundle.codebook.encode_map(
-            feature, self._scale, pool=self._pool, parts=self._threads
+            feature, self._scale, pool=self.pool, parts=self._threads
         )
         timer.stop("codebook")
         return EncodedSweep(indices, timer.stages, pillars.pillars, pillars.points)

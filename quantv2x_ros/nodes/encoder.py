@@ -87,7 +87,7 @@ class EncoderNode(BaseNode):
         self._engine = AgentEncoder(self._bundle, backend, threads)
         warm_up_encoder(self._engine)
         self.finished = declare_build_only(self)
-        self._output = IndexOutput(self, self._bundle)
+        self._output = IndexOutput(self, self._bundle, self._engine.pool)
         self._receivers = ReceiversInput(self, self._station, self._bundle, self._map_frame)
         self._announcer = self.create_publisher(Codebook, "/v2x/codebook", qos.latched())
         self.get_logger().info(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import Executor
 
 import numpy as np
 import numpy.typing as npt
@@ -30,12 +31,13 @@ DEFAULT_MIN_OCCUPANCY = 0.25
 class IndexOutput:
     """Publishes index maps as its node's parameters say."""
 
-    def __init__(self, node: Node, bundle: ModelBundle) -> None:
+    def __init__(self, node: Node, bundle: ModelBundle, pool: Executor | None = None) -> None:
         """Declare the parameters.
 
         Args:
             node: whose parameters they are.
             bundle: the model whose indices are sent.
+            pool: codes messages beside the node's thread; None to code them one after the other.
 
         Raises:
             ValueError: for a parameter that cannot be used.
@@ -55,7 +57,7 @@ class IndexOutput:
         )
         self._near = cells_in_range(bundle.grid, limit) if limit else None
         background = np.array(bundle.manifest.codebook.background, np.uint8)
-        self._sender = FrameSender(self._format.frame, background, settings)
+        self._sender = FrameSender(self._format.frame, background, settings, pool)
         self._publisher = node.create_publisher(
             BevIndices,
             "/v2x/bev_indices",

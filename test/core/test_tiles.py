@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantv2x_ros.core.index_model import IndexModel
-from quantv2x_ros.core.tile_cutting import cut_tiles
+from quantv2x_ros.core.tile_cutting import TileCutter, cut_tiles
 from quantv2x_ros.core.tiles import (
     CodedTile,
     FrameFormat,
@@ -58,6 +59,47 @@ def test_tiles_fit_and_hold_everything_once(index_model: Models, data: st.DataOb
     assert (times == 1).all()
     order = [(tile.place.first_level, -tile.occupied) for tile in tiles]
     assert order == sorted(order)
+
+
+@given(st.data())
+def test_a_senders_tiles_hold_every_frame_with_a_pool_as_without(
+    index_model: Models, data: st.DataObject
+) -> None:
+    """What is learned from frames changes how the next one is cut, never what it holds."""
+    model = index_model(3, 16, 0)
+    form = FrameFormat(IndexPrior(16, model), 3, 1, 20, 60)
+    background = np.array(model.background)
+    settings = TileSettings(data.draw(st.integers(60, 400)), data.draw(st.booleans()))
+    alone = TileCutter(form, settings, background)
+    with ThreadPoolExecutor(2) as pool:
+        shared = TileCutter(form, settings, background, pool)
+        for seed, share in data.draw(st.lists(st.tuples(st.integers(0, 99), st.floats(0, 1)))):
+            generator = np.random.default_rng(seed)
+            codes = generator.integers(0, 16, form.shape).astype(np.uint8)
+            keep = generator.random(form.shape[1:]) < share
+            indices = np.where(keep, codes, background[:, None, None]).astype(np.uint8)
+            tiles = shared.cut(indices)
+            content = [(tile.place, tile.payload) for tile in alone.cut(indices)]
+            assert [(tile.place, tile.payload) for tile in tiles] == content
+            assert max(len(tile.payload) for tile in tiles) <= settings.max_payload_bytes
+            found, times = put_together(tiles, form)
+            np.testing.assert_array_equal(found, indices)
+            assert (times == 1).all()
+
+
+def test_a_sender_knows_from_the_first_frame_on_how_many_tiles_it_takes(
+    index_model: Models,
+) -> None:
+    model = index_model(3, 16, 0)
+    form = FrameFormat(IndexPrior(16, model), 3, 1, 40, 120)
+    indices = np.random.default_rng(1).integers(0, 16, form.shape).astype(np.uint8)
+    cutter = TileCutter(form, TileSettings(1398), np.array(model.background))
+    whole = len(cut_tiles(indices, form, TileSettings(0), np.array(model.background))[0].payload)
+    for _ in range(3):
+        tiles = cutter.cut(indices)
+        assert len(tiles) <= 1.15 * whole / 1398 + 1
+        columns = sorted(tile.place.columns for tile in tiles)
+        assert columns[0] > 0.5 * columns[-1], "none is a rest of one that did not fit"
 
 
 FORM = FrameFormat(IndexPrior(128), 3, 1, 40, 64)
