@@ -69,3 +69,12 @@ def test_the_layout_shows_what_is_recorded(layout, tmp_path, small_scenario):
 
 def test_every_panel_of_the_layout_has_its_settings(layout):
     assert sorted(panels(layout["layout"])) == sorted(layout["configById"])
+
+
+def test_each_agents_cloud_keeps_a_colour_of_its_own(layout):
+    topics = layout["configById"]["3D!scene"]["topics"]
+    clouds = [style for topic, style in topics.items() if topic.endswith("/points")]
+    assert {style["colorMode"] for style in clouds} == {"flat"}
+    assert len({style["flatColor"] for style in clouds}) == len(clouds)
+    # where no field is named, the application takes one and colours by it, whatever the mode
+    assert {style["colorField"] for style in clouds} == {"intensity"}
