@@ -44,6 +44,16 @@ def test_revqoms_stages_code_24_bits_a_cell(stage):
     assert config.stage == stage
 
 
+def test_revqom_goes_on_from_stage_1_of_the_default_bundle_with_30_bits_a_cell():
+    config = load_config(FOLDER / "revqom" / "default_bundle.yaml")
+    network = config.network_config()
+    planes, size = network.make_codebook().shape
+    assert planes * (size - 1).bit_length() == 30
+    before = default_network(codebook=False).config
+    assert (network.grid, network.score_gain) == (before.grid, before.score_gain)
+    assert config.samples.window is None, "normalised over whole maps"
+
+
 def test_overrides_replace_the_file(tmp_path):
     path = tmp_path / "stage.yaml"
     path.write_text("stage: 1\nepochs: 3\noptimizer: {learning_rate: 1}\n")
