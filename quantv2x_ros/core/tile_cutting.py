@@ -104,16 +104,20 @@ class TileCutter:
         """Cut a layer into bands of columns that take about the same bytes each."""
         key = layer.first_level, layer.levels
         costs = self._coder.costs(indices, layer)
-        if key not in self._scales:  # the first frame is coded as a whole, too, to know
-            self._scales[key] = self._coder.code(indices, layer).body_bytes / costs.sum()
+        if key not in self._scales:  # coded as a whole first, to know
+            whole = self._coder.code(indices, layer)
+            if len(whole.payload) <= self._settings.max_payload_bytes:
+                return [whole]
+            self._scales[key] = whole.body_bytes / costs.sum()
         scale = self._scales[key]
         edges = _shares(costs, self._coder.packets(costs.sum() * scale))
         parts = [layer.columns_between(*edge) for edge in pairwise(edges)]
         planned = [costs[start:end] for start, end in pairwise(edges)]
         cut = self._map(partial(self._coder.fitting, indices), parts, planned)
         tiles = [tile for band in cut for tile in band]
-        taken = sum(tile.body_bytes for tile in tiles) / costs.sum()
-        self._scales[key] = scale + _LEARNING * (taken - scale)
+        if len(tiles) > 1:  # a nearly empty frame tells nothing of a full one
+            taken = sum(tile.body_bytes for tile in tiles) / costs.sum()
+            self._scales[key] = scale + _LEARNING * (taken - scale)
         return tiles
 
     def _map(

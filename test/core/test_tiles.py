@@ -102,6 +102,24 @@ def test_a_sender_knows_from_the_first_frame_on_how_many_tiles_it_takes(
         assert columns[0] > 0.5 * columns[-1], "none is a rest of one that did not fit"
 
 
+def test_a_full_frame_after_empty_ones_takes_no_more_tiles_than_at_once(
+    index_model: Models,
+) -> None:
+    model = index_model(3, 16, 0)
+    form = FrameFormat(IndexPrior(16, model), 3, 1, 40, 120)
+    background = np.array(model.background)
+    empty = np.broadcast_to(background[:, None, None], form.shape).astype(np.uint8)
+    full = empty.copy()
+    full[:, :, 30:90] = np.random.default_rng(1).integers(0, 16, (3, 40, 60))
+    for limit in (300, 1398, 20_000):
+        at_once = TileCutter(form, TileSettings(limit), background)
+        counts = [len(at_once.cut(full)) for _ in range(3)]
+        later = TileCutter(form, TileSettings(limit), background)
+        for indices in (empty, empty, full, empty, empty):
+            later.cut(indices)
+        assert len(later.cut(full)) <= max(counts) + 1
+
+
 FORM = FrameFormat(IndexPrior(128), 3, 1, 40, 64)
 BACKGROUND = np.array([1, 2, 3], np.uint8)
 
