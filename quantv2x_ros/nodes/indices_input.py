@@ -21,6 +21,7 @@ from quantv2x_ros.core.pose_uncertainty import PoseUncertaintyError, check_uncer
 from quantv2x_ros.core.reception import Reception, ReceptionError
 from quantv2x_ros.core.replay_guard import ReplayError
 from quantv2x_ros.core.sweep import AgentSweep
+from quantv2x_ros.nodes.clock_tolerance import ClockTolerance
 from quantv2x_ros.nodes.conversions import MessageRefusedError
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.messages import tile_from_message
@@ -102,15 +103,7 @@ class IndicesInput:
         self.reception.tile_timeout = seconds
 
     def _declare_limits(self) -> None:
-        tolerance = declare(
-            self._node,
-            "clock_tolerance",
-            0.5,
-            "How far a sweep's stamp may lie in the future by this node's clock [s].",
-            low=0.0,
-            high=60.0,
-        )
-        self._clock_tolerance_ns = round(1e9 * tolerance)
+        self._tolerance = ClockTolerance(self._node)
         self._max_position_sigma = declare(
             self._node,
             "max_position_sigma",
@@ -135,7 +128,7 @@ class IndicesInput:
         Raises:
             ValueError: one of `REFUSALS`, with the reason by which it is counted.
         """
-        latest_ns = self._node.get_clock().now().nanoseconds + self._clock_tolerance_ns
+        latest_ns = self._tolerance.latest_ns
         tile = tile_from_message(message, self._format, self._map_frame, latest_ns, self._admit)
         for station in self.trust.take_evicted():
             self.reception.forget(station)

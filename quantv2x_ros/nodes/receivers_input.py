@@ -17,6 +17,7 @@ from quantv2x_ros.core.peers import PeerRefusedError
 from quantv2x_ros.core.receivers import Receivers
 from quantv2x_ros.core.replay_guard import ReplayError
 from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.nodes.clock_tolerance import ClockTolerance
 from quantv2x_ros.nodes.conversions import MessageRefusedError
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.indices_subscription import IndicesSubscription
@@ -28,7 +29,7 @@ from quantv2x_ros.nodes.trust import Trust
 class ReceiversInput:
     """Listens to other stations' messages for their poses alone.
 
-    A message is checked as fusion checks it, but not decoded.
+    A message is checked as fusion checks it, but for its pose's covariance, and not decoded.
     """
 
     def __init__(self, node: Node, own_station: int, bundle: ModelBundle, map_frame: str) -> None:
@@ -54,15 +55,7 @@ class ReceiversInput:
             "Cells outside the detection ranges of all stations heard lately are not sent; while "
             "none is heard, all are.",
         )
-        tolerance = declare(
-            node,
-            "clock_tolerance",
-            0.5,
-            "How far a sweep's stamp may lie in the future by this node's clock [s].",
-            low=0.0,
-            high=60.0,
-        )
-        self._clock_tolerance_ns = round(1e9 * tolerance)
+        self._tolerance = ClockTolerance(node)
         self._trust = Trust(node, own_station)
         self._receivers = Receivers(bundle.grid, bundle.detection)
         self._refused: Counter[str] = Counter()
@@ -104,7 +97,7 @@ class ReceiversInput:
 
     def _on_message(self, message: BevIndices) -> None:
         now = time.monotonic()
-        latest_ns = self._node.get_clock().now().nanoseconds + self._clock_tolerance_ns
+        latest_ns = self._tolerance.latest_ns
         try:
             pose, _ = check_message(message, self._format, self._map_frame, latest_ns, self._admit)
         except (MessageRefusedError, PeerRefusedError, ReplayError) as error:
