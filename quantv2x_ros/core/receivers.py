@@ -31,7 +31,7 @@ MAX_RECEIVERS = 32
 
 @dataclass(frozen=True, eq=False)
 class _Receiver:
-    pose: npt.NDArray[np.float64]
+    pose: npt.NDArray[np.float64] | None
     heard: float
 
 
@@ -52,12 +52,12 @@ class Receivers:
         self._receivers: dict[int, _Receiver] = {}
         self._crowded_at = -np.inf
 
-    def hear(self, station_id: int, pose: npt.NDArray[np.float64], now: float) -> None:
+    def hear(self, station_id: int, pose: npt.NDArray[np.float64] | None, now: float) -> None:
         """Note where a station is.
 
         Args:
             station_id: of the station.
-            pose: (4, 4) sensor-to-map.
+            pose: (4, 4) sensor-to-map; None for one that hardly knows itself where it is.
             now: seconds of a steady clock.
         """
         if station_id not in self._receivers:
@@ -75,8 +75,8 @@ class Receivers:
     def wanted(self, pose: npt.NDArray[np.float64], now: float) -> BoolArray | None:
         """Return the cells that some receiver can use, (H, W); None for all.
 
-        All are wanted while nobody is heard, since somebody may listen who does not send, and
-        while more are heard than can be told apart.
+        All are wanted while nobody is heard, since somebody may listen who does not send, while
+        more are heard than can be told apart, and while it is not known where one of them is.
 
         Args:
             pose: (4, 4) sensor-to-map of this station.
@@ -85,7 +85,8 @@ class Receivers:
         if not self.count(now) or now - self._crowded_at < FORGET_AFTER:
             return None
         poses = [receiver.pose for receiver in self._receivers.values()]
-        return self.wanted_at(pose, poses)
+        known = [found for found in poses if found is not None]
+        return self.wanted_at(pose, known) if len(known) == len(poses) else None
 
     def wanted_at(
         self, pose: npt.NDArray[np.float64], poses: Sequence[npt.NDArray[np.float64]]

@@ -14,6 +14,7 @@ from rclpy.node import Node
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.peers import PeerRefusedError
+from quantv2x_ros.core.pose_uncertainty import PoseUncertaintyError, check_uncertainty
 from quantv2x_ros.core.receivers import Receivers
 from quantv2x_ros.core.replay_guard import ReplayError
 from quantv2x_ros.inference.bundle import ModelBundle
@@ -25,11 +26,17 @@ from quantv2x_ros.nodes.messages import check_message
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.trust import Trust
 
+#: Largest standard deviations of a receiver's position [m] and heading [rad]: three of each, at the
+#: end of its detection range, are what `MARGIN` of `core.receivers` makes up for.
+MAX_POSITION_SIGMA = 1.5
+MAX_HEADING_SIGMA = 0.02
+
 
 class ReceiversInput:
     """Listens to other stations' messages for their poses alone.
 
-    A message is checked as fusion checks it, but for its pose's covariance, and not decoded.
+    A message is checked as fusion checks it, and not decoded. A station whose pose is too uncertain
+    is sent everything: fusion may take it yet, or align it.
     """
 
     def __init__(self, node: Node, own_station: int, bundle: ModelBundle, map_frame: str) -> None:
@@ -100,11 +107,24 @@ class ReceiversInput:
         latest_ns = self._tolerance.latest_ns
         try:
             pose, _ = check_message(message, self._format, self._map_frame, latest_ns, self._admit)
-        except (MessageRefusedError, PeerRefusedError, ReplayError) as error:
+            known = pose if self._is_certain(message) else None
+        except (MessageRefusedError, PeerRefusedError, PoseUncertaintyError, ReplayError) as error:
             self._refuse(error.reason, str(error))
             return
-        self._receivers.hear(message.station_id, pose, now)
+        self._receivers.hear(message.station_id, known, now)
         self._trust.note_fused([message.station_id], now)  # its message was of use
+
+    @staticmethod
+    def _is_certain(message: BevIndices) -> bool:
+        """Tell whether a station knows well enough where it is; a broken covariance is raised."""
+        covariance, name = message.sensor_pose.covariance, f"station {message.station_id}"
+        try:
+            check_uncertainty(covariance, MAX_POSITION_SIGMA, MAX_HEADING_SIGMA, name)
+        except PoseUncertaintyError as error:
+            if error.reason != "pose_uncertain":
+                raise
+            return False
+        return True
 
     def _admit(self, message: BevIndices) -> None:
         self._trust.admit(message, time.monotonic())

@@ -55,6 +55,14 @@ def test_what_any_receiver_wants_is_sent(receivers: Receivers) -> None:
     assert (both & first).sum() == first.sum() < both.sum()
 
 
+def test_a_receiver_that_hardly_knows_where_it_is_gets_everything(receivers: Receivers) -> None:
+    receivers.hear(2, at(60.0, 0.0), 0.0)
+    receivers.hear(3, None, 0.0)
+    assert receivers.wanted(HERE, 0.1) is None
+    receivers.hear(3, at(60.0, 0.0), 0.2)
+    assert receivers.wanted(HERE, 0.3) is not None
+
+
 def test_a_receiver_is_where_it_was_heard_last(receivers: Receivers) -> None:
     receivers.hear(2, at(60.0, 0.0), 0.0)
     receivers.hear(2, at(0.0, 0.0), 0.1)

@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
+from geometry_msgs.msg import PoseWithCovariance
+
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.key_ring import generate_keys
 from quantv2x_ros.core.pose import matrix_from_v2x
@@ -21,6 +23,14 @@ from quantv2x_ros.nodes.messages import tile_from_message
 from test.nodes.test_encoder import SECOND, Vehicle
 
 FAR = 500.0
+
+
+def pose_at(x, *variances):
+    """A pose so far ahead, with the variances of x, y, ... that are given."""
+    covariance = np.zeros((6, 6))
+    np.fill_diagonal(covariance, [*variances, *[0.0] * (6 - len(variances))])
+    pose = pose_to_message(matrix_from_v2x([x, 0, 0, 0, 0, 0]))
+    return PoseWithCovariance(pose=pose, covariance=covariance.ravel())
 
 
 class Pole(Vehicle):
@@ -48,7 +58,7 @@ class Pole(Vehicle):
         """Let a station be heard that stands so far ahead, with what else is different."""
         message = copy.deepcopy(self.own()[-1])
         message.station_id = 8
-        message.sensor_pose.pose = pose_to_message(matrix_from_v2x([x, 0, 0, 0, 0, 0]))
+        message.sensor_pose = pose_at(x)
         for name, value in changes.items():
             setattr(message, name, value)
         self.air.publish(message)
@@ -83,6 +93,20 @@ def test_a_station_nearby_gets_what_it_can_use(pole):
     near = pole.sweep()
     assert near.omitted_cells == 0
     assert near.payload == whole.payload
+
+
+def test_a_station_that_hardly_knows_where_it_is_gets_everything(pole):
+    pole.sweep()
+    pole.hear(FAR, sensor_pose=pose_at(FAR, 25.0, 25.0))
+    assert pole.sweep().omitted_cells == 0
+    pole.ros.spin_until(lambda: pole.reported("receivers heard") == "1")
+
+
+def test_a_covariance_that_is_none_is_refused(ros, pole):
+    pole.sweep()
+    pole.hear(FAR, sensor_pose=pose_at(FAR, -1.0))
+    assert pole.sweep().omitted_cells == 0
+    ros.spin_until(lambda: pole.reported("receivers' messages refused: pose") == "1")
 
 
 def test_a_message_that_fusion_would_refuse_changes_nothing(ros, pole):
