@@ -28,6 +28,7 @@ from quantv2x_ros.training.progress import training_progress
 from quantv2x_ros.training.safe_files import LastState, SafeCheckpointIO, save_network
 from quantv2x_ros.training.samples import Sample
 from quantv2x_ros.training.start import NETWORK_FILE, load_start
+from quantv2x_ros.training.termination import EndOnTermination
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -139,6 +140,7 @@ def _callbacks(run: StageRun, validated: bool) -> list[Callback]:
     callbacks: list[Callback] = [
         LastState(run.out / LAST_FILE, config.save_every),
         training_progress(),
+        EndOnTermination(),
     ]
     if validated:
         best = ModelCheckpoint(
@@ -190,6 +192,7 @@ def _quiet() -> None:
         ".*LeafSpec",
         ".*does not have many workers",
         ".*in eval mode at the start of training",  # what a stage freezes
+        ".*sync_dist=True",  # all processes have the same results already
     ):
         warnings.filterwarnings("ignore", message)
 
