@@ -19,7 +19,7 @@ from quantv2x_ros.core.pose import warp_theta
 from quantv2x_ros.training.blocks import BasicBlock, PillarFeatureNet
 from quantv2x_ros.training.codebook import ResidualCodebook
 from quantv2x_ros.training.points import PillarInput, pillar_input
-from quantv2x_ros.training.published import OPTIONAL, CheckpointError, Tensors, from_published
+from quantv2x_ros.training.published import Tensors, check_fit, from_published
 from quantv2x_ros.training.pyramid import Pyramid
 from quantv2x_ros.training.revqom import ReVQomCodebook
 
@@ -234,15 +234,6 @@ def load_published(
     )
     network = QuantV2XNetwork(config)
     own = network.state_dict()
-    wrong = [f"'{k}' is missing" for k in own if k not in renamed and not OPTIONAL.search(k)]
-    wrong += [f"'{k}' is not of this architecture" for k in renamed if k not in own]
-    wrong += [
-        f"'{k}' has shape {tuple(renamed[k].shape)}, expected {tuple(v.shape)}"
-        for k, v in own.items()
-        if k in renamed and renamed[k].shape != v.shape
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise CheckpointError("checkpoint: " + "; ".join(wrong[:5]) + more)
+    check_fit(renamed, own, own, "checkpoint")
     network.load_state_dict(renamed, strict=False)
     return network.eval()

@@ -47,11 +47,40 @@ IGNORED = re.compile(r"num_batches_tracked$|_temperature$|bound$|_freqEMA|_dequa
 #: What a checkpoint may lack.
 OPTIONAL = re.compile(r"num_batches_tracked$|^codebook\.levels\.\d\.price$")
 
+#: Differences that an error names; it counts the rest.
+_MOST_NAMED = 5
+
 Tensors = Mapping[str, "torch.Tensor | npt.NDArray[np.generic]"]
 
 
 class CheckpointError(ValueError):
     """A checkpoint that does not fit the network."""
+
+
+def check_fit(state: Tensors, expected: Tensors, known: Tensors, what: str, hint: str = "") -> None:
+    """Check that tensors are a network's.
+
+    Args:
+        state: the tensors found, by this network's names.
+        expected: those that must be there, but for the optional ones, in these shapes.
+        known: all that the network has.
+        what: where they come from, for the error.
+        hint: added to the error.
+
+    Raises:
+        CheckpointError: naming what is missing, superfluous or of another shape.
+    """
+    wrong = [f"{k} is missing" for k in expected if k not in state and not OPTIONAL.search(k)]
+    wrong += [f"{k} is not of this architecture" for k in state if k not in known]
+    wrong += [
+        f"{k} has shape {tuple(state[k].shape)}, expected {tuple(v.shape)}"
+        for k, v in expected.items()
+        if k in state and state[k].shape != v.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
+        named = "; ".join(wrong[:_MOST_NAMED])
+        raise CheckpointError(f"{what} does not fit: {named}{more}{hint}")
 
 
 def own_name(published: str) -> str | None:

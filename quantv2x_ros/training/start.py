@@ -13,13 +13,12 @@ import safetensors.torch
 import torch
 
 from quantv2x_ros.training.network import QuantV2XNetwork
-from quantv2x_ros.training.published import OPTIONAL, CheckpointError, from_published
+from quantv2x_ros.training.published import CheckpointError, check_fit, from_published
 
 #: What a stage leaves in its folder.
 NETWORK_FILE = "network.safetensors"
 
 _LIGHTNING_PREFIX = "network."
-_MOST_NAMED = 5
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -83,18 +82,7 @@ def load_start(network: QuantV2XNetwork, path: Path) -> bool:
     own = network.state_dict()
     coded = any(name.startswith("codebook.") for name in state)
     expected = {k: v for k, v in own.items() if coded or not k.startswith("codebook.")}
-    wrong = [f"{k} is missing" for k in expected if k not in state and not OPTIONAL.search(k)]
-    wrong += [f"{k} is not of this architecture" for k in state if k not in own]
-    wrong += [
-        f"{k} has shape {tuple(state[k].shape)}, expected {tuple(v.shape)}"
-        for k, v in expected.items()
-        if k in state and state[k].shape != v.shape
-    ]
-    if wrong:
-        more = f" and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
-        hint = "; this stage has no codebook" if coded and network.codebook is None else ""
-        raise CheckpointError(
-            f"checkpoint {path} does not fit: " + "; ".join(wrong[:_MOST_NAMED]) + more + hint
-        )
+    hint = "; this stage has no codebook" if coded and network.codebook is None else ""
+    check_fit(state, expected, own, f"checkpoint {path}", hint)
     network.load_state_dict(state, strict=False)
     return coded
