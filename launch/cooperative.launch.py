@@ -29,15 +29,8 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
 from quantv2x_ros.channel_graph import through_channel
-from quantv2x_ros.graph import (
-    BACKENDS,
-    LOG_LEVELS,
-    NO_REPLAY,
-    GraphError,
-    GraphSettings,
-    NodeDescription,
-    cooperative_graph,
-)
+from quantv2x_ros.graph import NodeDescription, cooperative_graph
+from quantv2x_ros.graph_settings import BACKENDS, LOG_LEVELS, NO_REPLAY, GraphError, GraphSettings
 from quantv2x_ros.replay_source import ReplaySource
 from quantv2x_ros.resources import middleware_environment
 
@@ -129,6 +122,12 @@ ARGUMENTS = (
         "rviz", default_value="false", choices=BOOLEANS, description="Start RViz."
     ),
     DeclareLaunchArgument(
+        "fixed_frame",
+        default_value="",
+        description="Frame that RViz shows everything in. With real sensors: the frame_id of the "
+        "ego's clouds. Empty: a replay's ego.",
+    ),
+    DeclareLaunchArgument(
         "viewer",
         default_value="false",
         choices=BOOLEANS,
@@ -197,6 +196,7 @@ def settings_from(context: LaunchContext) -> GraphSettings:
         station_id=number(text, "station_id", int),
         use_sim_time=text["use_sim_time"],
         rviz=text["rviz"] == "true",
+        fixed_frame=text["fixed_frame"],
         viewer=text["viewer"] == "true",
         viewer_port=number(text, "viewer_port", int),
         log_level=text["log_level"],

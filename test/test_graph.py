@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from quantv2x_ros.graph import GraphError, GraphSettings, cooperative_graph
+from quantv2x_ros.graph import cooperative_graph
+from quantv2x_ros.graph_settings import GraphError, GraphSettings
 from quantv2x_ros.replay_source import ReplaySource
 
 SOURCE = ReplaySource("/data/scene", ("1", "2", "-1"), is_bag=False)
@@ -94,6 +95,11 @@ def test_rviz_gets_the_topics_of_this_graph(bundle):
     assert Path(rviz.arguments[1]).is_file()
 
 
+def test_rviz_shows_real_sensors_in_the_frame_of_their_clouds(bundle):
+    rviz = graph(bundle, None, rviz=True, replay="none", fixed_frame="lidar_top")[-1]
+    assert rviz.arguments[2:] == ("-f", "lidar_top")
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [
@@ -104,6 +110,7 @@ def test_rviz_gets_the_topics_of_this_graph(bundle):
         ({"rate": float("nan")}, "rate: got nan"),
         ({"station_id": 2**32}, "station_id"),
         ({"params_file": "/nowhere.yaml"}, "no file /nowhere.yaml"),
+        ({"rviz": True, "replay": "none"}, "fixed_frame.*frame_id of the ego's clouds"),
     ],
 )
 def test_arguments_are_validated(values, text):

@@ -19,7 +19,8 @@ from quantv2x_ros.data.agent_names import agent_namespace, station_id
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.default_scene import default_scene
-from quantv2x_ros.graph import GraphSettings, cooperative_graph
+from quantv2x_ros.graph import cooperative_graph
+from quantv2x_ros.graph_settings import GraphSettings
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.offline.index_recorder import IndexRecorder
 from quantv2x_ros.process_graph import ProcessGraph, node_environment

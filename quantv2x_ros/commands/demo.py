@@ -80,7 +80,7 @@ def command(
     from rich.console import Console
 
     from quantv2x_ros.demo.run import DemoSettings, run_demo, until_interrupted
-    from quantv2x_ros.graph import GraphSettings
+    from quantv2x_ros.graph_settings import GraphSettings
     from quantv2x_ros.offline.report import write_json
 
     console = Console()

@@ -47,7 +47,7 @@ def command(
 
     from rich.console import Console
 
-    from quantv2x_ros.graph import GraphSettings
+    from quantv2x_ros.graph_settings import GraphSettings
     from quantv2x_ros.soak.flood import FloodSettings, run_flood
 
     console = Console()

@@ -49,7 +49,7 @@ def command(
     from rich.console import Console
 
     from quantv2x_ros.core.channel_settings import ChannelSettings
-    from quantv2x_ros.graph import GraphSettings
+    from quantv2x_ros.graph_settings import GraphSettings
     from quantv2x_ros.soak.run import SoakSettings, run_soak
 
     console = Console()

@@ -19,7 +19,8 @@ from rich.live import Live
 from rich.progress import Progress
 
 from quantv2x_ros.data.bag import BagWriter
-from quantv2x_ros.graph import GraphSettings, cooperative_graph
+from quantv2x_ros.graph import cooperative_graph
+from quantv2x_ros.graph_settings import GraphSettings
 from quantv2x_ros.process_graph import ProcessGraph, node_environment
 from quantv2x_ros.replay_source import ReplaySource
 

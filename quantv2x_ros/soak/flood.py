@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from quantv2x_ros.graph import GraphSettings, cooperative_graph
+from quantv2x_ros.graph import cooperative_graph
+from quantv2x_ros.graph_settings import GraphSettings
 from quantv2x_ros.process_graph import ProcessGraph, node_environment
 from quantv2x_ros.replay_source import ReplaySource
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from quantv2x_ros.channel_graph import through_channel
 from quantv2x_ros.core.channel_settings import ChannelSettings
-from quantv2x_ros.graph import GraphSettings, NodeDescription, cooperative_graph
+from quantv2x_ros.graph import NodeDescription, cooperative_graph
+from quantv2x_ros.graph_settings import GraphSettings
 from quantv2x_ros.process_graph import ProcessGraph, node_environment
 from quantv2x_ros.replay_source import ReplaySource
 from quantv2x_ros.soak.report import memory_growth, missed_deadlines

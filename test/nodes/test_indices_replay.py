@@ -15,7 +15,8 @@ from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3DArray
 from quantv2x_ros.data.bag import BagReader
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.graph import GraphSettings, cooperative_graph
+from quantv2x_ros.graph import cooperative_graph
+from quantv2x_ros.graph_settings import GraphSettings
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.nodes.fusion import FusionNode
 from quantv2x_ros.nodes.replay import ReplayNode

@@ -19,7 +19,8 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 from lifecycle_msgs.msg import State, Transition
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
-from quantv2x_ros.graph import GraphSettings, cooperative_graph
+from quantv2x_ros.graph import cooperative_graph
+from quantv2x_ros.graph_settings import GraphSettings
 from quantv2x_ros.nodes.conversions import nanoseconds
 from quantv2x_ros.process_graph import (
     ProcessGraph,

@@ -12,7 +12,8 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 from quantv2x_msgs.msg import DetectedObject3DArray
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.demo.souvenir import detections_of
-from quantv2x_ros.graph import GraphSettings, cooperative_graph
+from quantv2x_ros.graph import cooperative_graph
+from quantv2x_ros.graph_settings import GraphSettings
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.offline.detect import frame_input
 from quantv2x_ros.offline.detector import EngineDetector, detect_once

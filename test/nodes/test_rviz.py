@@ -18,7 +18,8 @@ from rclpy.qos import (
     qos_check_compatible,
 )
 
-from quantv2x_ros.graph import GraphSettings, cooperative_graph
+from quantv2x_ros.graph import cooperative_graph
+from quantv2x_ros.graph_settings import GraphSettings
 from quantv2x_ros.process_graph import ProcessGraph
 from quantv2x_ros.replay_source import ReplaySource
 

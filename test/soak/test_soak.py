@@ -8,7 +8,7 @@ import pytest
 
 from quantv2x_ros.channel_graph import HEARD_TOPIC, SENT_TOPIC
 from quantv2x_ros.core.channel_settings import ChannelSettings
-from quantv2x_ros.graph import GraphSettings
+from quantv2x_ros.graph_settings import GraphSettings
 from quantv2x_ros.replay_source import ReplaySource
 from quantv2x_ros.soak.report import DropLedger, memory_growth, missed_deadlines
 from quantv2x_ros.soak.run import SoakError, SoakSettings, soak_graph
