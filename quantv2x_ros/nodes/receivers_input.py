@@ -26,8 +26,8 @@ from quantv2x_ros.nodes.messages import check_message
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.trust import Trust
 
-#: Largest standard deviations of a receiver's position [m] and heading [rad]: three of each, at the
-#: end of its detection range, are what `MARGIN` of `core.receivers` makes up for.
+#: Largest standard deviations of a receiver's position [m] and heading [rad]: three of both, in
+#: quadrature and 100 m away, stay within `MARGIN` of `core.receivers`.
 MAX_POSITION_SIGMA = 1.5
 MAX_HEADING_SIGMA = 0.02
 
