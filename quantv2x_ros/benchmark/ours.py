@@ -25,7 +25,7 @@ class OurPipeline:
 
     def __init__(self, bundle: ModelBundle, backend: str, threads: int) -> None:
         self.bundle = bundle
-        self.encoder = AgentEncoder(bundle, backend, threads)
+        self.encoder = AgentEncoder(bundle, backend, threads, keep_own=True)
         self.detector = CooperativeDetector(bundle, backend, threads)
 
     def encode(self, cloud: Cloud) -> Times:
@@ -47,7 +47,12 @@ class OurPipeline:
         start = time.perf_counter()
         sweeps = [self.encoder.encode(cloud) for cloud in frame.clouds]
         encoded = time.perf_counter()
-        pyramids = [self.detector.pyramid(sweep.indices) for sweep in sweeps]
+        pyramids = [
+            self.detector.pyramid(sweep.indices)
+            if agent or sweep.own is None
+            else self.detector.own_pyramid(sweep.own)
+            for agent, sweep in enumerate(sweeps)
+        ]
         result = self.detector.fuse(pyramids, frame.ego_to_agents)
         end = time.perf_counter()
         agents = len(sweeps)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,8 @@ class AgentSweep:
         received: (H, W) bool, False for cells whose coarsest level is in no tile that arrived.
         payload_bytes: size of the encoded indices, bytes.
         arrived: when it was complete here, seconds of a steady clock.
+        own: (H, W, C) the feature behind the indices, where the agent is the ego and its pyramid is
+            computed of that; see `OwnFeature`.
     """
 
     station_id: int
@@ -37,6 +40,7 @@ class AgentSweep:
     received: npt.NDArray[np.bool_]
     payload_bytes: int
     arrived: float
+    own: npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         """Validate the shapes.
@@ -52,6 +56,10 @@ class AgentSweep:
         if self.received.shape != self.indices.shape[1:]:
             raise ValueError(
                 f"received: got shape {self.received.shape}, expected {self.indices.shape[1:]}"
+            )
+        if self.own is not None and self.own.shape[:2] != self.indices.shape[1:]:
+            raise ValueError(
+                f"own: got shape {self.own.shape}, expected {self.indices.shape[1:]} and channels"
             )
         if self.pose.shape != (4, 4):
             raise ValueError(f"pose: got shape {self.pose.shape}, expected (4, 4)")

@@ -19,6 +19,7 @@ from quantv2x_ros.core.codebook_id import codebook_id
 from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.index_model import IndexModel, IndexModelError
+from quantv2x_ros.core.own_feature import OwnFeature
 from quantv2x_ros.core.pillar_net import PillarWeights
 from quantv2x_ros.core.wire import IndexPrior
 from quantv2x_ros.inference.manifest import (
@@ -41,6 +42,8 @@ CODEBOOK_FILE = "codebook.npz"
 #: Model of the entropy coder; bundles without one send indices bit-packed.
 PRIOR_FILE = "prior.npz"
 PILLAR_FILE = "pillars.npz"
+#: What the ego's own feature is raised by; bundles without it code that feature as their peers do.
+OWN_FILE = "own.npz"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 REQUIRED_FILES = (*ENGINE_FILES.values(), CODEBOOK_FILE, PILLAR_FILE)
 _LFS_POINTER = b"version https://git-lfs"
@@ -65,6 +68,8 @@ class ModelBundle:
         codebook: tables of the residual codebook.
         pillar_weights: the pillar layer.
         prior: what is known of its indices beforehand, for core.wire.
+        own_feature: how the ego uses its own feature as it is; None where it is coded and decoded
+            like its peers'.
     """
 
     folder: Path
@@ -72,6 +77,7 @@ class ModelBundle:
     codebook: ResidualCodebook
     pillar_weights: PillarWeights
     prior: IndexPrior
+    own_feature: OwnFeature | None = None
 
     @classmethod
     def load(cls, folder: str | Path) -> ModelBundle:
@@ -100,6 +106,8 @@ class ModelBundle:
         prior = IndexPrior(codebook.dict_size, model)
         bundle = cls(root, manifest, codebook, _load_pillars(root), prior)
         bundle._check_codebook()
+        if OWN_FILE in manifest.files:
+            return replace(bundle, own_feature=_load_own(bundle))
         return bundle
 
     def _check_codebook(self) -> None:
@@ -242,6 +250,21 @@ def _load_model(root: Path, codebook: ResidualCodebook) -> IndexModel:
             f"the codebook has {codebook.planes} of {codebook.dict_size}; train it again"
         )
     return model
+
+
+def _load_own(bundle: ModelBundle) -> OwnFeature:
+    try:
+        with np.load(bundle.folder / OWN_FILE, allow_pickle=False) as archive:
+            offset: Any = archive["offset"]
+        own = OwnFeature(offset, bundle.scale("feature"), bundle.scale("decoded"))
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise BundleError(f"bundle {bundle.folder}: {OWN_FILE}: {error}") from error
+    if len(own.offset) != bundle.codebook.channels:
+        raise BundleError(
+            f"bundle {bundle.folder}: {OWN_FILE} has {len(own.offset)} channels, the codebook "
+            f"{bundle.codebook.channels}; export the bundle again"
+        )
+    return own
 
 
 def _load_pillars(root: Path) -> PillarWeights:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,13 @@ from quantv2x_ros.core.detection import Detections, detect
 from quantv2x_ros.core.fusion import agent_shares, mask_scores
 from quantv2x_ros.core.pose import check_pose, warp_theta
 from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.engine import create_engine
+from quantv2x_ros.inference.engine import DECODED, Engine, create_engine
+from quantv2x_ros.inference.engine_set import own_pyramid_shapes, pyramid_shapes
 from quantv2x_ros.inference.heads import create_heads
 from quantv2x_ros.inference.results import (
     LEVELS,
     AgentPyramid,
+    FeatureArray,
     FusionResult,
     HeadMaps,
     IndexMap,
@@ -57,13 +60,12 @@ class CooperativeDetector:
         height, width = bundle.grid.shape
         self._shape = (bundle.codebook.planes, height, width)
         self._background = np.array(bundle.manifest.codebook.background, np.uint8)
-        self._pyramid = create_engine(
-            bundle.engine_path("pyramid"),
-            {"indices": (1, *self._shape)},
-            backend,
-            threads,
-            streams,
-        )
+        path = bundle.engine_path("pyramid")
+        self._pyramid = create_engine(path, pyramid_shapes(bundle), backend, threads, streams)
+        self._own_pyramid = self._pyramid
+        if bundle.own_feature is not None and self._pyramid.decoded is None:
+            shapes = own_pyramid_shapes(bundle)
+            self._own_pyramid = create_engine(path, shapes, backend, threads, streams)
         self.streams = self._pyramid.streams
         self._window = HeadWindow.of(bundle.grid, bundle.detection, exact=bundle.parity)
         channels = [self._pyramid.outputs[f"level{i}_nhwc"].shape[3] for i in range(LEVELS)]
@@ -87,7 +89,39 @@ class CooperativeDetector:
         """
         timer = StageTimer()
         checked = self._check_indices(indices, received)
-        outputs = self._pyramid.run({"indices": checked[None]})
+        return self._levels(self._pyramid, {"indices": checked[None]}, received, timer)
+
+    def own_pyramid(self, own: FeatureArray) -> AgentPyramid:
+        """Compute the ego's pyramid from its own feature, which no codebook has touched.
+
+        Args:
+            own: (H, W, C), see `EncodedSweep.own`.
+
+        Raises:
+            PipelineError: for a bundle whose ego codes its own feature, too, or another shape or
+                type.
+        """
+        wanted = self.bundle.own_feature
+        if wanted is None:
+            raise PipelineError(
+                f"own: bundle {self.bundle.name} codes the ego's own feature as its peers do"
+            )
+        timer = StageTimer()
+        shape = (*self._shape[1:], len(wanted.offset))
+        if own.shape != shape or own.dtype != wanted.dtype:
+            raise PipelineError(
+                f"own: got {own.dtype} of shape {own.shape}, expected {wanted.dtype} {shape}"
+            )
+        return self._levels(self._own_pyramid, {DECODED: own[None]}, None, timer)
+
+    def _levels(
+        self,
+        engine: Engine,
+        inputs: Mapping[str, npt.NDArray[Any]],
+        received: npt.NDArray[np.bool_] | None,
+        timer: StageTimer,
+    ) -> AgentPyramid:
+        outputs = engine.run(inputs)
         levels, scores = [], []
         for level in range(LEVELS):
             levels.append(outputs[f"level{level}_nhwc"][0].copy())

@@ -22,15 +22,22 @@ class AgentEncoder:
         bundle: the model bundle.
         backend: see create_engine.
         threads: CPU threads; None for one a core.
+        keep_own: whether sweeps keep their feature for the agent's own pyramid, where the bundle
+            uses it.
 
     Attributes:
         pool: as many threads, for what is done with a sweep's indices; None of one thread.
     """
 
     def __init__(
-        self, bundle: ModelBundle, backend: str = "auto", threads: int | None = None
+        self,
+        bundle: ModelBundle,
+        backend: str = "auto",
+        threads: int | None = None,
+        keep_own: bool = False,
     ) -> None:
         self.bundle = bundle
+        self._own_feature = bundle.own_feature if keep_own else None
         rows, columns = bundle.grid.pillar_shape
         channels = bundle.pillar_weights.channels
         self._pillars = PillarNet(bundle.pillar_weights, bundle.grid, bundle.scale("pillars"))
@@ -63,4 +70,5 @@ class AgentEncoder:
             feature, self._scale, pool=self.pool, parts=self._threads
         )
         timer.stop("codebook")
-        return EncodedSweep(indices, timer.stages, pillars.pillars, pillars.points)
+        own = None if self._own_feature is None else self._own_feature(feature)
+        return EncodedSweep(indices, timer.stages, pillars.pillars, pillars.points, own)

@@ -15,6 +15,10 @@ import numpy.typing as npt
 
 BACKENDS = ("auto", "openvino", "tensorrt")
 
+#: What a pyramid engine takes in the place of ``indices``: the raised feature map (1, H, W, C) that
+#: they decode to, uint8 or float32.
+DECODED = "decoded_nhwc"
+
 Array = npt.NDArray[Any]
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -46,6 +50,10 @@ class Engine(Protocol):
     @property
     def inputs(self) -> Mapping[str, TensorInfo]:
         """Inputs by name."""
+
+    @property
+    def decoded(self) -> TensorInfo | None:
+        """What `DECODED` must be, where it takes that in the place of its inputs; else None."""
 
     @property
     def outputs(self) -> Mapping[str, TensorInfo]:

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.engine import EngineError, Shapes
+from quantv2x_ros.inference.engine import DECODED, EngineError, Shapes
 from quantv2x_ros.inference.profile import Profile
 from quantv2x_ros.inference.results import LEVELS
 
 #: Channels of the pyramid's levels (NETWORK section 4).
 LEVEL_CHANNELS = (64, 128, 256)
+
+#: Name of the plan that computes the ego's pyramid from its own feature.
+OWN_PYRAMID = "own_pyramid"
 
 #: Receives an engine's name, the fraction built, and what is being done.
 Report = Callable[[str, float, str], None]
@@ -30,6 +33,11 @@ def pyramid_shapes(bundle: ModelBundle) -> Shapes:
     return {"indices": (1, bundle.codebook.planes, *bundle.grid.shape)}
 
 
+def own_pyramid_shapes(bundle: ModelBundle) -> Shapes:
+    """Shapes of what the pyramid engine takes of the ego's own feature, see `DECODED`."""
+    return {DECODED: (1, *bundle.grid.shape, bundle.codebook.channels)}
+
+
 def fuse_shapes(bundle: ModelBundle) -> Shapes:
     """Shapes of the fuse engine's inputs; -1 stands for the number of agents."""
     height, width = bundle.grid.shape
@@ -42,10 +50,15 @@ def fuse_shapes(bundle: ModelBundle) -> Shapes:
 
 
 def tensorrt_profiles(bundle: ModelBundle) -> dict[str, Profile]:
-    """The TensorRT engines of a bundle: encoder, pyramid, and fuse for 1 to max_agents agents."""
+    """The TensorRT engines of a bundle: encoder, pyramid, and fuse for 1 to max_agents agents.
+
+    Where the ego's own feature is used as it is, its pyramid is a plan of the same file.
+    """
+    own = {OWN_PYRAMID: Profile(own_pyramid_shapes(bundle))} if bundle.own_feature else {}
     return {
         "encoder": Profile(encoder_shapes(bundle)),
         "pyramid": Profile(pyramid_shapes(bundle)),
+        **own,
         "fuse": Profile(fuse_shapes(bundle), bundle.max_agents),
     }
 
@@ -85,7 +98,8 @@ def build_engines(
                 report(engine, fraction, phase)
 
         folder = None if out is None else out / engine
-        facts = ensure_plan(library, name, bundle.engine_path(engine), profile, progress, folder)
+        path = bundle.engine_path("pyramid" if engine == OWN_PYRAMID else engine)
+        facts = ensure_plan(library, name, path, profile, progress, folder)
         progress(1.0, "ready")
         built[engine] = facts
     return built

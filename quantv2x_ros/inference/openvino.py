@@ -18,6 +18,7 @@ import openvino
 
 from quantv2x_ros.inference.cache import EngineCache
 from quantv2x_ros.inference.engine import (
+    DECODED,
     Array,
     EngineError,
     Shapes,
@@ -115,14 +116,23 @@ class OpenVinoEngine:
         logger.info("%s ready after %.2f s", self.path.name, time.perf_counter() - start)
         return compiled
 
+    @property
+    def decoded(self) -> TensorInfo | None:
+        """See the protocol Engine."""
+        if self._lookup is None:
+            return None
+        shape = self.inputs["indices"].shape
+        return TensorInfo((1, *shape[2:], len(self._lookup.bias)), self._lookup.dtype)
+
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run once; see the protocol Engine."""
-        check_inputs(inputs, self.inputs)
+        behind = self.decoded if DECODED in inputs else None
+        check_inputs(inputs, self.inputs if behind is None else {DECODED: behind})
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
         request = self._own.request
-        if self._lookup is not None:
-            inputs = {"indices": self._lookup(inputs["indices"])}
+        if self._lookup is not None and behind is None:
+            inputs = {DECODED: self._lookup(inputs["indices"])}
         self._own.inputs = dict(inputs)  # their memory is read in place
         for name, array in self._own.inputs.items():
             request.set_tensor(name, openvino.Tensor(array, shared_memory=True))

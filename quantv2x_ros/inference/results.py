@@ -45,12 +45,15 @@ class EncodedSweep:
         stage_ms: milliseconds of pillars, encoder and codebook.
         pillars: pillars in the sweep.
         points: points kept.
+        own: (H, W, C) feature for the agent's own pyramid, raised, see `OwnFeature`; None where it
+            was not asked for or the bundle has none.
     """
 
     indices: IndexMap
     stage_ms: dict[str, float]
     pillars: int
     points: int
+    own: FeatureArray | None = None
 
 
 @dataclass(frozen=True)

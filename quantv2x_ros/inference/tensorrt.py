@@ -45,6 +45,8 @@ class TensorRtEngine:
 
     #: One execution context with its own buffers: one thread at a time.
     streams = 1
+    #: What reads a decoded map is a plan of its own.
+    decoded = None
 
     def __init__(self, path: str | Path, shapes: Shapes, max_agents: int = 1) -> None:
         self.path = Path(path)

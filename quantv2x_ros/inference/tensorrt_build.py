@@ -13,7 +13,7 @@ from typing import Any
 
 import onnx
 
-from quantv2x_ros.inference.engine import EngineError
+from quantv2x_ros.inference.engine import DECODED, EngineError
 from quantv2x_ros.inference.profile import Profile
 from quantv2x_ros.inference.tensorrt_api import Progress, TensorRt
 from quantv2x_ros.inference.tensorrt_graph import is_quantized, tensorrt_model
@@ -61,7 +61,7 @@ def build_plan(
             whose convolutions do not run in INT8 although the file says so.
     """
     start = time.perf_counter()
-    model = tensorrt_model(path)
+    model = tensorrt_model(path, without_lookup=DECODED in profile.shapes)
     log = _build_log(library.module)
     try:
         builder = library.module.Builder(log)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from quantv2x_ros.inference.engine import EngineError
+from quantv2x_ros.inference.engine import DECODED, EngineError
 
 #: Signed steps are so many unsigned ones wide.
 STEP_RATIO = 2.0
@@ -196,13 +196,54 @@ def is_quantized(model: onnx.ModelProto) -> bool:
     return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
 
 
-def tensorrt_model(path: str | Path, half: bool = True) -> onnx.ModelProto:
+def behind_lookup(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Leave the table lookup away that a pyramid starts with; its input is then `DECODED`.
+
+    Raises:
+        EngineError: for a model that starts with none.
+    """
+    makers = {name: node for node in model.graph.node for name in node.output}
+    quantized = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    transposed = makers.get("decoded")
+    if transposed is None or "indices" not in {value.name for value in model.graph.input}:
+        raise EngineError(f"{model.graph.name} starts with no table lookup; only a pyramid does")
+    before = makers[transposed.input[0]]
+    border = before.input[0] if quantized else transposed.input[0]
+    nodes: list[onnx.NodeProto] = []
+    wanted = {value.name for value in model.graph.output}
+    for node in reversed(model.graph.node):
+        if wanted.intersection(node.output) and border not in node.output:
+            kept = onnx.NodeProto()
+            kept.CopyFrom(node)
+            kept.input[:] = [DECODED if name == border else name for name in node.input]
+            nodes.insert(0, kept)
+            wanted.update(kept.input)
+    constants = [item for item in model.graph.initializer if item.name in wanted]
+    bias = next(item for item in model.graph.initializer if item.name == "codebook.bias")
+    shape = [1, "height_1", "width_1", bias.dims[0]]
+    kind = TensorProto.UINT8 if quantized else TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        model.graph.name,
+        [helper.make_tensor_value_info(DECODED, kind, shape)],
+        model.graph.output,
+        constants,
+    )
+    cut = helper.make_model(graph, opset_imports=model.opset_import)
+    cut.ir_version = model.ir_version
+    return cut
+
+
+def tensorrt_model(
+    path: str | Path, half: bool = True, without_lookup: bool = False
+) -> onnx.ModelProto:
     """Read an ONNX file of a bundle and rewrite it for TensorRT.
 
     Args:
         path: the file.
         half: FP16 for what a quantized model leaves unquantized and bears it; a model that is not
             quantized stays in FP32.
+        without_lookup: see `behind_lookup`.
 
     Raises:
         EngineError: for a file that is no ONNX, or quantized in a way that TensorRT cannot compute.
@@ -211,6 +252,8 @@ def tensorrt_model(path: str | Path, half: bool = True) -> onnx.ModelProto:
         model = onnx.load(str(path))
     except Exception as error:  # protobuf raises its own, unrelated classes
         raise EngineError(f"{path} cannot be read as ONNX: {error}") from error
+    if without_lookup:
+        model = behind_lookup(model)
     if not is_quantized(model):
         return model
     rewriter = _Rewriter(model)

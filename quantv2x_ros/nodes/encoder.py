@@ -84,7 +84,9 @@ class EncoderNode(BaseNode):
         self._bundle, backend, threads = declare_engine(self, self._given_bundle)
         self._declare()
         self._format = IndexFormat.of(self._bundle)
-        self._engine = AgentEncoder(self._bundle, backend, threads)
+        self._engine = AgentEncoder(
+            self._bundle, backend, threads, keep_own=self._hand_over is not None
+        )
         warm_up_encoder(self._engine)
         self.finished = declare_build_only(self)
         self._output = IndexOutput(self, self._bundle, self._engine.pool)
@@ -191,7 +193,7 @@ class EncoderNode(BaseNode):
         self._encoded, self._received_points = encoded, len(points)
         stages = {"convert": 1e3 * (converted - start), **encoded.stage_ms}
         if self._hand_over is not None:  # before the wire, which the own fusion does not wait for
-            self._hand_over(self._sweep(waiting, pose, encoded.indices), stages)
+            self._hand_over(self._sweep(waiting, pose, encoded), stages)
         coded = time.perf_counter()
         self._send(waiting, pose, covariance, encoded.indices)
         stages["wire"] = 1e3 * (time.perf_counter() - coded)
@@ -216,9 +218,7 @@ class EncoderNode(BaseNode):
         self.get_logger().debug(f"sent sweep {self._sequence}")
         self._sequence = (self._sequence + 1) % _SEQUENCES
 
-    def _sweep(
-        self, waiting: WaitingSweep, pose: Float64, indices: npt.NDArray[np.uint8]
-    ) -> AgentSweep:
+    def _sweep(self, waiting: WaitingSweep, pose: Float64, encoded: EncodedSweep) -> AgentSweep:
         """The sweep for the own fusion, which gets it whole and without the air."""
         header = waiting.message.header
         return AgentSweep(
@@ -227,10 +227,11 @@ class EncoderNode(BaseNode):
             stamp_ns=nanoseconds(header.stamp),
             frame_id=header.frame_id,
             pose=pose,
-            indices=indices,
-            received=np.ones(indices.shape[1:], dtype=np.bool_),
+            indices=encoded.indices,
+            received=np.ones(encoded.indices.shape[1:], dtype=np.bool_),
             payload_bytes=0,
             arrived=waiting.arrived,
+            own=encoded.own,
         )
 
     def time_jumped_back(self) -> None:

@@ -180,8 +180,12 @@ class FusionWorker:
 
     def _compute(self, held: HeldSweep[TimedPyramid]) -> None:
         start = time.perf_counter()
-        received = held.sweep.received
-        pyramid = self._detector.pyramid(held.sweep.indices, None if received.all() else received)
+        sweep = held.sweep
+        if sweep.own is not None:
+            pyramid = self._detector.own_pyramid(sweep.own)
+        else:
+            received = None if sweep.received.all() else sweep.received
+            pyramid = self._detector.pyramid(sweep.indices, received)
         held.pyramid = TimedPyramid(pyramid, 1e3 * (time.perf_counter() - start))
 
     def _fuse(self, step: Fuse[TimedPyramid]) -> Outcome:

@@ -34,6 +34,10 @@ def warm_up_detector(detector: CooperativeDetector) -> None:
     indices[:] = background[:, None, None]
     prior = bundle.prior
     decode_indices(encode_indices(indices, prior), prior, indices.shape)
+    own = bundle.own_feature
+    if own is not None:
+        empty = np.zeros((*bundle.grid.shape, len(own.offset)), own.dtype)
+        detector.own_pyramid(own(empty))
     received = np.ones(bundle.grid.shape, np.bool_)
     received[0] = False
     for _ in range(_RUNS):

@@ -148,7 +148,7 @@ class ConsistencyTrial:
     ) -> None:
         """Compare what a peer says with what the ego sees, for every kind of lie."""
         ego, honest = moment.sent[moment.ego], moment.sent[peer]
-        own = self._view(ego.indices, ego.percept.content)
+        own = self._view(ego.indices, ego.own_percept.content)
         place = min(moment.number, len(self._elsewhere) - 1)
         scene = Scene(
             grid=self._bundle.grid,

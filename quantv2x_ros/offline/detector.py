@@ -16,6 +16,7 @@ from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.wire import decode_indices, encode_indices
 from quantv2x_ros.inference.bundle import BundleError, ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.inference.results import FeatureArray
 
 Cloud = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.uint8]
@@ -33,10 +34,13 @@ class Broadcast:
     Attributes:
         payload: The bytes on the air.
         stage_ms: Time of each stage that made them, milliseconds.
+        own: What stays with the agent, for its own pyramid; only the detector that made it can read
+            it. `None` where that pyramid is made of the indices, too.
     """
 
     payload: bytes
     stage_ms: Mapping[str, float]
+    own: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +91,9 @@ class Detector(Protocol):
     def perceive(self, indices: IndexArray, received: Cells | None = None) -> Percept:
         """Compute one agent's part; (H, W) cells that arrived, `None` for all."""
 
+    def perceive_own(self, own: Any) -> Percept:
+        """Compute the ego's part from what `Broadcast.own` holds."""
+
     def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
         """Detect from the agents' percepts, the ego's first; (N, 4, 4) transforms."""
 
@@ -106,7 +113,7 @@ class EngineDetector:
         """
         self.bundle = bundle
         self.precision = bundle.precision
-        self._encoder = AgentEncoder(bundle, backend, threads or None)
+        self._encoder = AgentEncoder(bundle, backend, threads or None, keep_own=True)
         self._detector = CooperativeDetector(bundle, backend, threads or None)
         book = bundle.codebook
         self._prior = bundle.prior
@@ -115,7 +122,8 @@ class EngineDetector:
     def broadcast(self, points: Cloud) -> Broadcast:
         """Encode a sweep into the bytes of its index map."""
         sweep = self._encoder.encode(points)
-        return Broadcast(encode_indices(sweep.indices, self._prior), dict(sweep.stage_ms))
+        payload = encode_indices(sweep.indices, self._prior)
+        return Broadcast(payload, dict(sweep.stage_ms), sweep.own)
 
     def decode(self, payload: bytes) -> IndexArray:
         """Read a message's index map."""
@@ -124,6 +132,11 @@ class EngineDetector:
     def perceive(self, indices: IndexArray, received: Cells | None = None) -> Percept:
         """Compute one agent's pyramid."""
         pyramid = self._detector.pyramid(indices, received)
+        return Percept(pyramid, dict(pyramid.stage_ms))
+
+    def perceive_own(self, own: FeatureArray) -> Percept:
+        """Compute the ego's pyramid from its own feature."""
+        pyramid = self._detector.own_pyramid(own)
         return Percept(pyramid, dict(pyramid.stage_ms))
 
     def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
@@ -175,6 +188,19 @@ def open_detector(
     return NetworkDetector(bundle, threads)
 
 
+def perceive_ego(detector: Detector, broadcast: Broadcast, indices: IndexArray) -> Percept:
+    """Compute the part of the agent that made a broadcast, of its own sweep.
+
+    Args:
+        detector: That made the broadcast.
+        broadcast: Of the agent's sweep.
+        indices: What it decodes to.
+    """
+    if broadcast.own is None:
+        return detector.perceive(indices)
+    return detector.perceive_own(broadcast.own)
+
+
 def add_stages(times: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Add milliseconds up, stage by stage."""
     total: dict[str, float] = {}
@@ -198,7 +224,9 @@ def detect_once(
         Detections in the ego's frame, bytes each agent sends, milliseconds of each stage.
     """
     sent = {agent: detector.broadcast(points) for agent, points in clouds.items()}
-    percepts = [detector.perceive(detector.decode(item.payload)) for item in sent.values()]
+    ego, *peers = [(item, detector.decode(item.payload)) for item in sent.values()]
+    percepts = [perceive_ego(detector, *ego)]
+    percepts += [detector.perceive(indices) for _, indices in peers]
     fused = detector.fuse(percepts, ego_to_agents)
     steps = [*(item.stage_ms for item in sent.values()), *(item.stage_ms for item in percepts)]
     stages = add_stages([*steps, fused.stage_ms])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +15,24 @@ from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.frame_sender import SentFrame
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.modes import possible_egos, select_agents
-from quantv2x_ros.offline.detector import Detector, IndexArray, Percept
+from quantv2x_ros.offline.detector import (
+    Broadcast,
+    Detector,
+    IndexArray,
+    Percept,
+    perceive_ego,
+)
 from quantv2x_ros.offline.settings import EvaluationConfig, Sending
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Sent:
     """What one agent sent at one time.
 
     Attributes:
+        detector: Encoded it, and perceives it.
+        broadcast: What it sent, and what it kept.
         indices: Its index map.
-        percept: What a receiver makes of it if all of it arrives.
         pose: (4, 4) sensor_to_map.
         encoding_ms: Time that the sender took, milliseconds.
         listeners: (4, 4) sensor_to_map of all other agents.
@@ -32,13 +40,26 @@ class Sent:
         arrived: What a receiver makes of those, if none is lost.
     """
 
+    detector: Detector
+    broadcast: Broadcast
     indices: IndexArray
-    percept: Percept
     pose: npt.NDArray[np.float64]
     encoding_ms: float
     listeners: tuple[npt.NDArray[np.float64], ...] = ()
     frames: dict[Sending, SentFrame] = field(default_factory=dict)
     arrived: dict[Sending, Percept | None] = field(default_factory=dict)
+
+    @cached_property
+    def percept(self) -> Percept:
+        """What a receiver makes of it if all of it arrives."""
+        return self.detector.perceive(self.indices)
+
+    @cached_property
+    def own_percept(self) -> Percept:
+        """What the agent itself makes of its sweep."""
+        if self.broadcast.own is None:
+            return self.percept
+        return perceive_ego(self.detector, self.broadcast, self.indices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +128,7 @@ class Moments:
     def alone(self, moment: Moment, name: str) -> Detections:
         """Return what an agent sees by itself, in its own frame; computed once."""
         if name not in moment.alone:
-            percept = moment.sent[name].percept
+            percept = moment.sent[name].own_percept
             moment.alone[name] = self._detector.fuse([percept], np.eye(4)[None]).detections
         return moment.alone[name]
 
@@ -115,8 +136,9 @@ class Moments:
         broadcast = self._detector.broadcast(frame[name].points)
         indices = self._detector.decode(broadcast.payload)
         return Sent(
+            detector=self._detector,
+            broadcast=broadcast,
             indices=indices,
-            percept=self._detector.perceive(indices),
             pose=frame[name].pose,
             encoding_ms=sum(broadcast.stage_ms.values()),
             listeners=tuple(frame[other].pose for other in agents if other != name),

@@ -81,7 +81,7 @@ class Receiver:
         own = moment.sent[moment.ego]
         heard = [self._open(moments, moment, letter) for letter in self._letters]
         poses = [own.pose, *(message.pose for message in heard)]
-        percepts = [own.percept, *(message.percept for message in heard)]
+        percepts = [own.own_percept, *(message.percept for message in heard)]
         transforms = np.stack([transform_between(own.pose, pose) for pose in poses])
         fused = self._detector.fuse(percepts, transforms)
         stages = add_stages([*(percept.stage_ms for percept in percepts), fused.stage_ms])

@@ -30,6 +30,7 @@ class NetworkSection:
     """The network's shape, see `NetworkConfig`; stage 1 has no codebook, whatever it says."""
 
     score_gain: float = 1.0
+    coded_ego: bool = True
     levels: int = 3
     segments: int = 1
     dict_size: int = 128

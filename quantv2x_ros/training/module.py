@@ -61,7 +61,7 @@ def step_losses(
     losses, quantized = {}, None
     if network.codebook is not None:
         quantized = network.codebook(features, noise)
-        features = quantized.features
+        features = network.heard(features, quantized.features, agents)
         losses["codebook"] = weights.codebook * quantized.loss
     outputs, occupancy = network.detect(features, sample.thetas, agents)
     losses.update(detection_losses(outputs, sample.targets, weights))

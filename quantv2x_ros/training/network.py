@@ -39,6 +39,8 @@ class NetworkConfig:
         levels: codebook levels; 0 is a network without codebook.
         segments: codebook segments.
         dict_size: codewords a level and segment.
+        coded_ego: whether the ego's own feature goes through the codebook, too, as published; if
+            not, only what is sent does.
         codebook: residual (NETWORK section 3) or revqom (arXiv 2509.21464), whose stages are the
             levels.
         reduced: channels after ReVQom's bottleneck.
@@ -55,6 +57,7 @@ class NetworkConfig:
     segments: int = 1
     dict_size: int = 128
     score_gain: float = 1.0
+    coded_ego: bool = True
     codebook: str = "residual"
     reduced: int = 16
     groups: int = 4
@@ -160,6 +163,21 @@ class QuantV2XNetwork(nn.Module):
         shared = self.shrink(fused)
         return HeadOutputs(self.cls_head(shared), self.reg_head(shared), self.dir_head(shared))
 
+    def heard(
+        self, features: torch.Tensor, decoded: torch.Tensor, agents: Sequence[int]
+    ) -> torch.Tensor:
+        """Return what a receiver fuses: decoded features, and its own as they are, if so made.
+
+        Args:
+            features: (sum of agents, C, H, W) of the encoder, frame by frame, ego first.
+            decoded: the same after the codebook.
+            agents: number of agents of each frame.
+        """
+        if self.config.coded_ego:
+            return decoded
+        own = torch.tensor([i == 0 for count in agents for i in range(count)])
+        return torch.where(own.to(decoded.device)[:, None, None, None], features.float(), decoded)
+
     def detect(
         self, features: torch.Tensor, thetas: torch.Tensor, agents: Sequence[int]
     ) -> tuple[HeadOutputs, list[torch.Tensor]]:
@@ -196,7 +214,8 @@ class QuantV2XNetwork(nn.Module):
         features = self.encode_points(points)
         result = {}
         if self.codebook is not None:
-            features, result["codes"], _ = self.codebook(features)
+            decoded, result["codes"], _ = self.codebook(features)
+            features = self.heard(features, decoded, [len(points)])
         thetas = np.stack([warp_theta(m, self.config.grid) for m in np.asarray(ego_to_agent)])
         out, _ = self.detect(features, torch.from_numpy(thetas), [len(points)])
         return {**result, **out._asdict()}

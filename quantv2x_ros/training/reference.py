@@ -71,7 +71,8 @@ class NetworkDetector:
         feature = self._network.encode(pillar_input([points], [self.bundle.grid]))
         _, codes, _ = self._codebook(feature)
         payload = encode_indices(codes[0].numpy().astype(np.uint8), self._prior)
-        return Broadcast(payload, {"encoder": 1e3 * (time.perf_counter() - start)})
+        own = None if self._network.config.coded_ego else feature
+        return Broadcast(payload, {"encoder": 1e3 * (time.perf_counter() - start)}, own)
 
     def decode(self, payload: bytes) -> IndexArray:
         """Read a message's index map."""
@@ -93,6 +94,14 @@ class NetworkDetector:
             ]
         milliseconds = 1e3 * (time.perf_counter() - start)
         return Percept((levels, scores), {"fusion": milliseconds})
+
+    @torch.no_grad()
+    def perceive_own(self, own: torch.Tensor) -> Percept:
+        """Compute the ego's pyramid and scores from its feature (1, C, H, W)."""
+        start = time.perf_counter()
+        levels, occupancy = self._network.pyramid.extract(own)
+        scores = [self._network.pyramid.scores(logits) for logits in occupancy]
+        return Percept((levels, scores), {"fusion": 1e3 * (time.perf_counter() - start)})
 
     @torch.no_grad()
     def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:

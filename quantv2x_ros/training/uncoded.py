@@ -62,7 +62,4 @@ class UncodedDetector(NetworkDetector):
                 "uncoded features are not sent in tiles: leave loss, selection, budget and channel "
                 "away, or choose another precision"
             )
-        start = time.perf_counter()
-        levels, occupancy = self._network.pyramid.extract(feature)
-        scores = [self._network.pyramid.scores(logits) for logits in occupancy]
-        return Percept((levels, scores), {"fusion": 1e3 * (time.perf_counter() - start)})
+        return self.perceive_own(feature)

@@ -62,8 +62,21 @@ def test_what_is_cut_off_is_the_lookup_alone(
     assert lookup.tables.shape == (3, 128, 64)
     assert not [op for op in rest.get_ops() if op.get_type_name() == "Gather"]
     assert rest.inputs[0].shape == openvino.Shape([1, 64, 64, 64])
-    model = core.read_model(fp32_bundle.engine_path("pyramid"))
-    assert cut_lookup(model, SHAPE) == (model, None)
+    exact, plain = cut_lookup(core.read_model(fp32_bundle.engine_path("pyramid")), SHAPE)
+    assert plain is not None
+    assert (plain.scale, plain.dtype) == (None, np.float32)
+    assert exact.inputs[0].element_type == openvino.Type.f32
+    head = core.read_model(int8_bundle.engine_path("head"))
+    assert cut_lookup(head, SHAPE) == (head, None)
+
+
+def test_in_full_precision_the_map_is_what_the_codebook_decodes(fp32_bundle: ModelBundle) -> None:
+    model = openvino.Core().read_model(fp32_bundle.engine_path("pyramid"))
+    _, lookup = cut_lookup(model, SHAPE)
+    assert lookup is not None
+    indices = index_maps(2)
+    expected = fp32_bundle.codebook.decode_map(indices[0])
+    np.testing.assert_array_equal(lookup(indices)[0], expected)
 
 
 def test_codes_outside_of_the_tables_are_refused(int8_bundle: ModelBundle) -> None:

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.engine import EngineError
-from quantv2x_ros.inference.engine_set import build_engines, tensorrt_profiles
+from quantv2x_ros.inference.engine_set import OWN_PYRAMID, build_engines, tensorrt_profiles
 from quantv2x_ros.inference.profile import Profile
 from quantv2x_ros.inference.tensorrt_api import TensorRt, load_tensorrt
 from quantv2x_ros.inference.tensorrt_build import build_plan
@@ -155,3 +155,11 @@ def test_a_profile_needs_positive_sizes(shapes: dict[str, tuple[int, ...]], agen
 def test_engines_are_built_for_known_backends_only(int8_bundle: ModelBundle) -> None:
     with pytest.raises(EngineError, match=r"'abacus'.*tensorrt or openvino"):
         build_engines(int8_bundle, "abacus")
+
+
+def test_the_egos_own_pyramid_is_a_plan_in_int8(library: TensorRt, repository: Path) -> None:
+    bundle = ModelBundle.load(repository / "engines/default")
+    profile = tensorrt_profiles(bundle)[OWN_PYRAMID]
+    plan = build_plan(library, bundle.engine_path("pyramid"), profile)
+    assert len(plan.precisions) == CONVOLUTIONS["pyramid"]
+    assert set(plan.precisions.values()) == {"int8"}

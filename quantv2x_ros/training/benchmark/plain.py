@@ -64,10 +64,12 @@ class PlainPipeline:
                 x = level.latent(latent) - level.lookup(code)
         return torch.stack(codes, dim=1)
 
-    def _encode(self, frame: BenchmarkFrame) -> torch.Tensor:
+    def _encode(self, frame: BenchmarkFrame) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return codes, and the features (N, C, H, W) behind them."""
         pillars = pillar_input(frame.clouds, [self.bundle.grid] * len(frame.clouds))
         canvas = self._network.scatter(pillars).contiguous(memory_format=torch.channels_last)
-        return self._codes(self._network.backbone(canvas))
+        features = self._network.backbone(canvas)
+        return self._codes(features), features
 
     @torch.inference_mode()
     def encode(self, cloud: Cloud) -> Times:
@@ -80,15 +82,14 @@ class PlainPipeline:
     def run(self, frame: BenchmarkFrame) -> tuple[Detections, Times]:
         """Run one frame; see OurPipeline.run."""
         start = time.perf_counter()
-        codes = self._encode(frame)
+        codes, sent = self._encode(frame)
         encoded = time.perf_counter()
         agents = len(frame.clouds)
         height, width = self.bundle.grid.shape
-        features = self._codebook.decode(codes).view(agents, height, width, -1)
+        decoded = self._codebook.decode(codes).view(agents, height, width, -1)
+        features = self._network.heard(sent, decoded.permute(0, 3, 1, 2), [agents])
         thetas = np.stack([warp_theta(pose, self.bundle.grid) for pose in frame.ego_to_agents])
-        out, _ = self._network.detect(
-            features.permute(0, 3, 1, 2), torch.from_numpy(thetas), [agents]
-        )
+        out, _ = self._network.detect(features, torch.from_numpy(thetas), [agents])
         fused = time.perf_counter()
         found = plain_detect(out.cls, out.reg, out.dir, self._anchors, self.bundle.detection)
         end = time.perf_counter()

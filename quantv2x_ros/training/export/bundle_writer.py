@@ -22,6 +22,7 @@ from quantv2x_ros.inference.bundle import (
     CHECKPOINT_FILE,
     CODEBOOK_FILE,
     ENGINE_FILES,
+    OWN_FILE,
     PILLAR_FILE,
     ModelBundle,
     file_sha256,
@@ -161,6 +162,9 @@ def _write_files(network: QuantV2XNetwork, graphs: NetworkGraphs, folder: Path) 
     graphs.codebook.save(folder / CODEBOOK_FILE)
     with open(folder / PILLAR_FILE, "wb") as file:
         np.savez(file, linear=graphs.pillars.linear, bias=graphs.pillars.bias)
+    if not graphs.coded_ego:
+        with open(folder / OWN_FILE, "wb") as file:
+            np.savez(file, offset=graphs.offset)
     save_checkpoint(network, folder / CHECKPOINT_FILE)
 
 

@@ -48,6 +48,7 @@ class NetworkGraphs:
         codebook: folded codebook.
         graphs: encoder, pyramid and head.
         score_gain: see NetworkConfig.
+        coded_ego: see NetworkConfig.
         offset: (C,), what the decoded feature is raised by before the pyramid, so that it is
             never negative; zeros in full precision.
         scales: by tensor_name; empty in full precision.
@@ -59,6 +60,7 @@ class NetworkGraphs:
     codebook: ResidualCodebook
     graphs: Mapping[str, Graph]
     score_gain: float
+    coded_ego: bool
     offset: Float32
     scales: TensorScales = field(default_factory=dict)
     weights: Mapping[str, QuantizedWeight] = field(default_factory=dict)
@@ -75,6 +77,7 @@ class NetworkGraphs:
             codebook,
             {graph.name: graph for graph in graphs},
             network.config.score_gain,
+            network.config.coded_ego,
             raised,
         )
 

@@ -24,10 +24,13 @@ FULL_RANGE = (-140.8, -40.0, -5.0, 140.8, 40.0, 1.0)
 VOXEL = (0.4, 0.4, 6.0)
 
 
-def random_network(seed: int, grid: BevGrid, score_gain: float = 6.0) -> QuantV2XNetwork:
+def random_network(
+    seed: int, grid: BevGrid, score_gain: float = 6.0, coded_ego: bool = True
+) -> QuantV2XNetwork:
     """A network whose activations stay near 1 and whose heads find some boxes."""
     torch.manual_seed(seed)
-    network = QuantV2XNetwork(NetworkConfig(grid=grid, score_gain=score_gain)).eval()
+    config = NetworkConfig(grid=grid, score_gain=score_gain, coded_ego=coded_ego)
+    network = QuantV2XNetwork(config).eval()
     for module in network.modules():
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             nn.init.uniform_(module.weight, 0.7, 1.2)
@@ -83,6 +86,7 @@ def build_random_bundle(
     lidar_range: tuple[float, float, float, float, float, float] = SMALL_RANGE,
     precision: str = "int8",
     voxel_size: tuple[float, float, float] = VOXEL,
+    coded_ego: bool = True,
 ) -> ModelBundle:
     """Write a complete bundle from random weights, calibrated on random clouds.
 
@@ -92,9 +96,10 @@ def build_random_bundle(
         lidar_range: SMALL_RANGE (64 x 64 cells) or FULL_RANGE.
         precision: int8 or fp32.
         voxel_size: metres.
+        coded_ego: see NetworkConfig.
     """
     grid = BevGrid(lidar_range, voxel_size)
-    network = random_network(seed, grid)
+    network = random_network(seed, grid, coded_ego=coded_ego)
     frames = random_frames(seed, grid, (1, 2, 3) if grid.shape[1] <= 64 else (2,))
     return export_bundle(
         network,

@@ -37,6 +37,7 @@ class RecordingDetector:
         self.broadcast = detector.broadcast
         self.decode = detector.decode
         self.perceive = detector.perceive
+        self.perceive_own = detector.perceive_own
         self._detector = detector
         self.frames: list[Detections] = []
 

@@ -101,12 +101,19 @@ class SimulatedNetwork:
         watch = self._watch
         return None if watch is None else lambda name, v: watch(tensor_name(graph, name), v)
 
-    def encode(self, points: npt.ArrayLike) -> Codes:
-        """Encode a sweep (P, 4) into codes (planes, H, W)."""
+    def encode(self, points: npt.ArrayLike) -> tuple[Codes, torch.Tensor | None]:
+        """Encode a sweep (P, 4).
+
+        Returns:
+            Codes (planes, H, W), and what the agent's own pyramid takes in their place, see
+            `extract`; None where it takes the codes, too.
+        """
         pillars = torch.from_numpy(self._pillars(points).features.copy()).permute(2, 0, 1)[None]
         values = self._encode({"pillars": pillars}, self._observer("encoder"))
         feature = values["feature"][0].permute(1, 2, 0).float().contiguous()
-        return self.network.codebook.encode_map(feature.numpy())
+        codes = self.network.codebook.encode_map(feature.numpy())
+        own = feature.permute(2, 0, 1)[None] + torch.from_numpy(self.network.offset)[:, None, None]
+        return codes, None if self.network.coded_ego else own
 
     def decode(self, codes: Codes) -> torch.Tensor:
         """Look codes (planes, H, W) up: the raised feature (1, C, H, W)."""
@@ -115,7 +122,11 @@ class SimulatedNetwork:
 
     def extract(self, codes: Codes) -> SimulatedPyramid:
         """Compute one agent's pyramid of its codes."""
-        values = self._extract({"decoded": self.decode(codes)}, self._observer("pyramid"))
+        return self.extract_raised(self.decode(codes))
+
+    def extract_raised(self, raised: torch.Tensor) -> SimulatedPyramid:
+        """Compute one agent's pyramid of a feature (1, C, H, W) that the offset was added to."""
+        values = self._extract({"decoded": raised}, self._observer("pyramid"))
         return SimulatedPyramid(
             tuple(values[f"level{i}"] for i in range(LEVELS)),
             tuple(values[f"score{i}"] for i in range(LEVELS)),
@@ -152,10 +163,14 @@ def run_frame(
         ``codes`` (N, planes, H, W) uint8, ``cls``, ``reg``, ``dir`` (1, C, H, W).
     """
     simulated = SimulatedNetwork(network, watch, dtype, bfloat16)
-    codes = [simulated.encode(cloud) for cloud in frame.clouds]
-    out = simulated.fuse([simulated.extract(code) for code in codes], frame.ego_to_agent)
+    encoded = [simulated.encode(cloud) for cloud in frame.clouds]
+    pyramids = [
+        simulated.extract(codes) if agent or own is None else simulated.extract_raised(own)
+        for agent, (codes, own) in enumerate(encoded)
+    ]
+    out = simulated.fuse(pyramids, frame.ego_to_agent)
     heads = {name: out[name] for name in ("cls", "reg", "dir")}
-    return {"codes": torch.from_numpy(np.stack(codes)), **heads}
+    return {"codes": torch.from_numpy(np.stack([codes for codes, _ in encoded])), **heads}
 
 
 class SimulatedDetector:
@@ -180,8 +195,9 @@ class SimulatedDetector:
     def broadcast(self, points: Cloud) -> Broadcast:
         """Encode a sweep into the bytes of its index map."""
         start = time.perf_counter()
-        payload = encode_indices(self._simulated.encode(points), self._prior)
-        return Broadcast(payload, {"encoder": 1e3 * (time.perf_counter() - start)})
+        codes, own = self._simulated.encode(points)
+        payload = encode_indices(codes, self._prior)
+        return Broadcast(payload, {"encoder": 1e3 * (time.perf_counter() - start)}, own)
 
     def decode(self, payload: bytes) -> IndexArray:
         """Read a message's index map."""
@@ -198,6 +214,12 @@ class SimulatedDetector:
             scores = [mask_scores(score[0, 0].numpy(), received) for score in pyramid.scores]
             masked = tuple(torch.from_numpy(score)[None, None] for score in scores)
             pyramid = SimulatedPyramid(pyramid.levels, masked)
+        return Percept(pyramid, {"fusion": 1e3 * (time.perf_counter() - start)})
+
+    def perceive_own(self, own: torch.Tensor) -> Percept:
+        """Compute the ego's pyramid from its own, raised feature."""
+        start = time.perf_counter()
+        pyramid = self._simulated.extract_raised(own)
         return Percept(pyramid, {"fusion": 1e3 * (time.perf_counter() - start)})
 
     def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:

@@ -74,12 +74,14 @@ class Stream:
             self.values.pop(name, None)
 
     def transmit(self) -> None:
-        """Code ``feature`` and look it up: ``decoded``."""
+        """Code ``feature`` and look it up: ``decoded``; the ego's own stays, if so made."""
         book, offset = self.network.codebook, self.network.offset
         decoded = []
         for maps in self.values.pop("feature"):
             cells = maps.permute(0, 2, 3, 1).contiguous().numpy()
             looked_up = np.stack([book.decode_map(book.encode_map(one)) for one in cells])
+            if not self.network.coded_ego:
+                looked_up[0] = cells[0]
             decoded.append(torch.from_numpy(looked_up + offset).permute(0, 3, 1, 2).contiguous())
         self.values["decoded"] = decoded
 

@@ -102,7 +102,8 @@ class Student(nn.Module):
             rounded: stages that round; the others are in full precision.
         """
         feature = self._run("encoder", {"pillars": canvas}, rounded)["feature"]
-        decoded = self._codebook(feature).features + self._offset
+        heard = self._network.heard(feature, self._codebook(feature).features, agents)
+        decoded = heard + self._offset
         values = self._run("pyramid", {"decoded": decoded}, rounded)
         levels = tuple(values[f"level{i}"] for i in range(LEVELS))
         fused = []

@@ -1,0 +1,76 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Encoder and fusion in one process, alive: the ego's own feature need not be coded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
+pytest.importorskip("torch", reason="torch, which makes the bundle, is not installed")
+
+from sensor_msgs.msg import PointCloud2
+
+from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.nodes.ego import create_ego
+from quantv2x_ros.nodes.encoder import EncoderNode
+from quantv2x_ros.nodes.fusion import FusionNode
+from quantv2x_ros.nodes.point_cloud import cloud_from_message
+from quantv2x_ros.training.export.random_bundle import build_random_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> ModelBundle:
+    return build_random_bundle(tmp_path_factory.mktemp("ego") / "bundle", seed=3, coded_ego=False)
+
+
+@pytest.fixture
+def scores(bundle, ros, sensors):
+    """Scores that a pipeline finds in the sensors' cloud, by whether the feature was coded."""
+    clouds = ros.collect(PointCloud2, "points")
+    ros.connect(sensors.clouds)
+    sensors.send_cloud(5)
+    ros.spin_until(lambda: clouds)
+    points = cloud_from_message(clouds[0]).points.copy()
+    points[:, 3] = 0.0  # as nodes do, unless told otherwise
+    sweep = AgentEncoder(bundle, threads=1, keep_own=True).encode(points)
+    detector = CooperativeDetector(bundle, threads=1)
+    pyramids = {"own": detector.own_pyramid(sweep.own), "coded": detector.pyramid(sweep.indices)}
+    found = {name: detector.fuse([p], np.eye(4)[None]) for name, p in pyramids.items()}
+    result = {name: item.detections.scores for name, item in found.items()}
+    assert len(result["own"]) != len(result["coded"]) or not np.allclose(*result.values())
+    return result
+
+
+def boxes(ros, sensors, objects):
+    sensors.connect()
+    sensors.send(10)
+    ros.spin_until(lambda: objects)
+    return [item.score for item in objects[0].objects]
+
+
+def test_in_one_process_no_codebook_touches_what_the_ego_sees_itself(
+    ros, sensors, parameters, bundle, scores
+):
+    values = parameters(bundle=str(bundle.folder), clock_tolerance=60.0, crop_ego_body=False)
+    for node in create_ego(parameter_overrides=values):
+        ros.add(node)
+    objects = ros.collect(DetectedObject3DArray, "objects")
+    np.testing.assert_allclose(boxes(ros, sensors, objects), scores["own"], atol=1e-5)
+    assert sensors.indices, "peers get them all the same"
+
+
+def test_with_indices_alone_the_ego_sees_what_they_decode_to(
+    ros, sensors, parameters, bundle, scores
+):
+    values = {"bundle": str(bundle.folder), "station_id": 1}
+    encoding = parameters(**values, max_payload_bytes=0, crop_ego_body=False)
+    ros.add(EncoderNode(parameter_overrides=encoding))
+    ros.add(FusionNode(parameter_overrides=parameters(**values, clock_tolerance=60.0)))
+    objects = ros.collect(DetectedObject3DArray, "objects")
+    ros.spin_until(lambda: ros.node.count_subscribers("/v2x/bev_indices") >= 2)
+    np.testing.assert_allclose(boxes(ros, sensors, objects), scores["coded"], atol=1e-5)
+    assert isinstance(sensors.indices[0], BevIndices)
