@@ -144,6 +144,14 @@ def corners_in_range(boxes: FloatArray, range_x: float, range_y: float) -> npt.N
     return inside
 
 
+def centres_in_range(boxes: FloatArray, range_x: float, range_y: float) -> npt.NDArray[np.bool_]:
+    """Whether the centres lie in x ± range_x, y ± range_y metres (no test in z), (N,) bool."""
+    inside: npt.NDArray[np.bool_] = np.all(
+        np.abs(boxes[:, :2]) <= np.array([range_x, range_y]), axis=1
+    )
+    return inside
+
+
 def transform_boxes(boxes: FloatArray, matrix: npt.NDArray[np.float64]) -> FloatArray:
     """Boxes in another frame.
 

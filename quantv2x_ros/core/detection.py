@@ -13,6 +13,7 @@ from quantv2x_ros.core.boxes import (
     BOX_SIZE,
     FloatArray,
     bev_rectangles,
+    centres_in_range,
     check_boxes,
     corners_in_range,
     correct_heading,
@@ -162,6 +163,13 @@ def find_candidates(
     return Detections(boxes, scores, labels).select(np.all(np.isfinite(boxes), axis=1))
 
 
+def in_range(boxes: FloatArray, config: DetectionConfig) -> npt.NDArray[np.bool_]:
+    """Whether boxes (N, 7) lie in the ranges, with all corners or with their centre, (N,) bool."""
+    if config.whole_boxes:
+        return corners_in_range(boxes, config.range_x, config.range_y)
+    return centres_in_range(boxes, config.range_x, config.range_y)
+
+
 def detect(
     cls: Float32Array,
     reg: Float32Array,
@@ -193,5 +201,5 @@ def detect(
             best, candidates.boxes, candidates.scores, candidates.labels, config.vote_threshold
         )
         kept = Detections(boxes, kept.scores, kept.labels)
-    inside = corners_in_range(kept.boxes, config.range_x, config.range_y)
+    inside = in_range(kept.boxes, config)
     return kept.select(inside & ~covers_sensor(kept.boxes) if config.drop_ego else inside)

@@ -23,8 +23,10 @@ class DetectionConfig:
         max_candidates: only this many best candidates enter the suppression.
         class_aware: boxes suppress only boxes of their own class.
         use_direction: correct headings with the direction head.
-        range_x: all corners must lie in x ± this [m]; infinity switches the test off.
+        range_x: boxes must lie in x ± this [m]; infinity switches the test off.
         range_y: the same in y.
+        whole_boxes: with all corners, as published; else with their centre. An object whose centre
+            is in range counts in the evaluation, and a box cut off for its bumper misses it.
         vote_threshold: a kept box becomes the mean of the suppressed ones whose BEV IoU with it is
             above this, see core.voting; 0 keeps it as it is, as published post-processing does.
         drop_ego: drop boxes around the sensor itself: the body of the vehicle that carries it,
@@ -41,6 +43,7 @@ class DetectionConfig:
     use_direction: bool = True
     range_x: float = 100.0
     range_y: float = 40.0
+    whole_boxes: bool = True
     drop_ego: bool = False
     vote_threshold: float = 0.0
 
@@ -64,4 +67,10 @@ class DetectionConfig:
     @classmethod
     def recommended(cls, class_aware: bool = True) -> "DetectionConfig":
         """What new bundles get: few false alarms on real clouds, and boxes that are voted on."""
-        return cls(score_threshold=0.3, class_aware=class_aware, drop_ego=True, vote_threshold=0.5)
+        return cls(
+            score_threshold=0.3,
+            class_aware=class_aware,
+            whole_boxes=False,
+            drop_ego=True,
+            vote_threshold=0.5,
+        )

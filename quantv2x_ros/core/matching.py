@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.boxes import bev_iou, check_boxes
+from quantv2x_ros.core.boxes import bev_iou, centres_in_range, check_boxes
 from quantv2x_ros.core.detection import Detections
 
 BoolArray = npt.NDArray[np.bool_]
@@ -141,8 +141,8 @@ def match_classes(
     Returns:
         One entry a class.
     """
-    found = _in_range(detections.boxes, range_x, range_y)
-    wanted = _in_range(truth_boxes, range_x, range_y)
+    found = centres_in_range(detections.boxes, range_x, range_y)
+    wanted = centres_in_range(truth_boxes, range_x, range_y)
     result = []
     for label in range(1, classes + 1):
         ours = np.flatnonzero(found & (detections.labels == label))
@@ -160,11 +160,6 @@ def _name(matches: IntArray, truth: IntArray) -> IntArray:
     if truth.size == 0:
         return matches
     return np.where(matches >= 0, truth[matches], -1)
-
-
-def _in_range(boxes: npt.NDArray[np.floating], range_x: float, range_y: float) -> BoolArray:
-    inside: BoolArray = (np.abs(boxes[:, 0]) <= range_x) & (np.abs(boxes[:, 1]) <= range_y)
-    return inside
 
 
 def _ratio(part: int, whole: int) -> float:

@@ -21,7 +21,7 @@ MANIFEST_NAME = "manifest.yaml"
 MANIFEST_FORMAT = 1
 PRECISIONS = ("fp32", "int8")
 #: Settings of the post-processing that older bundles lack; their defaults change nothing.
-OPTIONAL_DETECTION = frozenset({"drop_ego", "vote_threshold"})
+OPTIONAL_DETECTION = frozenset({"drop_ego", "vote_threshold", "whole_boxes"})
 #: More agents than this would not fit a fusion engine's profile.
 AGENT_LIMIT = 64
 

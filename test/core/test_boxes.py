@@ -87,6 +87,13 @@ def test_all_corners_must_lie_in_the_range_and_height_does_not_matter() -> None:
     assert inside.tolist() == [True, False, True, False, True, False, True]
 
 
+def test_a_centre_on_the_border_lies_in_the_range() -> None:
+    places = [(100, 0, 9), (100.01, 0, 0), (0, -40, 0), (0, -40.01, 0), (-100, 40, 0)]
+    boxes = np.array([(*place, 4, 2, 1.5, 0.3) for place in places])
+    inside = box.centres_in_range(boxes, 100.0, 40.0)
+    assert inside.tolist() == [True, False, True, False, True]
+
+
 def test_boxes_move_with_their_corners() -> None:
     matrix = matrix_from_v2x([12.0, -7.0, 1.5, 0.0, 137.0, 0.0])
     boxes = np.array([(3, 4, 0, 4, 2, 1.5, 0.4), (-30, 9, 1, 8, 3, 3, -2.9)], dtype=np.float64)

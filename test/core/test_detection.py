@@ -186,6 +186,20 @@ def test_boxes_leave_the_published_range_whatever_the_grid(heads: Heads) -> None
     assert np.abs(corners(found.boxes)[:, :, 1]).max() <= 40.0
 
 
+def test_boxes_with_their_centre_in_range_stay_where_that_is_asked_for(heads: Heads) -> None:
+    cls, reg, direction = heads
+    cls[:, :, 0] = 2.0
+    settings = {"max_candidates": 10_000, "use_direction": False}
+    boundless = DetectionConfig(**settings, range_x=np.inf, range_y=np.inf)
+    everywhere = detect(cls, reg, direction, ANCHORS, boundless).boxes
+    found = detect(cls, reg, direction, ANCHORS, DetectionConfig(**settings, whole_boxes=False))
+    inside = (np.abs(everywhere[:, 0]) <= 100.0) & (np.abs(everywhere[:, 1]) <= 40.0)
+    np.testing.assert_array_equal(found.boxes, everywhere[inside])
+    assert inside.sum() > corners_in_range(everywhere, 100.0, 40.0).sum()
+    assert DetectionConfig.parity().whole_boxes
+    assert not DetectionConfig.recommended().whole_boxes
+
+
 def test_class_aware_suppression_keeps_the_best_box_of_each_class(heads: Heads) -> None:
     cls, reg, direction = heads
     cls[10, 40, 0] = 3.0  # vehicle

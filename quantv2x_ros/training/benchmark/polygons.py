@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from shapely.geometry import Polygon
 
-from quantv2x_ros.core.boxes import corners, corners_in_range
-from quantv2x_ros.core.detection import DetectionConfig, Detections
+from quantv2x_ros.core.boxes import corners
+from quantv2x_ros.core.detection import DetectionConfig, Detections, in_range
 
 Float32 = npt.NDArray[np.float32]
 
@@ -103,4 +103,4 @@ def plain_detect(
     )
     own = found.labels if config.class_aware else None
     kept = found.select(polygon_nms(found.boxes, found.scores, config.nms_threshold, own))
-    return kept.select(corners_in_range(kept.boxes, config.range_x, config.range_y))
+    return kept.select(in_range(kept.boxes, config))
