@@ -12,7 +12,7 @@ import pytest
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.pose import invert, matrix_from_v2x
-from quantv2x_ros.offline.detector import Percept
+from quantv2x_ros.offline.detector import Broadcast
 from quantv2x_ros.offline.lies import Elsewhere, Honest, InventedCar, Scene, WrongPose
 from quantv2x_ros.offline.moments import Sent
 
@@ -26,7 +26,7 @@ def sent(pose: np.ndarray, seen: bool = True) -> Sent:
     indices = np.broadcast_to(BACKGROUND[:, None, None], (2, *GRID.shape)).copy()
     if seen:
         indices[1] += 1
-    return Sent(indices, Percept(None, {}), pose, 0.0)
+    return Sent(None, Broadcast(b"", {}), indices, pose, 0.0)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.results import AgentPyramid
-from quantv2x_ros.offline.detector import Percept
+from quantv2x_ros.offline.detector import Broadcast, Percept
 from quantv2x_ros.offline.moments import Moment, Moments, Sent
 from quantv2x_ros.offline.motion import moved_on
 from quantv2x_ros.offline.settings import EvaluationSettingError
@@ -38,8 +38,9 @@ def remembered(bundle, speed):
     moments = Moments(None, keep=9)
     for number in range(6):
         what = percept(bundle, -10.0 + 0.1 * speed * number)
-        sent = {"2": Sent(np.zeros((1, 1, 1), np.uint8), what, np.eye(4), 0.0)}
-        moments._moments[number] = Moment(number, None, sent)
+        sent = Sent(None, Broadcast(b"", {}), np.zeros((1, 1, 1), np.uint8), np.eye(4), 0.0)
+        sent.percept = what  # else the detector computes it
+        moments._moments[number] = Moment(number, None, {"2": sent})
     return moments
 
 
