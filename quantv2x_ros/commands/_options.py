@@ -25,5 +25,13 @@ BundleFolder = Annotated[Path, typer.Option(help="Folder of the bundle, such as 
 BundleName = Annotated[str, typer.Option(help="Name of the bundle; empty: its folder's.")]
 BundleVersion = Annotated[str, typer.Option(help="Version of the bundle.")]
 MaxAgents = Annotated[int, typer.Option(min=1, help="Most agents the bundle fuses.")]
+CodedEgo = Annotated[
+    bool | None,
+    typer.Option(
+        "--coded-ego/--uncoded-ego",
+        help="Whether the ego's own feature, which is never sent, is coded as its peers'; by default"
+        " as the network was trained. No training is needed to change it.",
+    ),
+]
 ClassAware = Annotated[bool, typer.Option(help="Boxes suppress only boxes of their own class.")]
 Note = Annotated[str, typer.Option(help="What it was trained with, for the manifest.")]

@@ -16,6 +16,7 @@ from quantv2x_ros.commands._options import (
     BundleVersion,
     Checkpoint,
     ClassAware,
+    CodedEgo,
     MaxAgents,
     Note,
 )
@@ -48,6 +49,7 @@ def command(
     heads: Heads = "int8",
     max_agents: MaxAgents = 8,
     class_aware: ClassAware = True,
+    coded_ego: CodedEgo = None,
     note: Note = "",
 ) -> None:
     """Export a trained network as a bundle: ONNX engines, tables, weights and a manifest."""
@@ -60,6 +62,7 @@ def command(
     from quantv2x_ros.training.recipe import default_network
 
     network = load_checkpoint(checkpoint, default_network(codebook=True).config)
+    network.code_ego(coded_ego)
     quantization = QuantizationConfig(activations=activations, weights=weights, heads=heads)
     made: dict[str, object] = {}
     calibration: Iterable[CalibrationFrame] = ()

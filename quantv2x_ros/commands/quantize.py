@@ -15,6 +15,7 @@ from quantv2x_ros.commands._options import (
     BundleVersion,
     Checkpoint,
     ClassAware,
+    CodedEgo,
     MaxAgents,
     Note,
 )
@@ -82,6 +83,7 @@ def command(
     version: BundleVersion = "1",
     max_agents: MaxAgents = 8,
     class_aware: ClassAware = True,
+    coded_ego: CodedEgo = None,
     note: Note = "",
     json: ReportFile = None,
 ) -> None:
@@ -103,6 +105,7 @@ def command(
         raise typer.BadParameter("--sensitivity needs --evaluate: it measures AP")
     config = QuantizationConfig.parse(precision, scales, heads)
     network = load_checkpoint(checkpoint, default_network(codebook=True).config)
+    network.code_ego(coded_ego)
     count = calibration_batches * batch_size
     frames = CalibrationFrames(data, count, network.config.grid, agents, seed)
     workflow = Workflow(network, frames, config, bfloat16)

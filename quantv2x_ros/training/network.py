@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -162,6 +162,11 @@ class QuantV2XNetwork(nn.Module):
         """Return the outputs of the heads for fused features (B, 384, H, W)."""
         shared = self.shrink(fused)
         return HeadOutputs(self.cls_head(shared), self.reg_head(shared), self.dir_head(shared))
+
+    def code_ego(self, coded: bool | None) -> None:
+        """Choose whether the ego's own feature is coded, too; None leaves it as it is."""
+        if coded is not None:
+            self.config = replace(self.config, coded_ego=coded)
 
     def heard(
         self, features: torch.Tensor, decoded: torch.Tensor, agents: Sequence[int]

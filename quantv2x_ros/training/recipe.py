@@ -15,12 +15,9 @@ DEFAULT_GRID = BevGrid((-140.8, -40.0, -5.0, 140.8, 40.0, 1.0), (0.4, 0.4, 6.0))
 DEFAULT_SCORE_GAIN = 6.0
 
 
-def default_network(codebook: bool, coded_ego: bool = True) -> QuantV2XNetwork:
-    """Return the untrained network of the default bundle, for one of its stages."""
+def default_network(codebook: bool) -> QuantV2XNetwork:
+    """Return the untrained network of the default bundle."""
     config = NetworkConfig(
-        grid=DEFAULT_GRID,
-        levels=3 if codebook else 0,
-        score_gain=DEFAULT_SCORE_GAIN,
-        coded_ego=coded_ego,
+        grid=DEFAULT_GRID, levels=3 if codebook else 0, score_gain=DEFAULT_SCORE_GAIN
     )
     return QuantV2XNetwork(config)

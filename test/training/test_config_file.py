@@ -32,9 +32,7 @@ def test_published_schedules(stage, epochs, rate, milestones, codebook):
 @pytest.mark.parametrize("path", sorted((FOLDER / "default").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_stage_of_the_default_bundle_builds_its_network(path):
     config = load_config(path)
-    coded_ego = path.stem != "receiver_own"
-    expected = default_network(codebook=config.stage != 1, coded_ego=coded_ego)
-    assert config.network_config() == expected.config
+    assert config.network_config() == default_network(codebook=config.stage != 1).config
 
 
 @pytest.mark.parametrize("stage", [2, 3])

@@ -129,6 +129,26 @@ def test_the_command_writes_a_bundle_that_detects(
     assert len(detector.fuse([detector.pyramid(indices)], np.eye(4)[None]).detections) > 0
 
 
+def test_the_command_chooses_whether_the_ego_codes_its_own_feature(
+    network: QuantV2XNetwork, dataset: Path, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "network.safetensors"
+    save_checkpoint(network, checkpoint)
+    arguments = ["export", "--checkpoint", str(checkpoint), "--data", str(dataset)]
+    arguments += ["--frames", "1"]
+    made = {}
+    for way in ("--uncoded-ego", "--coded-ego"):
+        folder = tmp_path / way.strip("-")
+        result = CliRunner().invoke(app, [*arguments, "--out", str(folder), way])
+        assert result.exit_code == 0, result.output
+        made[way] = ModelBundle.load(folder)
+    own = made["--uncoded-ego"]
+    assert own.own_feature is not None
+    assert not load_checkpoint(own.folder / CHECKPOINT_FILE).config.coded_ego
+    assert made["--coded-ego"].own_feature is None
+    assert own.codebook_id == made["--coded-ego"].codebook_id, "peers need not know"
+
+
 def test_the_command_asks_for_data_where_scales_are_needed(
     network: QuantV2XNetwork, tmp_path: Path
 ) -> None:
