@@ -29,8 +29,8 @@ CodedEgo = Annotated[
     bool | None,
     typer.Option(
         "--coded-ego/--uncoded-ego",
-        help="Whether the ego's own feature, which is never sent, is coded as its peers'; by default"
-        " as the network was trained. No training is needed to change it.",
+        help="Whether the ego's own feature, which is never sent, is coded as its peers'; else as"
+        " the network was trained. No training is needed to change it.",
     ),
 ]
 ClassAware = Annotated[bool, typer.Option(help="Boxes suppress only boxes of their own class.")]
