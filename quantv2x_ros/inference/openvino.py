@@ -99,7 +99,14 @@ class OpenVinoEngine:
         content = hashlib.sha256(self.path.read_bytes()).hexdigest()
         cache = EngineCache(
             self.path.stem,
-            (name, content, sorted(shapes.items()), threads, streams, self._lookup is not None),
+            (
+                name,
+                content,
+                sorted(shapes.items()),
+                threads,
+                streams,
+                [p.any_name for p in model.inputs],
+            ),
         )
         if not cache.is_filled():
             logger.warning(

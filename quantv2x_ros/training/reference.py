@@ -15,7 +15,8 @@ from quantv2x_ros.core.detection import detect
 from quantv2x_ros.core.fusion import mask_scores
 from quantv2x_ros.core.pose import warp_theta
 from quantv2x_ros.core.wire import decode_indices, encode_indices
-from quantv2x_ros.inference.bundle import CHECKPOINT_FILE, BundleError, ModelBundle
+from quantv2x_ros.inference.bundle import BundleError, ModelBundle
+from quantv2x_ros.inference.bundle_files import CHECKPOINT_FILE
 from quantv2x_ros.offline.detector import Broadcast, Cells, Cloud, Fused, IndexArray, Percept
 from quantv2x_ros.training.export.checkpoint import load_checkpoint
 from quantv2x_ros.training.points import pillar_input

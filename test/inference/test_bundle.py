@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from quantv2x_ros.core.detection import DetectionError
-from quantv2x_ros.inference.bundle import REQUIRED_FILES, BundleError, ModelBundle, file_sha256
+from quantv2x_ros.inference.bundle import BundleError, ModelBundle
+from quantv2x_ros.inference.bundle_files import REQUIRED_FILES, file_sha256
 from quantv2x_ros.inference.manifest import MANIFEST_NAME, parse_manifest
 
 Change = Callable[[dict[str, Any]], object]

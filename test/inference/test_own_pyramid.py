@@ -13,11 +13,13 @@ import pytest
 import torch
 import yaml
 
-from quantv2x_ros.inference.bundle import OWN_FILE, BundleError, ModelBundle, file_sha256
+from quantv2x_ros.inference.bundle import BundleError, ModelBundle
+from quantv2x_ros.inference.bundle_files import OWN_FILE, file_sha256
 from quantv2x_ros.inference.engine import DECODED, EngineError, create_engine
 from quantv2x_ros.inference.engine_set import OWN_PYRAMID, pyramid_shapes, tensorrt_profiles
+from quantv2x_ros.inference.onnx_lookup import behind_lookup
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector, PipelineError
-from quantv2x_ros.inference.tensorrt_graph import behind_lookup, tensorrt_model
+from quantv2x_ros.inference.tensorrt_graph import tensorrt_model
 from quantv2x_ros.training.export.checkpoint import load_checkpoint
 from quantv2x_ros.training.export.random_bundle import build_random_bundle, random_frames
 
@@ -123,5 +125,5 @@ def test_a_file_of_another_codebook_is_named(bundle: ModelBundle, tmp_path: Path
     manifest = yaml.safe_load((folder / "manifest.yaml").read_text())
     manifest["files"][OWN_FILE] = file_sha256(folder / OWN_FILE)
     (folder / "manifest.yaml").write_text(yaml.safe_dump(manifest))
-    with pytest.raises(BundleError, match=r"own\.npz has 3 channels, the codebook 64"):
+    with pytest.raises(BundleError, match=r"own\.npz is of shape \(3,\), the codebook has 64"):
         ModelBundle.load(folder)

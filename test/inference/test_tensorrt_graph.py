@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from quantv2x_ros.inference.bundle import ENGINE_FILES, ModelBundle
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.bundle_files import ENGINE_FILES
 from quantv2x_ros.inference.engine import EngineError
 from quantv2x_ros.inference.openvino import OpenVinoEngine
 from quantv2x_ros.inference.tensorrt_graph import is_quantized, tensorrt_model

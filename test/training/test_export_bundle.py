@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from quantv2x_ros.cli import app
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.data.v2x_real import write_agent_frame
-from quantv2x_ros.inference.bundle import CHECKPOINT_FILE, ModelBundle
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.bundle_files import CHECKPOINT_FILE
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
 from quantv2x_ros.training.export.bundle_writer import (
     BundleSettings,

@@ -17,7 +17,8 @@ from quantv2x_ros.core.codebook_id import codebook_id
 from quantv2x_ros.core.index_tree import check_tree, ways
 from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices, packed_size
 from quantv2x_ros.data.v2x_real import write_agent_frame
-from quantv2x_ros.inference.bundle import PRIOR_FILE, BundleError, ModelBundle
+from quantv2x_ros.inference.bundle import BundleError, ModelBundle
+from quantv2x_ros.inference.bundle_files import PRIOR_FILE
 from quantv2x_ros.inference.manifest import MANIFEST_NAME
 from quantv2x_ros.inference.pipeline import AgentEncoder
 from quantv2x_ros.training.export.random_bundle import random_cloud

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.inference.bundle import CHECKPOINT_FILE, ModelBundle
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.bundle_files import CHECKPOINT_FILE
 from quantv2x_ros.offline.detector import EngineDetector
 from quantv2x_ros.offline.settings import EvaluationConfig
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle

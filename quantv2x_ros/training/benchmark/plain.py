@@ -12,7 +12,8 @@ import torch
 from quantv2x_ros.benchmark.frames import BenchmarkFrame, Cloud
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.pose import warp_theta
-from quantv2x_ros.inference.bundle import CHECKPOINT_FILE, BundleError, ModelBundle
+from quantv2x_ros.inference.bundle import BundleError, ModelBundle
+from quantv2x_ros.inference.bundle_files import CHECKPOINT_FILE
 from quantv2x_ros.training.benchmark.polygons import plain_detect
 from quantv2x_ros.training.codebook import ResidualCodebook
 from quantv2x_ros.training.export.checkpoint import load_checkpoint

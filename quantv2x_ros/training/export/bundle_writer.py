@@ -18,13 +18,13 @@ import yaml
 
 from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.core.detection import DetectionConfig
-from quantv2x_ros.inference.bundle import (
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.bundle_files import (
     CHECKPOINT_FILE,
     CODEBOOK_FILE,
     ENGINE_FILES,
     OWN_FILE,
     PILLAR_FILE,
-    ModelBundle,
     file_sha256,
 )
 from quantv2x_ros.inference.manifest import MANIFEST_NAME, CodebookInfo, Manifest

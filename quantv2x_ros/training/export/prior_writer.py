@@ -11,7 +11,8 @@ import yaml
 
 from quantv2x_ros.core.codebook_id import codebook_id
 from quantv2x_ros.core.index_model import IndexModel
-from quantv2x_ros.inference.bundle import PRIOR_FILE, ModelBundle, file_sha256
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.bundle_files import PRIOR_FILE, file_sha256
 from quantv2x_ros.inference.manifest import MANIFEST_NAME
 
 
