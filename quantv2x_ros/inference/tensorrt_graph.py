@@ -22,7 +22,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from quantv2x_ros.inference.engine import EngineError
-from quantv2x_ros.inference.onnx_lookup import behind_lookup
+from quantv2x_ros.inference.tensorrt_lookup import behind_lookup
 
 #: Signed steps are so many unsigned ones wide.
 STEP_RATIO = 2.0

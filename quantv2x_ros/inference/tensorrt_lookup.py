@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The pyramid's ONNX file without the table lookup that it starts with; `table_lookup` for ONNX."""
+"""The pyramid for TensorRT without the table lookup that its ONNX file starts with."""
 
 from __future__ import annotations
 
