@@ -188,19 +188,6 @@ def open_detector(
     return NetworkDetector(bundle, threads)
 
 
-def perceive_ego(detector: Detector, broadcast: Broadcast, indices: IndexArray) -> Percept:
-    """Compute the part of the agent that made a broadcast, of its own sweep.
-
-    Args:
-        detector: That made the broadcast.
-        broadcast: Of the agent's sweep.
-        indices: What it decodes to.
-    """
-    if broadcast.own is None:
-        return detector.perceive(indices)
-    return detector.perceive_own(broadcast.own)
-
-
 def add_stages(times: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Add milliseconds up, stage by stage."""
     total: dict[str, float] = {}
@@ -224,9 +211,12 @@ def detect_once(
         Detections in the ego's frame, bytes each agent sends, milliseconds of each stage.
     """
     sent = {agent: detector.broadcast(points) for agent, points in clouds.items()}
-    ego, *peers = [(item, detector.decode(item.payload)) for item in sent.values()]
-    percepts = [perceive_ego(detector, *ego)]
-    percepts += [detector.perceive(indices) for _, indices in peers]
+    percepts = [
+        detector.perceive(detector.decode(item.payload))
+        if peer or item.own is None
+        else detector.perceive_own(item.own)
+        for peer, item in enumerate(sent.values())
+    ]
     fused = detector.fuse(percepts, ego_to_agents)
     steps = [*(item.stage_ms for item in sent.values()), *(item.stage_ms for item in percepts)]
     stages = add_stages([*steps, fused.stage_ms])

@@ -20,7 +20,6 @@ from quantv2x_ros.offline.detector import (
     Detector,
     IndexArray,
     Percept,
-    perceive_ego,
 )
 from quantv2x_ros.offline.settings import EvaluationConfig, Sending
 
@@ -59,7 +58,7 @@ class Sent:
         """What the agent itself makes of its sweep."""
         if self.broadcast.own is None:
             return self.percept
-        return perceive_ego(self.detector, self.broadcast, self.indices)
+        return self.detector.perceive_own(self.broadcast.own)
 
 
 @dataclass(frozen=True, eq=False)

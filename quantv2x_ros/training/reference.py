@@ -86,8 +86,7 @@ class NetworkDetector:
         if received is not None:
             background = np.array(self.bundle.manifest.codebook.background, np.uint8)
             indices = np.where(received, indices, background[:, None, None])
-        levels, occupancy = self._network.pyramid.extract(self._decode(indices[None]))
-        scores = [self._network.pyramid.scores(logits) for logits in occupancy]
+        levels, scores = self._pyramid(self._decode(indices[None]))
         if received is not None:
             scores = [
                 torch.from_numpy(mask_scores(score[0, 0].numpy(), received))[None, None]
@@ -100,8 +99,7 @@ class NetworkDetector:
     def perceive_own(self, own: torch.Tensor) -> Percept:
         """Compute the ego's pyramid and scores from its feature (1, C, H, W)."""
         start = time.perf_counter()
-        levels, occupancy = self._network.pyramid.extract(own)
-        scores = [self._network.pyramid.scores(logits) for logits in occupancy]
+        levels, scores = self._pyramid(own)
         return Percept((levels, scores), {"fusion": 1e3 * (time.perf_counter() - start)})
 
     @torch.no_grad()
@@ -127,6 +125,11 @@ class NetworkDetector:
             "detection": 1e3 * (time.perf_counter() - fused),
         }
         return Fused(detections, stages)
+
+    def _pyramid(self, feature: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return levels and scores of a feature (1, C, H, W)."""
+        levels, occupancy = self._network.pyramid.extract(feature)
+        return levels, [self._network.pyramid.scores(logits) for logits in occupancy]
 
     def _decode(self, indices: npt.NDArray[np.uint8]) -> torch.Tensor:
         """Look index maps (N, planes, H, W) up: features (N, C, H, W)."""
