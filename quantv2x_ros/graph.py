@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from quantv2x_ros.data.agent_names import is_roadside
 from quantv2x_ros.graph_settings import NO_REPLAY, GraphError, GraphSettings
 from quantv2x_ros.replay_source import ReplaySource
 from quantv2x_ros.resources import find_bundle, shared_folder
@@ -108,13 +109,16 @@ def _agent(
 ) -> NodeDescription:
     is_ego = agent == source.agents[0]
     share = 0 if is_ego else max(1, (os.cpu_count() or 1) // (len(source.agents) + 1))
+    station = source.station(agent)
     # A dataset's loader has cut the vehicle's body out already; a roadside unit has none.
     parameters = {
         **common,
         "threads": threads or share,
-        "station_id": source.station(agent),
+        "station_id": station,
         "crop_ego_body": False,
     }
+    if is_roadside(station) and not is_ego:
+        parameters["turn_grid"] = True
     return NodeDescription(
         PACKAGE,
         "ego" if is_ego else "encoder",

@@ -105,6 +105,17 @@ def bundle_folder(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
+def long_bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of random weights on a grid that is longer than wide, 128 x 32 cells."""
+    pytest.importorskip("torch", reason="torch, which makes the bundle, is not installed")
+    from quantv2x_ros.training.export.random_bundle import build_random_bundle
+
+    folder = tmp_path_factory.mktemp("long") / "bundle"
+    build_random_bundle(folder, seed=5, lidar_range=(-51.2, -12.8, -5.0, 51.2, 12.8, 1.0))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def scenario_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A V2X-Real scenario of two vehicles and a roadside unit, six frames, some objects."""
     import numpy as np

@@ -75,6 +75,12 @@ def test_peers_on_the_egos_computer_take_a_share_of_its_cores(bundle, monkeypatc
     assert threads_of(graph(bundle, None, replay="none")) == [0]
 
 
+def test_roadside_units_but_for_an_ego_lay_their_grids_along_the_roads(bundle):
+    assert [node.parameters.get("turn_grid") for node in graph(bundle)[:3]] == [None, None, True]
+    poles = ReplaySource("/data/scene", ("-1", "-2"), is_bag=False)
+    assert [n.parameters.get("turn_grid") for n in graph(bundle, poles)[:2]] == [None, True]
+
+
 def threads_of(nodes):
     return [node.parameters["threads"] for node in nodes if "threads" in node.parameters]
 

@@ -46,6 +46,9 @@ Align = Annotated[
 Compensate = Annotated[
     bool, typer.Option("--compensate", help="Carry moving objects in peers' late messages on.")
 ]
+TurnGrids = Annotated[
+    bool, typer.Option(help="Roadside units lay their grids along their receivers' roads.")
+]
 
 # What an agent sends.
 MaxPayloadBytes = Annotated[

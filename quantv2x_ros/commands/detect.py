@@ -44,6 +44,7 @@ def command(
     from quantv2x_ros.offline import detect as offline
     from quantv2x_ros.offline.detector import EngineDetector
     from quantv2x_ros.offline.report import write_json
+    from quantv2x_ros.offline.roadside import RoadsideGrids
     from quantv2x_ros.resources import find_bundle
 
     model = ModelBundle.load(find_bundle(bundle))
@@ -52,6 +53,7 @@ def command(
         source = Scenario.open(scenario)
         frame = source.frame(timestamp or source.timestamps[0])
         chosen = offline.choose_agents(frame, ego or None, agents, model.max_agents)
+        frame = RoadsideGrids(model).turn(frame, chosen)
         given, moment = offline.frame_input(frame, chosen), frame.timestamp
         heading = f"{source.folder.name} {moment}"
         if agents.strip() == "all" and len(chosen) < len(frame.agents):

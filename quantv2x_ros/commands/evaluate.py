@@ -37,6 +37,7 @@ def command(
     heading_noise: option.HeadingNoise = None,
     align: option.Align = False,
     compensate: option.Compensate = False,
+    turn_grids: option.TurnGrids = True,
     sweep: option.Sweep = "",
     streaming: option.Streaming = "",
     report: option.Report = None,
@@ -80,6 +81,7 @@ def command(
         skip_broken=skip_broken,
         align=align,
         compensate=compensate,
+        turn_grids=turn_grids,
     )
     request = Request.parse(data, config, sweep, streaming, report, compare or (), worst)
     detector = open_detector(find_bundle(bundle), precision, backend, threads, score_threshold)

@@ -36,7 +36,7 @@ class _Receiver:
 
 
 class Receivers:
-    """The stations heard lately, and what they want of this station's map."""
+    """The stations heard lately, where they are, and what they want of this station's map."""
 
     def __init__(self, grid: BevGrid, detection: DetectionConfig) -> None:
         """Start with nobody.
@@ -46,9 +46,7 @@ class Receivers:
             detection: has the range in which a receiver wants boxes.
         """
         self._grid = grid
-        # beyond the grid, a receiver has no cells to put anything into
-        self._range_x = min(detection.range_x, _reach(grid.lidar_range[0], grid.lidar_range[3]))
-        self._range_y = min(detection.range_y, _reach(grid.lidar_range[1], grid.lidar_range[4]))
+        self._range_x, self._range_y = usable_range(grid, detection)
         self._receivers: dict[int, _Receiver] = {}
         self._crowded_at = -np.inf
 
@@ -82,11 +80,19 @@ class Receivers:
             pose: (4, 4) sensor-to-map of this station.
             now: seconds of a steady clock.
         """
-        if not self.count(now) or now - self._crowded_at < FORGET_AFTER:
+        poses = self.poses(now)
+        if not poses or len(poses) < self.count(now) or now - self._crowded_at < FORGET_AFTER:
             return None
-        poses = [receiver.pose for receiver in self._receivers.values()]
-        known = [found for found in poses if found is not None]
-        return self.wanted_at(pose, known) if len(known) == len(poses) else None
+        return self.wanted_at(pose, poses)
+
+    def poses(self, now: float) -> list[npt.NDArray[np.float64]]:
+        """Return (4, 4) sensor-to-map of those heard lately who know where they are.
+
+        Args:
+            now: seconds of a steady clock.
+        """
+        self._forget(now)
+        return [heard.pose for heard in self._receivers.values() if heard.pose is not None]
 
     def wanted_at(
         self, pose: npt.NDArray[np.float64], poses: Sequence[npt.NDArray[np.float64]]
@@ -114,6 +120,13 @@ class Receivers:
             del self._receivers[name]
 
 
-def _reach(low: float, high: float) -> float:
-    """The larger of two distances from 0, metres."""
-    return max(abs(low), abs(high))
+def usable_range(grid: BevGrid, detection: DetectionConfig) -> tuple[float, float]:
+    """Return how far ahead and to its sides a receiver can use peers' maps, metres.
+
+    It detects objects so far, and beyond its grid has no cells to put anything into.
+    """
+    low_x, low_y, _, high_x, high_y, _ = grid.lidar_range
+    return (
+        min(detection.range_x, max(abs(low_x), abs(high_x))),
+        min(detection.range_y, max(abs(low_y), abs(high_y))),
+    )

@@ -28,6 +28,11 @@ def agent_namespace(agent: str) -> str:
     return f"agent_{token}"
 
 
+def is_roadside(station: int) -> bool:
+    """Tell whether a station id is that of a dataset's infrastructure; see `station_id`."""
+    return _INFRASTRUCTURE_BASE < station < _TEXT_BASE
+
+
 def station_id(agent: str) -> int:
     """Return the ETSI StationID (an unsigned 32-bit number) of a dataset's agent.
 

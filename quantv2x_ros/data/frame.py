@@ -9,8 +9,8 @@ them to agree (the tests show it on real data), and boxes come out in the file's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.grid_turn import turned_points, turned_pose
 from quantv2x_ros.core.pose import matrix_from_v2x, transform_between
 from quantv2x_ros.data.agent_yaml import ObjectRecord
 from quantv2x_ros.data.errors import DatasetError
@@ -107,6 +108,8 @@ class AgentFrame:
         pose: (4, 4) float64 sensor_to_map.
         cloud_path: The file with its sweep.
         objects: What its labels hold, of the classes that count.
+        turn: Angle from the LiDAR's x axis to that of the frame which `pose` and `points` are in,
+            radians; see `core.grid_turn`.
     """
 
     agent: str
@@ -114,15 +117,21 @@ class AgentFrame:
     pose: npt.NDArray[np.float64]
     cloud_path: Path
     objects: tuple[WorldObject, ...]
+    turn: float = 0.0
 
     @cached_property
     def points(self) -> npt.NDArray[np.float32]:
-        """(P, 4) float32 x, y, z, 0 in the LiDAR frame, read at the first use.
+        """(P, 4) float32 x, y, z, 0 in the (turned) LiDAR frame, read at the first use.
 
         Raises:
             DatasetError: If the cloud is missing or damaged.
         """
-        return read_cloud(self.cloud_path, infrastructure=self.infrastructure)
+        points = read_cloud(self.cloud_path, infrastructure=self.infrastructure)
+        return turned_points(points, self.turn) if self.turn else points
+
+    def turned(self, turn: float) -> AgentFrame:
+        """Return the same agent in a frame turned about the vertical axis by so many radians."""
+        return replace(self, pose=turned_pose(self.pose, turn), turn=self.turn + turn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +161,11 @@ class Frame:
                 f"Choose one of {', '.join(self.agents)}",
             )
         return self.agents[agent]
+
+    def turned(self, turns: Mapping[str, float]) -> Frame:
+        """Return the frame with some agents turned, by name and radians; see `AgentFrame`."""
+        changed = {name: self[name].turned(turn) for name, turn in turns.items() if turn}
+        return replace(self, agents={**self.agents, **changed}) if changed else self
 
     def agents_in_range(self, ego: str, limit: float = COMMUNICATION_RANGE) -> list[str]:
         """Return the ego, then all agents within a horizontal distance of it.

@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from geometry_msgs.msg import PoseWithCovariance
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.cloud import CloudError
+from quantv2x_ros.core.grid_turn import turned_points, turned_pose
 from quantv2x_ros.core.pose_buffer import HORIZON, PoseUnavailableError
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
@@ -44,7 +46,7 @@ class EncoderNode(BaseNode):
 
     Subscriptions: ``points`` (PointCloud2 of any layout); for the LiDAR's pose in the map frame
     ``pose`` (PoseWithCovarianceStamped), ``odometry`` (Odometry), or ``/tf`` and ``/tf_static``;
-    with ``interest_of_receivers`` also ``/v2x/bev_indices`` of others.
+    with ``interest_of_receivers`` or ``turn_grid`` also ``/v2x/bev_indices`` of others.
     Publications: ``/v2x/bev_indices``, ``/v2x/codebook`` (latched),
     ``/diagnostics``. A sweep is sent with the pose at its own stamp; one without a pose is
     dropped and counted, never sent with a guess.
@@ -90,7 +92,9 @@ class EncoderNode(BaseNode):
         warm_up_encoder(self._engine)
         self.finished = declare_build_only(self)
         self._output = IndexOutput(self, self._bundle, self._engine.pool)
-        self._receivers = ReceiversInput(self, self._station, self._bundle, self._map_frame)
+        self._receivers = ReceiversInput(
+            self, self._station, self._bundle, self._map_frame, may_turn=self._hand_over is None
+        )
         self._announcer = self.create_publisher(Codebook, "/v2x/codebook", qos.latched())
         self.get_logger().info(
             f"station {self._station}: model {self._bundle.name} {self._bundle.version}, codebook "
@@ -188,6 +192,10 @@ class EncoderNode(BaseNode):
         except CloudError as error:
             self.drop("cloud", str(error))
             return
+        header, turn = waiting.message.header, self._receivers.turn(pose)
+        if turn:
+            points, pose = turned_points(points, turn), turned_pose(pose, turn)
+            header = Header(stamp=header.stamp, frame_id=f"{header.frame_id}_grid")
         converted = time.perf_counter()
         encoded = self._engine.encode(points)
         self._encoded, self._received_points = encoded, len(points)
@@ -195,20 +203,20 @@ class EncoderNode(BaseNode):
         if self._hand_over is not None:  # before the wire, which the own fusion does not wait for
             self._hand_over(self._sweep(waiting, pose, encoded), stages)
         coded = time.perf_counter()
-        self._send(waiting, pose, covariance, encoded.indices)
+        self._send(header, pose, covariance, encoded.indices)
         stages["wire"] = 1e3 * (time.perf_counter() - coded)
         self.note_frame({**stages, "total": 1e3 * (time.perf_counter() - start)})
 
     def _send(
         self,
-        waiting: WaitingSweep,
+        header: Header,
         pose: Float64,
         covariance: Float64,
         indices: npt.NDArray[np.uint8],
     ) -> None:
         """Publish a coded sweep."""
         template = BevIndices(
-            header=waiting.message.header,
+            header=header,
             station_id=self._station,
             sequence=self._sequence,
             map_frame=self._map_frame,

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Hears where other stations are, so that they are not sent what they cannot use."""
+"""Hears where other stations are, and so what of the own map they can use."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from rclpy.node import Node
 
 from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.grid_turn import GridTurn
 from quantv2x_ros.core.peers import PeerRefusedError
 from quantv2x_ros.core.pose_uncertainty import PoseUncertaintyError, check_uncertainty
 from quantv2x_ros.core.receivers import Receivers
@@ -23,7 +24,7 @@ from quantv2x_ros.nodes.conversions import MessageRefusedError
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.indices_subscription import IndicesSubscription
 from quantv2x_ros.nodes.messages import check_message
-from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.parameters import ParameterError, declare
 from quantv2x_ros.nodes.trust import Trust
 
 #: Largest standard deviations of a receiver's position [m] and heading [rad]: three of both, in
@@ -39,7 +40,9 @@ class ReceiversInput:
     is sent everything: fusion may take it yet, or align it.
     """
 
-    def __init__(self, node: Node, own_station: int, bundle: ModelBundle, map_frame: str) -> None:
+    def __init__(
+        self, node: Node, own_station: int, bundle: ModelBundle, map_frame: str, *, may_turn: bool
+    ) -> None:
         """Declare the parameters.
 
         Args:
@@ -47,6 +50,8 @@ class ReceiversInput:
             own_station: id of the own station, whose messages are passed over.
             bundle: the model that all share.
             map_frame: name of the map frame that all share.
+            may_turn: whether the grid may be turned; not where an own fusion takes the maps, whose
+                boxes are in the LiDAR's frame.
 
         Raises:
             ValueError: for a parameter or key ring that cannot be used.
@@ -62,14 +67,27 @@ class ReceiversInput:
             "Cells outside the detection ranges of all stations heard lately are not sent; while "
             "none is heard, all are.",
         )
+        self._turns = declare(
+            node,
+            "turn_grid",
+            False,
+            "Lay the grid along the roads of the stations heard lately, for a roadside unit that "
+            "only sends: its maps are then in a frame of their own, the LiDAR's name and _grid.",
+        )
+        if self._turns and not may_turn:
+            raise ParameterError(
+                "turn_grid: got true, but this station fuses its own maps, whose boxes are in the "
+                "LiDAR's frame; leave it false, or start an encoder alone"
+            )
         self._tolerance = ClockTolerance(node)
         self._trust = Trust(node, own_station)
         self._receivers = Receivers(bundle.grid, bundle.detection)
+        self._turn = GridTurn(bundle.grid, bundle.detection)
         self._refused: Counter[str] = Counter()
 
     def listen(self) -> None:
         """Subscribe, where it is wanted."""
-        if self._is_wanted:
+        if self._is_wanted or self._turns:
             self._subscription = IndicesSubscription(
                 self._node,
                 self._trust.may_speak,
@@ -83,24 +101,37 @@ class ReceiversInput:
         """Return the cells that somebody can use, (H, W); None for all.
 
         Args:
-            pose: (4, 4) sensor-to-map of this station.
+            pose: (4, 4) grid-to-map of this station.
         """
         return self._receivers.wanted(pose, time.monotonic()) if self._is_wanted else None
+
+    def turn(self, pose: npt.NDArray[np.float64]) -> float:
+        """Return how far the grid is to be turned from the sensor, radians; see `GridTurn`.
+
+        Args:
+            pose: (4, 4) sensor-to-map of this station.
+        """
+        if not self._turns:
+            return 0.0
+        return self._turn.towards(pose, self._receivers.poses(time.monotonic()))
 
     def reset(self) -> None:
         """Forget everyone, as after a jump in time."""
         self._receivers.clear()
+        self._turn.reset()
         self._trust.reset()
 
     def report(self) -> Mapping[str, str]:
         """Who is heard, and what was refused, for the diagnostics."""
-        if not self._is_wanted:
+        if not (self._is_wanted or self._turns):
             return {}
+        turned = {"grid turned [degrees]": f"{np.degrees(self._turn.yaw):.1f}"}
         refused = {
             f"receivers' messages refused: {reason}": str(count)
             for reason, count in self._refused.items()
         }
-        return {"receivers heard": str(self._receivers.count(time.monotonic())), **refused}
+        heard = {"receivers heard": str(self._receivers.count(time.monotonic()))}
+        return {**heard, **(turned if self._turns else {}), **refused}
 
     def _on_message(self, message: BevIndices) -> None:
         now = time.monotonic()

@@ -32,6 +32,7 @@ from quantv2x_ros.inference.results import AgentPyramid
 from quantv2x_ros.offline.detector import EngineDetector, IndexArray
 from quantv2x_ros.offline.lies import Elsewhere, Honest, InventedCar, Lie, Scene, Told, WrongPose
 from quantv2x_ros.offline.moments import Moment, Moments, choose_agents
+from quantv2x_ros.offline.roadside import RoadsideGrids
 from quantv2x_ros.offline.settings import EvaluationConfig
 
 Progress = Callable[[int, int], object]
@@ -117,7 +118,8 @@ class ConsistencyTrial:
             )
 
     def _scenario(self, scenario: Scenario) -> Iterator[None]:
-        moments = Moments(self._detector, keep=1)
+        roadside = RoadsideGrids(self._bundle) if self._config.turn_grids else None
+        moments = Moments(self._detector, 1, roadside)
         suspects: dict[str, dict[str, Suspect]] = {}
         sent_here: list[IndexArray] = []
         for number, timestamp in enumerate(scenario.timestamps):

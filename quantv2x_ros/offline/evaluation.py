@@ -22,6 +22,7 @@ from quantv2x_ros.offline.moments import Moment, Moments, choose_agents
 from quantv2x_ros.offline.motion import PAST
 from quantv2x_ros.offline.radio import Radio
 from quantv2x_ros.offline.receiver import Receiver
+from quantv2x_ros.offline.roadside import RoadsideGrids
 from quantv2x_ros.offline.scores import Scores
 from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError
 from quantv2x_ros.offline.sweeps import Variant
@@ -111,7 +112,8 @@ class Evaluation:
 
     def _scenario(self, index: int, scenario: Scenario, needed: set[int]) -> Iterator[int]:
         """Go through one scenario; yields the number of each frame that is done."""
-        moments = Moments(self.detector, self._keep)
+        roadside = RoadsideGrids(self.detector.bundle) if self.config.turn_grids else None
+        moments = Moments(self.detector, self._keep, roadside)
         receivers = {
             config: Receiver(self.detector, self._radio, config, index)
             for config in self.scores.configs

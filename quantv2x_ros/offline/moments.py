@@ -21,6 +21,7 @@ from quantv2x_ros.offline.detector import (
     IndexArray,
     Percept,
 )
+from quantv2x_ros.offline.roadside import RoadsideGrids
 from quantv2x_ros.offline.settings import EvaluationConfig, Sending
 
 
@@ -32,7 +33,7 @@ class Sent:
         detector: Encoded it, and perceives it.
         broadcast: What it sent, and what it kept.
         indices: Its index map.
-        pose: (4, 4) sensor_to_map.
+        pose: (4, 4) grid_to_map: of the sensor, turned where its grid is.
         encoding_ms: Time that the sender took, milliseconds.
         listeners: (4, 4) sensor_to_map of all other agents.
         frames: Its tiles by the way they are sent, as far as they were asked for.
@@ -67,7 +68,7 @@ class Moment:
 
     Attributes:
         number: Of the frame in its scenario, counted from 0.
-        frame: The frame.
+        frame: The frame, in it roadside units as their grids lie.
         sent: By agent, the ego first.
         alone: What agents see by themselves, each in its own frame, as far as it was asked for.
     """
@@ -96,15 +97,19 @@ def choose_agents(frame: Frame, config: EvaluationConfig) -> list[str]:
 class Moments:
     """The last moments of one scenario."""
 
-    def __init__(self, detector: Detector, keep: int) -> None:
+    def __init__(
+        self, detector: Detector, keep: int, roadside: RoadsideGrids | None = None
+    ) -> None:
         """Start at the beginning of a scenario.
 
         Args:
             detector: Encodes and perceives.
             keep: Frames that are remembered.
+            roadside: Turns the grids of roadside units; `None` leaves them as the sensors lie.
         """
         self._detector = detector
         self._keep = keep
+        self._roadside = roadside
         self._moments: dict[int, Moment] = {}
 
     def add(self, number: int, frame: Frame, agents: Sequence[str]) -> Moment:
@@ -113,6 +118,8 @@ class Moments:
         Raises:
             DatasetError: If a cloud is missing or damaged.
         """
+        if self._roadside is not None:
+            frame = self._roadside.turn(frame, agents)
         sent = {name: self._send(frame, name, agents) for name in agents}
         moment = Moment(number, frame, sent)
         self._moments[number] = moment

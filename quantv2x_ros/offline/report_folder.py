@@ -12,10 +12,10 @@ from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.offline import markdown, plots
 from quantv2x_ros.offline.details import WORST_OVERLAP, RatedFrame
 from quantv2x_ros.offline.detect import draw, frame_input, look
-from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.link_report import PLOT, link_table, plot_link
 from quantv2x_ros.offline.report import write_json
+from quantv2x_ros.offline.roadside import RoadsideGrids
 from quantv2x_ros.offline.sweeps import (
     ALONE,
     BUDGETS,
@@ -65,7 +65,7 @@ def write_report(
     draw_plots(folder, result, evaluation, rates)
     frames = evaluation.scores.details.worst(worst)
     pictures = [
-        (draw_frame(folder / f"worst_{index}.png", evaluation.detector, frame), frame)
+        (draw_frame(folder / f"worst_{index}.png", evaluation, frame), frame)
         for index, frame in enumerate(frames, start=1)
     ]
     text = "\n".join([*_head(result), *_tables(result, alone, rates), *_pictures(pictures)])
@@ -127,9 +127,12 @@ def draw_plots(
         )
 
 
-def draw_frame(path: Path, detector: Detector, frame: RatedFrame) -> Path:
+def draw_frame(path: Path, evaluation: Evaluation, frame: RatedFrame) -> Path:
     """Draw one frame, the ego alone beside the cooperation."""
-    given = frame_input(Scenario.open(frame.folder).frame(frame.timestamp), frame.agents)
+    detector, moment = evaluation.detector, Scenario.open(frame.folder).frame(frame.timestamp)
+    if evaluation.config.turn_grids:
+        moment = RoadsideGrids(detector.bundle).turn(moment, frame.agents)
+    given = frame_input(moment, frame.agents)
     score = frame.score
     heading = (
         f"{frame.folder.name} {frame.timestamp}: {score.found} found, {score.missed} missed,"

@@ -127,6 +127,7 @@ class EvaluationConfig:
         communication_range: Agents up to this far from the ego are heard, metres.
         align: Correct peers' poses by the objects that both see.
         compensate: Carry moving objects in peers' late messages on to now.
+        turn_grids: Roadside units lay their grids along their receivers' roads, see `GridTurn`.
         skip_broken: Leave frames with damaged files out, and list the files, instead of stopping.
     """
 
@@ -140,6 +141,7 @@ class EvaluationConfig:
     skip_broken: bool = False
     align: bool = False
     compensate: bool = False
+    turn_grids: bool = True
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for values out of range, ModeError for unknown modes."""
@@ -172,6 +174,7 @@ class EvaluationConfig:
             "interest_of_receivers": link.sending.interest_of_receivers,
             "align": self.align,
             "compensate": self.compensate,
+            "turn_grids": self.turn_grids,
             "latency_ms": 1e3 * FRAME_PERIOD * link.delay,
             "pose_noise": link.pose_noise,
             "heading_noise": link.heading_deviation,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.pose import matrix_from_v2x, transform_points
 from quantv2x_ros.data.scenario import (
     DatasetError,
     Scenario,
@@ -42,6 +42,18 @@ def test_truth_merges_labels_by_id_in_the_ego_frame_without_the_ego(small_scenar
     assert abs(abs(by_id[11][6]) - np.pi) < 1e-6
     np.testing.assert_allclose(by_id[14][:3], [20.0, 5.0, -0.3], atol=1e-4)
     assert by_id[14][6] == pytest.approx(-np.pi / 2)
+
+
+def test_a_turned_agent_sees_the_same_places_of_the_map(small_scenario):
+    frame = Scenario.open(small_scenario()).frame("000000")
+    turned = frame.turned({"-1": 0.7, "2": 0.0})
+    assert turned["2"] is frame["2"]
+    assert turned["-1"].turn == 0.7
+    assert not np.allclose(turned["-1"].points, frame["-1"].points)
+    places = [transform_points(f["-1"].points, f["-1"].pose) for f in (frame, turned)]
+    np.testing.assert_allclose(places[1], places[0], atol=1e-3)
+    for first, second in zip(frame.truth("1"), turned.truth("1"), strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_truth_of_chosen_agents_only(small_scenario):

@@ -14,22 +14,26 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 from geometry_msgs.msg import PoseWithCovariance
 
 from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.grid_turn import turned_points
 from quantv2x_ros.core.key_ring import generate_keys
 from quantv2x_ros.core.pose import matrix_from_v2x
 from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.pipeline import AgentEncoder
 from quantv2x_ros.nodes.conversions import pose_to_message
+from quantv2x_ros.nodes.ego import create_ego
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.messages import tile_from_message
-from test.nodes.test_encoder import SECOND, Vehicle
+from quantv2x_ros.nodes.parameters import ParameterError
+from test.nodes.test_encoder import NO_INTENSITY, SECOND, Vehicle
 
 FAR = 500.0
 
 
-def pose_at(x, *variances):
-    """A pose so far ahead, with the variances of x, y, ... that are given."""
+def pose_at(x, *variances, yaw=0.0):
+    """A pose so far ahead, with the variances of x, y, ... that are given; yaw in degrees."""
     covariance = np.zeros((6, 6))
     np.fill_diagonal(covariance, [*variances, *[0.0] * (6 - len(variances))])
-    pose = pose_to_message(matrix_from_v2x([x, 0, 0, 0, 0, 0]))
+    pose = pose_to_message(matrix_from_v2x([x, 0, 0, 0, yaw, 0]))
     return PoseWithCovariance(pose=pose, covariance=covariance.ravel())
 
 
@@ -37,7 +41,7 @@ class Pole(Vehicle):
     """An encoder beside which another station is heard."""
 
     def __init__(self, ros, parameters, **values):
-        super().__init__(ros, parameters, interest_of_receivers=True, **values)
+        super().__init__(ros, parameters, **{"interest_of_receivers": True, **values})
         self.air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 10)
         ros.connect(self.air)
         self.second = 10
@@ -123,3 +127,34 @@ def test_who_is_not_in_the_key_ring_is_not_heard(ros, parameters, tmp_path):
     pole.hear(FAR)
     assert pole.sweep().omitted_cells == 0
     ros.spin_until(lambda: pole.reported("receivers' messages refused: unknown_station") == "1")
+
+
+def test_a_pole_lays_its_grid_along_the_road_of_who_is_heard(ros, parameters, long_bundle_folder):
+    values = {"bundle": str(long_bundle_folder), "interest_of_receivers": False}
+    pole = Pole(ros, parameters, min_occupancy=0.0, turn_grid=True, **values)
+    first = pole.sweep()
+    assert (first.header.frame_id, first.sensor_pose.pose.orientation.w) == ("lidar", 1.0)
+    pole.hear(2.0, sensor_pose=pose_at(2.0, yaw=90.0))
+    turned = pole.sweep()
+    assert turned.header.frame_id == "lidar_grid"
+    assert turned.header.stamp.sec == pole.second
+    bundle = ModelBundle.load(long_bundle_folder)
+    tile = tile_from_message(turned, IndexFormat.of(bundle), "map", 100 * SECOND)
+    np.testing.assert_allclose(tile.pose, matrix_from_v2x([0, 0, 0, 0, 90, 0]), atol=1e-6)
+    np.testing.assert_array_equal(turned.sensor_pose.covariance, np.arange(36.0))
+    points = turned_points(NO_INTENSITY, np.pi / 2)
+    expected = AgentEncoder(bundle, threads=1).encode(points).indices
+    np.testing.assert_array_equal(tile.indices, expected)
+    ros.spin_until(lambda: pole.reported("grid turned [degrees]") == "90.0")
+
+
+def test_a_grid_that_is_not_to_be_turned_lies_as_the_sensor_does(pole):
+    pole.sweep()
+    pole.hear(2.0, sensor_pose=pose_at(2.0, yaw=90.0))
+    assert pole.sweep().header.frame_id == "lidar"
+    assert pole.reported("grid turned [degrees]") is None
+
+
+def test_a_station_that_fuses_its_own_maps_turns_none(ros, parameters):
+    with pytest.raises(ParameterError, match=r"turn_grid: got true.*start an encoder alone"):
+        create_ego(parameter_overrides=parameters(station_id=7, turn_grid=True))

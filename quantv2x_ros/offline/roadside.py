@@ -1,0 +1,36 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Roadside units of a dataset lay their grids along their receivers' roads, as the encoder does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quantv2x_ros.core.grid_turn import GridTurn
+from quantv2x_ros.data.frame import Frame
+from quantv2x_ros.inference.bundle import ModelBundle
+
+
+class RoadsideGrids:
+    """The grids of one scenario's roadside units; see `GridTurn`."""
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        """Start with all grids as the sensors lie."""
+        self._bundle = bundle
+        self._turns: dict[str, GridTurn] = {}
+
+    def turn(self, frame: Frame, agents: Sequence[str]) -> Frame:
+        """Return a frame whose roadside units, but for an ego, are in their grids' frames.
+
+        Args:
+            frame: The moment.
+            agents: Who takes part, the ego first; each hears all others.
+        """
+        turns = {}
+        for name in agents[1:]:
+            if frame[name].infrastructure:
+                others = [frame[other].pose for other in agents if other != name]
+                if name not in self._turns:
+                    self._turns[name] = GridTurn(self._bundle.grid, self._bundle.detection)
+                turns[name] = self._turns[name].towards(frame[name].pose, others)
+        return frame.turned(turns)

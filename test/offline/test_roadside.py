@@ -1,0 +1,81 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Offline, roadside units lay their grids along the roads as their encoders do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantv2x_ros.core.grid_turn import GridTurn
+from quantv2x_ros.data.frame import Frame
+from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.data.simulator import write_scenario
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.offline.detector import open_detector
+from quantv2x_ros.offline.evaluation import Evaluation
+from quantv2x_ros.offline.moments import Moments
+from quantv2x_ros.offline.roadside import RoadsideGrids
+from quantv2x_ros.offline.settings import EvaluationConfig
+
+AGENTS = ["1", "2", "-1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vehicle road with a unit that looks across it."""
+    folder = tmp_path_factory.mktemp("road") / "scene"
+    write_scenario(folder, seed=4, frames=1, agents=3, layout="road")
+    return folder
+
+
+@pytest.fixture
+def frame(folder: Path) -> Frame:
+    return Scenario.open(folder).frame("000000")
+
+
+@pytest.fixture
+def bundle(long_bundle_folder: Path) -> ModelBundle:
+    return ModelBundle.load(long_bundle_folder)
+
+
+def test_roadside_units_turn_as_grid_turn_says_and_vehicles_do_not(
+    frame: Frame, bundle: ModelBundle
+) -> None:
+    turned = RoadsideGrids(bundle).turn(frame, AGENTS)
+    listeners = [frame["1"].pose, frame["2"].pose]
+    expected = GridTurn(bundle.grid, bundle.detection).towards(frame["-1"].pose, listeners)
+    assert turned["-1"].turn == expected != 0.0
+    assert turned["1"] is frame["1"]
+    assert turned["2"] is frame["2"]
+
+
+def test_an_ego_stays_as_its_sensor_lies(frame: Frame, bundle: ModelBundle) -> None:
+    turned = RoadsideGrids(bundle).turn(frame, ["-1", "1", "2"])
+    assert turned["-1"].turn == 0.0
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_an_evaluation_turns_them_unless_told_otherwise(
+    folder: Path, bundle: ModelBundle, turns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = []
+    add = Moments.add
+
+    def remember(self: Moments, *given: object) -> object:
+        moment = add(self, *given)  # type: ignore[arg-type]
+        sent.append(moment)
+        return moment
+
+    monkeypatch.setattr(Moments, "add", remember)
+    evaluation = Evaluation(
+        open_detector(bundle.folder, "int8", threads=1), EvaluationConfig(turn_grids=turns)
+    )
+    scenario = Scenario.open(folder)
+    evaluation.run([scenario])
+    (moment,) = sent
+    original = scenario.frame("000000")["-1"].pose
+    assert np.allclose(moment.sent["-1"].pose, original) != turns
+    assert evaluation.result()["turn_grids"] is turns
