@@ -66,7 +66,7 @@ class DetectionConfig:
 
     @classmethod
     def recommended(cls, class_aware: bool = True) -> "DetectionConfig":
-        """What new bundles get: as many misses as false boxes on validation scenes, and boxes that are voted on."""
+        """What new bundles get: as many misses as false boxes on unseen scenes, boxes voted on."""
         return cls(
             score_threshold=0.4,
             class_aware=class_aware,

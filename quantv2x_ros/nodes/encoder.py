@@ -11,13 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from geometry_msgs.msg import PoseWithCovariance
-from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.cloud import CloudError
 from quantv2x_ros.core.grid_turn import turned_points, turned_pose
-from quantv2x_ros.core.pose_buffer import HORIZON, PoseUnavailableError
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, EncodedSweep
@@ -29,9 +27,9 @@ from quantv2x_ros.nodes.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.index_output import IndexOutput
 from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
-from quantv2x_ros.nodes.pose_sources import declare_pose_source
+from quantv2x_ros.nodes.posed_sweeps import PosedSweeps, WaitingSweep
 from quantv2x_ros.nodes.receivers_input import ReceiversInput
-from quantv2x_ros.nodes.sweep_input import SweepInput, WaitingSweep
+from quantv2x_ros.nodes.sweep_input import SweepInput
 from quantv2x_ros.nodes.warm_up import warm_up_encoder
 
 Float64 = npt.NDArray[np.float64]
@@ -76,8 +74,6 @@ class EncoderNode(BaseNode):
         self._hand_over = hand_over
         self._given_bundle = bundle
         self._sequence = 0
-        self._waiting: WaitingSweep | None = None
-        self._newest_ns = 0
         self._station = declare_station(self)
         self.begin()
 
@@ -109,81 +105,21 @@ class EncoderNode(BaseNode):
         self._map_frame = declare(
             self, "map_frame", "map", "Name of the map frame that all stations share."
         )
-        self._pose_timeout = declare(
-            self,
-            "pose_timeout",
-            0.1,
-            "Longest wait for the pose of a sweep before it is dropped [s].",
-            low=0.0,
-            high=10.0,
-            on_change=self._set_pose_timeout,
-        )
-        self._poses = declare_pose_source(self, self._map_frame, f"station {self._station}")
+        self._sweeps = PosedSweeps(self, self._map_frame, f"station {self._station}", self._encode)
         self._input = SweepInput(self)
-
-    def _set_pose_timeout(self, seconds: float) -> None:
-        self._pose_timeout = seconds
 
     def activate(self) -> None:
         """Listen for sweeps and poses, and tell others which model this is."""
         super().activate()
         self._encoded: EncodedSweep | None = None
-        self.create_subscription(PointCloud2, "points", self._on_points, qos.sensor_input())
-        self._poses.connect(self._on_new_pose)
+        self._sweeps.listen()
         self._receivers.listen()
-        self._patience = self.create_timer(0.02, self._give_up_waiting, clock=self.steady_clock)
-        self._patience.cancel()  # runs while a sweep waits; else it would wake the node in vain
         now = self.get_clock().now().to_msg()
         self._announcer.publish(announcement(self._bundle, self._station, now))
 
     def deactivate(self) -> None:
         """Forget the sweep that waits, and its poses."""
         self.time_jumped_back()
-
-    def _on_new_pose(self) -> None:
-        if self._waiting is not None:
-            self._try(self._waiting)
-
-    def _on_points(self, message: PointCloud2) -> None:
-        if self._waiting is not None:
-            self.drop("superseded", "a newer sweep came before the pose of the one that waited")
-        stamp_ns = nanoseconds(message.header.stamp)
-        if stamp_ns < self._newest_ns - HORIZON:
-            self.get_logger().warning("sweeps jumped back in time; starting afresh")
-            self._poses.sweeps_jumped_back(stamp_ns)
-            self._newest_ns = stamp_ns
-        self._newest_ns = max(self._newest_ns, stamp_ns)
-        self._waiting = WaitingSweep(message, time.monotonic())
-        self._try(self._waiting)
-        if self._waiting is not None:
-            self._patience.reset()
-
-    def _try(self, waiting: WaitingSweep) -> None:
-        """Encode a sweep if its pose is known, drop it if that will never be."""
-        try:
-            header = waiting.message.header
-            pose, covariance = self._poses.at(nanoseconds(header.stamp), header.frame_id)
-        except PoseUnavailableError as error:
-            if not error.may_come:
-                self._waiting = None
-                self.drop(error.reason, f"sweep without a pose: {error}")
-            return
-        self._waiting = None
-        self._encode(waiting, pose, covariance)
-
-    def _give_up_waiting(self) -> None:
-        waiting = self._waiting
-        if waiting is None:
-            self._patience.cancel()
-            return
-        if time.monotonic() - waiting.arrived < self._pose_timeout:
-            return
-        self._waiting = None
-        try:
-            header = waiting.message.header
-            self._poses.at(nanoseconds(header.stamp), header.frame_id)
-        except PoseUnavailableError as error:
-            self.drop(error.reason, f"no pose for a sweep within {self._pose_timeout} s: {error}")
 
     def _encode(self, waiting: WaitingSweep, pose: Float64, covariance: Float64) -> None:
         start = time.perf_counter()
@@ -244,10 +180,8 @@ class EncoderNode(BaseNode):
 
     def time_jumped_back(self) -> None:
         """Forget poses and the sweep that waits: they belong to another time."""
-        self._poses.clear()
+        self._sweeps.reset()
         self._receivers.reset()
-        self._waiting = None
-        self._newest_ns = 0
 
     def report_id(self) -> str:
         """Return the station id."""

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node
@@ -14,19 +12,6 @@ from sensor_msgs.msg import PointCloud2
 from quantv2x_ros.core.cloud import outside_box, without_intensity
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.point_cloud import cloud_from_message
-
-
-@dataclass(frozen=True, eq=False)
-class WaitingSweep:
-    """A sweep whose pose has not come yet.
-
-    Attributes:
-        message: as received.
-        arrived: when, seconds of the steady clock.
-    """
-
-    message: PointCloud2
-    arrived: float
 
 
 class SweepInput:

@@ -1,0 +1,141 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""An agent's sweeps, each with the pose at its own stamp."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sensor_msgs.msg import PointCloud2
+
+from quantv2x_ros.core.pose_buffer import HORIZON, PoseUnavailableError
+from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.base import BaseNode
+from quantv2x_ros.nodes.conversions import nanoseconds
+from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.pose_sources import declare_pose_source
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class WaitingSweep:
+    """A sweep whose pose may not have come yet.
+
+    Attributes:
+        message: as received.
+        arrived: when, seconds of the steady clock.
+    """
+
+    message: PointCloud2
+    arrived: float
+
+    @property
+    def stamp_ns(self) -> int:
+        """Its time, nanoseconds."""
+        return nanoseconds(self.message.header.stamp)
+
+
+#: What is done with a sweep, its sensor-to-map pose (4, 4) and the covariance (36,) of that.
+Take = Callable[[WaitingSweep, Float64, Float64], None]
+
+
+class PosedSweeps:
+    """Subscribes to sweeps and poses, and gives every sweep on with its pose or drops it.
+
+    One sweep waits at a time, at most ``pose_timeout``; a newer one takes its place.
+    """
+
+    def __init__(self, node: BaseNode, map_frame: str, owner: str, take: Take) -> None:
+        """Declare the parameters.
+
+        Args:
+            node: whose parameters, subscriptions and drops.
+            map_frame: that all poses must be in.
+            owner: whose poses, for errors.
+            take: called with each sweep that has a pose.
+
+        Raises:
+            ValueError: for a parameter that cannot be used.
+        """
+        self._node = node
+        self._take = take
+        self._timeout = declare(
+            node,
+            "pose_timeout",
+            0.1,
+            "Longest wait for the pose of a sweep before it is dropped [s].",
+            low=0.0,
+            high=10.0,
+            on_change=self._set_timeout,
+        )
+        self._poses = declare_pose_source(node, map_frame, owner)
+        self._waiting: WaitingSweep | None = None
+        self._newest_ns = 0
+
+    def listen(self) -> None:
+        """Subscribe."""
+        node = self._node
+        node.create_subscription(PointCloud2, "points", self._on_points, qos.sensor_input())
+        self._poses.connect(self._on_new_pose)
+        self._patience = node.create_timer(0.02, self._give_up_waiting, clock=node.steady_clock)
+        self._patience.cancel()  # runs while a sweep waits; else it would wake the node in vain
+
+    def reset(self) -> None:
+        """Forget poses and the sweep that waits, as after a jump in time."""
+        self._poses.clear()
+        self._waiting = None
+        self._newest_ns = 0
+
+    def _set_timeout(self, seconds: float) -> None:
+        self._timeout = seconds
+
+    def _on_new_pose(self) -> None:
+        if self._waiting is not None:
+            self._try(self._waiting)
+
+    def _on_points(self, message: PointCloud2) -> None:
+        if self._waiting is not None:
+            self._node.drop("superseded", "a newer sweep came before the pose of the one waiting")
+        sweep = WaitingSweep(message, time.monotonic())
+        if sweep.stamp_ns < self._newest_ns - HORIZON:
+            self._node.get_logger().warning("sweeps jumped back in time; starting afresh")
+            self._poses.sweeps_jumped_back(sweep.stamp_ns)
+            self._newest_ns = sweep.stamp_ns
+        self._newest_ns = max(self._newest_ns, sweep.stamp_ns)
+        self._waiting = sweep
+        self._try(sweep)
+        if self._waiting is not None:
+            self._patience.reset()
+
+    def _try(self, sweep: WaitingSweep) -> None:
+        """Give a sweep on if its pose is known, drop it if that will never be."""
+        try:
+            pose, covariance = self._pose_of(sweep)
+        except PoseUnavailableError as error:
+            if not error.may_come:
+                self._waiting = None
+                self._node.drop(error.reason, f"sweep without a pose: {error}")
+            return
+        self._waiting = None
+        self._take(sweep, pose, covariance)
+
+    def _give_up_waiting(self) -> None:
+        sweep = self._waiting
+        if sweep is None:
+            self._patience.cancel()
+            return
+        if time.monotonic() - sweep.arrived < self._timeout:
+            return
+        self._waiting = None
+        try:
+            self._pose_of(sweep)
+        except PoseUnavailableError as error:
+            self._node.drop(error.reason, f"no pose for a sweep within {self._timeout} s: {error}")
+
+    def _pose_of(self, sweep: WaitingSweep) -> tuple[Float64, Float64]:
+        return self._poses.at(sweep.stamp_ns, sweep.message.header.frame_id)
