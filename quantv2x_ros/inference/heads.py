@@ -32,6 +32,9 @@ class Heads(Protocol):
 class HostHeads:
     """Warp and weighted sum in Numba, then the head engine on the window's columns.
 
+    The engine runs on a few tiles of columns one after the other, whose maps stay in the caches.
+    They give what the whole window gives, in INT8 bit for bit.
+
     Args:
         bundle: the model.
         window: columns to compute.
@@ -49,11 +52,11 @@ class HostHeads:
         channels: Sequence[int],
     ) -> None:
         self._bundle = bundle
-        self._window = window
         height = bundle.grid.shape[0]
+        self._tiles = (window,) if bundle.parity else window.tiles(height)
         shapes = {}
         for level in range(LEVELS):
-            columns = window.at_level(level)
+            columns = self._tiles[0].at_level(level)
             size = (height >> level, columns.stop - columns.start)
             shapes[f"fused{level}_nhwc"] = (1, *size, channels[level])
         self._engine = create_engine(bundle.engine_path("head"), shapes, backend, threads)
@@ -62,21 +65,31 @@ class HostHeads:
         self, pyramids: Sequence[AgentPyramid], thetas: Thetas, timer: StageTimer
     ) -> HeadMaps:
         """See Heads."""
-        fused: dict[str, npt.NDArray[Any]] = {}
-        for level in range(LEVELS):
-            features = fuse_level(
+        fused = [
+            fuse_level(
                 [pyramid.levels[level] for pyramid in pyramids],
                 [pyramid.scores[level] for pyramid in pyramids],
                 thetas,
                 scale_in=self._bundle.scale(f"level{level}") or 1.0,
                 scale_out=self._bundle.scale(f"fused{level}") or 1.0,
             )
-            columns = self._window.at_level(level)
-            fused[f"fused{level}_nhwc"] = np.ascontiguousarray(features[None, :, columns])
+            for level in range(LEVELS)
+        ]
         timer.stop("warp")
-        outputs = self._engine.run(fused)
+        maps = [_cut(self._run(fused, tile), tile.inner) for tile in self._tiles]
+        joined = maps[0] if len(maps) == 1 else HeadMaps.joined(maps)
         timer.stop("head")
-        return _cut(outputs, self._window.inner)
+        return joined
+
+    def _run(
+        self, fused: Sequence[npt.NDArray[Any]], tile: HeadWindow
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Run the engine on a tile of the fused levels (H, W, C)."""
+        inputs = {
+            f"fused{level}_nhwc": np.ascontiguousarray(features[None, :, tile.at_level(level)])
+            for level, features in enumerate(fused)
+        }
+        return self._engine.run(inputs)
 
 
 class DeviceHeads:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,6 +85,15 @@ class HeadMaps:
     cls: npt.NDArray[np.float32]
     reg: npt.NDArray[np.float32]
     dir: npt.NDArray[np.float32]
+
+    @classmethod
+    def joined(cls, maps: Sequence[HeadMaps]) -> HeadMaps:
+        """Return maps that lie side by side, from the first column to the last, as one."""
+        return cls(
+            np.concatenate([part.cls for part in maps], axis=1),
+            np.concatenate([part.reg for part in maps], axis=1),
+            np.concatenate([part.dir for part in maps], axis=1),
+        )
 
 
 @dataclass(frozen=True)

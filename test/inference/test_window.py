@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
-from quantv2x_ros.inference.window import HeadWindow
+from quantv2x_ros.inference.window import ALIGNMENT, HALO, HeadWindow
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
 from quantv2x_ros.training.export.random_bundle import random_frames, random_network
 
@@ -45,6 +48,48 @@ def test_a_grid_that_starts_ahead_of_the_sensor_keeps_its_own_columns() -> None:
     window = HeadWindow.of(grid, DetectionConfig())
     assert window.kept == slice(0, 30)
     assert window.computed == slice(0, 32)
+
+
+def test_the_full_grid_is_cut_into_two_tiles() -> None:
+    tiles = HeadWindow.of(FULL, DetectionConfig()).tiles(100)
+    assert [tile.computed for tile in tiles] == [slice(44, 180), slice(172, 308)]
+    assert [tile.kept for tile in tiles] == [slice(46, 174), slice(174, 306)]
+
+
+@given(st.integers(2, 200), st.integers(0, 60), st.integers(1, 150), st.floats(3.0, 400.0))
+def test_tiles_keep_every_column_once_with_a_halo_where_they_meet(
+    half: int, shift: int, rows: int, reach: float
+) -> None:
+    low = -3.2 * half + 3.2 * shift
+    grid = BevGrid((low, -25.6, -5.0, low + 6.4 * half, 25.6, 1.0), (0.4, 0.4, 6.0))
+    window = HeadWindow.of(grid, DetectionConfig(range_x=reach))
+    tiles = window.tiles(rows)
+    assert len({tile.computed.stop - tile.computed.start for tile in tiles}) == 1
+    columns = [column for tile in tiles for column in range(tile.kept.start, tile.kept.stop)]
+    assert columns == list(range(window.kept.start, window.kept.stop))
+    for tile in tiles:
+        assert tile.computed.start % ALIGNMENT == 0
+        assert window.computed.start <= tile.computed.start < tile.computed.stop
+        assert tile.computed.stop <= window.computed.stop
+        assert tile.inner.start >= min(HALO, tile.kept.start - window.computed.start)
+        behind = tile.computed.stop - tile.kept.stop
+        assert behind >= min(HALO, window.computed.stop - tile.kept.stop)
+
+
+def test_tiles_give_what_the_whole_window_gives(
+    int8_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = random_frames(4, int8_bundle.grid, (1,))[0].clouds[0]
+    indices = AgentEncoder(int8_bundle, threads=1).encode(cloud).indices
+    maps = []
+    for cells in (10**9, 900):
+        monkeypatch.setattr("quantv2x_ros.inference.window.TILE_CELLS", cells)
+        detector = CooperativeDetector(int8_bundle, threads=1)
+        maps.append(detector.head_maps([detector.pyramid(indices)], np.eye(4)[None]))
+    rows, columns = int8_bundle.grid.shape
+    assert -(-rows * columns // 900) > 3
+    for name in ("cls", "reg", "dir"):
+        np.testing.assert_array_equal(getattr(maps[1], name), getattr(maps[0], name))
 
 
 def test_the_window_gives_the_same_outputs_as_the_whole_map(tmp_path: Path) -> None:
