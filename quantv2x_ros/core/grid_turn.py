@@ -30,6 +30,8 @@ Float64 = npt.NDArray[np.float64]
 LEAST_GAIN = 0.05
 #: Distance of the places that are counted in a receiver's range, metres.
 SPACING = 5.0
+#: Of more receivers the nearest count: the time taken grows with the square of their number.
+MOST_RECEIVERS = 8
 
 
 class GridTurn:
@@ -60,14 +62,18 @@ class GridTurn:
 
         Args:
             pose: (4, 4) sensor-to-map of the station, as its sensor lies.
-            receivers: (4, 4) sensor-to-map of each receiver.
+            receivers: (4, 4) sensor-to-map of each receiver; at most `MOST_RECEIVERS` count.
 
         Returns:
             Angle from the sensor's x axis to the grid's, radians in (-pi, pi].
         """
-        best = self._covered(pose, receivers, self.yaw) + LEAST_GAIN
+        if len(receivers) > MOST_RECEIVERS:
+            distances = [np.hypot(*(other[:2, 3] - pose[:2, 3])) for other in receivers]
+            receivers = [receivers[i] for i in np.argsort(distances)[:MOST_RECEIVERS]]
+        wanted = self._wanted(pose, receivers)
+        best = self._covered(wanted, self.yaw) + LEAST_GAIN
         for candidate in [0.0, *(heading_between(pose, receiver) for receiver in receivers)]:
-            covered = self._covered(pose, receivers, candidate)
+            covered = self._covered(wanted, candidate)
             if covered > best:
                 best, self.yaw = covered, candidate
         return self.yaw
@@ -76,14 +82,19 @@ class GridTurn:
         """Lay the grid as the sensor lies, as after a jump in time."""
         self.yaw = 0.0
 
-    def _covered(self, pose: Float64, receivers: Sequence[Float64], yaw: float) -> float:
-        """Return how many receivers' ranges a turned grid covers, in ranges."""
-        own = turned_pose(pose, yaw)
-        covered = 0.0
-        for receiver in receivers:
-            seen = transform_points(self._places, transform_between(receiver, own))[:, :2]
-            covered += float(((seen >= self._low) & (seen < self._high)).all(axis=1).mean())
-        return covered
+    def _wanted(self, pose: Float64, receivers: Sequence[Float64]) -> Float64:
+        """Return the places (N, 2) in the receivers' ranges, x and y as the sensor lies."""
+        seen = [
+            transform_points(self._places, transform_between(receiver, pose))[:, :2]
+            for receiver in receivers
+        ]
+        return np.concatenate([np.empty((0, 2)), *seen])
+
+    def _covered(self, wanted: Float64, yaw: float) -> float:
+        """Return how much of the receivers' ranges a turned grid covers, in ranges."""
+        places = wanted @ _rotation(yaw)  # its transpose from the left
+        inside = ((places >= self._low) & (places < self._high)).all(axis=1)
+        return float(inside.sum()) / len(self._places)
 
 
 def heading_between(pose: Float64, other: Float64) -> float:

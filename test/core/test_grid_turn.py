@@ -13,6 +13,7 @@ from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.grid_turn import (
     LEAST_GAIN,
+    MOST_RECEIVERS,
     GridTurn,
     heading_between,
     turned_points,
@@ -66,6 +67,12 @@ def test_a_receiver_that_steers_a_little_does_not_swing_the_grid(turn: GridTurn)
     assert turn.towards(pole, [at(40, 10, 40.0)]) != first
 
 
+def test_of_many_receivers_the_nearest_count(turn: GridTurn) -> None:
+    near = [at(10 + i, 0, ALONG) for i in range(MOST_RECEIVERS)]
+    far = [at(0, 60 + i, ACROSS) for i in range(3 * MOST_RECEIVERS)]
+    assert np.degrees(turn.towards(at(0, 0, 90.0), [*far, *near])) == pytest.approx(-90.0)
+
+
 def test_after_a_reset_the_grid_lies_as_the_sensor_does(turn: GridTurn) -> None:
     turn.towards(at(0, 8, -90.0), [at(20, 0, ALONG)])
     turn.reset()
@@ -84,7 +91,8 @@ def test_a_turn_covers_more_than_none(
     turn = GridTurn(GRID, RANGE)
     pole, others = at(0, 0, heading), [at(*receiver) for receiver in receivers]
     yaw = turn.towards(pole, others)
-    gain = turn._covered(pole, others, yaw) - turn._covered(pole, others, 0.0)
+    wanted = turn._wanted(pole, others)
+    gain = turn._covered(wanted, yaw) - turn._covered(wanted, 0.0)
     assert yaw == 0.0 or gain > LEAST_GAIN
     assert -np.pi <= yaw <= np.pi
 
