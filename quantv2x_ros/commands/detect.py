@@ -39,12 +39,12 @@ def command(
     if (scenario is None) == (cloud is None):
         raise typer.BadParameter("give either --scenario or --cloud")
 
+    from quantv2x_ros.data.roadside import RoadsideGrids
     from quantv2x_ros.data.scenario import Scenario
     from quantv2x_ros.inference.bundle import ModelBundle
     from quantv2x_ros.offline import detect as offline
     from quantv2x_ros.offline.detector import EngineDetector
     from quantv2x_ros.offline.report import write_json
-    from quantv2x_ros.offline.roadside import RoadsideGrids
     from quantv2x_ros.resources import find_bundle
 
     model = ModelBundle.load(find_bundle(bundle))
@@ -53,7 +53,7 @@ def command(
         source = Scenario.open(scenario)
         frame = source.frame(timestamp or source.timestamps[0])
         chosen = offline.choose_agents(frame, ego or None, agents, model.max_agents)
-        frame = RoadsideGrids(model).turn(frame, chosen)
+        frame = RoadsideGrids(model.grid, model.detection).turn(frame, chosen)
         given, moment = offline.frame_input(frame, chosen), frame.timestamp
         heading = f"{source.folder.name} {moment}"
         if agents.strip() == "all" and len(chosen) < len(frame.agents):

@@ -57,6 +57,7 @@ def command(
 
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
     from quantv2x_ros.training.export.checkpoint import load_checkpoint
+    from quantv2x_ros.training.export.sparse_heads import record_sparse_heads
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
     from quantv2x_ros.training.quantization.post_training import QuantizationConfig
     from quantv2x_ros.training.recipe import default_network
@@ -66,6 +67,7 @@ def command(
     quantization = QuantizationConfig(activations=activations, weights=weights, heads=heads)
     made: dict[str, object] = {}
     calibration: Iterable[CalibrationFrame] = ()
+    decisive: Iterable[CalibrationFrame] = ()
     if precision == "int8":
         if data is None:
             raise typer.BadParameter("INT8 needs --data: the scales come from real frames")
@@ -73,6 +75,7 @@ def command(
         scales = {"activations": activations, "weights": weights, "heads": heads}
         made["calibration"] = {"frames": len(chosen), "agents": agents, **scales}
         calibration = track(chosen, "Calibrating", total=len(chosen))
+        decisive = track(chosen, "Where heads count", total=len(chosen))
     bundle = export_bundle(
         network,
         out,
@@ -82,6 +85,8 @@ def command(
         settings=BundleSettings.of(network, version, max_agents, class_aware, note, **made),
         quantization=quantization,
     )
+    if precision == "int8":
+        bundle = record_sparse_heads(out, decisive)
     size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     print(
         f"{out}: {bundle.name} {bundle.version}, {bundle.precision}, {size:.1f} MB, "

@@ -92,6 +92,7 @@ def command(
     from quantv2x_ros.offline.settings import EvaluationConfig
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
     from quantv2x_ros.training.export.checkpoint import load_checkpoint
+    from quantv2x_ros.training.export.sparse_heads import record_sparse_heads
     from quantv2x_ros.training.quantization.aware_training import AwareTrainingConfig
     from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
@@ -119,7 +120,8 @@ def command(
     settings = BundleSettings.of(
         network, version, max_agents, class_aware, note, quantization=workflow.summary()
     )
-    bundle = write_bundle(network, graphs, out, name or out.resolve().name, settings)
+    write_bundle(network, graphs, out, name or out.resolve().name, settings)
+    bundle = record_sparse_heads(out, frames)
     report = workflow.report(graphs, agents)
     if evaluate is not None:
         how = EvaluationConfig(agents=agents, max_frames=max_frames)

@@ -63,6 +63,28 @@ def _check_geometry(
     return stacked, thetas, (thetas == _IDENTITY).all(axis=(1, 2))
 
 
+def _check_features(
+    features: Sequence[FeatureArray] | FeatureArray,
+    scores: Sequence[Float32Array] | Float32Array,
+    thetas: Float64Array,
+    scale_in: float,
+    scale_out: float,
+) -> tuple[npt.NDArray[Any], tuple[Float32Array, Float64Array, npt.NDArray[np.bool_]], np.float32]:
+    """Stacked features, what _check_geometry gives, and the gain of the result; or FusionError."""
+    geometry = _check_geometry(scores, thetas)
+    stacked = _stack(features, "features")
+    if stacked.ndim != 4 or stacked.shape[:3] != geometry[0].shape:
+        raise FusionError(
+            f"features of shape {stacked.shape} do not fit scores of {geometry[0].shape}: "
+            "expected (N, h, w, C) and (N, h, w)"
+        )
+    if stacked.dtype not in (np.uint8, np.float32):
+        raise FusionError(f"features must be uint8 or float32, got {stacked.dtype}")
+    if not (0.0 < scale_in < np.inf and 0.0 < scale_out < np.inf):
+        raise FusionError(f"scales must be positive and finite, got {scale_in} and {scale_out}")
+    return stacked, geometry, np.float32(scale_in / scale_out)
+
+
 def fuse_level(
     features: Sequence[FeatureArray] | FeatureArray,
     scores: Sequence[Float32Array] | Float32Array,
@@ -88,29 +110,58 @@ def fuse_level(
     Raises:
         FusionError: shapes, dtypes or scales do not fit, or a value is not finite.
     """
-    stacked_scores, thetas, identity = _check_geometry(scores, thetas)
-    stacked = _stack(features, "features")
-    if stacked.ndim != 4 or stacked.shape[:3] != stacked_scores.shape:
-        raise FusionError(
-            f"features of shape {stacked.shape} do not fit scores of {stacked_scores.shape}: "
-            "expected (N, h, w, C) and (N, h, w)"
-        )
-    if stacked.dtype not in (np.uint8, np.float32):
-        raise FusionError(f"features must be uint8 or float32, got {stacked.dtype}")
-    if not (0.0 < scale_in < np.inf and 0.0 < scale_out < np.inf):
-        raise FusionError(f"scales must be positive and finite, got {scale_in} and {scale_out}")
+    stacked, geometry, gain = _check_features(features, scores, thetas, scale_in, scale_out)
     agents, height, width, channels = stacked.shape
     fused = np.empty((height, width, channels), stacked.dtype)
-    fusion_kernels.fuse(
-        stacked.reshape(agents, height * width, channels),
-        stacked_scores,
-        thetas,
-        identity,
-        np.float32(scale_in / scale_out),
-        stacked.dtype == np.uint8,
-        fused,
-    )
+    flat = stacked.reshape(agents, height * width, channels)
+    fusion_kernels.fuse(flat, *geometry, gain, stacked.dtype == np.uint8, fused)
     return fused
+
+
+def fuse_cells(
+    features: Sequence[FeatureArray] | FeatureArray,
+    scores: Sequence[Float32Array] | Float32Array,
+    thetas: Float64Array,
+    needed: npt.NDArray[np.bool_],
+    *,
+    scale_in: float = 1.0,
+    scale_out: float = 1.0,
+) -> FeatureArray:
+    """Warp and fuse some cells of a pyramid level: what fuse_level gives there, bit for bit.
+
+    Args:
+        features: as for fuse_level, like what is not named here.
+        scores: per agent (h, w).
+        thetas: (N, 2, 3).
+        needed: (h, w) bool.
+        scale_in: value of one step of features.
+        scale_out: value of one step of the result.
+
+    Returns:
+        (cells, C) in the features' dtype, the cells in order of their rows, then columns.
+    """
+    stacked, geometry, gain = _check_features(features, scores, thetas, scale_in, scale_out)
+    agents, height, width, channels = stacked.shape
+    if needed.shape != (height, width) or needed.dtype != np.bool_:
+        raise FusionError(
+            f"needed must be bool of shape ({height}, {width}), got {needed.dtype} of "
+            f"{needed.shape}"
+        )
+    fused = np.empty((1, int(np.count_nonzero(needed)), channels), stacked.dtype)
+    flat = stacked.reshape(agents, height * width, channels)
+    fusion_kernels.fuse_cells(flat, *geometry, needed, gain, stacked.dtype == np.uint8, fused)
+    return fused[0]
+
+
+def highest_scores(
+    scores: Sequence[Float32Array] | Float32Array, thetas: Float64Array
+) -> Float32Array:
+    """The highest of the agents' warped scores in each cell of the fused map, (h, w) float32.
+
+    0 where no agent reaches. Arguments as for fuse_level.
+    """
+    highest: Float32Array = fusion_kernels.highest_scores(*_check_geometry(scores, thetas))
+    return highest
 
 
 def agent_shares(

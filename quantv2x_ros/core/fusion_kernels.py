@@ -84,16 +84,16 @@ def _softmax_row(shares: Float32Array) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _weigh_row(
+def _warp_row(
     scores: Float32Array,
     thetas: Float64Array,
     identity: npt.NDArray[np.bool_],
     row: int,
     cells: npt.NDArray[np.int32],
     weights: Float32Array,
-    shares: Float32Array,
+    warped: Float32Array,
 ) -> None:
-    """Taps of one ego row in every agent's map and the agents' shares of each cell.
+    """Taps of one ego row in every agent's map, and the warped scores.
 
     Args:
         scores: (N, h, w), before the warp.
@@ -102,7 +102,7 @@ def _weigh_row(
         row: row of the ego's grid.
         cells: (N, w, 4), written, see _bilinear_row.
         weights: (N, w, 4), written.
-        shares: (N, w), written: softmax over agents; 0 where the warped score is exactly 0.
+        warped: (N, w), written.
     """
     agents, height, width = scores.shape
     for agent in range(agents):
@@ -112,15 +112,14 @@ def _weigh_row(
                 for corner in range(4):
                     cells[agent, column, corner] = row * width + column
                     weights[agent, column, corner] = np.float32(1.0 if corner == 0 else 0.0)
-                shares[agent, column] = flat[row * width + column]
+                warped[agent, column] = flat[row * width + column]
             continue
         _bilinear_row(thetas[agent], row, (height, width), cells[agent], weights[agent])
         for column in range(width):
             score = np.float32(0.0)
             for corner in range(4):
                 score += flat[cells[agent, column, corner]] * weights[agent, column, corner]
-            shares[agent, column] = score
-    _softmax_row(shares)
+            warped[agent, column] = score
 
 
 @njit(cache=True, nogil=True)
@@ -192,10 +191,61 @@ def fuse(
     shares = np.empty((agents, width), np.float32)
     total = np.empty(features.shape[2], np.float32)
     for row in range(height):
-        _weigh_row(scores, thetas, identity, row, cells, weights, shares)
+        _warp_row(scores, thetas, identity, row, cells, weights, shares)
+        _softmax_row(shares)
         for column in range(width):
             _sum_cell(features, cells, weights, shares, column, total)
             _store_cell(total, gain, quantized, fused, row, column)
+
+
+@njit(cache=True, nogil=True)
+def fuse_cells(
+    features: npt.NDArray[Any],
+    scores: Float32Array,
+    thetas: Float64Array,
+    identity: npt.NDArray[np.bool_],
+    needed: npt.NDArray[np.bool_],
+    gain: np.float32,
+    quantized: bool,
+    fused: npt.NDArray[Any],
+) -> None:
+    """Fuse features (N, h * w, C) of the cells needed (h, w) into fused (1, cells, C)."""
+    agents, height, width = scores.shape
+    cells = np.empty((agents, width, 4), np.int32)
+    weights = np.empty((agents, width, 4), np.float32)
+    shares = np.empty((agents, width), np.float32)
+    total = np.empty(features.shape[2], np.float32)
+    done = 0
+    for row in range(height):
+        if not needed[row].any():
+            continue
+        _warp_row(scores, thetas, identity, row, cells, weights, shares)
+        _softmax_row(shares)
+        for column in range(width):
+            if needed[row, column]:
+                _sum_cell(features, cells, weights, shares, column, total)
+                _store_cell(total, gain, quantized, fused, 0, done)
+                done += 1
+
+
+@njit(cache=True, nogil=True)
+def highest_scores(
+    scores: Float32Array, thetas: Float64Array, identity: npt.NDArray[np.bool_]
+) -> Float32Array:
+    """The highest of the agents' warped scores in every cell, (h, w)."""
+    agents, height, width = scores.shape
+    cells = np.empty((agents, width, 4), np.int32)
+    weights = np.empty((agents, width, 4), np.float32)
+    warped = np.empty((agents, width), np.float32)
+    highest = np.empty((height, width), np.float32)
+    for row in range(height):
+        _warp_row(scores, thetas, identity, row, cells, weights, warped)
+        for column in range(width):
+            value = warped[0, column]
+            for agent in range(1, agents):
+                value = max(value, warped[agent, column])
+            highest[row, column] = value
+    return highest
 
 
 @njit(cache=True, nogil=True)
@@ -209,7 +259,8 @@ def agent_shares(
     row_shares = np.empty((agents, width), np.float32)
     shares = np.empty((agents, height, width), np.float32)
     for row in range(height):
-        _weigh_row(scores, thetas, identity, row, cells, weights, row_shares)
+        _warp_row(scores, thetas, identity, row, cells, weights, row_shares)
+        _softmax_row(row_shares)
         for agent in range(agents):
             for column in range(width):
                 shares[agent, row, column] = row_shares[agent, column]

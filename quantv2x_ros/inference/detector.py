@@ -14,7 +14,8 @@ from quantv2x_ros.core.detection import Detections, detect
 from quantv2x_ros.core.fusion import agent_shares, mask_scores
 from quantv2x_ros.core.pose import check_pose, warp_theta
 from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.engine import DECODED, Engine, create_engine
+from quantv2x_ros.inference.cell_heads import CellHeads, deciding_scores
+from quantv2x_ros.inference.engine import DECODED, Engine, choose_backend, create_engine
 from quantv2x_ros.inference.engine_set import own_pyramid_shapes, pyramid_shapes
 from quantv2x_ros.inference.heads import create_heads
 from quantv2x_ros.inference.results import (
@@ -70,9 +71,13 @@ class CooperativeDetector:
         self._window = HeadWindow.of(bundle.grid, bundle.detection, exact=bundle.parity)
         channels = [self._pyramid.outputs[f"level{i}_nhwc"].shape[3] for i in range(LEVELS)]
         self._heads = create_heads(bundle, self._window, backend, threads, channels)
+        self._cell_heads: CellHeads | None = None
+        if bundle.manifest.sparse_heads is not None and choose_backend(backend) != "tensorrt":
+            self._cell_heads = CellHeads(bundle, self._window, threads, channels)
         anchors = bundle.anchors.grid_anchors(bundle.grid)
         per_row = anchors.reshape(height, width, bundle.anchors.per_cell, -1)
-        self._anchors = np.ascontiguousarray(per_row[:, self._window.kept]).reshape(-1, 7)
+        kept = np.ascontiguousarray(per_row[:, self._window.kept])
+        self._anchors = kept.reshape(-1, bundle.anchors.per_cell, 7)
 
     def pyramid(
         self, indices: IndexMap, received: npt.NDArray[np.bool_] | None = None
@@ -167,8 +172,10 @@ class CooperativeDetector:
         """
         timer = StageTimer()
         thetas = self._thetas(pyramids, ego_to_agent)
-        maps = self._heads(pyramids, thetas, timer)
-        detections = detect(maps.cls, maps.reg, maps.dir, self._anchors, self.detection)
+        maps = self._wanted_maps(pyramids, thetas, timer)
+        anchors = self._anchors if maps.cells is None else self._anchors[maps.cells]
+        flat = anchors.reshape(-1, anchors.shape[-1])
+        detections = detect(maps.cls, maps.reg, maps.dir, flat, self.detection)
         timer.stop("detection")
         contributions = self._contributions(pyramids, thetas, detections)
         timer.stop("contributions")
@@ -177,8 +184,32 @@ class CooperativeDetector:
     def head_maps(
         self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
     ) -> HeadMaps:
-        """Return the raw outputs of the heads; arguments and errors as for fuse."""
+        """Return the raw outputs of the heads everywhere; arguments and errors as for fuse."""
         return self._heads(pyramids, self._thetas(pyramids, ego_to_agent), StageTimer())
+
+    def occupancy(
+        self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float32]:
+        """Return how probable agents hold an object to be in the cells of head_maps, (H, columns).
+
+        The highest of the agents' occupancies on the level that decides where heads are computed;
+        0 where no agent reaches. Arguments and errors as for fuse.
+        """
+        scores = deciding_scores(pyramids, self._thetas(pyramids, ego_to_agent))
+        by_cell = scores.repeat(2, axis=0).repeat(2, axis=1)[:, self._window.kept]
+        return by_cell / np.float32(self.bundle.manifest.score_gain)
+
+    def _wanted_maps(
+        self,
+        pyramids: Sequence[AgentPyramid],
+        thetas: npt.NDArray[np.float64],
+        timer: StageTimer,
+    ) -> HeadMaps:
+        """Return the heads' outputs; in cells alone where thresholds and occupancy allow it."""
+        sparse, maps = self.bundle.manifest.sparse_heads, None
+        if self._cell_heads and sparse and self.detection.score_threshold >= sparse.score:
+            maps = self._cell_heads(pyramids, thetas, timer)
+        return self._heads(pyramids, thetas, timer) if maps is None else maps
 
     def _thetas(
         self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]

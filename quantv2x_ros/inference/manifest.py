@@ -16,6 +16,9 @@ import yaml
 from quantv2x_ros.core.anchors import AnchorClass, AnchorSet
 from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.inference.manifest_parts import BundleError as BundleError
+from quantv2x_ros.inference.manifest_parts import CodebookInfo as CodebookInfo
+from quantv2x_ros.inference.manifest_parts import SparseHeads as SparseHeads
 
 MANIFEST_NAME = "manifest.yaml"
 MANIFEST_FORMAT = 1
@@ -24,46 +27,6 @@ PRECISIONS = ("fp32", "int8")
 OPTIONAL_DETECTION = frozenset({"drop_ego", "vote_threshold", "whole_boxes"})
 #: More agents than this would not fit a fusion engine's profile.
 AGENT_LIMIT = 64
-
-
-class BundleError(ValueError):
-    """A model bundle that is incomplete, altered, or does not fit this version."""
-
-
-@dataclass(frozen=True)
-class CodebookInfo:
-    """What the manifest says of the codebook.
-
-    Attributes:
-        id: of its tables and of the entropy coder's model; see core.codebook_id.
-        levels: residual levels.
-        segments: segments a level.
-        dict_size: codes a segment.
-        background: index of each plane in a cell where nothing is.
-    """
-
-    id: int
-    levels: int
-    segments: int
-    dict_size: int
-    background: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        """Raise BundleError for numbers out of range."""
-        if not 0 <= self.id < 1 << 64:
-            raise BundleError(f"codebook id: got {self.id:x}, expected 64 bits")
-        if not (1 <= self.levels <= 8 and 1 <= self.segments <= 64 and 2 <= self.dict_size <= 256):
-            raise BundleError(
-                f"codebook: levels {self.levels}, segments {self.segments}, dict_size "
-                f"{self.dict_size}; allowed are 1 to 8, 1 to 64, 2 to 256"
-            )
-        planes = self.levels * self.segments
-        wrong = [code for code in self.background if not 0 <= code < self.dict_size]
-        if len(self.background) != planes or wrong:
-            raise BundleError(
-                f"codebook background: got {list(self.background)}, expected {planes} indices "
-                f"below {self.dict_size}"
-            )
 
 
 @dataclass(frozen=True)
@@ -85,6 +48,7 @@ class Manifest:
         files: file name to SHA-256.
         training: what it was trained with; free.
         measured: accuracy and the like; free.
+        sparse_heads: where the heads need computing; None for everywhere.
     """
 
     name: str
@@ -101,6 +65,7 @@ class Manifest:
     files: Mapping[str, str]
     training: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
+    sparse_heads: SparseHeads | None = None
 
     def __post_init__(self) -> None:
         """Raise BundleError for a value out of range."""
@@ -110,22 +75,29 @@ class Manifest:
             raise BundleError(f"max_agents: got {self.max_agents}, allowed are 1 to {AGENT_LIMIT}")
         if not 0 < self.score_gain < np.inf:
             raise BundleError(f"score_gain: got {self.score_gain}, expected a positive number")
-        for tensor, scale in self.scales.items():
-            if not 0 < scale < np.inf:
-                raise BundleError(f"scale of {tensor}: got {scale}, expected a positive number")
-        if (self.precision == "int8") != bool(self.scales):
-            raise BundleError("scales belong to int8 bundles, and to those alone")
+        self._check_int8()
         for name, digest in self.files.items():
             if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
                 raise BundleError(f"files: '{name}' is not a plain file name")
             if not re.fullmatch(r"[0-9a-f]{64}", digest):
                 raise BundleError(f"files: {name} has no SHA-256 but '{digest}'")
 
+    def _check_int8(self) -> None:
+        """Raise BundleError where something belongs to INT8 bundles or is missing in them."""
+        for tensor, scale in self.scales.items():
+            if not 0 < scale < np.inf:
+                raise BundleError(f"scale of {tensor}: got {scale}, expected a positive number")
+        if (self.precision == "int8") != bool(self.scales):
+            raise BundleError("scales belong to int8 bundles, and to those alone")
+        if self.sparse_heads is not None and (self.parity or self.precision != "int8"):
+            raise BundleError("sparse_heads belongs to int8 bundles without parity alone")
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for YAML; parse_manifest inverts it."""
         codebook = {**asdict(self.codebook), "id": f"{self.codebook.id:016x}"}
         codebook["background"] = list(self.codebook.background)
         anchors = [{**asdict(c), "size": list(c.size)} for c in self.anchors.classes]
+        sparse = {} if self.sparse_heads is None else {"sparse_heads": asdict(self.sparse_heads)}
         return {
             "format": MANIFEST_FORMAT,
             "name": self.name,
@@ -142,6 +114,7 @@ class Manifest:
             "max_agents": self.max_agents,
             "score_gain": self.score_gain,
             "detection": asdict(self.detection),
+            **sparse,
             "scales": dict(self.scales),
             "files": dict(self.files),
             "training": dict(self.training),
@@ -199,7 +172,8 @@ def parse_manifest(content: bytes, path: str | Path = MANIFEST_NAME) -> Manifest
 
 
 def _manifest(document: Any) -> Manifest:
-    top = _section(document, "manifest", _names(Manifest) | {"format"})
+    names = _names(Manifest) | {"format"}
+    top = _section(document, "manifest", names, frozenset({"sparse_heads"}))
     grid = _section(top["grid"], "grid", _names(BevGrid))
     anchors = _section(top["anchors"], "anchors", _names(AnchorSet))
     classes = [_section(c, "anchors", _names(AnchorClass)) for c in anchors["classes"]]
@@ -227,4 +201,12 @@ def _manifest(document: Any) -> Manifest:
         files={str(k): str(v) for k, v in dict(top["files"]).items()},
         training=dict(top["training"]),
         measured=dict(top["measured"]),
+        sparse_heads=_sparse_heads(top.get("sparse_heads")),
     )
+
+
+def _sparse_heads(value: Any) -> SparseHeads | None:
+    if value is None:
+        return None
+    section = _section(value, "sparse_heads", _names(SparseHeads))
+    return SparseHeads(float(section["occupancy"]), float(section["score"]))

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import openvino
@@ -25,10 +25,22 @@ from quantv2x_ros.inference.engine import (
     TensorInfo,
     check_inputs,
 )
+from quantv2x_ros.inference.group_width import group_width, narrow_groups
 from quantv2x_ros.inference.signal_stack import kept_signal_stack
 from quantv2x_ros.inference.table_lookup import TableLookup, cut_lookup
 
 logger = logging.getLogger(__name__)
+
+
+class ModelPart(Protocol):
+    """What is run of a file."""
+
+    @property
+    def name(self) -> str:
+        """A name for it, unique among the parts of a file."""
+
+    def cut(self, model: Any) -> Any:
+        """Return it, made of an ``openvino.Model`` of the file, which may be changed."""
 
 
 class OpenVinoEngine:
@@ -43,13 +55,19 @@ class OpenVinoEngine:
         threads: CPU threads; None for one a core.
         streams: threads of the program that may run the engine at the same time; they share the
             CPU threads.
+        part: what of the file is run; None for all of it.
 
     Raises:
         EngineError: for a file that OpenVINO refuses, or shapes that do not fit it.
     """
 
     def __init__(
-        self, path: str | Path, shapes: Shapes, threads: int | None = None, streams: int = 1
+        self,
+        path: str | Path,
+        shapes: Shapes,
+        threads: int | None = None,
+        streams: int = 1,
+        part: ModelPart | None = None,
     ) -> None:
         self.path = Path(path)
         self.streams = streams
@@ -57,7 +75,7 @@ class OpenVinoEngine:
         count = threads or os.cpu_count() or 1
         try:
             with kept_signal_stack():
-                self._compiled = self._compile(shapes, count, streams)
+                self._compiled = self._compile(shapes, count, streams, part)
         except EngineError:
             raise
         except (RuntimeError, OSError) as error:
@@ -65,9 +83,13 @@ class OpenVinoEngine:
         self.outputs = {port.any_name: _info(port) for port in self._compiled.outputs}
         self._own = threading.local()  # each thread's request, and the inputs that it reads
 
-    def _compile(self, shapes: Shapes, threads: int, streams: int) -> Any:
+    def _compile(self, shapes: Shapes, threads: int, streams: int, part: ModelPart | None) -> Any:
         core = openvino.Core()
         model = core.read_model(self.path)
+        width = group_width()
+        narrow_groups(model, width)
+        if part is not None:
+            model = part.cut(model)
         known = {port.any_name for port in model.inputs}
         if known != set(shapes):
             raise EngineError(
@@ -97,21 +119,15 @@ class OpenVinoEngine:
         }
         name = f"{openvino.get_version()} {core.get_property('CPU', 'FULL_DEVICE_NAME')}"
         content = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        cache = EngineCache(
-            self.path.stem,
-            (
-                name,
-                content,
-                sorted(shapes.items()),
-                threads,
-                streams,
-                [p.any_name for p in model.inputs],
-            ),
-        )
+        inputs = [p.any_name for p in model.inputs]
+        sizes = sorted(shapes.items())
+        label = self.path.stem if part is None else f"{self.path.stem}-{part.name}"
+        cache = EngineCache(label, (name, content, sizes, threads, streams, inputs, width, label))
         if not cache.is_filled():
             logger.warning(
-                "compiling %s for OpenVINO %s (no engine in %s yet): about a second",
+                "compiling %s%s for OpenVINO %s (no engine in %s yet): about a second",
                 self.path,
+                "" if part is None else f", {part.name}",
                 openvino.get_version().split("-")[0],
                 cache.folder,
             )

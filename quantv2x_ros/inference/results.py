@@ -74,17 +74,19 @@ class AgentPyramid:
 
 @dataclass(frozen=True)
 class HeadMaps:
-    """Raw outputs of the heads (NETWORK section 5).
+    """Raw outputs of the heads (NETWORK section 5), of the whole window or of some of its cells.
 
     Attributes:
-        cls: (H, columns, anchors * labels) float32 logits.
-        reg: (H, columns, anchors * 7) float32 box deltas.
-        dir: (H, columns, anchors * 2) float32 logits.
+        cls: (H, columns, anchors * labels) float32 logits; (n, 1, anchors * labels) of some cells.
+        reg: the same with anchors * 7, box deltas.
+        dir: the same with anchors * 2, logits.
+        cells: (n,) flat numbers of those cells in the window, rising; None for all of it.
     """
 
     cls: npt.NDArray[np.float32]
     reg: npt.NDArray[np.float32]
     dir: npt.NDArray[np.float32]
+    cells: npt.NDArray[np.int64] | None = None
 
     @classmethod
     def joined(cls, maps: Sequence[HeadMaps]) -> HeadMaps:

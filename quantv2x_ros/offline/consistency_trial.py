@@ -26,13 +26,13 @@ from quantv2x_ros.core.consistency import (
 )
 from quantv2x_ros.core.pose import transform_between
 from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.results import AgentPyramid
 from quantv2x_ros.offline.detector import EngineDetector, IndexArray
 from quantv2x_ros.offline.lies import Elsewhere, Honest, InventedCar, Lie, Scene, Told, WrongPose
 from quantv2x_ros.offline.moments import Moment, Moments, choose_agents
-from quantv2x_ros.offline.roadside import RoadsideGrids
 from quantv2x_ros.offline.settings import EvaluationConfig
 
 Progress = Callable[[int, int], object]
@@ -118,7 +118,9 @@ class ConsistencyTrial:
             )
 
     def _scenario(self, scenario: Scenario) -> Iterator[None]:
-        roadside = RoadsideGrids(self._bundle) if self._config.turn_grids else None
+        bundle = self._bundle
+        turns = self._config.turn_grids
+        roadside = RoadsideGrids(bundle.grid, bundle.detection) if turns else None
         moments = Moments(self._detector, 1, roadside)
         suspects: dict[str, dict[str, Suspect]] = {}
         sent_here: list[IndexArray] = []

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.inbox import HISTORY
@@ -22,7 +23,6 @@ from quantv2x_ros.offline.moments import Moment, Moments, choose_agents
 from quantv2x_ros.offline.motion import PAST
 from quantv2x_ros.offline.radio import Radio
 from quantv2x_ros.offline.receiver import Receiver
-from quantv2x_ros.offline.roadside import RoadsideGrids
 from quantv2x_ros.offline.scores import Scores
 from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError
 from quantv2x_ros.offline.sweeps import Variant
@@ -112,7 +112,9 @@ class Evaluation:
 
     def _scenario(self, index: int, scenario: Scenario, needed: set[int]) -> Iterator[int]:
         """Go through one scenario; yields the number of each frame that is done."""
-        roadside = RoadsideGrids(self.detector.bundle) if self.config.turn_grids else None
+        bundle = self.detector.bundle
+        turns = self.config.turn_grids
+        roadside = RoadsideGrids(bundle.grid, bundle.detection) if turns else None
         moments = Moments(self.detector, self._keep, roadside)
         receivers = {
             config: Receiver(self.detector, self._radio, config, index)

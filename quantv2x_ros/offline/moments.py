@@ -15,13 +15,13 @@ from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.frame_sender import SentFrame
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.modes import possible_egos, select_agents
+from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.offline.detector import (
     Broadcast,
     Detector,
     IndexArray,
     Percept,
 )
-from quantv2x_ros.offline.roadside import RoadsideGrids
 from quantv2x_ros.offline.settings import EvaluationConfig, Sending
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.offline import markdown, plots
 from quantv2x_ros.offline.details import WORST_OVERLAP, RatedFrame
@@ -15,7 +16,6 @@ from quantv2x_ros.offline.detect import draw, frame_input, look
 from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.link_report import PLOT, link_table, plot_link
 from quantv2x_ros.offline.report import write_json
-from quantv2x_ros.offline.roadside import RoadsideGrids
 from quantv2x_ros.offline.sweeps import (
     ALONE,
     BUDGETS,
@@ -131,7 +131,9 @@ def draw_frame(path: Path, evaluation: Evaluation, frame: RatedFrame) -> Path:
     """Draw one frame, the ego alone beside the cooperation."""
     detector, moment = evaluation.detector, Scenario.open(frame.folder).frame(frame.timestamp)
     if evaluation.config.turn_grids:
-        moment = RoadsideGrids(detector.bundle).turn(moment, frame.agents)
+        moment = RoadsideGrids(detector.bundle.grid, detector.bundle.detection).turn(
+            moment, frame.agents
+        )
     given = frame_input(moment, frame.agents)
     score = frame.score
     heading = (

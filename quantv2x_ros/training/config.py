@@ -57,6 +57,8 @@ class SampleSection:
     drop_points: float = 0.0
     alone: float = 0.0
     balance: float = 0.0
+    hidden: float = 0.0
+    turn_grids: bool = False
     keep_side: bool = False
 
 

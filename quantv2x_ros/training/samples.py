@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,10 +13,14 @@ import numpy.typing as npt
 import torch
 
 from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.core.boxes import points_in_boxes
+from quantv2x_ros.core.breakdown import CLEAR_POINTS
+from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import PILLAR_MULTIPLE, BevGrid
 from quantv2x_ros.core.pose import warp_theta
 from quantv2x_ros.data.frame import COMMUNICATION_RANGE, Frame
 from quantv2x_ros.data.modes import check_mode, possible_egos, select_agents
+from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.training.cooperative_frame import (
     AgentView,
     Array,
@@ -55,6 +60,10 @@ class SampleConfig:
         alone: probability of a sample without peers, which keeps the ego alone good.
         balance: probability that the class to crop around is drawn first, all alike; else each
             object is as likely, so that rare classes are rarely seen.
+        hidden: probability that the object to crop around is drawn from those that cooperation is
+            for, with fewer than `CLEAR_POINTS` points of the ego's own, if there is one.
+        turn_grids: roadside units that are no ego lay their grids along their receivers' roads, as
+            the encoder node's do; see `core.grid_turn`.
         keep_side: turn the world by half a turn only, never mirror it. A mirrored world drives on
             the other side of the road, and the lane tells which end of a far box is the front.
     """
@@ -73,18 +82,18 @@ class SampleConfig:
     drop_points: float = 0.2
     alone: float = 0.25
     balance: float = 0.0
+    hidden: float = 0.0
+    turn_grids: bool = False
     keep_side: bool = False
 
     def __post_init__(self) -> None:
         """Raise SampleError, or ModeError for an unknown mode."""
         if self.mode:
             check_mode(self.mode)
-        chances = (*self.flip, self.vehicle_ego, self.drop_points, self.alone, self.balance)
+        named = ("vehicle_ego", "drop_points", "alone", "balance", "hidden")
+        chances = (*self.flip, *(getattr(self, name) for name in named))
         if not all(0.0 <= chance <= 1.0 for chance in chances):
-            raise SampleError(
-                "flip, vehicle_ego, drop_points, alone and balance are probabilities, got"
-                f" {chances}"
-            )
+            raise SampleError(f"flip, {', '.join(named)} are probabilities, got {chances}")
         if not 0.0 < self.scaling[0] <= self.scaling[1] < np.inf or not 0 <= self.rotation < 360:
             raise SampleError(
                 "scaling must be a range of positive factors and rotation 0 to 360 degrees, got"
@@ -188,6 +197,10 @@ class SampleMaker:
         """Draw where to crop, (2,) x and y in the ego's frame: near an object, if there is one."""
         config = self.config
         reached = _inside(frame.boxes, config.grid) & (np.abs(frame.boxes[:, 0]) < config.reach)
+        if config.hidden and rng.random() < config.hidden:
+            own = points_in_boxes(frame.agents[0].points, frame.boxes)
+            unclear = reached & (own < CLEAR_POINTS)
+            reached = unclear if unclear.any() else reached
         near = frame.boxes[reached, :2].astype(np.float64)
         if len(near) and rng.random() < config.balance:
             labels = frame.labels[reached]
@@ -227,6 +240,15 @@ def choose_agents(frame: Frame, config: SampleConfig, rng: np.random.Generator) 
     most = min(config.max_agents - 1, len(peers))
     count = 0 if rng.random() < config.alone else int(rng.integers(1, most + 1)) if most else 0
     return [ego, *peers[:count]]
+
+
+def cooperative_frame(
+    frame: Frame, agents: Sequence[str], config: SampleConfig
+) -> CooperativeFrame:
+    """Take the agents named, the ego first; with the roadside units' grids as they are sent."""
+    if config.turn_grids:
+        frame = RoadsideGrids(config.grid, DetectionConfig()).turn(frame, agents)
+    return CooperativeFrame.from_frame(frame, agents)
 
 
 def _inside(boxes: npt.NDArray[np.float32], grid: BevGrid) -> npt.NDArray[np.bool_]:

@@ -16,8 +16,13 @@ from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.data.coverage import absent_classes
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.scenario import Scenario, find_scenarios
-from quantv2x_ros.training.cooperative_frame import CooperativeFrame
-from quantv2x_ros.training.samples import Sample, SampleConfig, SampleMaker, choose_agents
+from quantv2x_ros.training.samples import (
+    Sample,
+    SampleConfig,
+    SampleMaker,
+    choose_agents,
+    cooperative_frame,
+)
 
 MAX_DRAWS = 100
 """Frames that are drawn for one sample before the dataset is given up."""
@@ -109,7 +114,7 @@ class SampleStream(Dataset[Sample | DatasetError]):
         agents = choose_agents(frame, self.config, rng)
         if not agents:
             return None
-        sample = self.make(CooperativeFrame.from_frame(frame, agents), rng)
+        sample = self.make(cooperative_frame(frame, agents, self.config), rng)
         return sample if len(sample.pillars.cells) else None
 
     def _warn(self, error: DatasetError) -> None:
@@ -185,6 +190,6 @@ class ValidationSamples(Dataset[Sample | DatasetError]):
         """Make a sample; an error of the dataset is returned, so that it survives a worker."""
         scenario, stamp, agents = self.frames[index]
         try:
-            return self.make(CooperativeFrame.from_frame(scenario.frame(stamp), agents))
+            return self.make(cooperative_frame(scenario.frame(stamp), agents, self.config))
         except DatasetError as error:
             return error

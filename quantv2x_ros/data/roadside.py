@@ -6,17 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from quantv2x_ros.core.detection import DetectionConfig
+from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.grid_turn import GridTurn
 from quantv2x_ros.data.frame import Frame
-from quantv2x_ros.inference.bundle import ModelBundle
 
 
 class RoadsideGrids:
-    """The grids of one scenario's roadside units; see `GridTurn`."""
+    """The grids of one scenario's roadside units; arguments as for `GridTurn`."""
 
-    def __init__(self, bundle: ModelBundle) -> None:
+    def __init__(self, grid: BevGrid, detection: DetectionConfig) -> None:
         """Start with all grids as the sensors lie."""
-        self._bundle = bundle
+        self._grid = grid
+        self._detection = detection
         self._turns: dict[str, GridTurn] = {}
 
     def turn(self, frame: Frame, agents: Sequence[str]) -> Frame:
@@ -31,6 +33,6 @@ class RoadsideGrids:
             if frame[name].infrastructure:
                 others = [frame[other].pose for other in agents if other != name]
                 if name not in self._turns:
-                    self._turns[name] = GridTurn(self._bundle.grid, self._bundle.detection)
+                    self._turns[name] = GridTurn(self._grid, self._detection)
                 turns[name] = self._turns[name].towards(frame[name].pose, others)
         return frame.turned(turns)

@@ -17,7 +17,7 @@ from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.offline.detector import open_detector
 from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.moments import Moments
-from quantv2x_ros.offline.roadside import RoadsideGrids
+from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.offline.settings import EvaluationConfig
 
 AGENTS = ["1", "2", "-1"]
@@ -44,7 +44,7 @@ def bundle(long_bundle_folder: Path) -> ModelBundle:
 def test_roadside_units_turn_as_grid_turn_says_and_vehicles_do_not(
     frame: Frame, bundle: ModelBundle
 ) -> None:
-    turned = RoadsideGrids(bundle).turn(frame, AGENTS)
+    turned = RoadsideGrids(bundle.grid, bundle.detection).turn(frame, AGENTS)
     listeners = [frame["1"].pose, frame["2"].pose]
     expected = GridTurn(bundle.grid, bundle.detection).towards(frame["-1"].pose, listeners)
     assert turned["-1"].turn == expected != 0.0
@@ -53,7 +53,7 @@ def test_roadside_units_turn_as_grid_turn_says_and_vehicles_do_not(
 
 
 def test_an_ego_stays_as_its_sensor_lies(frame: Frame, bundle: ModelBundle) -> None:
-    turned = RoadsideGrids(bundle).turn(frame, ["-1", "1", "2"])
+    turned = RoadsideGrids(bundle.grid, bundle.detection).turn(frame, ["-1", "1", "2"])
     assert turned["-1"].turn == 0.0
 
 

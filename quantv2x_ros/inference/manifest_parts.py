@@ -1,0 +1,69 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Sections of a bundle's manifest, and the error of what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class BundleError(ValueError):
+    """A model bundle that is incomplete, altered, or does not fit this version."""
+
+
+@dataclass(frozen=True)
+class CodebookInfo:
+    """What the manifest says of the codebook.
+
+    Attributes:
+        id: of its tables and of the entropy coder's model; see core.codebook_id.
+        levels: residual levels.
+        segments: segments a level.
+        dict_size: codes a segment.
+        background: index of each plane in a cell where nothing is.
+    """
+
+    id: int
+    levels: int
+    segments: int
+    dict_size: int
+    background: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Raise BundleError for numbers out of range."""
+        if not 0 <= self.id < 1 << 64:
+            raise BundleError(f"codebook id: got {self.id:x}, expected 64 bits")
+        if not (1 <= self.levels <= 8 and 1 <= self.segments <= 64 and 2 <= self.dict_size <= 256):
+            raise BundleError(
+                f"codebook: levels {self.levels}, segments {self.segments}, dict_size "
+                f"{self.dict_size}; allowed are 1 to 8, 1 to 64, 2 to 256"
+            )
+        planes = self.levels * self.segments
+        wrong = [code for code in self.background if not 0 <= code < self.dict_size]
+        if len(self.background) != planes or wrong:
+            raise BundleError(
+                f"codebook background: got {list(self.background)}, expected {planes} indices "
+                f"below {self.dict_size}"
+            )
+
+
+@dataclass(frozen=True)
+class SparseHeads:
+    """Where the heads need computing, as measured on the calibration frames.
+
+    Attributes:
+        occupancy: least probability of an object, by any agent's pyramid on its second level, at
+            which the heads are computed.
+        score: a score threshold below this needs all cells.
+    """
+
+    occupancy: float
+    score: float
+
+    def __post_init__(self) -> None:
+        """Raise BundleError for numbers out of range."""
+        if not (0.0 < self.occupancy < 1.0 and 0.0 < self.score < 1.0):
+            raise BundleError(
+                f"sparse_heads: occupancy {self.occupancy} and score {self.score} must lie between "
+                "0 and 1"
+            )

@@ -1,0 +1,96 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Measures where a bundle's heads need computing, see `inference.cell_heads`."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from quantv2x_ros.core.detection import PROTOCOL_SCORE
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.manifest import MANIFEST_NAME, SparseHeads
+from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.training.quantization.simulation import CalibrationFrame
+
+#: Share of the cells with a candidate that may be left out; an object has ten or more of them.
+MISSED = 1e-3
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def measure_sparse_heads(
+    bundle: ModelBundle, frames: Iterable[CalibrationFrame], score: float = PROTOCOL_SCORE
+) -> SparseHeads | None:
+    """Find the occupancy that all but `MISSED` of the cells with a candidate have.
+
+    Args:
+        bundle: in INT8.
+        frames: to measure on.
+        score: a cell has a candidate where a score is above this.
+
+    Returns:
+        What its manifest should say; None where the frames hold no candidate.
+    """
+    encoder = AgentEncoder(bundle, "openvino", keep_own=True)
+    detector = CooperativeDetector(bundle, "openvino")
+    found = [np.zeros(0, np.float32)]
+    for frame in frames:
+        found.append(_occupancy_of_candidates(encoder, detector, frame, score))
+    occupancy = np.sort(np.concatenate(found))
+    if len(occupancy) == 0:
+        return None
+    # rounded down, so that the cell that it was measured in is computed
+    least = math.floor(1e4 * float(occupancy[int(MISSED * len(occupancy))])) / 1e4
+    return SparseHeads(least, score) if 0.0 < least < 1.0 else None
+
+
+def _occupancy_of_candidates(
+    encoder: AgentEncoder,
+    detector: CooperativeDetector,
+    frame: CalibrationFrame,
+    score: float,
+) -> npt.NDArray[np.float32]:
+    """Return the occupancy of each cell of a frame that has a candidate."""
+    pyramids = []
+    for number, cloud in enumerate(frame.clouds):
+        sweep = encoder.encode(cloud)
+        if number == 0 and sweep.own is not None:
+            pyramids.append(detector.own_pyramid(sweep.own))
+        else:
+            pyramids.append(detector.pyramid(sweep.indices))
+    logits = detector.head_maps(pyramids, frame.ego_to_agent).cls.max(axis=2)
+    candidates = logits > math.log(score / (1.0 - score))
+    return detector.occupancy(pyramids, frame.ego_to_agent)[candidates]
+
+
+def record_sparse_heads(folder: str | Path, frames: Iterable[CalibrationFrame]) -> ModelBundle:
+    """Measure where a bundle's heads need computing, and write it into its manifest.
+
+    Args:
+        folder: the bundle, in INT8 and without parity.
+        frames: to measure on.
+
+    Returns:
+        The bundle; without an entry, which is logged, where the frames hold no candidate.
+
+    Raises:
+        BundleError: for a damaged bundle, or one whose heads must be computed everywhere.
+    """
+    bundle = ModelBundle.load(folder)
+    sparse = measure_sparse_heads(bundle, frames)
+    if sparse is None:
+        _LOGGER.warning(
+            "%s finds nothing in the frames, so that its heads are computed in all cells", folder
+        )
+    manifest = replace(bundle.manifest, sparse_heads=sparse)
+    text = yaml.safe_dump(manifest.as_dict(), sort_keys=False, allow_unicode=True)
+    (bundle.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    return ModelBundle.load(folder)
