@@ -48,7 +48,7 @@ class OurPipeline:
         sweeps = [self.encoder.encode(cloud) for cloud in frame.clouds]
         encoded = time.perf_counter()
         pyramids = [
-            self.detector.pyramid(sweep.indices)
+            self.detector.pyramid(sweep.indices, None, frame.ego_to_agents[agent])
             if agent or sweep.own is None
             else self.detector.own_pyramid(sweep.own)
             for agent, sweep in enumerate(sweeps)

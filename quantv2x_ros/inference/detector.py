@@ -4,22 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.columns import NeededColumns
 from quantv2x_ros.core.detection import Detections, detect
 from quantv2x_ros.core.fusion import agent_shares, mask_scores
 from quantv2x_ros.core.pose import check_pose, warp_theta
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.cell_heads import CellHeads, deciding_scores
-from quantv2x_ros.inference.engine import DECODED, Engine, choose_backend, create_engine
-from quantv2x_ros.inference.engine_set import own_pyramid_shapes, pyramid_shapes
+from quantv2x_ros.inference.engine import choose_backend
 from quantv2x_ros.inference.heads import create_heads
+from quantv2x_ros.inference.pyramid_engines import PyramidEngines
 from quantv2x_ros.inference.results import (
-    LEVELS,
     AgentPyramid,
     FeatureArray,
     FusionResult,
@@ -61,15 +60,11 @@ class CooperativeDetector:
         height, width = bundle.grid.shape
         self._shape = (bundle.codebook.planes, height, width)
         self._background = np.array(bundle.manifest.codebook.background, np.uint8)
-        path = bundle.engine_path("pyramid")
-        self._pyramid = create_engine(path, pyramid_shapes(bundle), backend, threads, streams)
-        self._own_pyramid = self._pyramid
-        if bundle.own_feature is not None and self._pyramid.decoded is None:
-            shapes = own_pyramid_shapes(bundle)
-            self._own_pyramid = create_engine(path, shapes, backend, threads, streams)
-        self.streams = self._pyramid.streams
+        self._pyramids = PyramidEngines(bundle, backend, threads, streams)
+        self.streams = self._pyramids.streams
+        self._columns = None if bundle.parity else NeededColumns(bundle.grid, bundle.detection)
         self._window = HeadWindow.of(bundle.grid, bundle.detection, exact=bundle.parity)
-        channels = [self._pyramid.outputs[f"level{i}_nhwc"].shape[3] for i in range(LEVELS)]
+        channels = self._pyramids.channels
         self._heads = create_heads(bundle, self._window, backend, threads, channels)
         self._cell_heads: CellHeads | None = None
         if bundle.manifest.sparse_heads is not None and choose_backend(backend) != "tensorrt":
@@ -80,7 +75,10 @@ class CooperativeDetector:
         self._anchors = kept.reshape(-1, bundle.anchors.per_cell, 7)
 
     def pyramid(
-        self, indices: IndexMap, received: npt.NDArray[np.bool_] | None = None
+        self,
+        indices: IndexMap,
+        received: npt.NDArray[np.bool_] | None = None,
+        ego_to_agent: npt.NDArray[np.float64] | None = None,
     ) -> AgentPyramid:
         """Compute one agent's pyramid, as soon as its indices are there.
 
@@ -88,13 +86,23 @@ class CooperativeDetector:
             indices: (planes, H, W) uint8.
             received: (H, W) bool, False where a cell was lost; None if all arrived. Lost cells
                 are taken for background and have no part in the fusion.
+            ego_to_agent: (4, 4) from ego to agent coordinates as far as it is known, metres: what
+                no box of the ego depends on is left out. None computes all.
 
         Raises:
             PipelineError: for another shape, type, or an index outside the codebook.
+            PoseError: for a transform that is not finite and rigid.
         """
         timer = StageTimer()
         checked = self._check_indices(indices, received)
-        return self._levels(self._pyramid, {"indices": checked[None]}, received, timer)
+        needed = None
+        if ego_to_agent is not None and self._columns is not None:
+            needed = self._columns.of(check_pose(ego_to_agent, "ego_to_agent"))
+        levels, scores = self._pyramids.of_indices(checked, needed)
+        if received is not None:
+            scores = tuple(mask_scores(score, received) for score in scores)
+        timer.stop("pyramid")
+        return AgentPyramid(levels, scores, timer.stages)
 
     def own_pyramid(self, own: FeatureArray) -> AgentPyramid:
         """Compute the ego's pyramid from its own feature, which no codebook has touched.
@@ -117,23 +125,10 @@ class CooperativeDetector:
             raise PipelineError(
                 f"own: got {own.dtype} of shape {own.shape}, expected {wanted.dtype} {shape}"
             )
-        return self._levels(self._own_pyramid, {DECODED: own[None]}, None, timer)
-
-    def _levels(
-        self,
-        engine: Engine,
-        inputs: Mapping[str, npt.NDArray[Any]],
-        received: npt.NDArray[np.bool_] | None,
-        timer: StageTimer,
-    ) -> AgentPyramid:
-        outputs = engine.run(inputs)
-        levels, scores = [], []
-        for level in range(LEVELS):
-            levels.append(outputs[f"level{level}_nhwc"][0].copy())
-            score = outputs[f"score{level}_nhwc"][0, :, :, 0].copy()
-            scores.append(score if received is None else mask_scores(score, received))
+        needed = None if self._columns is None else self._columns.of(np.eye(4))
+        levels, scores = self._pyramids.of_feature(own, needed)
         timer.stop("pyramid")
-        return AgentPyramid(tuple(levels), tuple(scores), timer.stages)
+        return AgentPyramid(levels, scores, timer.stages)
 
     def _check_indices(self, indices: IndexMap, received: npt.NDArray[np.bool_] | None) -> IndexMap:
         if indices.shape != self._shape or indices.dtype != np.uint8:

@@ -63,7 +63,8 @@ class AgentPyramid:
 
     Attributes:
         levels: (h, w, C) of each level, uint8 (INT8 bundle) or float32.
-        scores: (h, w) float32 of each level; exactly 0 in cells that were not received.
+        scores: (h, w) float32 of each level; exactly 0 in cells that were not received, or not
+            computed since no box of the ego depends on them.
         stage_ms: milliseconds it took.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from quantv2x_ros.core.columns import REGRESSION_REACH
 from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import BevGrid
 
@@ -14,9 +15,6 @@ from quantv2x_ros.core.grid import BevGrid
 HALO = 2
 #: The coarsest pyramid level has cells of four.
 ALIGNMENT = 4
-#: How far a box's centre is regressed from its anchor's cell at most, metres. Matched anchors
-#: overlap their box by at least a third, which half the length of a truck bounds.
-REGRESSION_REACH = 4.0
 #: Most cells that the head engine computes at a time on a CPU: its maps of some 400 channels then
 #: nearly stay in the second-level caches of two cores.
 TILE_CELLS = 15_000

@@ -90,6 +90,7 @@ class FusionWorker:
         self._changed = threading.Condition()
         self._stopping = False
         self._fusing = False
+        self._ego_pose: npt.NDArray[np.float64] | None = None
         self._threads = [
             threading.Thread(target=self._run, name=f"fusion {number}", daemon=True)
             for number in range(detector.streams)
@@ -106,6 +107,7 @@ class FusionWorker:
         """See `SweepCollector.offer_ego`."""
         with self._changed:
             jumped = self._collector.offer_ego(sweep, time.monotonic())
+            self._ego_pose = sweep.pose
             self._changed.notify_all()
         return jumped
 
@@ -139,6 +141,7 @@ class FusionWorker:
         """Forget every sweep."""
         with self._changed:
             self._collector.reset()
+            self._ego_pose = None
 
     def stop(self) -> None:
         """End the threads after their current steps."""
@@ -185,7 +188,9 @@ class FusionWorker:
             pyramid = self._detector.own_pyramid(sweep.own)
         else:
             received = None if sweep.received.all() else sweep.received
-            pyramid = self._detector.pyramid(sweep.indices, received)
+            ego = self._ego_pose
+            where = None if ego is None else transform_between(ego, sweep.pose)
+            pyramid = self._detector.pyramid(sweep.indices, received, where)
         held.pyramid = TimedPyramid(pyramid, 1e3 * (time.perf_counter() - start))
 
     def _fuse(self, step: Fuse[TimedPyramid]) -> Outcome:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from quantv2x_ros.core.detection import nms
 from quantv2x_ros.core.voting import vote
@@ -40,6 +41,8 @@ def warm_up_detector(detector: CooperativeDetector) -> None:
         detector.own_pyramid(own(empty))
     received = np.ones(bundle.grid.shape, np.bool_)
     received[0] = False
+    for pose in _poses(bundle.grid.lidar_range[3]):
+        detector.pyramid(indices, received, pose)
     for _ in range(_RUNS):
         pyramids = [detector.pyramid(indices), detector.pyramid(indices, received)]
         agents = min(2, bundle.max_agents)
@@ -48,3 +51,15 @@ def warm_up_detector(detector: CooperativeDetector) -> None:
     scores = np.array([0.9, 0.8], np.float32)
     kept = nms(boxes, scores, bundle.detection.nms_threshold)
     vote(kept, boxes, scores, np.ones(2, np.int32), bundle.detection.vote_threshold)
+
+
+def _poses(reach: float) -> list[npt.NDArray[np.float64]]:
+    """Return (4, 4) transforms to agents further and further ahead, of whom less and less matters.
+
+    Args:
+        reach: of the grid, metres.
+    """
+    poses = [np.eye(4) for _ in range(6)]
+    for number, pose in enumerate(poses):
+        pose[0, 3] = -0.3 * number * reach
+    return poses

@@ -88,8 +88,20 @@ class Detector(Protocol):
     def decode(self, payload: bytes) -> IndexArray:
         """Read a message's index map (planes, H, W)."""
 
-    def perceive(self, indices: IndexArray, received: Cells | None = None) -> Percept:
-        """Compute one agent's part; (H, W) cells that arrived, `None` for all."""
+    def perceive(
+        self,
+        indices: IndexArray,
+        received: Cells | None = None,
+        ego_to_agent: npt.NDArray[np.float64] | None = None,
+    ) -> Percept:
+        """Compute one agent's part.
+
+        Args:
+            indices: (planes, H, W).
+            received: (H, W) cells that arrived; `None` for all.
+            ego_to_agent: (4, 4), so that what no box of the ego depends on may be left out; `None`
+                computes all.
+        """
 
     def perceive_own(self, own: Any) -> Percept:
         """Compute the ego's part from what `Broadcast.own` holds."""
@@ -129,9 +141,14 @@ class EngineDetector:
         """Read a message's index map."""
         return decode_indices(payload, self._prior, self._shape)
 
-    def perceive(self, indices: IndexArray, received: Cells | None = None) -> Percept:
+    def perceive(
+        self,
+        indices: IndexArray,
+        received: Cells | None = None,
+        ego_to_agent: npt.NDArray[np.float64] | None = None,
+    ) -> Percept:
         """Compute one agent's pyramid."""
-        pyramid = self._detector.pyramid(indices, received)
+        pyramid = self._detector.pyramid(indices, received, ego_to_agent)
         return Percept(pyramid, dict(pyramid.stage_ms))
 
     def perceive_own(self, own: FeatureArray) -> Percept:
@@ -212,10 +229,10 @@ def detect_once(
     """
     sent = {agent: detector.broadcast(points) for agent, points in clouds.items()}
     percepts = [
-        detector.perceive(detector.decode(item.payload))
+        detector.perceive(detector.decode(item.payload), None, transform)
         if peer or item.own is None
         else detector.perceive_own(item.own)
-        for peer, item in enumerate(sent.values())
+        for peer, (item, transform) in enumerate(zip(sent.values(), ego_to_agents, strict=True))
     ]
     fused = detector.fuse(percepts, ego_to_agents)
     steps = [*(item.stage_ms for item in sent.values()), *(item.stage_ms for item in percepts)]

@@ -52,7 +52,8 @@ class Letter:
         if self.percept is None:
             if self.indices is None:
                 raise ValueError(f"nothing of {self.name}'s sweep is there")
-            self.percept = detector.perceive(self.indices, self.known)
+            sent = self.moment.sent[self.name]
+            self.percept = detector.perceive(self.indices, self.known, sent.ego_to_agent)
         return self.percept
 
 

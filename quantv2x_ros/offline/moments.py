@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.frame_sender import SentFrame
+from quantv2x_ros.core.pose import transform_between
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.modes import possible_egos, select_agents
 from quantv2x_ros.data.roadside import RoadsideGrids
@@ -35,6 +36,7 @@ class Sent:
         indices: Its index map.
         pose: (4, 4) grid_to_map: of the sensor, turned where its grid is.
         encoding_ms: Time that the sender took, milliseconds.
+        ego_to_agent: (4, 4) from the frame of the moment's ego to that of its grid.
         listeners: (4, 4) sensor_to_map of all other agents.
         frames: Its tiles by the way they are sent, as far as they were asked for.
         arrived: What a receiver makes of those, if none is lost.
@@ -45,6 +47,7 @@ class Sent:
     indices: IndexArray
     pose: npt.NDArray[np.float64]
     encoding_ms: float
+    ego_to_agent: npt.NDArray[np.float64]
     listeners: tuple[npt.NDArray[np.float64], ...] = ()
     frames: dict[Sending, SentFrame] = field(default_factory=dict)
     arrived: dict[Sending, Percept | None] = field(default_factory=dict)
@@ -52,7 +55,7 @@ class Sent:
     @cached_property
     def percept(self) -> Percept:
         """What a receiver makes of it if all of it arrives."""
-        return self.detector.perceive(self.indices)
+        return self.detector.perceive(self.indices, None, self.ego_to_agent)
 
     @cached_property
     def own_percept(self) -> Percept:
@@ -147,5 +150,6 @@ class Moments:
             indices=indices,
             pose=frame[name].pose,
             encoding_ms=sum(broadcast.stage_ms.values()),
+            ego_to_agent=transform_between(frame[agents[0]].pose, frame[name].pose),
             listeners=tuple(frame[other].pose for other in agents if other != name),
         )

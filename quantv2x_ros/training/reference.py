@@ -80,7 +80,12 @@ class NetworkDetector:
         return decode_indices(payload, self._prior, self._shape)
 
     @torch.no_grad()
-    def perceive(self, indices: IndexArray, received: Cells | None = None) -> Percept:
+    def perceive(
+        self,
+        indices: IndexArray,
+        received: Cells | None = None,
+        ego_to_agent: npt.NDArray[np.float64] | None = None,
+    ) -> Percept:
         """Compute one agent's pyramid and scores; lost rows are background and have no score."""
         start = time.perf_counter()
         if received is not None:

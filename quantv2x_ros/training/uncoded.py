@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from quantv2x_ros.core.wire import encode_indices
@@ -50,7 +51,12 @@ class UncodedDetector(NetworkDetector):
         return Broadcast(payload, {"encoder": 1e3 * (time.perf_counter() - start)})
 
     @torch.no_grad()
-    def perceive(self, indices: IndexArray, received: Cells | None = None) -> Percept:
+    def perceive(
+        self,
+        indices: IndexArray,
+        received: Cells | None = None,
+        ego_to_agent: npt.NDArray[np.float64] | None = None,
+    ) -> Percept:
         """Compute one agent's pyramid and scores from the features behind its indices.
 
         Raises:

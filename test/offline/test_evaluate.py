@@ -47,7 +47,7 @@ class Witness:
             np.broadcast_to(codes[:, None, None], (len(codes), *self.bundle.grid.shape))
         )
 
-    def perceive(self, indices, received=None):
+    def perceive(self, indices, received=None, ego_to_agent=None):
         self.perceived += 1
         cells = np.ones(indices.shape[1:], bool) if received is None else received
         return Percept((tuple(indices[:, cells][:, 0].tolist()), cells), {"pyramid": 2.0})

@@ -26,7 +26,7 @@ def sent(pose: np.ndarray, seen: bool = True) -> Sent:
     indices = np.broadcast_to(BACKGROUND[:, None, None], (2, *GRID.shape)).copy()
     if seen:
         indices[1] += 1
-    return Sent(None, Broadcast(b"", {}), indices, pose, 0.0)
+    return Sent(None, Broadcast(b"", {}), indices, pose, 0.0, np.eye(4))
 
 
 @pytest.fixture

@@ -38,7 +38,9 @@ def remembered(bundle, speed):
     moments = Moments(None, keep=9)
     for number in range(6):
         what = percept(bundle, -10.0 + 0.1 * speed * number)
-        sent = Sent(None, Broadcast(b"", {}), np.zeros((1, 1, 1), np.uint8), np.eye(4), 0.0)
+        sent = Sent(
+            None, Broadcast(b"", {}), np.zeros((1, 1, 1), np.uint8), np.eye(4), 0.0, np.eye(4)
+        )
         sent.percept = what  # else the detector computes it
         moments._moments[number] = Moment(number, None, {"2": sent})
     return moments

@@ -65,7 +65,8 @@ def _occupancy_of_candidates(
         if number == 0 and sweep.own is not None:
             pyramids.append(detector.own_pyramid(sweep.own))
         else:
-            pyramids.append(detector.pyramid(sweep.indices))
+            transform = frame.ego_to_agent[number]
+            pyramids.append(detector.pyramid(sweep.indices, None, transform))
     logits = detector.head_maps(pyramids, frame.ego_to_agent).cls.max(axis=2)
     candidates = logits > math.log(score / (1.0 - score))
     return detector.occupancy(pyramids, frame.ego_to_agent)[candidates]

@@ -203,7 +203,12 @@ class SimulatedDetector:
         """Read a message's index map."""
         return decode_indices(payload, self._prior, self._shape)
 
-    def perceive(self, indices: IndexArray, received: Cells | None = None) -> Percept:
+    def perceive(
+        self,
+        indices: IndexArray,
+        received: Cells | None = None,
+        ego_to_agent: npt.NDArray[np.float64] | None = None,
+    ) -> Percept:
         """Compute one agent's pyramid; lost rows are background and have no score."""
         start = time.perf_counter()
         if received is not None:
