@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,9 +16,9 @@ from quantv2x_ros.core.active_cells import DECIDING_LEVEL, ActiveCells
 from quantv2x_ros.core.cell_kernels import gather_patches, scatter_blocks
 from quantv2x_ros.core.fusion import fuse_cells, highest_scores
 from quantv2x_ros.inference.bundle import BundleError, ModelBundle
-from quantv2x_ros.inference.head_parts import DEBLOCKS, HEADS, RESULT, SHRINK
 from quantv2x_ros.inference.results import LEVELS, AgentPyramid, HeadMaps, StageTimer
-from quantv2x_ros.inference.row_engine import Keep, RowEngine, Rows
+from quantv2x_ros.inference.row_engine import Keep, Outputs, RowEngine, Rows
+from quantv2x_ros.inference.row_parts import DEBLOCKS, HEADS, RESULT, SHRINK
 from quantv2x_ros.inference.window import HeadWindow
 
 Array = npt.NDArray[Any]
@@ -134,7 +134,7 @@ class CellHeads:
         def fill(start: int, stop: int, rows: Rows) -> None:
             rows[: stop - start] = fused[start:stop]
 
-        def keep(start: int, stop: int, outputs: Mapping[str, Array]) -> None:
+        def keep(start: int, stop: int, outputs: Outputs) -> None:
             first = level * DEBLOCK_CHANNELS
             scatter_blocks(outputs[RESULT], cells[start:stop], 1 << level, first, self._merged)
 
@@ -150,7 +150,7 @@ class CellHeads:
         engine.run(len(cells), fill, keep)
 
     def _keep_shrunk(self, cells: npt.NDArray[np.int64]) -> Keep:
-        def keep(start: int, stop: int, outputs: Mapping[str, Array]) -> None:
+        def keep(start: int, stop: int, outputs: Outputs) -> None:
             scatter_blocks(outputs[RESULT], cells[start:stop], 1, 0, self._shrunk)
 
         return keep
@@ -161,9 +161,9 @@ class CellHeads:
         sizes = {"cls": per_cell * labels, "reg": per_cell * 7, "dir": per_cell * 2}
         maps = {k: np.empty((len(cells), 1, size), np.float32) for k, size in sizes.items()}
 
-        def keep(start: int, stop: int, outputs: Mapping[str, Array]) -> None:
+        def keep(start: int, stop: int, outputs: Outputs) -> None:
             for name, values in maps.items():
-                values[start:stop, 0] = outputs[f"{name}_nhwc"]
+                values[start:stop, 0] = outputs[f"{name}_nhwc"][: stop - start]
 
         self._run(self._heads, self._shrunk, cells, keep)
         rows, columns = np.divmod(cells, self._bundle.grid.shape[1])

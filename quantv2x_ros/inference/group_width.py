@@ -9,32 +9,21 @@ everything before it multiplies the zeros in full, and is faster with 16. All gi
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import openvino
 
+from quantv2x_ros.inference.processor import has_amx
+
 #: Channels that a group has at least, with AMX and without.
 AMX_WIDTH, PLAIN_WIDTH = 64, 16
 
 
-def group_width(cpu_info: Path = Path("/proc/cpuinfo")) -> int:
-    """Channels a group that suit this processor, as far as oneDNN is allowed to use it.
-
-    Args:
-        cpu_info: what Linux says of the processor.
-    """
-    held_to = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    if held_to not in ("", "ALL", "DEFAULT") and "AMX" not in held_to:
-        return PLAIN_WIDTH
-    try:
-        flags = cpu_info.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return PLAIN_WIDTH
-    return AMX_WIDTH if "amx_int8" in flags else PLAIN_WIDTH
+def group_width() -> int:
+    """Channels a group that suit this processor."""
+    return AMX_WIDTH if has_amx() else PLAIN_WIDTH
 
 
 def narrow_weight(weight: npt.NDArray[Any], groups: int, width: int) -> npt.NDArray[Any] | None:

@@ -1,35 +1,38 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a part of the head on any number of rows, a few hundred at a time, on all threads."""
+"""Runs a part of a network on any number of rows, a few hundred at a time, on all threads."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.inference.head_parts import ROWS, HeadPart
 from quantv2x_ros.inference.openvino import OpenVinoEngine
+from quantv2x_ros.inference.row_parts import ROWS, RowPart
 
+#: What a run reads, (n, K).
 Rows = npt.NDArray[np.uint8]
-#: Fills rows (n, K) for the cells from a first to behind a last one.
+#: What a run gives, (n, channels) by name.
+Outputs = Mapping[str, npt.NDArray[Any]]
+#: Fills the rows of the cells from a first to behind a last one; there may be more rows.
 Fill = Callable[[int, int, Rows], None]
-#: Takes the outputs (n, channels), by name, of the same cells.
-Keep = Callable[[int, int, Mapping[str, npt.NDArray[Any]]], None]
+#: Takes the outputs of the same cells, and what lies behind them.
+Keep = Callable[[int, int, Outputs], None]
 
 
 class RowEngine:
-    """A `HeadPart` for any number of rows. One thread at a time may use it.
+    """A `RowPart` for any number of rows. One thread at a time may use it.
 
     Each run has a thread for itself, so that none waits for another within a convolution.
 
     Args:
-        path: the head's ONNX file.
+        path: the ONNX file.
         part: of it.
         width: K, numbers of a row.
         rows: of a run.
@@ -40,11 +43,11 @@ class RowEngine:
     def __init__(
         self,
         path: Path,
-        part: HeadPart,
+        part: RowPart,
         width: int,
         rows: int,
         threads: int,
-        pool: ThreadPoolExecutor | None,
+        pool: Executor | None,
     ) -> None:
         self._shape = (1, 1, rows, width)
         self._engine = OpenVinoEngine(path, {ROWS: self._shape}, threads, threads, part)
@@ -53,15 +56,15 @@ class RowEngine:
 
     def run(self, count: int, fill: Fill, keep: Keep) -> None:
         """Compute so many rows; `fill` and `keep` are called by several threads at a time."""
-        per_run = self._shape[2]
 
         def one(start: int) -> None:
             stop = min(start + per_run, count)
             rows = self._buffer()
             fill(start, stop, rows[0, 0])
             outputs = self._engine.run({ROWS: rows})
-            keep(start, stop, {k: v[0, 0, : stop - start] for k, v in outputs.items()})
+            keep(start, stop, {name: array[0, 0] for name, array in outputs.items()})
 
+        per_run = self._shape[2]
         starts = range(0, count, per_run)
         if self._pool is None:
             for start in starts:
