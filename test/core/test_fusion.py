@@ -11,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from quantv2x_ros.core.fusion import FusionError, agent_shares, fuse_level, mask_scores
+from quantv2x_ros.core.fusion import (
+    FusionError,
+    agent_shares,
+    fuse_cells,
+    fuse_level,
+    highest_scores,
+    mask_scores,
+)
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.pose import matrix_from_v2x, transform_between, warp_theta
 
@@ -267,3 +274,42 @@ def test_an_agent_absurdly_far_away_adds_nothing(maps: Any, factor: float) -> No
     features, scores = maps
     far = np.stack([IDENTITY, IDENTITY + np.array([0.0, 0.0, factor])])
     np.testing.assert_array_equal(fuse_level(features[:2], scores[:2], far), features[0])
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_some_cells_are_fused_to_the_bits_of_the_whole_level(maps: Any, quantized: bool) -> None:
+    features, scores = maps
+    if quantized:
+        features = [(255 * f).astype(np.uint8) for f in features]
+    scales = {"scale_in": 0.02, "scale_out": 0.03}
+    needed = np.random.default_rng(8).random(GRID.shape) < 0.2
+    needed[3] = False
+    found = fuse_cells(features, scores, THETAS, needed, **scales)
+    whole = fuse_level(features, scores, THETAS, **scales)
+    assert found.dtype == whole.dtype
+    np.testing.assert_array_equal(found, whole[needed])
+
+
+def test_no_cell_is_a_valid_selection_and_another_shape_is_not(maps: Any) -> None:
+    features, scores = maps
+    none = np.zeros(GRID.shape, np.bool_)
+    assert fuse_cells(features, scores, THETAS, none).shape == (0, features[0].shape[2])
+    for wrong in (none[1:], none.astype(np.uint8)):
+        with pytest.raises(FusionError, match=r"needed must be bool of shape \(16, 48\)"):
+            fuse_cells(features, scores, THETAS, wrong)
+
+
+def test_the_highest_score_is_the_agents_highest_where_they_reach(maps: Any) -> None:
+    _, scores = maps
+    alone = [
+        fuse_level([s[..., None]], [np.ones_like(s)], t[None])[..., 0]
+        for s, t in zip(scores, THETAS, strict=True)
+    ]
+    # warped without dividing by the weight that the border loses
+    weights = [warp_slowly(np.ones((*GRID.shape, 1)), t)[..., 0] for t in THETAS]
+    inside = np.all([np.isclose(w, 1.0) for w in weights], axis=0)
+    assert inside.sum() > 50
+    found = highest_scores(scores, THETAS)
+    np.testing.assert_allclose(found[inside], np.max(alone, axis=0)[inside], atol=1e-5)
+    far = _theta(500.0, 0.0, 0.0)[None]
+    assert not highest_scores(scores[:1], far).any()

@@ -11,13 +11,13 @@ import pytest
 
 from quantv2x_ros.core.grid_turn import GridTurn
 from quantv2x_ros.data.frame import Frame
+from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.offline.detector import open_detector
 from quantv2x_ros.offline.evaluation import Evaluation
 from quantv2x_ros.offline.moments import Moments
-from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.offline.settings import EvaluationConfig
 
 AGENTS = ["1", "2", "-1"]

@@ -17,7 +17,7 @@ import yaml
 from quantv2x_ros.core.detection import DetectionError
 from quantv2x_ros.inference.bundle import BundleError, ModelBundle
 from quantv2x_ros.inference.bundle_files import REQUIRED_FILES, file_sha256
-from quantv2x_ros.inference.manifest import MANIFEST_NAME, parse_manifest
+from quantv2x_ros.inference.manifest import MANIFEST_NAME, SparseHeads, parse_manifest
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -170,3 +170,33 @@ def test_another_threshold_of_scores_changes_nothing_else(int8_bundle: ModelBund
     assert replace(changed.manifest, detection=int8_bundle.detection) == int8_bundle.manifest
     with pytest.raises(DetectionError, match="score_threshold"):
         int8_bundle.with_score_threshold(1.5)
+
+
+def test_where_heads_are_computed_survives_being_written_and_read(int8_bundle: ModelBundle) -> None:
+    manifest = replace(int8_bundle.manifest, sparse_heads=SparseHeads(0.125, 0.2))
+    document = manifest.as_dict()
+    assert document["sparse_heads"] == {"occupancy": 0.125, "score": 0.2}
+    assert parse_manifest(yaml.safe_dump(document).encode()) == manifest
+    assert "sparse_heads" not in int8_bundle.manifest.as_dict()
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"occupancy": 0.0, "score": 0.2}, "occupancy 0.0 and score 0.2 must lie between 0 and 1"),
+        ({"occupancy": 0.1, "score": 1.0}, "must lie between"),
+        ({"occupancy": 0.1}, r"sparse_heads: missing keys \['score'\]"),
+        ({"occupancy": 0.1, "score": 0.2, "x": 1}, r"sparse_heads: unknown keys \['x'\]"),
+        (0.1, "sparse_heads: got float, expected a mapping"),
+    ],
+)
+def test_where_heads_are_computed_is_checked(copy: Path, entry: Any, message: str) -> None:
+    rewrite(copy, lambda m: m.update(sparse_heads=entry))
+    with pytest.raises(BundleError, match=message):
+        ModelBundle.load(copy)
+
+
+def test_parity_and_full_precision_compute_heads_everywhere(copy: Path) -> None:
+    rewrite(copy, lambda m: m.update(sparse_heads={"occupancy": 0.1, "score": 0.2}, parity=True))
+    with pytest.raises(BundleError, match="belongs to int8 bundles without parity"):
+        ModelBundle.load(copy)

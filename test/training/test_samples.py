@@ -7,12 +7,22 @@ import pytest
 
 from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.core.boxes import points_in_boxes
+from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.pose import matrix_from_v2x, transform_between, transform_points
+from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.training.cooperative_frame import AgentView, CooperativeFrame
 from quantv2x_ros.training.loader import collate
-from quantv2x_ros.training.samples import SampleConfig, SampleMaker, augmented, crop_grid
+from quantv2x_ros.training.samples import (
+    SampleConfig,
+    SampleError,
+    SampleMaker,
+    augmented,
+    cooperative_frame,
+    crop_grid,
+)
 
 GRID = BevGrid((-140.8, -40.0, -5.0, 140.8, 40.0, 1.0), (0.4, 0.4, 6.0))
 
@@ -146,3 +156,59 @@ def test_five_real_agents_agree_on_their_vehicles_after_augmentation(shared_dir,
     rng = np.random.default_rng(seed)
     after = points_seen(augmented(frame, SampleConfig(GRID, drop_points=0.0), rng))
     np.testing.assert_allclose(after, before, rtol=0.01, atol=3)
+
+
+def seen_and_hidden() -> CooperativeFrame:
+    """Two boxes 60 m apart: the ego's points lie in the first, its peer's in the second."""
+    boxes = np.array(
+        [[10.0, 5.0, -0.9, 4.4, 1.8, 1.5, 0.0], [70.0, 5.0, -0.9, 4.4, 1.8, 1.5, 0.0]], np.float32
+    )
+    clouds = []
+    for box in boxes:
+        cloud = np.zeros((50, 4), np.float32)
+        cloud[:, :3] = box[:3] + np.random.default_rng(0).uniform(-0.4, 0.4, (50, 3)) * box[3:6]
+        clouds.append(cloud)
+    views = tuple(AgentView(cloud, boxes, np.eye(4)) for cloud in clouds)
+    return CooperativeFrame(views, boxes, np.array([1, 1]))
+
+
+@pytest.mark.parametrize(("hidden", "alike"), [(1.0, False), (0.0, True)])
+def test_crops_can_be_laid_around_what_the_ego_hardly_sees(hidden, alike):
+    config = SampleConfig(
+        GRID, window=(12.8, 12.8), jitter=(0.0, 0.0), hidden=hidden, rotation=0.0, flip=(0.0, 0.0)
+    )
+    maker = SampleMaker(config, AnchorSet.v2x_real())
+    centres = {
+        round(float(maker(seen_and_hidden(), np.random.default_rng(seed)).targets.boxes[0, 0]), -1)
+        for seed in range(12)
+    }
+    assert (len(centres) == 2) is alike
+    assert 70.0 in centres
+
+
+def test_without_anything_hidden_crops_lie_around_what_is_seen():
+    frame = seen_and_hidden()
+    seen = CooperativeFrame(frame.agents, frame.boxes[:1], frame.labels[:1])
+    config = SampleConfig(GRID, window=(12.8, 12.8), jitter=(0.0, 0.0), hidden=1.0)
+    sample = SampleMaker(config, AnchorSet.v2x_real())(seen, np.random.default_rng(1))
+    assert len(sample.targets.boxes) == 1
+
+
+def test_a_share_of_hidden_objects_is_a_probability():
+    with pytest.raises(SampleError, match=r"balance, hidden are probabilities, got .*1\.5"):
+        SampleConfig(GRID, hidden=1.5)
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_roadside_units_send_turned_grids_where_samples_say_so(tmp_path, turns):
+    write_scenario(tmp_path / "scene", seed=4, frames=1, agents=3, layout="road")
+    frame = Scenario.open(tmp_path / "scene").frame("000000")
+    agents = ["1", "2", "-1"]
+    config = SampleConfig(GRID, turn_grids=turns)
+    found = cooperative_frame(frame, agents, config)
+    turned = RoadsideGrids(GRID, DetectionConfig()).turn(frame, agents)
+    assert turned["-1"].turn != 0.0
+    expected = CooperativeFrame.from_frame(turned if turns else frame, agents)
+    for view, wanted in zip(found.agents, expected.agents, strict=True):
+        np.testing.assert_array_equal(view.points, wanted.points)
+        np.testing.assert_allclose(view.ego_to_agent, wanted.ego_to_agent)
