@@ -48,7 +48,10 @@ def test_bytes_on_the_air_change_nothing(detector, given):
     detections, sizes, _ = detect_once(detector, given.clouds, given.ego_to_agents)
     encoder = AgentEncoder(detector.bundle)
     direct = CooperativeDetector(detector.bundle)
-    pyramids = [direct.pyramid(encoder.encode(p).indices) for p in given.clouds.values()]
+    pyramids = [
+        direct.pyramid(encoder.encode(points).indices, None, transform)
+        for points, transform in zip(given.clouds.values(), given.ego_to_agents, strict=True)
+    ]
     expected = direct.fuse(pyramids, given.ego_to_agents).detections
     assert len(expected) > 0
     np.testing.assert_array_equal(detections.boxes, expected.boxes)

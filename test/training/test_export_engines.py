@@ -177,11 +177,15 @@ def test_int8_head_outputs_equal_their_simulation(int8: Exported) -> None:
     simulated = int8.graphs.executor("head", torch.float64)(
         {name: nchw(value, int8.bundle.scale(name) or 0) for name, value in fused.items()}
     )
+    weights = {node.name: node.weight for node in int8.graphs.graphs["head"].convolutions}
+    scale = int8.graphs.graph_scales("head")["shrink1"].scale
     for name in ("cls", "reg", "dir"):
         expected = simulated[name].permute(0, 2, 3, 1).numpy()
-        # a single step of the heads' input moves an output by far less than this
-        error = np.abs(outputs[f"{name}_nhwc"] - expected).max() / np.abs(expected).max()
-        assert error < 5e-3
+        error = np.abs(outputs[f"{name}_nhwc"] - expected)
+        # near a tie the two may round the heads' input to different steps, in a few of its channels
+        step = scale * np.abs(weights[name]).max()
+        assert (error > step).mean() < 0.01
+        assert error.max() < 8 * step
 
 
 def test_a_whole_int8_frame_equals_its_simulation(int8: Exported) -> None:
