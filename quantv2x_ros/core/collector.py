@@ -165,7 +165,7 @@ class SweepCollector(Generic[Pyramid]):
         self._expected.discard(sweep.station_id)
 
     def next_step(
-        self, now: float, may_fuse: bool = True
+        self, now: float, may_fuse: bool = True, may_prepare: bool = True
     ) -> ComputePyramid[Pyramid] | Fuse[Pyramid] | Wait:
         """Return what to do next.
 
@@ -174,10 +174,12 @@ class SweepCollector(Generic[Pyramid]):
         Args:
             now: seconds of the steady clock.
             may_fuse: False while another thread fuses: then there are pyramids only.
+            may_prepare: False while the ego's next sweep is being encoded: what is computed ahead
+                of it would only delay it.
         """
         ego = self._ego
         if ego is None:
-            return self._ahead(now)
+            return self._ahead(now) if may_prepare else Wait(None)
         if not ego.begun:
             return _begin(ego)
         candidates, expired = self._candidates(ego.sweep)

@@ -24,7 +24,9 @@ def create_ego(**options: Any) -> list[BaseNode]:
     """
     fusion = FusionNode(own_in_process=True, **options)
     try:
-        encoder = EncoderNode(hand_over=fusion.accept_own, **options)
+        encoder = EncoderNode(
+            hand_over=fusion.accept_own, note_encoding=fusion.note_encoding, **options
+        )
     except BaseException:
         fusion.destroy_node()
         raise

@@ -58,6 +58,7 @@ class EncoderNode(BaseNode):
         *,
         bundle: ModelBundle | None = None,
         hand_over: HandOver | None = None,
+        note_encoding: Callable[[bool], None] | None = None,
         **options: Any,
     ) -> None:
         """Create the node; unless its lifecycle is left to others, load the model and subscribe.
@@ -65,6 +66,8 @@ class EncoderNode(BaseNode):
         Args:
             bundle: the model bundle where it is loaded already.
             hand_over: called with every coded sweep and its stage latencies [ms], in this process.
+            note_encoding: called with True before a sweep is encoded and with False after it, so
+                that others in this process can leave the processor to it.
             options: passed on to `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
@@ -72,6 +75,7 @@ class EncoderNode(BaseNode):
         """
         super().__init__("encoder", **options)
         self._hand_over = hand_over
+        self._note_encoding = note_encoding or (lambda begun: None)
         self._given_bundle = bundle
         self._sequence = 0
         self._station = declare_station(self)
@@ -122,6 +126,13 @@ class EncoderNode(BaseNode):
         self.time_jumped_back()
 
     def _encode(self, waiting: WaitingSweep, pose: Float64, covariance: Float64) -> None:
+        self._note_encoding(True)
+        try:
+            self._encode_now(waiting, pose, covariance)
+        finally:
+            self._note_encoding(False)
+
+    def _encode_now(self, waiting: WaitingSweep, pose: Float64, covariance: Float64) -> None:
         start = time.perf_counter()
         try:
             points = self._input.points(waiting.message)

@@ -143,6 +143,12 @@ class FusionNode(BaseNode):
             except SweepRefusedError as error:
                 self.drop(error.reason, str(error))
 
+    def note_encoding(self, begun: bool) -> None:
+        """Say when the own encoder begins and ends, in this process; see `FusionWorker`."""
+        worker = self._worker
+        if worker is not None:
+            worker.note_encoding(begun)
+
     def _on_indices(self, message: BevIndices) -> None:
         try:
             sweep = self._input.accept(message)

@@ -90,6 +90,7 @@ class FusionWorker:
         self._changed = threading.Condition()
         self._stopping = False
         self._fusing = False
+        self._own_encoding = False
         self._ego_pose: npt.NDArray[np.float64] | None = None
         self._threads = [
             threading.Thread(target=self._run, name=f"fusion {number}", daemon=True)
@@ -115,6 +116,12 @@ class FusionWorker:
         """See `SweepCollector.offer_peer`."""
         with self._changed:
             self._collector.offer_peer(sweep)
+            self._changed.notify_all()
+
+    def note_encoding(self, begun: bool) -> None:
+        """Say when the ego's encoder begins and ends, in this process: nothing is prepared then."""
+        with self._changed:
+            self._own_encoding = begun
             self._changed.notify_all()
 
     def expect(self, station_id: int) -> None:
@@ -167,7 +174,11 @@ class FusionWorker:
         """Wait for the next step; None once the worker is to stop."""
         with self._changed:
             while not self._stopping:
-                step = self._collector.next_step(time.monotonic(), may_fuse=not self._fusing)
+                step = self._collector.next_step(
+                    time.monotonic(),
+                    may_fuse=not self._fusing,
+                    may_prepare=not self._own_encoding,
+                )
                 if not isinstance(step, Wait):
                     self._fusing = self._fusing or isinstance(step, Fuse)
                     return step

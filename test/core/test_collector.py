@@ -320,3 +320,25 @@ def test_whatever_arrives_fusions_are_bounded_fresh_and_have_every_station_once(
             assert len(set(stations)) == len(stations) <= agents
             for held in step.peers:
                 assert abs(held.sweep.stamp_ns - step.ego.sweep.stamp_ns) <= 300 * MS
+
+
+def test_nothing_is_prepared_while_the_egos_next_sweep_is_encoded():
+    collector = make()
+    collector.offer_ego(sweep(1, 0), 0.0)
+    assert fused(run(collector, 0.04)) == [(1, 0)]
+    collector.offer_peer(sweep(2, 100))
+    assert collector.next_step(0.1, may_prepare=False) == Wait(None)
+    collector.offer_ego(sweep(1, 100), 0.13)
+    step = collector.next_step(0.13, may_prepare=False)
+    assert isinstance(step, ComputePyramid), "what the ego waits for is not prepared but due"
+    assert step.held.sweep.station_id == 1
+
+
+def test_peers_are_prepared_while_nothing_is_encoded():
+    collector = make()
+    collector.offer_ego(sweep(1, 0), 0.0)
+    run(collector, 0.04)
+    collector.offer_peer(sweep(2, 100))
+    step = collector.next_step(0.1)
+    assert isinstance(step, ComputePyramid)
+    assert step.held.sweep.station_id == 2

@@ -74,3 +74,24 @@ def test_with_indices_alone_the_ego_sees_what_they_decode_to(
     ros.spin_until(lambda: ros.node.count_subscribers("/v2x/bev_indices") >= 2)
     np.testing.assert_allclose(boxes(ros, sensors, objects), scores["coded"], atol=1e-5)
     assert isinstance(sensors.indices[0], BevIndices)
+
+
+def test_fusion_knows_when_the_encoder_is_at_work(ros, sensors, parameters, bundle, monkeypatch):
+    values = parameters(bundle=str(bundle.folder), clock_tolerance=60.0, crop_ego_body=False)
+    noted = []
+    note = FusionNode.note_encoding
+
+    def remember(self, begun):
+        noted.append(begun)
+        note(self, begun)
+
+    monkeypatch.setattr(FusionNode, "note_encoding", remember)
+    for node in create_ego(parameter_overrides=values):
+        ros.add(node)
+    objects = ros.collect(DetectedObject3DArray, "objects")
+    sensors.connect()
+    sensors.send(10)
+    ros.spin_until(lambda: objects)
+    assert noted
+    assert noted[0::2] == [True] * len(noted[0::2])
+    assert noted[1::2] == [False] * len(noted[1::2])
