@@ -79,7 +79,7 @@ def _agents(axes: Axes, result: dict[str, Any]) -> None:
 
 
 def _roofline(axes: Axes, result: dict[str, Any]) -> None:
-    axes.set_title("roofline")
+    axes.set_title("roofline, counting whole maps")
     ceilings = result["roofline"]["ceilings"]
     peak, traffic = ceilings["int8_gmacs_per_second"], ceilings["memory_gb_per_second"]
     intensities = [0.1, peak / traffic, 1e5]

@@ -49,6 +49,8 @@ def roofline(
 ) -> dict[str, dict[str, Any]]:
     """Compare the stages with their least possible times.
 
+    The costs are those of whole maps: a stage that leaves cells out may lie above the ceilings.
+
     Args:
         costs: by stage.
         medians: measured milliseconds by stage.
