@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.active_cells import DECIDING_LEVEL, ActiveCells
+from quantv2x_ros.core.active_cells import ActiveCells
 from quantv2x_ros.core.cell_kernels import gather_patches, scatter_blocks
-from quantv2x_ros.core.fusion import fuse_cells, highest_scores
+from quantv2x_ros.core.fusion import fuse_cells
 from quantv2x_ros.inference.bundle import BundleError, ModelBundle
+from quantv2x_ros.inference.heads import deciding_scores
 from quantv2x_ros.inference.results import LEVELS, AgentPyramid, HeadMaps, StageTimer
 from quantv2x_ros.inference.row_engine import Keep, Outputs, RowEngine, Rows
 from quantv2x_ros.inference.row_parts import DEBLOCKS, HEADS, RESULT, SHRINK
@@ -32,23 +33,11 @@ DEBLOCK_ROWS, SHRINK_ROWS = (2048, 512, 128), 256
 MOST_CELLS = 0.6
 
 
-def deciding_scores(
-    pyramids: Sequence[AgentPyramid], thetas: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float32]:
-    """Return the scores that decide where heads are computed, (H / 2, W / 2): the agents' highest.
-
-    Args:
-        pyramids: of the agents, the ego's first.
-        thetas: (N, 2, 3).
-    """
-    return highest_scores([pyramid.scores[DECIDING_LEVEL] for pyramid in pyramids], thetas)
-
-
 class CellHeads:
     """Fuses pyramids and runs the heads in the cells whose predicted occupancy says so.
 
-    There they give what whole maps give, bit for bit. Elsewhere no score is above the manifest's
-    `sparse_heads.score`.
+    There they give what whole maps give, bit for bit. Of the cells with a score above the
+    manifest's `sparse_heads.score`, one in a thousand was not among them on the calibration frames.
 
     Args:
         bundle: an INT8 bundle whose manifest has `sparse_heads`.

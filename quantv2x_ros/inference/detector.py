@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,8 @@ from quantv2x_ros.core.detection import Detections, detect
 from quantv2x_ros.core.fusion import agent_shares, mask_scores
 from quantv2x_ros.core.pose import check_pose, warp_theta
 from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.cell_heads import CellHeads, deciding_scores
 from quantv2x_ros.inference.engine import choose_backend
-from quantv2x_ros.inference.heads import create_heads
+from quantv2x_ros.inference.heads import create_heads, deciding_scores
 from quantv2x_ros.inference.pyramid_engines import PyramidEngines
 from quantv2x_ros.inference.results import (
     AgentPyramid,
@@ -28,6 +28,9 @@ from quantv2x_ros.inference.results import (
     StageTimer,
 )
 from quantv2x_ros.inference.window import HeadWindow
+
+if TYPE_CHECKING:
+    from quantv2x_ros.inference.cell_heads import CellHeads
 
 #: Transforms closer to the identity than this are the identity (metres, radians).
 IDENTITY_TOLERANCE = 1e-9
@@ -67,7 +70,10 @@ class CooperativeDetector:
         channels = self._pyramids.channels
         self._heads = create_heads(bundle, self._window, backend, threads, channels)
         self._cell_heads: CellHeads | None = None
-        if bundle.manifest.sparse_heads is not None and choose_backend(backend) != "tensorrt":
+        if bundle.manifest.sparse_heads is not None and choose_backend(backend) == "openvino":
+            # needs openvino, which a vehicle with TensorRT may lack
+            from quantv2x_ros.inference.cell_heads import CellHeads
+
             self._cell_heads = CellHeads(bundle, self._window, threads, channels)
         anchors = bundle.anchors.grid_anchors(bundle.grid)
         per_row = anchors.reshape(height, width, bundle.anchors.per_cell, -1)

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.fusion import fuse_level
+from quantv2x_ros.core.active_cells import DECIDING_LEVEL
+from quantv2x_ros.core.fusion import fuse_level, highest_scores
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.engine import Engine, choose_backend, create_engine
 from quantv2x_ros.inference.engine_set import fuse_shapes
@@ -127,6 +128,18 @@ def _cut(outputs: dict[str, npt.NDArray[Any]], columns: slice) -> HeadMaps:
         for name in ("cls", "reg", "dir")
     )
     return HeadMaps(cls, reg, direction)
+
+
+def deciding_scores(
+    pyramids: Sequence[AgentPyramid], thetas: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
+    """Return the scores that decide where heads are computed, (H / 2, W / 2): the agents' highest.
+
+    Args:
+        pyramids: of the agents, the ego's first.
+        thetas: (N, 2, 3).
+    """
+    return highest_scores([pyramid.scores[DECIDING_LEVEL] for pyramid in pyramids], thetas)
 
 
 def create_heads(

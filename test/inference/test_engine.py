@@ -7,6 +7,8 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -34,6 +36,15 @@ def test_a_backend_that_cannot_run_says_what_is_missing() -> None:
         choose_backend("tensorrt")
     with pytest.raises(EngineError, match="got 'cuda', allowed are auto, openvino, tensorrt"):
         choose_backend("cuda")
+
+
+def test_a_vehicle_with_tensorrt_needs_no_openvino() -> None:
+    program = (
+        "import sys; sys.modules['openvino'] = None; import quantv2x_ros.inference.pipeline;"
+        " import quantv2x_ros.inference.engine_set"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_engine_describes_its_tensors(engine: Engine) -> None:
