@@ -110,12 +110,10 @@ def fuse_level(
     Raises:
         FusionError: shapes, dtypes or scales do not fit, or a value is not finite.
     """
-    stacked, geometry, gain = _check_features(features, scores, thetas, scale_in, scale_out)
-    agents, height, width, channels = stacked.shape
-    fused = np.empty((height, width, channels), stacked.dtype)
-    flat = stacked.reshape(agents, height * width, channels)
-    fusion_kernels.fuse(flat, *geometry, gain, stacked.dtype == np.uint8, fused)
-    return fused
+    first = np.asarray(features[0]) if len(features) else np.empty((0, 0, 0))
+    everywhere = np.ones(first.shape[:2], np.bool_)
+    fused = fuse_cells(features, scores, thetas, everywhere, scale_in=scale_in, scale_out=scale_out)
+    return fused.reshape(*first.shape)
 
 
 def fuse_cells(
@@ -147,10 +145,10 @@ def fuse_cells(
             f"needed must be bool of shape ({height}, {width}), got {needed.dtype} of "
             f"{needed.shape}"
         )
-    fused = np.empty((1, int(np.count_nonzero(needed)), channels), stacked.dtype)
+    fused = np.empty((int(np.count_nonzero(needed)), channels), stacked.dtype)
     flat = stacked.reshape(agents, height * width, channels)
-    fusion_kernels.fuse_cells(flat, *geometry, needed, gain, stacked.dtype == np.uint8, fused)
-    return fused[0]
+    fusion_kernels.fuse(flat, *geometry, needed, gain, stacked.dtype == np.uint8, fused)
+    return fused
 
 
 def highest_scores(

@@ -161,45 +161,20 @@ def _store_cell(
     gain: np.float32,
     quantized: bool,
     fused: npt.NDArray[Any],
-    row: int,
-    column: int,
+    cell: int,
 ) -> None:
-    """Scale total (C,) into fused (h, w, C); ``quantized`` rounds half to even and saturates."""
+    """Scale total (C,) into fused (cells, C); ``quantized`` rounds half to even and saturates."""
     if quantized:
         for k in range(len(total)):
             value = np.rint(total[k] * gain)
-            fused[row, column, k] = np.int32(value if value < _HIGHEST_UINT8 else _HIGHEST_UINT8)
+            fused[cell, k] = np.int32(value if value < _HIGHEST_UINT8 else _HIGHEST_UINT8)
     else:
         for k in range(len(total)):
-            fused[row, column, k] = total[k] * gain
+            fused[cell, k] = total[k] * gain
 
 
 @njit(cache=True, nogil=True)
 def fuse(
-    features: npt.NDArray[Any],
-    scores: Float32Array,
-    thetas: Float64Array,
-    identity: npt.NDArray[np.bool_],
-    gain: np.float32,
-    quantized: bool,
-    fused: npt.NDArray[Any],
-) -> None:
-    """Fuse features (N, h * w, C) into fused (h, w, C)."""
-    agents, height, width = scores.shape
-    cells = np.empty((agents, width, 4), np.int32)
-    weights = np.empty((agents, width, 4), np.float32)
-    shares = np.empty((agents, width), np.float32)
-    total = np.empty(features.shape[2], np.float32)
-    for row in range(height):
-        _warp_row(scores, thetas, identity, row, cells, weights, shares)
-        _softmax_row(shares)
-        for column in range(width):
-            _sum_cell(features, cells, weights, shares, column, total)
-            _store_cell(total, gain, quantized, fused, row, column)
-
-
-@njit(cache=True, nogil=True)
-def fuse_cells(
     features: npt.NDArray[Any],
     scores: Float32Array,
     thetas: Float64Array,
@@ -209,7 +184,7 @@ def fuse_cells(
     quantized: bool,
     fused: npt.NDArray[Any],
 ) -> None:
-    """Fuse features (N, h * w, C) of the cells needed (h, w) into fused (1, cells, C)."""
+    """Fuse features (N, h * w, C) of the cells needed (h, w) into fused (cells, C)."""
     agents, height, width = scores.shape
     cells = np.empty((agents, width, 4), np.int32)
     weights = np.empty((agents, width, 4), np.float32)
@@ -224,7 +199,7 @@ def fuse_cells(
         for column in range(width):
             if needed[row, column]:
                 _sum_cell(features, cells, weights, shares, column, total)
-                _store_cell(total, gain, quantized, fused, 0, done)
+                _store_cell(total, gain, quantized, fused, done)
                 done += 1
 
 
