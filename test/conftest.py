@@ -105,6 +105,36 @@ def bundle_folder(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
+def calm_bundle_folder(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with scores and occupancies that tell cells apart.
+
+    The random network's own scores round to 1 in every cell, its occupancies to 0.0001.
+    """
+    onnx = pytest.importorskip("onnx", reason="onnx, which changes the engines, is not installed")
+    import numpy as np
+    import yaml
+
+    from quantv2x_ros.inference.bundle_files import file_sha256
+
+    changes = {
+        "head.onnx": {"cls.weight.scale": (0.1, 0.0), "cls.bias": (0.1, -10.0)},
+        "pyramid.onnx": {"occupancy1.weight.scale": (0.2, 0.0)},
+    }
+    folder = Path(shutil.copytree(bundle_folder, tmp_path_factory.mktemp("calm") / "bundle"))
+    document = yaml.safe_load((folder / "manifest.yaml").read_text())
+    for name, tensors in changes.items():
+        model = onnx.load(folder / name)
+        found = {tensor.name: tensor for tensor in model.graph.initializer}
+        for tensor, (gain, offset) in tensors.items():
+            values = (gain * onnx.numpy_helper.to_array(found[tensor]) + offset).astype(np.float32)
+            found[tensor].CopyFrom(onnx.numpy_helper.from_array(values, tensor))
+        onnx.save(model, folder / name)
+        document["files"][name] = file_sha256(folder / name)
+    (folder / "manifest.yaml").write_text(yaml.safe_dump(document))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def long_bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of random weights on a grid that is longer than wide, 128 x 32 cells."""
     pytest.importorskip("torch", reason="torch, which makes the bundle, is not installed")

@@ -200,3 +200,8 @@ def test_parity_and_full_precision_compute_heads_everywhere(copy: Path) -> None:
     rewrite(copy, lambda m: m.update(sparse_heads={"occupancy": 0.1, "score": 0.2}, parity=True))
     with pytest.raises(BundleError, match="belongs to int8 bundles without parity"):
         ModelBundle.load(copy)
+    rewrite(copy, lambda m: m.update(parity=False, precision="fp32", scales={}))
+    with pytest.raises(BundleError, match="belongs to int8 bundles without parity"):
+        ModelBundle.load(copy)
+    rewrite(copy, lambda m: m.update(sparse_heads=None))
+    assert parse_manifest((copy / MANIFEST_NAME).read_bytes()).sparse_heads is None

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from quantv2x_ros.core.detection import detect
 from quantv2x_ros.inference import cell_heads
 from quantv2x_ros.inference.bundle import BundleError, ModelBundle
 from quantv2x_ros.inference.cell_heads import CellHeads
@@ -22,14 +24,26 @@ from quantv2x_ros.inference.window import HeadWindow
 from quantv2x_ros.training.export.random_bundle import random_frames
 
 CHANNELS = (64, 128, 256)
-#: The random network's scores; half its cells have one above this.
+#: One cell in twenty to ten of the calm bundle has a score above this.
 SCORE = 0.2
+
+
+@pytest.fixture(scope="module")
+def calm_bundle(calm_bundle_folder: Path) -> ModelBundle:
+    return ModelBundle.load(calm_bundle_folder)
 
 
 def with_sparse_heads(bundle: ModelBundle, occupancy: float, score: float = SCORE) -> ModelBundle:
     sparse = SparseHeads(occupancy, score)
     changed = replace(bundle, manifest=replace(bundle.manifest, sparse_heads=sparse))
     return changed.with_score_threshold(score)
+
+
+def threshold_of(occupancy: npt.NDArray[np.float32], share: float) -> float:
+    """An occupancy that so many cells have, halfway between two that there are."""
+    values = np.unique(occupancy)
+    above = int(np.searchsorted(values, np.quantile(occupancy, 1.0 - share)))
+    return float(values[above - 1] + values[above]) / 2
 
 
 class Scene:
@@ -48,13 +62,21 @@ class Scene:
     def thetas(self) -> npt.NDArray[np.float64]:
         return self.dense._thetas(self.pyramids, self.transforms)
 
+    def of_cells(
+        self, cells: npt.NDArray[np.int64], columns: slice = slice(None)
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """What whole maps have in some cells of some columns, (n, 1, channels) by name."""
+        whole = self.dense.head_maps(self.pyramids, self.transforms)
+        maps = {name: getattr(whole, name)[:, columns] for name in ("cls", "reg", "dir")}
+        return {k: v.reshape(-1, 1, v.shape[2])[cells] for k, v in maps.items()}
+
     def maps(self, heads: CellHeads) -> HeadMaps | None:
         return heads(self.pyramids, self.thetas(), StageTimer())
 
 
 @pytest.fixture(scope="module", params=[1, 3])
-def scene(request: pytest.FixtureRequest, int8_bundle: ModelBundle) -> Scene:
-    return Scene(int8_bundle, request.param)
+def scene(request: pytest.FixtureRequest, calm_bundle: ModelBundle) -> Scene:
+    return Scene(calm_bundle, request.param)
 
 
 def heads_of(bundle: ModelBundle, threads: int = 2) -> CellHeads:
@@ -65,23 +87,21 @@ def heads_of(bundle: ModelBundle, threads: int = 2) -> CellHeads:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("share", [0.02, 0.2])
 def test_they_are_the_bits_of_the_whole_map(
-    scene: Scene, int8_bundle: ModelBundle, share: float, threads: int
+    scene: Scene, calm_bundle: ModelBundle, share: float, threads: int
 ) -> None:
-    least = float(np.quantile(scene.occupancy, 1.0 - share))
-    maps = scene.maps(heads_of(with_sparse_heads(int8_bundle, least), threads))
+    least = threshold_of(scene.occupancy, share)
+    maps = scene.maps(heads_of(with_sparse_heads(calm_bundle, least), threads))
     assert maps is not None
     assert maps.cells is not None
     assert 0 < len(maps.cells) < 0.5 * scene.occupancy.size
-    assert (scene.occupancy.reshape(-1)[maps.cells] >= np.float32(least) * (1 - 1e-6)).all()
-    whole = scene.dense.head_maps(scene.pyramids, scene.transforms)
-    for name in ("cls", "reg", "dir"):
-        expected = getattr(whole, name).reshape(-1, getattr(whole, name).shape[2])
-        np.testing.assert_array_equal(getattr(maps, name)[:, 0], expected[maps.cells])
+    np.testing.assert_array_equal(maps.cells, np.flatnonzero(scene.occupancy >= least))
+    for name, expected in scene.of_cells(maps.cells).items():
+        np.testing.assert_array_equal(getattr(maps, name), expected)
 
 
-def test_a_frame_does_not_see_what_the_one_before_left(int8_bundle: ModelBundle) -> None:
-    first, second = Scene(int8_bundle, 2, seed=1), Scene(int8_bundle, 2, seed=2)
-    bundle = with_sparse_heads(int8_bundle, float(np.quantile(second.occupancy, 0.9)))
+def test_a_frame_does_not_see_what_the_one_before_left(calm_bundle: ModelBundle) -> None:
+    first, second = Scene(calm_bundle, 2, seed=1), Scene(calm_bundle, 2, seed=2)
+    bundle = with_sparse_heads(calm_bundle, float(np.quantile(second.occupancy, 0.9)))
     used = heads_of(bundle)
     first.maps(used)
     found, expected = second.maps(used), second.maps(heads_of(bundle))
@@ -92,15 +112,15 @@ def test_a_frame_does_not_see_what_the_one_before_left(int8_bundle: ModelBundle)
 
 
 def test_boxes_are_those_of_the_whole_map(
-    scene: Scene, int8_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, calm_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cell_heads, "MOST_CELLS", 2.0)  # a random network's boxes are everywhere
     whole = scene.dense.head_maps(scene.pyramids, scene.transforms)
     least = float(scene.occupancy[whole.cls.max(axis=2) > np.log(SCORE / (1 - SCORE))].min())
-    bundle = with_sparse_heads(int8_bundle, 0.999 * least)
-    dense = CooperativeDetector(int8_bundle.with_score_threshold(SCORE), threads=2)
+    bundle = with_sparse_heads(calm_bundle, 0.999 * least)
+    monkeypatch.setattr(scene.dense, "detection", bundle.detection)
     sparse = CooperativeDetector(bundle, threads=2)
-    expected = dense.fuse(scene.pyramids, scene.transforms)
+    expected = scene.dense.fuse(scene.pyramids, scene.transforms)
     found = sparse.fuse(scene.pyramids, scene.transforms)
     assert len(expected.detections) > 0
     for name in ("boxes", "scores", "labels"):
@@ -111,33 +131,83 @@ def test_boxes_are_those_of_the_whole_map(
 
 
 def test_a_busy_map_is_computed_whole(
-    scene: Scene, int8_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, calm_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle = with_sparse_heads(int8_bundle, 1e-4)
+    bundle = with_sparse_heads(calm_bundle, 1e-4)
     assert scene.maps(heads_of(bundle)) is None
     found = CooperativeDetector(bundle, threads=2).fuse(scene.pyramids, scene.transforms)
-    dense = CooperativeDetector(int8_bundle.with_score_threshold(SCORE), threads=2)
-    expected = dense.fuse(scene.pyramids, scene.transforms)
+    monkeypatch.setattr(scene.dense, "detection", bundle.detection)
+    expected = scene.dense.fuse(scene.pyramids, scene.transforms)
+    assert len(expected.detections) > 0
     np.testing.assert_array_equal(found.detections.boxes, expected.detections.boxes)
+
+
+def test_all_cells_have_the_bits_of_the_whole_map_up_to_its_border(
+    scene: Scene, calm_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cell_heads, "MOST_CELLS", 2.0)
-    maps = scene.maps(heads_of(bundle))
+    maps = scene.maps(heads_of(with_sparse_heads(calm_bundle, 0.5 * scene.occupancy.min())))
     assert maps is not None
     assert maps.cells is not None
-    assert len(maps.cells) == scene.occupancy.size
+    np.testing.assert_array_equal(maps.cells, np.arange(scene.occupancy.size))
+    for name, expected in scene.of_cells(maps.cells).items():
+        np.testing.assert_array_equal(getattr(maps, name), expected)
+
+
+class Narrow:
+    """A bundle whose range leaves out columns to either side, and the cells that it computes."""
+
+    def __init__(self, scene: Scene, bundle: ModelBundle) -> None:
+        detection = replace(bundle.detection, range_x=10.0)
+        narrow = replace(bundle, manifest=replace(bundle.manifest, detection=detection))
+        self.kept = HeadWindow.of(narrow.grid, detection).kept
+        assert 0 < self.kept.start < self.kept.stop < narrow.grid.shape[1]
+        occupancy = scene.occupancy[:, self.kept]
+        least = threshold_of(occupancy, 0.3)
+        self.bundle = with_sparse_heads(narrow, least, score=0.05)
+        self.cells = np.flatnonzero(occupancy >= least)
+
+
+def test_cells_are_counted_within_the_columns_that_are_kept(
+    scene: Scene, calm_bundle: ModelBundle
+) -> None:
+    narrow = Narrow(scene, calm_bundle)
+    maps = scene.maps(heads_of(narrow.bundle))
+    assert maps is not None
+    assert maps.cells is not None
+    np.testing.assert_array_equal(maps.cells, narrow.cells)
+    for name, expected in scene.of_cells(narrow.cells, narrow.kept).items():
+        np.testing.assert_array_equal(getattr(maps, name), expected)
+
+
+def test_boxes_start_from_the_anchors_of_their_cells(
+    scene: Scene, calm_bundle: ModelBundle
+) -> None:
+    narrow = Narrow(scene, calm_bundle)
+    bundle = narrow.bundle
+    found = CooperativeDetector(bundle, threads=2).fuse(scene.pyramids, scene.transforms)
+    anchors = bundle.anchors.grid_anchors(bundle.grid).reshape(*bundle.grid.shape, -1, 7)
+    kept = anchors[:, narrow.kept].reshape(-1, *anchors.shape[2:])
+    maps = scene.of_cells(narrow.cells, narrow.kept)
+    of_cells = kept[narrow.cells].reshape(-1, 7)
+    expected = detect(maps["cls"], maps["reg"], maps["dir"], of_cells, bundle.detection)
+    assert len(expected) > 0
+    for name in ("boxes", "scores", "labels"):
+        np.testing.assert_array_equal(getattr(found.detections, name), getattr(expected, name))
 
 
 def test_a_lower_threshold_of_scores_needs_all_cells(
-    scene: Scene, int8_bundle: ModelBundle
+    scene: Scene, calm_bundle: ModelBundle
 ) -> None:
-    bundle = with_sparse_heads(int8_bundle, 0.9999)
+    bundle = with_sparse_heads(calm_bundle, 0.9999)
     detector = CooperativeDetector(bundle, threads=2)
     assert len(detector.fuse(scene.pyramids, scene.transforms).detections) == 0
     detector.detection = replace(bundle.detection, score_threshold=SCORE - 0.01)
     assert len(detector.fuse(scene.pyramids, scene.transforms).detections) > 0
 
 
-def test_all_parts_compute_in_int8(int8_bundle: ModelBundle) -> None:
-    path = int8_bundle.engine_path("head")
+def test_all_parts_compute_in_int8(calm_bundle: ModelBundle) -> None:
+    path = calm_bundle.engine_path("head")
     for part, width in zip((*DEBLOCKS, SHRINK, HEADS), (*CHANNELS, 9 * 384, 9 * 256), strict=True):
         engine = OpenVinoEngine(path, {ROWS: (1, 1, 32, width)}, 1, 1, part)
         precisions = engine.layer_precisions()
@@ -145,6 +215,6 @@ def test_all_parts_compute_in_int8(int8_bundle: ModelBundle) -> None:
         assert set(precisions.values()) == {"I8"}, part.name
 
 
-def test_a_bundle_that_does_not_say_where_has_none(int8_bundle: ModelBundle) -> None:
+def test_a_bundle_that_does_not_say_where_has_none(calm_bundle: ModelBundle) -> None:
     with pytest.raises(BundleError, match="has no sparse_heads"):
-        heads_of(replace(int8_bundle, manifest=replace(int8_bundle.manifest, sparse_heads=None)))
+        heads_of(replace(calm_bundle, manifest=replace(calm_bundle.manifest, sparse_heads=None)))

@@ -39,7 +39,11 @@ def test_groups_that_share_a_weight_stay_as_they_are() -> None:
     assert narrow_weight(wide, 2, 2) is not None
     wide[0, 3] = 1
     assert narrow_weight(wide, 2, 2) is None
-    assert narrow_weight(np.ones((6, 4, 1, 1), np.int8), 2, 3) is None
+
+
+@pytest.mark.parametrize(("outputs", "width"), [(8, 3), (6, 2), (8, 4), (8, 8)])
+def test_groups_that_the_width_does_not_fit_stay_as_they_are(outputs: int, width: int) -> None:
+    assert narrow_weight(np.zeros((outputs, 4, 1, 1), np.int8), 2, width) is None
 
 
 def groups_of(bundle: ModelBundle, width: int) -> set[int]:

@@ -212,3 +212,49 @@ def test_roadside_units_send_turned_grids_where_samples_say_so(tmp_path, turns):
     for view, wanted in zip(found.agents, expected.agents, strict=True):
         np.testing.assert_array_equal(view.points, wanted.points)
         np.testing.assert_allclose(view.ego_to_agent, wanted.ego_to_agent)
+
+
+def boxes_at(*x: float) -> np.ndarray:
+    return np.array([[place, 5.0, -0.9, 4.4, 1.8, 1.5, 0.0] for place in x], np.float32)
+
+
+def cropped_around(x: tuple[float, ...], points: tuple[int, ...]) -> set[float]:
+    """Where objects lie that crops have in their middle, whose boxes hold so many own points."""
+    boxes = boxes_at(*x)
+    own = np.zeros((sum(points), 4), np.float32)
+    own[:, :3] = boxes[:, :3].repeat(points, axis=0)
+    frame = CooperativeFrame((AgentView(own, boxes, np.eye(4)),), boxes, np.ones(len(x), int))
+    still = SampleConfig(
+        GRID,
+        window=(12.8, 12.8),
+        jitter=(0.0, 0.0),
+        hidden=1.0,
+        rotation=0.0,
+        flip=(0.0, 0.0),
+        scaling=(1.0, 1.0),
+        drop_points=0.0,
+    )
+    maker = SampleMaker(still, AnchorSet.v2x_real())
+    samples = [maker(frame, np.random.default_rng(seed)) for seed in range(10)]
+    return {float(box[0]) for sample in samples for box in sample.targets.boxes}
+
+
+def test_an_object_with_ten_own_points_is_not_hidden_and_one_with_nine_is():
+    assert cropped_around((10.0, 70.0), (10, 9)) == {70.0}
+    assert cropped_around((10.0, 70.0), (10, 10)) == {10.0, 70.0}
+
+
+def test_hidden_objects_out_of_reach_are_not_cropped_around():
+    assert cropped_around((10.0, 125.0), (50, 0)) == {10.0}
+    assert cropped_around((10.0, 40.0, 125.0), (50, 0, 0)) == {40.0}
+
+
+def test_an_ego_at_the_roadside_keeps_its_grid(tmp_path):
+    write_scenario(tmp_path / "scene", seed=4, frames=1, agents=3, layout="road")
+    frame = Scenario.open(tmp_path / "scene").frame("000000")
+    agents = ["-1", "1", "2"]
+    found = cooperative_frame(frame, agents, SampleConfig(GRID, turn_grids=True))
+    expected = CooperativeFrame.from_frame(frame, agents)
+    for view, wanted in zip(found.agents, expected.agents, strict=True):
+        np.testing.assert_array_equal(view.points, wanted.points)
+        np.testing.assert_array_equal(view.ego_to_agent, wanted.ego_to_agent)
