@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from quantv2x_ros.data.errors import DatasetError
 
-_CLOUD_SUFFIXES = (".bin", ".pcd")  # the first that is there counts
+#: The first that is there counts.
+CLOUD_SUFFIXES = (".bin", ".pcd")
 _TIMESTAMP = re.compile(r"\d+(\.\d+)?")
 _FLAT_CLOUD = re.compile(r"(?P<agent>.+)_lidar")
 _FLAT_TIMESTAMP = "000000"
@@ -57,7 +60,7 @@ def _flat_files(root: Path, orphans: list[DatasetError]) -> dict[str, dict[str, 
     clouds: dict[str, Path] = {}
     for path in sorted(root.glob("*_lidar.*")):
         match = _FLAT_CLOUD.fullmatch(path.stem)
-        if match and path.suffix in _CLOUD_SUFFIXES:
+        if match and path.suffix in CLOUD_SUFFIXES:
             clouds.setdefault(match["agent"], path)
     if not clouds:
         return {}
@@ -91,7 +94,7 @@ def _agent_files(folder: Path, orphans: list[DatasetError]) -> dict[str, AgentFi
         if _TIMESTAMP.fullmatch(path.stem):
             if path.suffix == ".yaml":
                 labels[path.stem] = path
-            elif path.suffix in _CLOUD_SUFFIXES:
+            elif path.suffix in CLOUD_SUFFIXES:
                 clouds.setdefault(path.stem, path)
     if not clouds:
         return {}
@@ -121,18 +124,30 @@ def scenario_folders(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
     found = set()
-    for suffix in _CLOUD_SUFFIXES:
-        for path in root.rglob(f"*{suffix}"):
-            if _TIMESTAMP.fullmatch(path.stem):
-                found.add(path.parent.parent)
-            elif _FLAT_CLOUD.fullmatch(path.stem):
-                found.add(path.parent)
+    for path in files_below(root, CLOUD_SUFFIXES):
+        if _TIMESTAMP.fullmatch(path.stem):
+            found.add(path.parent.parent)
+        elif _FLAT_CLOUD.fullmatch(path.stem):
+            found.add(path.parent)
     inside = [folder for folder in found if folder.is_relative_to(root)]
     return sorted(
         folder
         for folder in inside
         if not any(part.startswith(".") for part in folder.relative_to(root).parts)
     )
+
+
+def files_below(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """Find files by suffix, through links to folders too, each folder once."""
+    entered = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in entered:  # a second link to it, or one that leads back up
+            folders.clear()
+            continue
+        entered.add(place)
+        folders.sort()
+        yield from (Path(folder, name) for name in names if name.endswith(suffixes))
 
 
 def agent_order(agent: str) -> tuple[int, int, str]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from quantv2x_ros.core.active_cells import ActiveCells
 from quantv2x_ros.core.cell_kernels import gather_patches, scatter_blocks
 from quantv2x_ros.core.fusion import fuse_cells
-from quantv2x_ros.inference.bundle import BundleError, ModelBundle
+from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.heads import deciding_scores
 from quantv2x_ros.inference.results import LEVELS, AgentPyramid, HeadMaps, StageTimer
 from quantv2x_ros.inference.row_engine import Keep, Outputs, RowEngine, Rows
@@ -36,14 +36,16 @@ MOST_CELLS = 0.6
 class CellHeads:
     """Fuses pyramids and runs the heads in the cells whose predicted occupancy says so.
 
-    There they give what whole maps give, bit for bit. Of the cells with a score above the
-    manifest's `sparse_heads.score`, one in a thousand was not among them on the calibration frames.
+    There they give what whole maps give, bit for bit.
 
     Args:
-        bundle: an INT8 bundle whose manifest has `sparse_heads`.
+        bundle: in INT8.
         window: columns that are wanted.
         threads: CPU threads; None for one a core.
         channels: of the pyramid's levels.
+
+    Attributes:
+        bundle: the bundle.
     """
 
     def __init__(
@@ -53,12 +55,8 @@ class CellHeads:
         threads: int | None,
         channels: Sequence[int],
     ) -> None:
-        settings = bundle.manifest.sparse_heads
-        if settings is None:
-            raise BundleError(f"bundle {bundle.name}: its manifest has no sparse_heads")
-        self._bundle = bundle
+        self.bundle = bundle
         self._columns = window.kept
-        self._least = bundle.manifest.score_gain * settings.occupancy
         height, width = bundle.grid.shape
         computed = window.computed.stop - window.computed.start
         self._most_cells = int(MOST_CELLS * height * computed)
@@ -78,6 +76,7 @@ class CellHeads:
         self,
         pyramids: Sequence[AgentPyramid],
         thetas: npt.NDArray[np.float64],
+        occupancy: float,
         timer: StageTimer,
     ) -> HeadMaps | None:
         """Return the heads' outputs by cell; None where whole maps are faster.
@@ -85,10 +84,12 @@ class CellHeads:
         Args:
             pyramids: of the agents, the ego's first.
             thetas: (N, 2, 3).
+            occupancy: least probability of an object at which a cell is computed.
             timer: books the stages warp and head.
         """
+        least = np.float32(self.bundle.manifest.score_gain * occupancy)
         highest = deciding_scores(pyramids, thetas)
-        cells = ActiveCells.where(highest >= np.float32(self._least), self._columns)
+        cells = ActiveCells.where(highest >= least, self._columns)
         if len(cells.inner) > self._most_cells:
             timer.stop("warp")
             return None
@@ -113,8 +114,8 @@ class CellHeads:
             [pyramid.scores[level] for pyramid in pyramids],
             thetas,
             cells.needed[level],
-            scale_in=self._bundle.scale(f"level{level}") or 1.0,
-            scale_out=self._bundle.scale(f"fused{level}") or 1.0,
+            scale_in=self.bundle.scale(f"level{level}") or 1.0,
+            scale_out=self.bundle.scale(f"fused{level}") or 1.0,
         )
 
     def _merge(self, level: int, fused: Array, cells: npt.NDArray[np.int64]) -> None:
@@ -145,8 +146,8 @@ class CellHeads:
         return keep
 
     def _compute_heads(self, cells: npt.NDArray[np.int64]) -> HeadMaps:
-        per_cell = self._bundle.anchors.per_cell
-        labels = len(self._bundle.classes)
+        per_cell = self.bundle.anchors.per_cell
+        labels = len(self.bundle.classes)
         sizes = {"cls": per_cell * labels, "reg": per_cell * 7, "dir": per_cell * 2}
         maps = {k: np.empty((len(cells), 1, size), np.float32) for k, size in sizes.items()}
 
@@ -155,7 +156,7 @@ class CellHeads:
                 values[start:stop, 0] = outputs[f"{name}_nhwc"][: stop - start]
 
         self._run(self._heads, self._shrunk, cells, keep)
-        rows, columns = np.divmod(cells, self._bundle.grid.shape[1])
+        rows, columns = np.divmod(cells, self.bundle.grid.shape[1])
         kept = self._columns.stop - self._columns.start
         numbers = rows * kept + columns - self._columns.start
         return HeadMaps(maps["cls"], maps["reg"], maps["dir"], numbers)

@@ -70,7 +70,7 @@ class CooperativeDetector:
         channels = self._pyramids.channels
         self._heads = create_heads(bundle, self._window, backend, threads, channels)
         self._cell_heads: CellHeads | None = None
-        if bundle.manifest.sparse_heads is not None and choose_backend(backend) == "openvino":
+        if bundle.manifest.sparse_heads and choose_backend(backend) == "openvino":
             # needs openvino, which a vehicle with TensorRT may lack
             from quantv2x_ros.inference.cell_heads import CellHeads
 
@@ -207,9 +207,10 @@ class CooperativeDetector:
         timer: StageTimer,
     ) -> HeadMaps:
         """Return the heads' outputs; in cells alone where thresholds and occupancy allow it."""
-        sparse, maps = self.bundle.manifest.sparse_heads, None
-        if self._cell_heads and sparse and self.detection.score_threshold >= sparse.score:
-            maps = self._cell_heads(pyramids, thetas, timer)
+        sparse = self.bundle.manifest.sparse_heads_for(self.detection.score_threshold)
+        maps = None
+        if self._cell_heads and sparse:
+            maps = self._cell_heads(pyramids, thetas, sparse.occupancy, timer)
         return self._heads(pyramids, thetas, timer) if maps is None else maps
 
     def _thetas(

@@ -19,6 +19,7 @@ from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.inference.manifest_parts import BundleError as BundleError
 from quantv2x_ros.inference.manifest_parts import CodebookInfo as CodebookInfo
 from quantv2x_ros.inference.manifest_parts import SparseHeads as SparseHeads
+from quantv2x_ros.inference.manifest_parts import check_sparse_heads
 
 MANIFEST_NAME = "manifest.yaml"
 MANIFEST_FORMAT = 1
@@ -48,7 +49,7 @@ class Manifest:
         files: file name to SHA-256.
         training: what it was trained with; free.
         measured: accuracy and the like; free.
-        sparse_heads: where the heads need computing; None for everywhere.
+        sparse_heads: where the heads need computing, by rising score; empty for everywhere.
     """
 
     name: str
@@ -65,7 +66,7 @@ class Manifest:
     files: Mapping[str, str]
     training: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
-    sparse_heads: SparseHeads | None = None
+    sparse_heads: tuple[SparseHeads, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise BundleError for a value out of range."""
@@ -89,15 +90,21 @@ class Manifest:
                 raise BundleError(f"scale of {tensor}: got {scale}, expected a positive number")
         if (self.precision == "int8") != bool(self.scales):
             raise BundleError("scales belong to int8 bundles, and to those alone")
-        if self.sparse_heads is not None and (self.parity or self.precision != "int8"):
+        check_sparse_heads(self.sparse_heads)
+        if self.sparse_heads and (self.parity or self.precision != "int8"):
             raise BundleError("sparse_heads belongs to int8 bundles without parity alone")
+
+    def sparse_heads_for(self, score_threshold: float) -> SparseHeads | None:
+        """Return where the heads need computing for a score threshold; None for everywhere."""
+        fitting = [entry for entry in self.sparse_heads if entry.score <= score_threshold]
+        return fitting[-1] if fitting else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for YAML; parse_manifest inverts it."""
         codebook = {**asdict(self.codebook), "id": f"{self.codebook.id:016x}"}
         codebook["background"] = list(self.codebook.background)
         anchors = [{**asdict(c), "size": list(c.size)} for c in self.anchors.classes]
-        sparse = {} if self.sparse_heads is None else {"sparse_heads": asdict(self.sparse_heads)}
+        sparse = [asdict(entry) for entry in self.sparse_heads]
         return {
             "format": MANIFEST_FORMAT,
             "name": self.name,
@@ -114,7 +121,7 @@ class Manifest:
             "max_agents": self.max_agents,
             "score_gain": self.score_gain,
             "detection": asdict(self.detection),
-            **sparse,
+            **({"sparse_heads": sparse} if sparse else {}),
             "scales": dict(self.scales),
             "files": dict(self.files),
             "training": dict(self.training),
@@ -205,8 +212,10 @@ def _manifest(document: Any) -> Manifest:
     )
 
 
-def _sparse_heads(value: Any) -> SparseHeads | None:
+def _sparse_heads(value: Any) -> tuple[SparseHeads, ...]:
     if value is None:
-        return None
-    section = _section(value, "sparse_heads", _names(SparseHeads))
-    return SparseHeads(float(section["occupancy"]), float(section["score"]))
+        return ()
+    if not isinstance(value, list):
+        raise BundleError(f"sparse_heads: got {type(value).__name__}, expected a list")
+    entries = [_section(entry, "sparse_heads", _names(SparseHeads)) for entry in value]
+    return tuple(SparseHeads(float(e["occupancy"]), float(e["score"])) for e in entries)

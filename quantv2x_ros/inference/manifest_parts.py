@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -54,7 +56,7 @@ class SparseHeads:
     Attributes:
         occupancy: least probability of an object, by any agent's pyramid on its second level, at
             which the heads are computed.
-        score: a score threshold below this needs all cells.
+        score: for score thresholds from this on.
     """
 
     occupancy: float
@@ -66,4 +68,13 @@ class SparseHeads:
             raise BundleError(
                 f"sparse_heads: occupancy {self.occupancy} and score {self.score} must lie between "
                 "0 and 1"
+            )
+
+
+def check_sparse_heads(entries: Sequence[SparseHeads]) -> None:
+    """Raise BundleError unless the entries' scores rise."""
+    for one, after in itertools.pairwise(entries):
+        if after.score <= one.score:
+            raise BundleError(
+                f"sparse_heads: score {after.score} stands behind {one.score}, they must rise"
             )

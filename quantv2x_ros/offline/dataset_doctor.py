@@ -10,7 +10,13 @@ from pathlib import Path
 from quantv2x_ros.core.pose import PoseError, matrix_from_v2x
 from quantv2x_ros.data.agent_yaml import AgentRecord, ObjectRecord, read_agent_yaml
 from quantv2x_ros.data.errors import DatasetError
-from quantv2x_ros.data.layout import AgentFiles, list_files, scenario_folders
+from quantv2x_ros.data.layout import (
+    CLOUD_SUFFIXES,
+    AgentFiles,
+    files_below,
+    list_files,
+    scenario_folders,
+)
 from quantv2x_ros.data.scenario import is_infrastructure, label_of, read_cloud
 from quantv2x_ros.data.v2x_real import CLASSES
 from quantv2x_ros.offline.census import Census
@@ -115,9 +121,11 @@ def _empty_folders(root: Path) -> Iterator[DatasetError]:
             yield DatasetError(
                 folder, "the split holds no scenario", "Copy its scenarios, or remove the folder"
             )
-    with_clouds = {path.parent for pattern in ("*.bin", "*.pcd") for path in root.rglob(pattern)}
+    with_clouds = {path.parent for path in files_below(root, CLOUD_SUFFIXES)}
     labelled = {
-        path.parent for path in root.rglob("*.yaml") if path.stem.replace(".", "").isdigit()
+        path.parent
+        for path in files_below(root, (".yaml",))
+        if path.stem.replace(".", "").isdigit()
     }
     for folder in sorted(labelled - with_clouds):
         yield DatasetError(

@@ -186,6 +186,17 @@ def test_scenarios_are_found_at_any_depth(tmp_path, small_scenario):
         find_scenarios(root / "1")
 
 
+def test_scenarios_are_found_through_links_once_each(tmp_path, small_scenario):
+    root = small_scenario()
+    chosen = tmp_path / "chosen"
+    chosen.mkdir()
+    (chosen / "one").symlink_to(root)
+    (chosen / "one_again").symlink_to(root)
+    (root / "back").symlink_to(chosen)
+    assert find_scenarios(chosen) == [chosen / "one"]
+    assert Scenario.open(chosen / "one").timestamps == Scenario.open(root).timestamps
+
+
 def test_hidden_folders_hold_no_scenarios(tmp_path, small_scenario):
     root = small_scenario()
     shutil.copytree(root, root.parent / ".unfinished")

@@ -172,10 +172,17 @@ def test_another_threshold_of_scores_changes_nothing_else(int8_bundle: ModelBund
         int8_bundle.with_score_threshold(1.5)
 
 
+#: Where heads are computed, for two score thresholds.
+ENTRIES = (SparseHeads(0.125, 0.2), SparseHeads(0.25, 0.5))
+
+
 def test_where_heads_are_computed_survives_being_written_and_read(int8_bundle: ModelBundle) -> None:
-    manifest = replace(int8_bundle.manifest, sparse_heads=SparseHeads(0.125, 0.2))
+    manifest = replace(int8_bundle.manifest, sparse_heads=ENTRIES)
     document = manifest.as_dict()
-    assert document["sparse_heads"] == {"occupancy": 0.125, "score": 0.2}
+    assert document["sparse_heads"] == [
+        {"occupancy": 0.125, "score": 0.2},
+        {"occupancy": 0.25, "score": 0.5},
+    ]
     assert parse_manifest(yaml.safe_dump(document).encode()) == manifest
     assert "sparse_heads" not in int8_bundle.manifest.as_dict()
 
@@ -188,20 +195,40 @@ def test_where_heads_are_computed_survives_being_written_and_read(int8_bundle: M
         ({"occupancy": 0.1}, r"sparse_heads: missing keys \['score'\]"),
         ({"occupancy": 0.1, "score": 0.2, "x": 1}, r"sparse_heads: unknown keys \['x'\]"),
         (0.1, "sparse_heads: got float, expected a mapping"),
+        ({"occupancy": 0.3, "score": 0.4}, "score 0.4 stands behind 0.5, they must rise"),
     ],
 )
 def test_where_heads_are_computed_is_checked(copy: Path, entry: Any, message: str) -> None:
-    rewrite(copy, lambda m: m.update(sparse_heads=entry))
+    before = {"occupancy": 0.1, "score": 0.5}
+    rewrite(copy, lambda m: m.update(sparse_heads=[before, entry]))
     with pytest.raises(BundleError, match=message):
         ModelBundle.load(copy)
 
 
+def test_where_heads_are_computed_is_a_list(copy: Path) -> None:
+    rewrite(copy, lambda m: m.update(sparse_heads={"occupancy": 0.1, "score": 0.2}))
+    with pytest.raises(BundleError, match="sparse_heads: got dict, expected a list"):
+        ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "entry"),
+    [(0.19, None), (0.2, ENTRIES[0]), (0.49, ENTRIES[0]), (0.5, ENTRIES[1]), (0.9, ENTRIES[1])],
+)
+def test_where_heads_are_computed_follows_the_score_threshold(
+    int8_bundle: ModelBundle, threshold: float, entry: SparseHeads | None
+) -> None:
+    manifest = replace(int8_bundle.manifest, sparse_heads=ENTRIES)
+    assert manifest.sparse_heads_for(threshold) == entry
+    assert int8_bundle.manifest.sparse_heads_for(threshold) is None
+
+
 def test_parity_and_full_precision_compute_heads_everywhere(copy: Path) -> None:
-    rewrite(copy, lambda m: m.update(sparse_heads={"occupancy": 0.1, "score": 0.2}, parity=True))
+    rewrite(copy, lambda m: m.update(sparse_heads=[{"occupancy": 0.1, "score": 0.2}], parity=True))
     with pytest.raises(BundleError, match="belongs to int8 bundles without parity"):
         ModelBundle.load(copy)
     rewrite(copy, lambda m: m.update(parity=False, precision="fp32", scales={}))
     with pytest.raises(BundleError, match="belongs to int8 bundles without parity"):
         ModelBundle.load(copy)
     rewrite(copy, lambda m: m.update(sparse_heads=None))
-    assert parse_manifest((copy / MANIFEST_NAME).read_bytes()).sparse_heads is None
+    assert parse_manifest((copy / MANIFEST_NAME).read_bytes()).sparse_heads == ()

@@ -13,7 +13,7 @@ import pytest
 
 from quantv2x_ros.core.detection import detect
 from quantv2x_ros.inference import cell_heads
-from quantv2x_ros.inference.bundle import BundleError, ModelBundle
+from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.cell_heads import CellHeads
 from quantv2x_ros.inference.manifest import SparseHeads
 from quantv2x_ros.inference.openvino import OpenVinoEngine
@@ -34,7 +34,7 @@ def calm_bundle(calm_bundle_folder: Path) -> ModelBundle:
 
 
 def with_sparse_heads(bundle: ModelBundle, occupancy: float, score: float = SCORE) -> ModelBundle:
-    sparse = SparseHeads(occupancy, score)
+    sparse = (SparseHeads(occupancy, score),)
     changed = replace(bundle, manifest=replace(bundle.manifest, sparse_heads=sparse))
     return changed.with_score_threshold(score)
 
@@ -71,7 +71,8 @@ class Scene:
         return {k: v.reshape(-1, 1, v.shape[2])[cells] for k, v in maps.items()}
 
     def maps(self, heads: CellHeads) -> HeadMaps | None:
-        return heads(self.pyramids, self.thetas(), StageTimer())
+        sparse = heads.bundle.manifest.sparse_heads[0]
+        return heads(self.pyramids, self.thetas(), sparse.occupancy, StageTimer())
 
 
 @pytest.fixture(scope="module", params=[1, 3])
@@ -206,6 +207,18 @@ def test_a_lower_threshold_of_scores_needs_all_cells(
     assert len(detector.fuse(scene.pyramids, scene.transforms).detections) > 0
 
 
+def test_a_higher_threshold_of_scores_takes_its_own_cells(
+    scene: Scene, calm_bundle: ModelBundle
+) -> None:
+    entries = (SparseHeads(1e-4, SCORE), SparseHeads(0.9999, SCORE + 0.1))
+    manifest = replace(calm_bundle.manifest, sparse_heads=entries)
+    bundle = replace(calm_bundle, manifest=manifest)
+    detector = CooperativeDetector(bundle.with_score_threshold(SCORE), threads=2)
+    assert len(detector.fuse(scene.pyramids, scene.transforms).detections) > 0
+    detector.detection = replace(bundle.detection, score_threshold=SCORE + 0.1)
+    assert len(detector.fuse(scene.pyramids, scene.transforms).detections) == 0
+
+
 def test_all_parts_compute_in_int8(calm_bundle: ModelBundle) -> None:
     path = calm_bundle.engine_path("head")
     for part, width in zip((*DEBLOCKS, SHRINK, HEADS), (*CHANNELS, 9 * 384, 9 * 256), strict=True):
@@ -213,8 +226,3 @@ def test_all_parts_compute_in_int8(calm_bundle: ModelBundle) -> None:
         precisions = engine.layer_precisions()
         assert precisions
         assert set(precisions.values()) == {"I8"}, part.name
-
-
-def test_a_bundle_that_does_not_say_where_has_none(calm_bundle: ModelBundle) -> None:
-    with pytest.raises(BundleError, match="has no sparse_heads"):
-        heads_of(replace(calm_bundle, manifest=replace(calm_bundle.manifest, sparse_heads=None)))

@@ -62,8 +62,7 @@ def test_no_more_cells_with_a_candidate_are_left_out_than_may_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sparse_heads, "MISSED", missed)
-    sparse = measure_sparse_heads(bundle, frames, SCORE)
-    assert sparse is not None
+    (sparse,) = measure_sparse_heads(bundle, frames, [SCORE])
     assert sparse.score == SCORE
     assert (of_candidates < sparse.occupancy).mean() <= missed
     # nor fewer: the next step of 1e-4 would leave out more
@@ -73,8 +72,16 @@ def test_no_more_cells_with_a_candidate_are_left_out_than_may_be(
 def test_without_a_candidate_nothing_is_said(
     bundle: ModelBundle, frames: list[CalibrationFrame]
 ) -> None:
-    assert measure_sparse_heads(bundle, []) is None
-    assert measure_sparse_heads(bundle, frames, 0.9999) is None
+    assert measure_sparse_heads(bundle, []) == ()
+    assert measure_sparse_heads(bundle, frames, [0.9999]) == ()
+
+
+def test_each_threshold_of_scores_has_its_own_entry(
+    bundle: ModelBundle, frames: list[CalibrationFrame]
+) -> None:
+    found = measure_sparse_heads(bundle, frames, [0.9999, SCORE, SCORE - 0.1])
+    each = [measure_sparse_heads(bundle, frames, [score])[0] for score in (SCORE - 0.1, SCORE)]
+    assert found == tuple(each)
 
 
 def test_the_manifest_says_it_and_nothing_else_changes(
@@ -85,7 +92,8 @@ def test_the_manifest_says_it_and_nothing_else_changes(
     recorded = record_sparse_heads(folder, frames[:1])
     assert recorded.manifest.sparse_heads == measure_sparse_heads(bundle, frames[:1])
     after = yaml.safe_load((folder / MANIFEST_NAME).read_text())
-    assert after.pop("sparse_heads")["score"] == 0.2
+    scores = [entry["score"] for entry in after.pop("sparse_heads")]
+    assert scores == [0.2, bundle.detection.score_threshold]
     assert before.pop("sparse_heads", None) is None
     assert after == before
 
@@ -95,8 +103,8 @@ def test_an_entry_that_no_frame_supports_is_taken_out(
 ) -> None:
     folder = Path(shutil.copytree(bundle.folder, tmp_path / "bundle"))
     document = yaml.safe_load((folder / MANIFEST_NAME).read_text())
-    document["sparse_heads"] = {"occupancy": 0.1, "score": 0.2}
+    document["sparse_heads"] = [{"occupancy": 0.1, "score": 0.2}]
     (folder / MANIFEST_NAME).write_text(yaml.safe_dump(document))
-    assert ModelBundle.load(folder).manifest.sparse_heads is not None
-    assert record_sparse_heads(folder, []).manifest.sparse_heads is None
+    assert ModelBundle.load(folder).manifest.sparse_heads
+    assert record_sparse_heads(folder, []).manifest.sparse_heads == ()
     assert "computed in all cells" in caplog.text

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,44 +21,56 @@ from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 #: Share of the cells with a candidate that may be left out; an object has ten or more of them.
-MISSED = 1e-3
+MISSED = 5e-4
 
 _LOGGER = logging.getLogger(__name__)
 
 
 def measure_sparse_heads(
-    bundle: ModelBundle, frames: Iterable[CalibrationFrame], score: float = PROTOCOL_SCORE
-) -> SparseHeads | None:
-    """Find the occupancy that all but `MISSED` of the cells with a candidate have.
+    bundle: ModelBundle, frames: Iterable[CalibrationFrame], scores: Collection[float] = ()
+) -> tuple[SparseHeads, ...]:
+    """Find the occupancies that all but `MISSED` of the cells with a candidate have.
 
     Args:
         bundle: in INT8.
         frames: to measure on.
-        score: a cell has a candidate where a score is above this.
+        scores: thresholds; a cell has a candidate where a score is above. By default the published
+            evaluation's, and what the bundle's nodes act on.
 
     Returns:
-        What its manifest should say; None where the frames hold no candidate.
+        What its manifest should say: an entry for each threshold above which the frames hold a
+        candidate.
     """
+    thresholds = sorted(set(scores) or {PROTOCOL_SCORE, bundle.detection.score_threshold})
     encoder = AgentEncoder(bundle, "openvino", keep_own=True)
     detector = CooperativeDetector(bundle, "openvino")
-    found = [np.zeros(0, np.float32)]
+    found = [np.zeros((0, 2), np.float32)]
     for frame in frames:
-        found.append(_occupancy_of_candidates(encoder, detector, frame, score))
-    occupancy = np.sort(np.concatenate(found))
-    if len(occupancy) == 0:
-        return None
-    # rounded down, so that the cell that it was measured in is computed
-    least = math.floor(1e4 * float(occupancy[int(MISSED * len(occupancy))])) / 1e4
-    return SparseHeads(least, score) if 0.0 < least < 1.0 else None
+        found.append(_candidates(encoder, detector, frame, thresholds[0]))
+    logits, occupancy = np.concatenate(found).T
+    entries = []
+    for score in thresholds:
+        of_candidates = np.sort(occupancy[logits > _logit(score)])
+        if len(of_candidates) == 0:
+            break
+        # rounded down, so that the cell that it was measured in is computed
+        least = math.floor(1e4 * float(of_candidates[int(MISSED * len(of_candidates))])) / 1e4
+        if 0.0 < least < 1.0:
+            entries.append(SparseHeads(least, score))
+    return tuple(entries)
 
 
-def _occupancy_of_candidates(
+def _logit(score: float) -> float:
+    return math.log(score / (1.0 - score))
+
+
+def _candidates(
     encoder: AgentEncoder,
     detector: CooperativeDetector,
     frame: CalibrationFrame,
     score: float,
 ) -> npt.NDArray[np.float32]:
-    """Return the occupancy of each cell of a frame that has a candidate."""
+    """Return the highest logit and the occupancy of each cell with a candidate, (cells, 2)."""
     pyramids = []
     for number, cloud in enumerate(frame.clouds):
         sweep = encoder.encode(cloud)
@@ -68,8 +80,8 @@ def _occupancy_of_candidates(
             transform = frame.ego_to_agent[number]
             pyramids.append(detector.pyramid(sweep.indices, None, transform))
     logits = detector.head_maps(pyramids, frame.ego_to_agent).cls.max(axis=2)
-    candidates = logits > math.log(score / (1.0 - score))
-    return detector.occupancy(pyramids, frame.ego_to_agent)[candidates]
+    occupancy = detector.occupancy(pyramids, frame.ego_to_agent)
+    return np.stack([logits, occupancy], axis=-1)[logits > _logit(score)]
 
 
 def record_sparse_heads(folder: str | Path, frames: Iterable[CalibrationFrame]) -> ModelBundle:
@@ -80,14 +92,14 @@ def record_sparse_heads(folder: str | Path, frames: Iterable[CalibrationFrame]) 
         frames: to measure on.
 
     Returns:
-        The bundle; without an entry, which is logged, where the frames hold no candidate.
+        The bundle; without entries, which is logged, where the frames hold no candidate.
 
     Raises:
         BundleError: for a damaged bundle, or one whose heads must be computed everywhere.
     """
     bundle = ModelBundle.load(folder)
     sparse = measure_sparse_heads(bundle, frames)
-    if sparse is None:
+    if not sparse:
         _LOGGER.warning(
             "%s finds nothing in the frames, so that its heads are computed in all cells", folder
         )
