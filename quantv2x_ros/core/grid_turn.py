@@ -25,6 +25,8 @@ from quantv2x_ros.core.receivers import usable_range
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
+#: What the frame of a turned grid is called behind the name of its LiDAR's.
+TURNED_SUFFIX = "_grid"
 #: A grid is turned anew only for so much more of the receivers' ranges, in ranges of one receiver:
 #: vehicles that steer a little do not swing it.
 LEAST_GAIN = 0.05

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.cloud import CloudError
-from quantv2x_ros.core.grid_turn import turned_points, turned_pose
+from quantv2x_ros.core.grid_turn import TURNED_SUFFIX, turned_points, turned_pose
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, EncodedSweep
@@ -142,7 +142,7 @@ class EncoderNode(BaseNode):
         header, turn = waiting.message.header, self._receivers.turn(pose)
         if turn:
             points, pose = turned_points(points, turn), turned_pose(pose, turn)
-            header = Header(stamp=header.stamp, frame_id=f"{header.frame_id}_grid")
+            header = Header(stamp=header.stamp, frame_id=header.frame_id + TURNED_SUFFIX)
         converted = time.perf_counter()
         encoded = self._engine.encode(points)
         self._encoded, self._received_points = encoded, len(points)

@@ -9,7 +9,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from sensor_msgs.msg import PointCloud2
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
@@ -29,9 +31,9 @@ _LATENCY = "sweep to objects"
 class ViewerNode(BaseNode):
     """Serves a page with clouds, boxes, peers, links, bytes and latency.
 
-    Subscriptions: ``points``, the peers' clouds (``peer_points``), ``objects``,
-    ``/v2x/bev_indices``, ``/diagnostics``. A cloud belongs to the station whose messages name the
-    same LiDAR frame.
+    Subscriptions: ``points``, the peers' clouds (``peer_points``) and the ``pose`` beside each,
+    ``objects``, ``/v2x/bev_indices``, ``/diagnostics``. A cloud belongs to the station whose
+    messages name the same LiDAR frame, or the frame of its turned grid.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -46,6 +48,7 @@ class ViewerNode(BaseNode):
         super().__init__("viewer", **options)
         self._page: Page | None = None
         self._pictures = 0
+        self._poses: dict[str, npt.NDArray[np.float64]] = {}
         self.begin()
 
     def configure(self) -> None:
@@ -127,6 +130,13 @@ class ViewerNode(BaseNode):
                 partial(self._on_cloud, topic),
                 qos.sensor_input(),
             )
+        for topic in clouds[1:]:
+            self.create_subscription(
+                PoseWithCovarianceStamped,
+                f"{topic.rpartition('/')[0]}/pose",
+                partial(self._on_pose, topic),
+                qos.pose_input(),
+            )
         self.create_subscription(
             DetectedObject3DArray, "objects", self._on_objects, qos.sensor_input()
         )
@@ -145,7 +155,15 @@ class ViewerNode(BaseNode):
         except CloudError as error:
             self.drop("cloud", f"{topic}: {error}")
             return
-        self._scene.hear_cloud(message.header.frame_id, points, time.monotonic())
+        now = time.monotonic()
+        self._scene.hear_cloud(message.header.frame_id, points, now, self._poses.get(topic))
+
+    def _on_pose(self, topic: str, message: PoseWithCovarianceStamped) -> None:
+        """Take the pose of the sensor whose clouds come on a topic."""
+        try:
+            self._poses[topic] = pose_from_message(message.pose, f"the sensor of {topic}")
+        except MessageRefusedError as error:
+            self.drop(error.reason, str(error))
 
     def _on_objects(self, message: DetectedObject3DArray) -> None:
         objects = SeenObjects(

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.grid import area_corners
-from quantv2x_ros.core.pose import transform_between
+from quantv2x_ros.core.grid_turn import TURNED_SUFFIX
+from quantv2x_ros.core.pose import transform_between, transform_points
 from quantv2x_ros.core.traffic import StationTraffic
 
 Float32 = npt.NDArray[np.float32]
@@ -52,8 +53,8 @@ class Beacon:
     Attributes:
         station_id: of the station.
         stamp_ns: of its sweep.
-        frame_id: its LiDAR frame.
-        pose: (4, 4) sensor-to-map.
+        frame_id: its LiDAR frame, or that of its turned grid (core.grid_turn).
+        pose: (4, 4) of that frame to the map.
         extent: x and y minimum, then maximum of its BEV map in its frame, metres.
     """
 
@@ -117,6 +118,13 @@ class View:
         return Counter({name: len(boxes) for name, boxes in self.boxes.items()})
 
 
+@dataclass(frozen=True, eq=False)
+class _SeenCloud:
+    heard: float
+    points: Float32
+    pose: Float64 | None
+
+
 @dataclass
 class _Station:
     beacon: Beacon
@@ -138,7 +146,7 @@ class Scene:
         self._max_points = max_points
         self._lifetime = lifetime
         self._stations: dict[int, _Station] = {}
-        self._clouds: dict[str, tuple[float, Float32]] = {}
+        self._clouds: dict[str, _SeenCloud] = {}
         self._objects: tuple[float, SeenObjects] | None = None
         self._frames = StationTraffic()
         self._latency_ms: tuple[float, float] | None = None
@@ -168,11 +176,21 @@ class Scene:
         station.stamps.append(beacon.stamp_ns)
         station.traffic.hear(sequence, size, now)
 
-    def hear_cloud(self, frame_id: str, points: Float32, now: float) -> None:
-        """Take a cloud (P, 3 or more) of the sensor with this frame."""
+    def hear_cloud(
+        self, frame_id: str, points: Float32, now: float, pose: Float64 | None = None
+    ) -> None:
+        """Take a cloud.
+
+        Args:
+            frame_id: of its sensor.
+            points: (P, 3 or more).
+            now: seconds of a steady clock.
+            pose: (4, 4) sensor-to-map; None if it is not known. Only clouds of stations that turn
+                their grid need one.
+        """
         step = max(1, -(-len(points) // self._max_points))
         kept = points[::step, :3]
-        self._clouds[frame_id] = (now, kept[np.isfinite(kept).all(axis=1)])
+        self._clouds[frame_id] = _SeenCloud(now, kept[np.isfinite(kept).all(axis=1)], pose)
 
     def hear_diagnostics(
         self, latency_ms: tuple[float, float] | None, dropped: Mapping[str, str]
@@ -209,7 +227,6 @@ class Scene:
             station = self._stations[station_id]
             beacon = station.beacon
             pose = transform_between(beacon.pose, ego_pose)
-            cloud = self._clouds.get(beacon.frame_id)
             views.append(
                 AgentView(
                     station_id=station_id,
@@ -217,7 +234,7 @@ class Scene:
                     is_fused=station_id in objects.stations,
                     pose=pose,
                     footprint=area_corners(beacon.extent, pose),
-                    cloud=None if cloud is None else cloud[1],
+                    cloud=self._cloud_of(beacon),
                     age_ms=_age_ms(station.stamps, objects.stamp_ns),
                     payload_bytes=station.traffic.last_bytes,
                     rate=station.traffic.rate.rate(now),
@@ -225,16 +242,27 @@ class Scene:
             )
         return views
 
+    def _cloud_of(self, beacon: Beacon) -> Float32 | None:
+        """Return a station's points in the frame that its messages name."""
+        cloud = self._clouds.get(beacon.frame_id)
+        if cloud is not None:
+            return cloud.points
+        cloud = self._clouds.get(beacon.frame_id.removesuffix(TURNED_SUFFIX))
+        if cloud is None or cloud.pose is None:
+            return None
+        turn = transform_between(cloud.pose, beacon.pose)
+        return transform_points(cloud.points, turn).astype(np.float32)
+
     def _ground(self, frame_id: str) -> float:
         cloud = self._clouds.get(frame_id)
-        if cloud is None or not len(cloud[1]):
+        if cloud is None or not len(cloud.points):
             return 0.0
-        return float(np.quantile(cloud[1][:, 2], _GROUND_QUANTILE))
+        return float(np.quantile(cloud.points[:, 2], _GROUND_QUANTILE))
 
     def _forget(self, now: float) -> None:
         oldest = now - self._lifetime
         self._stations = {k: s for k, s in self._stations.items() if s.heard >= oldest}
-        self._clouds = {k: c for k, c in self._clouds.items() if c[0] >= oldest}
+        self._clouds = {k: c for k, c in self._clouds.items() if c.heard >= oldest}
         if self._objects is not None and self._objects[0] < oldest:
             self._objects = None
 

@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
@@ -27,7 +28,7 @@ from quantv2x_ros.nodes.conversions import pose_to_message, time_message
 from quantv2x_ros.nodes.objects import box_pose, box_size
 from quantv2x_ros.nodes.point_cloud import message_from_points
 from quantv2x_ros.nodes.viewer import ViewerNode
-from quantv2x_ros.viewer.page import ViewerError
+from quantv2x_ros.viewer.page import Page, ViewerError
 
 BOX = (12.0, -3.0, -1.0, 4.5, 2.0, 1.6, 0.7)
 
@@ -94,6 +95,29 @@ def test_clouds_are_read_only_while_somebody_looks(ros, viewer):
     clouds.publish(message_from_points(points, Header(frame_id="agent_2/lidar")))
     ros.spin_for(0.5)
     assert viewer._scene._clouds == {}
+
+
+def test_the_cloud_of_a_roadside_unit_with_a_turned_grid_is_shown(ros, viewer, monkeypatch):
+    monkeypatch.setattr(Page, "visitors", 1)  # else no cloud is read
+    air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 10)
+    found = ros.node.create_publisher(DetectedObject3DArray, "objects", 10)
+    poses = ros.node.create_publisher(PoseWithCovarianceStamped, "agent_2/pose", 10)
+    clouds = ros.node.create_publisher(PointCloud2, "agent_2/points", 5)
+    ros.connect(air, found, poses, clouds)
+    message = indices(2, 30.0)
+    message.header.frame_id = "agent_2/lidar_grid"
+    air.publish(indices(1, 0.0))
+    air.publish(message)
+    found.publish(detections())
+    pose = PoseWithCovarianceStamped()
+    pose.pose.pose = pose_to_message(matrix_from_v2x([30, 0, 2, 0, 90, 0]))
+    poses.publish(pose)
+    ros.spin_until(lambda: viewer._poses)
+    points = np.array([[10.0, 1.0, -2.0, 0.0]], np.float32)
+    clouds.publish(message_from_points(points, Header(frame_id="agent_2/lidar")))
+    ros.spin_until(lambda: len(view(viewer).agents) == 2 and viewer._scene._clouds)
+    # the sensor looks along the map's y axis, the grid lies along x
+    np.testing.assert_allclose(view(viewer).agents[1].cloud, [[-1.0, 10.0, -2.0]], atol=1e-5)
 
 
 def test_a_pose_that_is_none_is_dropped_and_counted(ros, viewer):

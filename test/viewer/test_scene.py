@@ -96,6 +96,20 @@ def test_a_large_cloud_is_thinned_and_a_broken_point_left_out(scene):
     assert np.isfinite(peer.cloud).all()
 
 
+def test_the_cloud_of_a_turned_grid_lies_where_its_sensor_saw_it(scene):
+    sensor = matrix_from_v2x([40.0, -3.0, 4.5, 0.0, 50.0, 0.0])
+    turned = Beacon(2, 1000 * MS, "agent_2/lidar_grid", PEER_POSE, EXTENT)
+    scene.hear_station(turned, 4, 500, 10.0)
+    points = np.array([[1.0, 2.0, 3.0], [-20.0, 5.0, -4.0]], np.float32)
+    scene.hear_cloud("agent_2/lidar", points, 10.0)
+    assert scene.view(10.1).agents[1].cloud is None, "nobody said where the sensor is"
+    scene.hear_cloud("agent_2/lidar", points, 10.0, sensor)
+    peer = scene.view(10.1).agents[1]
+    assert peer.cloud.dtype == np.float32
+    on_the_map = transform_points(transform_points(peer.cloud, peer.pose), EGO_POSE)
+    np.testing.assert_allclose(on_the_map, transform_points(points, sensor), atol=1e-4)
+
+
 def test_the_ground_lies_under_the_egos_cloud(scene):
     points = np.zeros((100, 3), np.float32)
     points[:, 2] = np.linspace(-1.9, 3.0, 100)
