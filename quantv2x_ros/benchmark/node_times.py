@@ -29,38 +29,48 @@ class FrameTimes:
     objects: float | None = None
     agents: int = 0
 
+    def end(self, encoder_only: bool) -> float | None:
+        """When the frame was through: its boxes were seen, of an encoder alone its indices."""
+        return self.own_indices if encoder_only else self.objects
 
-def summarize_frames(frames: Mapping[int, FrameTimes], warm_up: float) -> dict[str, Any]:
+
+def summarize_frames(
+    frames: Mapping[int, FrameTimes], warm_up: float, *, encoder_only: bool = False
+) -> dict[str, Any]:
     """Latencies and rates after the warm-up.
 
     Args:
         frames: by stamp.
-        warm_up: not counted, seconds after the first boxes.
+        warm_up: not counted, seconds after the first boxes, of an encoder alone indices.
+        encoder_only: nothing was fused.
 
     Returns:
         ``sweeps`` played, ``fused`` of them, ``fused_with_peers``, ``rate_hz`` of the boxes, and
         percentiles of ``cloud_to_indices_ms``, ``inputs_to_objects_ms`` (from the last indices of
-        this sweep, own or heard) and ``cloud_to_objects_ms``.
+        this sweep, own or heard) and ``cloud_to_objects_ms``. Of an encoder alone ``sweeps``,
+        ``sent``, ``rate_hz`` of these and ``cloud_to_indices_ms``.
 
     Raises:
-        ValueError: where fewer than two sweeps were fused after the warm-up.
+        ValueError: where fewer than two sweeps were fused or sent after the warm-up.
     """
-    fused = [frame.objects for frame in frames.values() if frame.objects is not None]
-    start = min(fused, default=0.0) + warm_up
+    ends = [end for f in frames.values() if (end := f.end(encoder_only)) is not None]
+    start = min(ends, default=0.0) + warm_up
     counted = [f for f in frames.values() if f.sweep is not None and f.sweep >= start]
-    times = sorted(frame.objects for frame in counted if frame.objects is not None)
+    times = sorted(end for f in counted if (end := f.end(encoder_only)) is not None)
+    done = "sent" if encoder_only else "fused"
     if len(times) < 2:
         raise ValueError(
-            f"{len(times)} sweeps were fused after {warm_up:g} s of warm-up, 2 or more are needed;"
+            f"{len(times)} sweeps were {done} after {warm_up:g} s of warm-up, 2 or more are needed;"
             " measure for longer"
         )
     samples = Samples()
     for frame in counted:
         samples.add(_latencies(frame))
+    with_peers = sum(f.agents > 1 for f in counted if f.objects is not None)
     return {
         "sweeps": len(counted),
-        "fused": len(times),
-        "fused_with_peers": sum(f.agents > 1 for f in counted if f.objects is not None),
+        done: len(times),
+        **({} if encoder_only else {"fused_with_peers": with_peers}),
         "rate_hz": round((len(times) - 1) / (times[-1] - times[0]), 3),
         **samples.summary(),
     }

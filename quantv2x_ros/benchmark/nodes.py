@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from quantv2x_ros.offline.index_recorder import IndexRecorder
 from quantv2x_ros.process_graph import ProcessGraph, node_environment
 from quantv2x_ros.replay_source import ReplaySource
 
-#: Longest wait for the first boxes, seconds: a first start compiles engines and kernels.
+#: Longest wait for the first output, seconds: a first start compiles engines and kernels.
 _START_LIMIT = 240.0
 
 Report = Callable[[str, float], None]
@@ -43,8 +43,9 @@ class NodeBenchmarkSettings:
         backend: of the engines.
         threads: CPU threads of each engine.
         rate: speed of the replay against real time; 1 is ten sweeps a second.
-        seconds: how long, after the first boxes.
+        seconds: how long, after the first output.
         warm_up: not counted, seconds.
+        encoder_only: the first agent's encoder runs alone, as on a roadside unit.
     """
 
     bundle: str
@@ -55,6 +56,7 @@ class NodeBenchmarkSettings:
     rate: float = 1.0
     seconds: float = 40.0
     warm_up: float = 5.0
+    encoder_only: bool = False
 
     def __post_init__(self) -> None:
         """Raise BenchmarkError naming the setting that is not allowed."""
@@ -62,6 +64,8 @@ class NodeBenchmarkSettings:
             raise BenchmarkError(
                 f"agents and threads must be 1 or more, got {self.agents} and {self.threads}"
             )
+        if self.encoder_only and self.agents != 1:
+            raise BenchmarkError(f"agents: got {self.agents}, an encoder alone hears none: only 1")
         if not 0.0 < self.rate <= 10.0 or not 0.0 <= self.warm_up < self.seconds:
             raise BenchmarkError(
                 "rate must be above 0 and at most 10, and seconds longer than the warm-up, got"
@@ -80,8 +84,8 @@ def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, 
         The result, ready for JSON.
 
     Raises:
-        BenchmarkError: where no boxes came.
-        ValueError: for a scenario or bundle that cannot be used, or where too few boxes came.
+        BenchmarkError: where nothing came out.
+        ValueError: for a scenario or bundle that cannot be used, or where too little came out.
         ProcessGraphError: if a node failed.
     """
     machine = describe_machine(settings.threads, "")
@@ -140,6 +144,11 @@ def _run(settings: NodeBenchmarkSettings, ego: str, bag: Path, report: Report) -
         threads=settings.threads,
     )
     nodes = cooperative_graph(graph, ReplaySource.find(graph.replay, graph.agents))
+    if settings.encoder_only:
+        nodes = tuple(
+            replace(node, executable="encoder") if node.executable == "ego" else node
+            for node in nodes
+        )
     os.environ.update(node_environment(os.environ))
     log = bag.parent / "nodes.log"
     with ProcessGraph(nodes, log_level="warn", log_file=log) as processes:
@@ -170,11 +179,12 @@ def _watch(
             executor.spin_once(timeout_sec=0.05)
             now = time.monotonic()
             if first is None:
-                if any(frame.objects is not None for frame in observer.frames.values()):
+                ends = (frame.end(settings.encoder_only) for frame in observer.frames.values())
+                if any(end is not None for end in ends):
                     first = now
                 elif now - began > _START_LIMIT:
                     raise BenchmarkError(
-                        f"no boxes within {_START_LIMIT:.0f} s; the nodes said:\n"
+                        f"nothing came out within {_START_LIMIT:.0f} s; the nodes said:\n"
                         + log.read_text(errors="replace")[-2000:]
                     )
                 continue
@@ -182,6 +192,8 @@ def _watch(
             if now - first >= settings.seconds:
                 break
         executor.shutdown()
-        return summarize_frames(observer.frames, settings.warm_up)
+        return summarize_frames(
+            observer.frames, settings.warm_up, encoder_only=settings.encoder_only
+        )
     finally:
         rclpy.try_shutdown()

@@ -48,11 +48,14 @@ def print_nodes(result: dict[str, Any]) -> None:
     """Print what was seen of running nodes."""
     console, nodes = Console(), result["nodes"]
     _print_machine(console, result["machine"])
-    console.print(
-        f"{nodes['agents']} agents, {nodes['input_hz']:g} sweeps a second in, "
-        f"{nodes['rate_hz']:.2f} fused frames a second out: {nodes['fused']} of "
-        f"{nodes['sweeps']} sweeps, {nodes['fused_with_peers']} with peers"
-    )
+    came = f"{nodes['input_hz']:g} sweeps a second in, {nodes['rate_hz']:.2f}"
+    if "sent" in nodes:
+        console.print(f"{came} out: {nodes['sent']} of {nodes['sweeps']} were sent")
+    else:
+        console.print(
+            f"{nodes['agents']} agents, {came} fused frames a second out: {nodes['fused']} of "
+            f"{nodes['sweeps']} sweeps, {nodes['fused_with_peers']} with peers"
+        )
     table = Table(title="as another node sees it, ms")
     for name in ("from to", "p50", "p95", "p99"):
         table.add_column(name, justify="left" if name == "from to" else "right")

@@ -23,8 +23,12 @@ def command(
     threads: Threads = 0,
     rate: Annotated[float, typer.Option(help="Speed of the replay; 1 is 10 sweeps/s.")] = 1.0,
     seconds: Annotated[float, typer.Option(help="How long.")] = 40.0,
+    encoder_only: Annotated[
+        bool,
+        typer.Option("--encoder-only", help="An encoder alone, as on a roadside unit; no peers."),
+    ] = False,
 ) -> None:
-    """Run the ego's nodes as processes that are played sweeps and peers' indices; time them."""
+    """Run an agent's nodes as processes that are played sweeps and peers' indices; time them."""
     from quantv2x_ros.demo.environment import enter_workspace
 
     enter_workspace()  # the messages' types
@@ -37,7 +41,16 @@ def command(
 
     cores = threads or os.cpu_count() or 1
     folder = str(find_bundle(bundle))
-    settings = NodeBenchmarkSettings(folder, scenario, agents, backend, cores, rate, seconds)
+    settings = NodeBenchmarkSettings(
+        folder,
+        scenario,
+        1 if encoder_only else agents,
+        backend,
+        cores,
+        rate,
+        seconds,
+        encoder_only=encoder_only,
+    )
     with Progress(transient=True) as bar:
         task = bar.add_task("starting", total=1.0)
         found = measure_nodes(

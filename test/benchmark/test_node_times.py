@@ -40,6 +40,20 @@ def test_inputs_that_are_seen_after_the_boxes_do_not_make_them_early() -> None:
     assert summarize_frames(seen, 0.0)["inputs_to_objects_ms"]["min"] == 0.0
 
 
+def test_an_encoder_alone_is_through_with_its_indices() -> None:
+    seen = frames()
+    for frame in seen.values():
+        frame.objects, frame.peers_indices = None, None
+    seen[20].own_indices = None
+    result = summarize_frames(seen, 0.5, encoder_only=True)
+    assert set(result) == {"sweeps", "sent", "rate_hz", "cloud_to_indices_ms"}
+    assert (result["sweeps"], result["sent"]) == (15, 14)
+    assert result["rate_hz"] == pytest.approx(10.0)
+    assert result["cloud_to_indices_ms"]["p50"] == pytest.approx(20.0)
+    with pytest.raises(ValueError, match="0 sweeps were sent after 9 s"):
+        summarize_frames(seen, 9.0, encoder_only=True)
+
+
 def test_too_little_is_said() -> None:
     with pytest.raises(ValueError, match="0 sweeps were fused after 9 s"):
         summarize_frames(frames(), 9.0)
@@ -47,7 +61,9 @@ def test_too_little_is_said() -> None:
         summarize_frames({}, 0.0)
 
 
-@pytest.mark.parametrize("changes", [{"agents": 0}, {"rate": 0.0}, {"seconds": 4.0}])
+@pytest.mark.parametrize(
+    "changes", [{"agents": 0}, {"rate": 0.0}, {"seconds": 4.0}, {"encoder_only": True}]
+)
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(BenchmarkError, match="got"):
         NodeBenchmarkSettings("bundle", **changes)  # type: ignore[arg-type]

@@ -55,16 +55,30 @@ def test_a_bag_of_which_nothing_was_heard_is_refused(scenario_folder, tmp_path):
         BagPlaylist(tmp_path / "bag", ["agent_1"], unheard=[1])
 
 
-def test_the_benchmark_of_nodes_sees_sweeps_indices_and_fused_boxes(
-    bundle_folder, scenario_folder, tmp_path
-):
+def benchmark_nodes(bundle_folder, scenario_folder, tmp_path, *options):
     out = tmp_path / "result.json"
     command = [sys.executable, "-m", "quantv2x_ros", "benchmark-nodes", "--json", str(out)]
     command += ["--bundle", str(bundle_folder), "--scenario", str(scenario_folder)]
-    command += ["--threads", "1", "--rate", "0.3", "--seconds", "12"]
+    command += ["--threads", "1", "--rate", "0.3", *options]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     subprocess.run(command, cwd=Path(__file__).parents[2], env=environment, check=True, timeout=240)
-    found = json.loads(out.read_text())["nodes"]
+    return json.loads(out.read_text())["nodes"]
+
+
+def test_the_benchmark_of_an_encoder_alone_sees_sweeps_and_indices(
+    bundle_folder, scenario_folder, tmp_path
+):
+    options = ("--encoder-only", "--seconds", "7")
+    found = benchmark_nodes(bundle_folder, scenario_folder, tmp_path, *options)
+    assert 2 <= found["sent"] <= found["sweeps"]
+    assert 0.0 < found["cloud_to_indices_ms"]["p50"] <= found["cloud_to_indices_ms"]["p99"]
+    assert "fused" not in found
+
+
+def test_the_benchmark_of_nodes_sees_sweeps_indices_and_fused_boxes(
+    bundle_folder, scenario_folder, tmp_path
+):
+    found = benchmark_nodes(bundle_folder, scenario_folder, tmp_path, "--seconds", "12")
     assert found["input_hz"] == pytest.approx(3.0)
     assert 2 <= found["fused"] <= found["sweeps"]
     assert found["fused_with_peers"] > 0
