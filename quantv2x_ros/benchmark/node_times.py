@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quantv2x_ros.benchmark.samples import Samples
+from quantv2x_ros.benchmark.settings import BenchmarkError
 
 
 @dataclass
@@ -51,7 +52,7 @@ def summarize_frames(
         ``sent``, ``rate_hz`` of these and ``cloud_to_indices_ms``.
 
     Raises:
-        ValueError: where fewer than two sweeps were fused or sent after the warm-up.
+        BenchmarkError: where fewer than two sweeps were fused or sent after the warm-up.
     """
     ends = [end for f in frames.values() if (end := f.end(encoder_only)) is not None]
     start = min(ends, default=0.0) + warm_up
@@ -59,7 +60,7 @@ def summarize_frames(
     times = sorted(end for f in counted if (end := f.end(encoder_only)) is not None)
     done = "sent" if encoder_only else "fused"
     if len(times) < 2:
-        raise ValueError(
+        raise BenchmarkError(
             f"{len(times)} sweeps were {done} after {warm_up:g} s of warm-up, 2 or more are needed;"
             " measure for longer"
         )

@@ -84,8 +84,8 @@ def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, 
         The result, ready for JSON.
 
     Raises:
-        BenchmarkError: where nothing came out.
-        ValueError: for a scenario or bundle that cannot be used, or where too little came out.
+        BenchmarkError: where nothing came out, or too little.
+        ValueError: for a scenario or bundle that cannot be used.
         ProcessGraphError: if a node failed.
     """
     machine = describe_machine(settings.threads, "")

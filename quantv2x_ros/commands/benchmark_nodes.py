@@ -18,7 +18,10 @@ def command(
     scenario: Annotated[
         str, typer.Option(help="Folder of a scenario; empty: a simulated crossing.")
     ] = "",
-    agents: Annotated[int, typer.Option(min=1, help="The ego and its peers.")] = 2,
+    agents: Annotated[
+        int | None,
+        typer.Option(min=1, help="The ego and its peers; 2, or 1 with --encoder-only."),
+    ] = None,
     backend: Backend = "auto",
     threads: Threads = 0,
     rate: Annotated[float, typer.Option(help="Speed of the replay; 1 is 10 sweeps/s.")] = 1.0,
@@ -44,7 +47,7 @@ def command(
     settings = NodeBenchmarkSettings(
         folder,
         scenario,
-        1 if encoder_only else agents,
+        agents or (1 if encoder_only else 2),
         backend,
         cores,
         rate,

@@ -43,9 +43,6 @@ class CellHeads:
         window: columns that are wanted.
         threads: CPU threads; None for one a core.
         channels: of the pyramid's levels.
-
-    Attributes:
-        bundle: the bundle.
     """
 
     def __init__(
@@ -55,7 +52,7 @@ class CellHeads:
         threads: int | None,
         channels: Sequence[int],
     ) -> None:
-        self.bundle = bundle
+        self._bundle = bundle
         self._columns = window.kept
         height, width = bundle.grid.shape
         computed = window.computed.stop - window.computed.start
@@ -87,7 +84,7 @@ class CellHeads:
             occupancy: least probability of an object at which a cell is computed.
             timer: books the stages warp and head.
         """
-        least = np.float32(self.bundle.manifest.score_gain * occupancy)
+        least = np.float32(self._bundle.manifest.score_gain * occupancy)
         highest = deciding_scores(pyramids, thetas)
         cells = ActiveCells.where(highest >= least, self._columns)
         if len(cells.inner) > self._most_cells:
@@ -114,8 +111,8 @@ class CellHeads:
             [pyramid.scores[level] for pyramid in pyramids],
             thetas,
             cells.needed[level],
-            scale_in=self.bundle.scale(f"level{level}") or 1.0,
-            scale_out=self.bundle.scale(f"fused{level}") or 1.0,
+            scale_in=self._bundle.scale(f"level{level}") or 1.0,
+            scale_out=self._bundle.scale(f"fused{level}") or 1.0,
         )
 
     def _merge(self, level: int, fused: Array, cells: npt.NDArray[np.int64]) -> None:
@@ -146,8 +143,8 @@ class CellHeads:
         return keep
 
     def _compute_heads(self, cells: npt.NDArray[np.int64]) -> HeadMaps:
-        per_cell = self.bundle.anchors.per_cell
-        labels = len(self.bundle.classes)
+        per_cell = self._bundle.anchors.per_cell
+        labels = len(self._bundle.classes)
         sizes = {"cls": per_cell * labels, "reg": per_cell * 7, "dir": per_cell * 2}
         maps = {k: np.empty((len(cells), 1, size), np.float32) for k, size in sizes.items()}
 
@@ -156,7 +153,7 @@ class CellHeads:
                 values[start:stop, 0] = outputs[f"{name}_nhwc"][: stop - start]
 
         self._run(self._heads, self._shrunk, cells, keep)
-        rows, columns = np.divmod(cells, self.bundle.grid.shape[1])
+        rows, columns = np.divmod(cells, self._bundle.grid.shape[1])
         kept = self._columns.stop - self._columns.start
         numbers = rows * kept + columns - self._columns.start
         return HeadMaps(maps["cls"], maps["reg"], maps["dir"], numbers)

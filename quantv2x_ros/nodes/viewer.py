@@ -227,6 +227,7 @@ class ViewerNode(BaseNode):
     def time_jumped_back(self) -> None:
         """Forget everything: it belongs to another time."""
         self._scene = self._new_scene()
+        self._poses.clear()
 
     def report(self) -> tuple[str, dict[str, str]]:
         """Return where the page is and who looks."""

@@ -121,12 +121,12 @@ def _empty_folders(root: Path) -> Iterator[DatasetError]:
             yield DatasetError(
                 folder, "the split holds no scenario", "Copy its scenarios, or remove the folder"
             )
-    with_clouds = {path.parent for path in files_below(root, CLOUD_SUFFIXES)}
-    labelled = {
-        path.parent
-        for path in files_below(root, (".yaml",))
-        if path.stem.replace(".", "").isdigit()
-    }
+    with_clouds, labelled = set(), set()
+    for path in files_below(root, (*CLOUD_SUFFIXES, ".yaml")):
+        if path.suffix != ".yaml":
+            with_clouds.add(path.parent)
+        elif path.stem.replace(".", "").isdigit():
+            labelled.add(path.parent)
     for folder in sorted(labelled - with_clouds):
         yield DatasetError(
             folder, "it holds labels but not one cloud (.bin or .pcd)", "Copy the clouds, too"

@@ -71,7 +71,7 @@ class Scene:
         return {k: v.reshape(-1, 1, v.shape[2])[cells] for k, v in maps.items()}
 
     def maps(self, heads: CellHeads) -> HeadMaps | None:
-        sparse = heads.bundle.manifest.sparse_heads[0]
+        sparse = heads._bundle.manifest.sparse_heads[0]
         return heads(self.pyramids, self.thetas(), sparse.occupancy, StageTimer())
 
 

@@ -118,6 +118,9 @@ def test_the_cloud_of_a_roadside_unit_with_a_turned_grid_is_shown(ros, viewer, m
     ros.spin_until(lambda: len(view(viewer).agents) == 2 and viewer._scene._clouds)
     # the sensor looks along the map's y axis, the grid lies along x
     np.testing.assert_allclose(view(viewer).agents[1].cloud, [[-1.0, 10.0, -2.0]], atol=1e-5)
+    viewer.time_jumped_back()
+    assert view(viewer).agents == []
+    assert not viewer._poses, "a pose of another time would turn the next cloud"
 
 
 def test_a_pose_that_is_none_is_dropped_and_counted(ros, viewer):
