@@ -8,7 +8,6 @@ ros2 launch quantv2x_ros cooperative.launch.py replay:=none           # real sen
 """
 
 import difflib
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -256,6 +255,6 @@ def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and start the graph."""
     middleware = [
         SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=value))
-        for name, value in middleware_environment(os.environ).items()
+        for name, value in middleware_environment().items()
     ]
     return LaunchDescription([*ARGUMENTS, *middleware, OpaqueFunction(function=start)])

@@ -55,7 +55,7 @@ def node_environment(base: Mapping[str, str]) -> dict[str, str]:
         if base.get("ROS_DISTRO") == "humble"
         else {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     )
-    environment = {**middleware_environment(base), **local, **base}
+    environment = {**middleware_environment(), **local, **base}
     # The wheels' start hook sets the library path once a process tree; each node is a new one.
     environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
     environment["QUANTV2X_PARENT_PID"] = str(os.getpid())

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 #: The bundle that is taken where several are there and none is asked for.
@@ -34,18 +33,17 @@ def shared_folder(name: str) -> Path:
     )
 
 
-def middleware_environment(base: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that makes Fast DDS pass large clouds in shared memory.
+def middleware_environment() -> dict[str, str]:
+    """Return the variables that make Fast DDS pass large clouds in shared memory.
 
-    Args:
-        base: the environment, which tells the ROS distribution.
+    Fast DDS 2 (Humble, Jazzy) and 3 (Kilted) read one each, and know nothing of the other's.
 
     Raises:
         ResourceError: if the profile is missing.
     """
-    old = base.get("ROS_DISTRO") in ("humble", "iron", "jazzy")  # Fast DDS 2
-    name = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
-    return {name: str(shared_folder("config") / "fastdds_large_clouds.xml")}
+    profile = str(shared_folder("config") / "fastdds_large_clouds.xml")
+    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+    return dict.fromkeys(names, profile)
 
 
 def find_bundle(name: str) -> Path:

@@ -27,6 +27,13 @@ Start = Annotated[
         " checkpoint with published names."
     ),
 ]
+NewCodebook = Annotated[
+    bool,
+    typer.Option(
+        help="Forget the codebook of --start, which may be of another kind or size, and make one"
+        " from its features."
+    ),
+]
 Resume = Annotated[bool, typer.Option(help="Go on from OUT/last.ckpt.")]
 Validation = Annotated[
     Path | None, typer.Option(help="Other dataset to validate on after each epoch.")
@@ -56,6 +63,7 @@ def command(
     stage: Stage = 1,
     config: Config = None,
     start: Start = None,
+    new_codebook: NewCodebook = False,
     resume: Resume = False,
     validation: Validation = None,
     epochs: Epochs = None,
@@ -86,6 +94,7 @@ def command(
         data=data,
         out=out,
         start=start,
+        new_codebook=new_codebook,
         resume=resume,
         validation=validation,
         workers=workers,

@@ -76,8 +76,9 @@ def large_clouds(environment: Mapping[str, str]) -> Finding:
             WARNING,
             subject,
             "Fast DDS's own shared-memory segment holds 512 kB: a larger best-effort cloud is lost",
-            "start nodes by cooperative.launch.py, or export FASTDDS_DEFAULT_PROFILES_FILE="
-            "<share of quantv2x_ros>/config/fastdds_large_clouds.xml for driver and nodes alike",
+            "start nodes by cooperative.launch.py, or export FASTDDS_DEFAULT_PROFILES_FILE (Humble,"
+            " Jazzy: FASTRTPS_DEFAULT_PROFILES_FILE)=<share of quantv2x_ros>/config/"
+            "fastdds_large_clouds.xml for driver and nodes alike",
         )
     try:
         sizes = [

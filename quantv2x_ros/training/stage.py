@@ -62,6 +62,7 @@ class StageRun:
         data: the dataset, see `SplitModule`.
         out: folder of this stage: checkpoints, logs, and at the end the network.
         start: weights to start from, see `start.read_weights`; None for random ones.
+        new_codebook: forget the codebook of ``start`` and make a new one from its features.
         resume: go on from the last checkpoint in ``out``.
         validation: another dataset to validate on.
         workers: processes that make samples.
@@ -74,6 +75,7 @@ class StageRun:
     data: Path
     out: Path
     start: Path | None = None
+    new_codebook: bool = False
     resume: bool = False
     validation: Path | None = None
     workers: int = 0
@@ -102,7 +104,8 @@ def build_network(run: StageRun, data: SplitModule) -> QuantV2XNetwork:
 
     Raises:
         CheckpointError: if ``start`` does not fit.
-        TrainingConfigError: for a stage 2 or a frozen sender without weights to start from.
+        TrainingConfigError: for a stage 2 or a frozen sender without weights to start from, or a
+            new codebook where there can be none.
     """
     config = run.config
     if run.start is None and not run.resume and (config.stage == 2 or config.frozen):
@@ -112,7 +115,9 @@ def build_network(run: StageRun, data: SplitModule) -> QuantV2XNetwork:
         )
     torch.manual_seed(config.seed)
     network = QuantV2XNetwork(config.network_config())
-    coded = load_start(network, run.start) if run.start else False
+    if run.new_codebook:
+        _check_new_codebook(run, network)
+    coded = load_start(network, run.start, new_codebook=run.new_codebook) if run.start else False
     frames = config.codebook.kmeans_frames
     if network.codebook is not None and not coded and frames and not run.resume:
         features = collect_features(network, data.train_dataloader(), frames)
@@ -120,6 +125,22 @@ def build_network(run: StageRun, data: SplitModule) -> QuantV2XNetwork:
     if config.codebook.bit_cost and not run.resume:
         _set_prices(network, data, config)
     return network
+
+
+def _check_new_codebook(run: StageRun, network: QuantV2XNetwork) -> None:
+    """Refuse a new codebook where nothing would come of it, or indices must keep their meaning."""
+    if run.start is None:
+        raise TrainingConfigError("new_codebook replaces that of a checkpoint: give it as start")
+    if network.codebook is None:
+        raise TrainingConfigError(
+            f"new_codebook: this stage {run.config.stage} has no codebook; give stage 2, or"
+            " network levels of 1 or more"
+        )
+    if run.config.frozen:
+        raise TrainingConfigError(
+            f"new_codebook: this stage keeps the {run.config.frozen} as it is, with its codebook;"
+            " give stage 2, which trains the codebook alone"
+        )
 
 
 def _set_prices(network: QuantV2XNetwork, data: SplitModule, config: TrainingConfig) -> None:

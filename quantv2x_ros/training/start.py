@@ -19,6 +19,7 @@ from quantv2x_ros.training.published import CheckpointError, check_fit, from_pub
 NETWORK_FILE = "network.safetensors"
 
 _LIGHTNING_PREFIX = "network."
+_CODEBOOK_PREFIX = "codebook."
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -64,24 +65,27 @@ def _torch_state(path: Path) -> Mapping[str, torch.Tensor]:
     return state
 
 
-def load_start(network: QuantV2XNetwork, path: Path) -> bool:
+def load_start(network: QuantV2XNetwork, path: Path, *, new_codebook: bool = False) -> bool:
     """Load the weights that a stage starts from.
 
     Args:
         network: changed in place. If it has a codebook and the file has none, the codebook stays.
         path: see `read_weights`.
+        new_codebook: forget the file's codebook, which may be of another kind or size.
 
     Returns:
-        Whether the file has a codebook.
+        Whether the network has got the file's codebook.
 
     Raises:
         CheckpointError: naming what is missing, superfluous or of another shape.
         OSError: it cannot be read.
     """
     state = read_weights(path)
+    if new_codebook:
+        state = {k: v for k, v in state.items() if not k.startswith(_CODEBOOK_PREFIX)}
     own = network.state_dict()
-    coded = any(name.startswith("codebook.") for name in state)
-    expected = {k: v for k, v in own.items() if coded or not k.startswith("codebook.")}
+    coded = any(name.startswith(_CODEBOOK_PREFIX) for name in state)
+    expected = {k: v for k, v in own.items() if coded or not k.startswith(_CODEBOOK_PREFIX)}
     hint = "; this stage has no codebook" if coded and network.codebook is None else ""
     check_fit(state, expected, own, f"checkpoint {path}", hint)
     network.load_state_dict(state, strict=False)

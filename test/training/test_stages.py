@@ -136,6 +136,39 @@ def test_stage_three_trains_every_part(second_stage, third_stage):
     assert parts == {name.split(".")[0] for name in read_weights(second_stage)}
 
 
+def test_another_codebook_takes_the_place_of_the_checkpoints(data, second_stage, tmp_path):
+    other = NetworkSection(codebook="revqom", levels=2, dict_size=8, reduced=8, groups=2, ema=0.9)
+    run(small_stage(2, network=other), data, tmp_path, start=second_stage, new_codebook=True)
+    before, after = read_weights(second_stage), read_weights(tmp_path)
+    parts = {name: value for name, value in after.items() if not name.startswith("codebook.")}
+    assert parts
+    assert all(torch.equal(value, before[name]) for name, value in parts.items())
+    network = load_checkpoint(tmp_path / NETWORK_FILE)
+    assert network.codebook is not None
+    assert network.config.codebook == "revqom"
+
+
+@pytest.mark.parametrize(
+    ("config", "start", "problem"),
+    [
+        ({"stage": 3}, False, "give it as start"),
+        ({"stage": 1}, True, "stage 1 has no codebook"),
+        ({"stage": 3, "frozen": "sender"}, True, "keeps the sender as it is"),
+    ],
+)
+def test_a_new_codebook_where_there_can_be_none_is_refused(
+    data, second_stage, tmp_path, config, start, problem
+):
+    with pytest.raises(TrainingConfigError, match=problem):
+        run(
+            small_stage(**config),
+            data,
+            tmp_path,
+            start=second_stage if start else None,
+            new_codebook=True,
+        )
+
+
 def test_a_frozen_sender_keeps_codes_and_statistics_while_the_receiver_learns(
     data, second_stage, tmp_path
 ):

@@ -68,6 +68,17 @@ def test_a_codebook_of_another_size_is_named_with_both_shapes(tmp_path):
         load_start(network(size=16), path)
 
 
+@pytest.mark.parametrize("levels", [1, 3])
+def test_a_codebook_can_be_forgotten_for_one_of_another_size(tmp_path, levels):
+    source, target = network(levels=2, size=8), network(levels=levels, size=16, seed=1)
+    before = {k: v.clone() for k, v in weights(target).items() if k.startswith("codebook.")}
+    path = write(source, "safetensors", tmp_path)
+    assert load_start(target, path, new_codebook=True) is False
+    for name, value in weights(target).items():
+        expected = before[name] if name in before else weights(source)[name]
+        assert torch.equal(value, expected), name
+
+
 def test_a_codebook_does_not_fit_a_stage_without_one(tmp_path):
     path = write(network(), "safetensors", tmp_path)
     with pytest.raises(CheckpointError, match="this stage has no codebook"):
