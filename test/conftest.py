@@ -23,9 +23,12 @@ OWN_PROCESS = "QUANTV2X_TEST_OWN_PROCESS"
 SESSION = "QUANTV2X_TEST_SESSION"
 os.environ[SESSION] = str(os.getpid())
 
-# Node processes of a test must neither meet another run's nor a robot's on the network. Domains 0
-# to 101 are usable on every platform; 0 is the default one, and so left alone.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+# Node processes of a test must neither meet another run's, another worker's of this run, nor a
+# robot's on the network. Domains 0 to 101 are usable on every platform; 0 is the default one, and
+# so left alone.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+_RUN = os.getppid() if WORKER else os.getpid()
+os.environ["ROS_DOMAIN_ID"] = str(1 + (_RUN + 20 * int(WORKER[2:] or 0)) % 101)
 if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"  # Humble does not know the variable below.
 else:
@@ -96,12 +99,21 @@ def bundle_folder(pytestconfig: pytest.Config) -> Path:
     folder = kept / _sources_hash()
     if not (folder / "manifest.yaml").is_file():
         pytest.importorskip("torch", reason="torch, which makes the bundle, is not installed")
-        from quantv2x_ros.training.export.random_bundle import build_random_bundle
+        from filelock import FileLock
 
-        for outdated in kept.iterdir():
+        with FileLock(kept.with_suffix(".lock")):  # tests that run side by side want it at once
+            _keep_random_bundle(folder)
+    return folder
+
+
+def _keep_random_bundle(folder: Path) -> None:
+    """Make the bundle, in the place of those of other sources, unless it is there by now."""
+    from quantv2x_ros.training.export.random_bundle import build_random_bundle
+
+    if not (folder / "manifest.yaml").is_file():
+        for outdated in folder.parent.iterdir():
             shutil.rmtree(outdated)
         build_random_bundle(folder, seed=3)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,7 @@ def bridge(topic: str, settings: dict[str, object], one: Domain, other: Domain) 
 @pytest.fixture
 def domains() -> Iterator[tuple[Domain, Domain]]:
     """Two domains that no other test uses at the same time."""
-    first = 1 + (int(os.environ["ROS_DOMAIN_ID"]) + 40) % 100
+    first = 1 + (int(os.environ["ROS_DOMAIN_ID"]) + 10) % 100
     both = Domain(first), Domain(first + 1)
     yield both
     for domain in both:
