@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+#: What names the profiles of Fast DDS: 3 (Kilted) reads the first, 2 (Humble, Jazzy) the second.
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
 #: The bundle that is taken where several are there and none is asked for.
 DEFAULT_BUNDLE = "default"
 
@@ -36,14 +39,13 @@ def shared_folder(name: str) -> Path:
 def middleware_environment() -> dict[str, str]:
     """Return the variables that make Fast DDS pass large clouds in shared memory.
 
-    Fast DDS 2 (Humble, Jazzy) and 3 (Kilted) read one each, and know nothing of the other's.
+    Each version of Fast DDS reads its own, and knows nothing of the other's.
 
     Raises:
         ResourceError: if the profile is missing.
     """
     profile = str(shared_folder("config") / "fastdds_large_clouds.xml")
-    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    return dict.fromkeys(names, profile)
+    return dict.fromkeys(PROFILE_VARIABLES, profile)
 
 
 def find_bundle(name: str) -> Path:

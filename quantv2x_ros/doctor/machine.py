@@ -12,6 +12,7 @@ from pathlib import Path
 
 from quantv2x_ros.doctor.clock import clock_state
 from quantv2x_ros.doctor.findings import ERROR, OK, WARNING, Finding
+from quantv2x_ros.resources import PROFILE_VARIABLES, find_bundle
 
 #: Below this a best-effort cloud of 1 to 2 MB does not fit into Fast DDS's shared memory, bytes.
 _SEGMENT = 16 * 2**20
@@ -20,7 +21,6 @@ _SOCKET_BUFFER = 2 * 2**20
 _SHARED_MEMORY = 256 * 2**20
 _MEMORY = 2 * 2**30
 _CORES = 4
-_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
 def examine_machine(bundle: str = "", root: Path = Path("/")) -> list[Finding]:
@@ -70,7 +70,7 @@ def large_clouds(environment: Mapping[str, str]) -> Finding:
     rmw = environment.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     if "fastrtps" not in rmw:
         return Finding(OK, subject, f"{rmw} has no limit that this package knows of")
-    profile = next((environment[name] for name in _PROFILES if environment.get(name)), "")
+    profile = next((environment[name] for name in PROFILE_VARIABLES if environment.get(name)), "")
     if not profile:
         return Finding(
             WARNING,
@@ -163,7 +163,6 @@ def engines() -> list[Finding]:
 def model(bundle: str) -> Finding:
     """Examine the model bundle: every file's checksum, and that the parts fit."""
     from quantv2x_ros.inference.bundle import ModelBundle
-    from quantv2x_ros.resources import find_bundle
 
     try:
         folder = find_bundle(bundle)
