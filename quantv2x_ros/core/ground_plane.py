@@ -1,0 +1,215 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The plane that the ground around a LiDAR lies in, from one cloud.
+
+Random sample consensus (Fischler and Bolles, 1981) with the truncated quadratic score of MSAC (Torr
+and Zisserman, 2000), on the lowest point of every square metre so that near ground does not outvote
+the rest; then least squares on the ground points of those squares. The draws are the same for every
+cloud, so that equal clouds have equal planes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.ground_kernels import (
+    best_plane,
+    first_of_voxels,
+    ground_of_cells,
+    lowest_points,
+)
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+
+#: Ground further away is not looked at: it is seen under flat angles, and may lie otherwise.
+REACH = 40.0
+#: Roads are no steeper: 12 %.
+MAX_SLOPE = 0.12
+#: Side of the squares of which each has one vote, metres.
+CELL = 1.0
+#: A square lies on a plane up to this far from it [m]: kerbs, crowns and waves of a street.
+BAND = 0.2
+#: Least squares that a plane rests on.
+LEAST_CELLS = 60
+#: Least share of the squares with points that lie on it, where others show objects and walls.
+LEAST_SHARE = 0.2
+#: Least standard deviation of the squares along the shorter direction of the area that they cover
+#: [m]: a narrower strip says nothing of the tilt across it.
+LEAST_SPREAD = 2.0
+
+_HYPOTHESES = 300
+_REFINEMENTS = 5
+#: More squares than this do not vote for a hypothesis: they would take time and change nothing.
+_VOTERS = 1500
+#: Of a cloud that may lie in any way: side of the cubes with a vote [m], cosine up to which a
+#: plane's normal belongs to one of the six directions along the axes (a bit below that of a cube's
+#: corner), what a vote below a plane costs (a façade has a street's returns to one side of it, but
+#: for some behind its windows), and by how much more ground a plane must explain than one on which
+#: the cloud stands upright.
+_VOXEL = 1.0
+_SIXTH = 0.55
+_BELOW_COST = 2.0
+_ADVANTAGE = 2.0
+_DIRECTIONS = np.concatenate([np.eye(3)[::-1], -np.eye(3)])
+
+
+@dataclass(frozen=True, eq=False)
+class GroundPlane:
+    """A plane below a sensor.
+
+    Attributes:
+        normal: (3,) float64 unit vector, up from the ground, in the cloud's frame.
+        height: of the sensor above the plane, along the normal, metres, below 0 under it.
+        cells: squares of ground that it rests on.
+        share: of the squares with points, how many those are, 0 to 1.
+        spread: standard deviations of the squares along the shorter and the longer direction of the
+            area that they cover, metres.
+        residual: root mean square distance of the squares' ground from the plane, metres.
+    """
+
+    normal: Float64
+    height: float
+    cells: int
+    share: float
+    spread: tuple[float, float]
+    residual: float
+
+    @property
+    def tilt(self) -> float:
+        """Angle between normal and z axis, radians; above pi / 2 of a cloud upside down."""
+        return float(np.arctan2(np.hypot(self.normal[0], self.normal[1]), self.normal[2]))
+
+    def distance(self, points: npt.NDArray[np.floating]) -> Float64:
+        """Return how far points (P, 3 or more) lie above the plane, (P,), metres."""
+        return np.asarray(points[:, :3] @ self.normal + self.height, dtype=np.float64)
+
+
+def fit_ground(
+    points: Float32, *, reach: float = REACH, max_slope: float = MAX_SLOPE
+) -> GroundPlane | None:
+    """Return the ground plane of a cloud that stands upright.
+
+    Args:
+        points: (P, 3 or more) float32 x, y, z [m] in the sensor's frame, z up; values that are not
+            finite are passed over.
+        reach: horizontal distance up to which ground is looked for, metres.
+        max_slope: steepest plane against the x-y plane, as its rise over run.
+
+    Returns:
+        The plane; `None` where there is none: too few squares, on too narrow a strip, or most of
+        them elsewhere.
+
+    Raises:
+        ValueError: for points of another shape or type.
+    """
+    cloud = _checked(points)
+    candidates = lowest_points(cloud, reach, CELL)
+    if len(candidates) < LEAST_CELLS:
+        return None
+    cosine = float(np.cos(np.arctan(max_slope)))
+    plane = _consensus(candidates, np.array([0.0, 0.0, 1.0]), cosine, 0.0)
+    if plane is None:
+        return None
+    return _refined(cloud, plane, reach, len(candidates), max_slope)
+
+
+def find_ground(points: Float32, *, reach: float = REACH) -> GroundPlane | None:
+    """Return the ground plane of a cloud that may lie in any way: on its side, or upside down.
+
+    In each of six directions it is the plane on which most lies and below which least does. Of
+    those the one is taken that covers the largest area; that on which the cloud stands upright
+    unless another covers twice as much. Slower than `fit_ground`, and to be asked where what that
+    finds cannot be.
+
+    Args:
+        points: as for `fit_ground`.
+        reach: distance up to which ground is looked for, metres.
+
+    Returns:
+        The plane; `None` where there is none.
+
+    Raises:
+        ValueError: for points of another shape or type.
+    """
+    cloud = _checked(points)
+    candidates = first_of_voxels(cloud, reach, _VOXEL)
+    best, best_area = None, 0.0
+    for number, direction in enumerate(_DIRECTIONS):
+        plane = _consensus(candidates, direction, _SIXTH, _BELOW_COST)
+        found = None if plane is None else _stood_up(cloud, plane, reach)
+        if found is not None:
+            area = found.share * found.spread[0] * found.spread[1]
+            if area > best_area:
+                best, best_area = found, area * (_ADVANTAGE if number == 0 else 1.0)
+    return best
+
+
+def rotation_to_vertical(normal: Float64) -> Float64:
+    """Return the (3, 3) rotation that brings a unit vector to the z axis by the shortest way.
+
+    Its axis is horizontal, so that headings are turned as little as can be; a vector that points
+    straight down is turned about the x axis.
+    """
+    x, y, z = (float(v) for v in normal)
+    if z < -1.0 + 1e-9:
+        return np.diag([1.0, -1.0, -1.0])
+    k = 1.0 / (1.0 + z)
+    return np.array(
+        [[1.0 - k * x * x, -k * x * y, -x], [-k * x * y, 1.0 - k * y * y, -y], [x, y, z]]
+    )
+
+
+def _checked(points: Float32) -> Float32:
+    if points.ndim != 2 or points.shape[1] < 3 or points.dtype != np.float32:
+        raise ValueError(
+            f"points: got {points.dtype} of shape {points.shape}, expected float32 (P, 3 or more)"
+        )
+    return points
+
+
+def _consensus(
+    candidates: Float64, direction: Float64, least_cosine: float, below_cost: float
+) -> Float64 | None:
+    """Return the plane (4,) that most candidates lie on; None where they make none."""
+    if len(candidates) < LEAST_CELLS:
+        return None
+    voters = candidates[:: -(-len(candidates) // _VOTERS)]
+    triples = np.random.default_rng(0).integers(0, len(voters), (_HYPOTHESES, 3))
+    plane, score = best_plane(voters, triples, direction, least_cosine, BAND, below_cost)
+    return plane if score > -np.inf else None
+
+
+def _stood_up(points: Float32, plane: Float64, reach: float) -> GroundPlane | None:
+    """Return the ground of a cloud that stands on a plane (4,), in the cloud's own frame."""
+    upright = rotation_to_vertical(plane[:3])
+    found = fit_ground(np.asarray(points[:, :3] @ upright.T, dtype=np.float32), reach=reach)
+    return None if found is None else replace(found, normal=upright.T @ found.normal)
+
+
+def _refined(
+    points: Float32, plane: Float64, reach: float, squares: int, max_slope: float
+) -> GroundPlane | None:
+    """Lay a plane through the ground points near it, again and again; None if that is no ground."""
+    for _ in range(_REFINEMENTS):
+        ground = ground_of_cells(points, plane, reach, CELL, BAND)
+        if len(ground) < LEAST_CELLS:
+            return None
+        centre = ground.mean(axis=0)
+        offsets = ground - centre
+        spread = np.sqrt(np.maximum(np.linalg.eigvalsh(offsets[:, :2].T @ offsets[:, :2]), 0.0))
+        spread /= np.sqrt(len(ground))
+        if spread[0] < LEAST_SPREAD:
+            return None
+        (slope_x, slope_y), *_ = np.linalg.lstsq(offsets[:, :2], offsets[:, 2], rcond=None)
+        normal = np.array([-slope_x, -slope_y, 1.0]) / np.sqrt(1.0 + slope_x**2 + slope_y**2)
+        plane = np.array([*normal, -float(normal @ centre)])
+    share = min(len(ground) / squares, 1.0)
+    if share < LEAST_SHARE or np.hypot(slope_x, slope_y) > max_slope:
+        return None
+    residual = float(np.sqrt(np.mean((offsets @ normal) ** 2)))
+    sizes = (float(spread[0]), float(spread[1]))
+    return GroundPlane(plane[:3], float(plane[3]), len(ground), share, sizes, residual)
