@@ -22,12 +22,26 @@ class Connection:
         publisher: full name of the publishing node.
         subscriber: full name of the subscribing node.
         problem: why no message passes, in the middleware's words; empty where all is well.
+        published: type that is published; empty where that is not known.
+        expected: type that is subscribed to.
     """
 
     topic: str
     publisher: str
     subscriber: str
     problem: str = ""
+    published: str = ""
+    expected: str = ""
+
+    @property
+    def has_other_type(self) -> bool:
+        """Whether no message passes because the two mean different messages."""
+        return self.published != self.expected
+
+    @property
+    def passes(self) -> bool:
+        """Whether messages pass."""
+        return not self.problem and not self.has_other_type
 
 
 @dataclass(frozen=True)
@@ -108,9 +122,10 @@ def _nodes(seen: Observation) -> list[Finding]:
 
 def _topics(seen: Observation) -> list[Finding]:
     """Types, missing publishers, and quality of service."""
-    found = []
+    found = [_other_type(item) for item in seen.connections if item.has_other_type]
+    named = {item.topic for item in seen.connections if item.has_other_type}
     for topic, types in seen.types.items():
-        if len(types) > 1:
+        if len(types) > 1 and topic not in named:
             text = f"has {len(types)} types: {', '.join(types)}"
             remedy = "remap one of the topics; rebuild where a message changed"
             found.append(Finding(ERROR, f"topic {topic}", text, remedy))
@@ -118,34 +133,53 @@ def _topics(seen: Observation) -> list[Finding]:
         subscribed = [t for t, nodes in seen.subscribers.items() if encoder in nodes]
         for topic in subscribed:
             if not topic.startswith(("/clock", "/parameter_events")):
-                found.append(_source(seen, encoder, topic))
+                found += _source(seen, encoder, topic)
     pairs: dict[str, list[Connection]] = defaultdict(list)
     for connection in seen.connections:
         pairs[connection.topic].append(connection)
     for topic, connections in sorted(pairs.items()):
-        bad = [connection for connection in connections if connection.problem]
-        found += [_mismatch(connection) for connection in bad]
-        if not bad:
+        found += [_mismatch(item) for item in connections if item.problem]
+        if all(item.passes for item in connections):
             text = f"{len(connections)} connections, QoS compatible"
             found.append(Finding(OK, f"topic {topic}", text))
     return found
 
 
-def _source(seen: Observation, node: str, topic: str) -> Finding:
+def _source(seen: Observation, node: str, topic: str) -> list[Finding]:
+    """Who feeds an input. One that is not heard is an error of the topic, and not well here."""
     publishers = seen.publishers.get(topic, [])
     if publishers:
-        return Finding(OK, f"input {topic}", f"{', '.join(publishers)} → {node}")
+        unheard = {
+            item.publisher
+            for item in seen.connections
+            if (item.topic, item.subscriber) == (topic, node) and not item.passes
+        }
+        heard = [name for name in publishers if name not in unheard]
+        return [Finding(OK, f"input {topic}", f"{', '.join(heard)} → {node}")] if heard else []
     alike = sorted(
         other
         for other, types in seen.types.items()
         if other != topic and types == seen.types.get(topic) and seen.publishers.get(other)
     )
     hint = f"; of the same type there is {', '.join(alike)}" if alike else ""
+    return [
+        Finding(
+            ERROR,
+            f"input {topic}",
+            f"nobody publishes what {node} waits for{hint}",
+            f"start the driver, or remap: --ros-args -r {topic.rpartition('/')[2]}:=<its topic>",
+        )
+    ]
+
+
+def _other_type(connection: Connection) -> Finding:
     return Finding(
         ERROR,
-        f"input {topic}",
-        f"nobody publishes what {node} waits for{hint}",
-        f"start the driver, or remap: --ros-args -r {topic.rpartition('/')[2]}:=<its topic>",
+        f"topic {connection.topic}",
+        f"{connection.publisher} publishes {connection.published}, "
+        f"{connection.subscriber} expects {connection.expected}: no message arrives",
+        f"remap one of the two: --ros-args -r {connection.topic.rpartition('/')[2]}:=<its topic>; "
+        "rebuild where a message changed",
     )
 
 

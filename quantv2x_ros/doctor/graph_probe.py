@@ -17,6 +17,7 @@ from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.traffic import StationTraffic
 from quantv2x_ros.doctor.graph import CODEBOOK, INDICES, Connection, Observation, StationHeard
 from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.graph_names import endpoint_name
 
 NAME = "doctor"
 
@@ -70,8 +71,8 @@ class GraphProbe(Node):  # type: ignore[misc]
     def _look_at(self, topic: str, types: list[str], seen: Observation) -> None:
         """Note who publishes and subscribes, and whether their policies fit."""
         own = self.get_fully_qualified_name()
-        publishers = [(_name(i), i) for i in self.get_publishers_info_by_topic(topic)]
-        subscribers = [(_name(i), i) for i in self.get_subscriptions_info_by_topic(topic)]
+        publishers = [(endpoint_name(i), i) for i in self.get_publishers_info_by_topic(topic)]
+        subscribers = [(endpoint_name(i), i) for i in self.get_subscriptions_info_by_topic(topic)]
         others = [(name, info) for name, info in subscribers if name != own]
         if not others and all(name == own for name, _ in publishers):
             return
@@ -82,7 +83,8 @@ class GraphProbe(Node):  # type: ignore[misc]
             for subscriber, wanted in others:
                 verdict, reason = qos_check_compatible(offered.qos_profile, wanted.qos_profile)
                 problem = reason.strip() if verdict == QoSCompatibility.ERROR else ""
-                seen.connections.append(Connection(topic, publisher, subscriber, problem))
+                kinds = (offered.topic_type, wanted.topic_type)
+                seen.connections.append(Connection(topic, publisher, subscriber, problem, *kinds))
 
     def _on_indices(self, message: BevIndices) -> None:
         traffic = self._traffic.setdefault(message.station_id, StationTraffic())
@@ -125,7 +127,3 @@ def observe(seconds: float, progress: Callable[[float], object]) -> Observation:
         return seen
     finally:
         rclpy.try_shutdown()
-
-
-def _name(info: Any) -> str:
-    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"

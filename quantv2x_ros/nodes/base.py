@@ -19,6 +19,8 @@ from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.health import Health, HealthDefaults
 from quantv2x_ros.nodes.managed import ManagedNode
 from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.nodes.sim_clock import SimClockWatch
+from quantv2x_ros.nodes.type_watch import TypeWatch
 
 #: Shortest time between log lines about drops for the same reason, seconds.
 _LOG_PERIOD = 10.0
@@ -51,11 +53,12 @@ class BaseNode(ManagedNode):
         self._frame_rate = RateMeter()
         self._stages = StageTimes()
         self._reported_drops = 0
-        self._mismatches: list[str] = []
+        self._findings: set[str] = set()
         period = declare(
             self, "diagnostics_period", 0.5, "Time between diagnostics [s].", low=0.1, high=60.0
         )
         self._health = Health(self, self.expected)
+        self._types, self._sim_clock = TypeWatch(self), SimClockWatch(self)
         self._diagnostics = self.create_publisher(
             DiagnosticArray,
             "/diagnostics",
@@ -78,14 +81,9 @@ class BaseNode(ManagedNode):
             text: what was got and what is allowed.
             count: how many.
         """
-        now = time.monotonic()
         with self._statistics:
             self._drops.add(reason, text, count)
-            # rclpy's own throttle looks at the call stack each time, which a flood would multiply
-            is_due = now - self._logged.get(reason, -_LOG_PERIOD) >= _LOG_PERIOD
-            if is_due:
-                self._logged[reason] = now
-        if is_due:
+        if self._is_log_due(reason):
             self.get_logger().warning(f"dropped ({reason}): {text}")
 
     def note_frame(self, stage_ms: Mapping[str, float]) -> None:
@@ -111,6 +109,14 @@ class BaseNode(ManagedNode):
             self._frame_rate, self._stages = RateMeter(), StageTimes()
         self._health.clear()
 
+    def findings(self) -> Mapping[str, str]:
+        """Return what seems wrong though nothing is dropped, by a short and constant name.
+
+        Each says what was got, what is expected and what to do. It is a WARN as long as it is
+        returned, and logged when it is new. Only asked while the node is active.
+        """
+        return {}
+
     def destroy_node(self) -> None:
         """Destroy the node and what belongs to it."""
         if self._jump_handle is not None:
@@ -125,14 +131,26 @@ class BaseNode(ManagedNode):
             )
             self.time_jumped_back()
 
-    def _look_for_mismatches(self) -> list[str]:
-        """Return whom the node cannot talk with, and log what is new."""
-        found = self.qos_watch.problems()
-        for text in found:
-            if text not in self._mismatches:
-                self.get_logger().warning(f"{text}; `qos_overrides.*` changes this node's side")
-        self._mismatches = found
-        return found
+    def _find(self) -> list[str]:
+        """Return what seems wrong with the node's surroundings and input, and log what is new."""
+        found = {text: text for text in (*self.qos_watch.problems(), *self._types.problems())}
+        found |= self._sim_clock.finding(time.monotonic())
+        if self.is_active:
+            found |= self.findings()
+        for name in found.keys() - self._findings:
+            if self._is_log_due(f"finding: {name}"):
+                self.get_logger().warning(found[name])
+        self._findings = set(found)
+        return list(found.values())
+
+    def _is_log_due(self, kind: str) -> bool:
+        """Whether to log a line of a kind; rclpy's throttle looks at the call stack each time."""
+        now = time.monotonic()
+        with self._statistics:
+            is_due = now - self._logged.get(kind, -_LOG_PERIOD) >= _LOG_PERIOD
+            if is_due:
+                self._logged[kind] = now
+        return is_due
 
     def _report(self) -> None:
         """Publish the diagnostics: OK, WARN, or ERROR once a limit is exceeded for long."""
@@ -149,8 +167,8 @@ class BaseNode(ManagedNode):
         complaints = self._health.judge(rate, stages, dropped, last_drop) if self.is_active else []
         level = max((complaint.level for complaint in complaints), default=Level.OK)
         told = [f"{item.text} (for {item.seconds:.0f} s)" for item in complaints]
-        if mismatches := self._look_for_mismatches():
-            level, told = max(level, Level.WARN), [*told, *mismatches]
+        if found := self._find():
+            level, told = max(level, Level.WARN), [*told, *found]
         status = DiagnosticStatus()
         status.level = bytes([level])
         status.name = self.get_fully_qualified_name()

@@ -20,6 +20,7 @@ from quantv2x_ros.nodes.conversions import MessageRefusedError, nanoseconds, pos
 from quantv2x_ros.nodes.index_format import IndexFormat
 
 _ENCODINGS = {PACKED: BevIndices.ENCODING_BIT_PACKED, CONTEXT: BevIndices.ENCODING_CONTEXT}
+_MINUTE_NS = 60_000_000_000
 #: Fields of a tile's place, as in `TilePlace`.
 _PLACE = (
     "first_level",
@@ -103,13 +104,21 @@ def check_message(
         raise MessageRefusedError(
             "future",
             f"{station} sent a sweep of {stamp_ns / 1e9:.3f} s, which is after "
-            f"{latest_stamp_ns / 1e9:.3f} s, now and the tolerance; check the clocks",
+            f"{latest_stamp_ns / 1e9:.3f} s, now and the tolerance; "
+            f"{_clock_remedy(latest_stamp_ns)}",
         )
     pose = pose_from_message(message.sensor_pose, station)
     place = _place(message, index_format)
     _check_crc(message)
     admit(message)
     return pose, place
+
+
+def _clock_remedy(latest_stamp_ns: int) -> str:
+    """What to do where a stamp is after the newest one that is believed, nanoseconds."""
+    if latest_stamp_ns < _MINUTE_NS:  # no clock has been in its first minute but a simulated one
+        return "this node's time is near 0: is there a /clock, as use_sim_time needs?"
+    return "check the clocks"
 
 
 def messages_from_tiles(

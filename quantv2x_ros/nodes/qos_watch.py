@@ -11,6 +11,8 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 
+from quantv2x_ros.nodes.graph_names import STRANGER, endpoint_name
+
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 except ImportError:  # Humble
@@ -18,8 +20,6 @@ except ImportError:  # Humble
 
 #: Looks at the graph until a participant that has told no node's name is taken for none of ROS.
 _PATIENCE = 4
-_UNKNOWN = "_NODE_NAME_UNKNOWN_"
-_STRANGER = "a participant that is no ROS node"
 
 
 class QosWatch:
@@ -51,10 +51,13 @@ class QosWatch:
             if not pairs and looks >= _PATIENCE:
                 del self._noticed[topic, is_published]  # the other one has gone
             for name, reason in pairs:
-                if name == _STRANGER and looks < _PATIENCE:
+                if name == STRANGER and looks < _PATIENCE:
                     continue  # its name may be on the way
                 what = f"{name} hears nothing" if is_published else f"nothing of {name} is heard"
-                found.append(f"incompatible QoS on {topic}: {what}: {reason}")
+                found.append(
+                    f"incompatible QoS on {topic}: {what}: {reason}; `qos_overrides.*` changes "
+                    "this node's side"
+                )
         return found
 
     def _notice(self, topic: str, is_published: bool, event: object) -> None:
@@ -68,16 +71,10 @@ class QosWatch:
         for publisher in publishers:
             for subscriber in subscribers:
                 mine, other = (publisher, subscriber) if is_published else (subscriber, publisher)
-                if _name(mine) != own:
+                if endpoint_name(mine) != own:
                     continue
                 verdict, reason = qos_check_compatible(
                     publisher.qos_profile, subscriber.qos_profile
                 )
                 if verdict == QoSCompatibility.ERROR:
-                    yield _name(other), reason.replace("ERROR: ", "").strip(" ;")
-
-
-def _name(info: Any) -> str:
-    if info.node_name == _UNKNOWN:
-        return _STRANGER
-    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+                    yield endpoint_name(other), reason.replace("ERROR: ", "").strip(" ;")

@@ -84,6 +84,27 @@ def test_a_silent_air_is_an_error(seen):
     assert ERROR in {finding.level for finding in troubles(seen)}
 
 
+@pytest.mark.parametrize("others", [[], ["/good"]])
+def test_a_publisher_of_another_type_is_named_and_nothing_is_ok_beside_it(seen, others):
+    scan = "sensor_msgs/msg/LaserScan"
+    seen.types["/points"] = [*CLOUD, scan]
+    seen.publishers["/points"] = ["/driver", *others]
+    seen.connections = [
+        Connection("/points", "/driver", "/encoder", "", scan, CLOUD[0]),
+        *(Connection("/points", name, "/encoder", "", CLOUD[0], CLOUD[0]) for name in others),
+    ]
+    (finding,) = troubles(seen)
+    assert (finding.level, finding.subject) == (ERROR, "topic /points")
+    assert f"/driver publishes {scan}, /encoder expects {CLOUD[0]}" in finding.text
+    well = [item.text for item in judge(seen) if item.level == OK and "/points" in item.subject]
+    assert well == [f"{name} → /encoder" for name in others]
+
+
+def test_an_input_that_cannot_be_heard_is_not_ok(seen):
+    seen.connections = [Connection("/points", "/driver", "/encoder", "reliability")]
+    assert not any(f.subject == "input /points" for f in judge(seen))
+
+
 def test_a_topic_of_two_types_is_an_error(seen):
     seen.types["/points"] = [*CLOUD, "sensor_msgs/msg/LaserScan"]
     assert any("has 2 types" in finding.text for finding in troubles(seen))

@@ -287,3 +287,9 @@ def test_no_message_does_anything_but_be_read_or_be_refused(numbers, payload, fi
         return
     assert tile.indices.shape == (message.tile_levels, message.tile_rows, message.tile_columns)
     assert tile.indices.max() < 128
+
+
+@pytest.mark.parametrize(("latest_ns", "remedy"), [(10**9, "use_sim_time"), (99 * 10**9, "clocks")])
+def test_a_stamp_beyond_a_clock_that_has_not_begun_blames_no_other_clock(latest_ns, remedy):
+    with pytest.raises(MessageRefusedError, match=f"which is after.*{remedy}"):
+        tile_from_message(messages()[0], FORMAT, "map", latest_ns)
