@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.logging import get_logger
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import MarkerArray
@@ -19,8 +19,11 @@ from quantv2x_ros.data.bag import BagReader
 from quantv2x_ros.data.recorded_messages import MARKERS_TYPE
 from quantv2x_ros.data.recording import TRUTH_TOPIC
 from quantv2x_ros.data.scenario import FRAME_PERIOD
+from quantv2x_ros.nodes.bag_events import BagEvents
 from quantv2x_ros.nodes.playlist import Event, Track
 from quantv2x_ros.replay_source import CODEBOOK_TOPIC, INDICES_TOPIC, bag_agents, topic_of
+
+_WARN = get_logger("replay").warning
 
 
 class BagPlaylist:
@@ -28,11 +31,15 @@ class BagPlaylist:
 
     An agent is a namespace with ``points`` (PointCloud2) and ``pose`` (PoseWithCovarianceStamped).
     The messages are published as they were recorded, byte for byte, but for the stamps of
-    repetitions.
+    repetitions and stamps of 0.
     """
 
     def __init__(
-        self, path: Path, agents: Sequence[str], unheard: Collection[int] | None = None
+        self,
+        path: Path,
+        agents: Sequence[str],
+        unheard: Collection[int] | None = None,
+        warn: Callable[[str], object] = _WARN,
     ) -> None:
         """Open the bag.
 
@@ -40,6 +47,7 @@ class BagPlaylist:
             path: the bag.
             agents: namespaces of who is played, without slashes, the ego first.
             unheard: stations whose indices are not played; None plays nobody's.
+            warn: told of messages that are not played as they were recorded.
 
         Raises:
             ValueError: for a bag that is damaged, lacks an agent, or the indices to be played.
@@ -50,7 +58,6 @@ class BagPlaylist:
             raise ValueError(
                 f"agents: got {', '.join(agents) or 'none'}, {path} has {', '.join(known)}"
             )
-        self._path = path
         self.name = str(path)
         self._topics: dict[str, str] = {}
         self.tracks: Sequence[Track] = []
@@ -73,12 +80,13 @@ class BagPlaylist:
                 self.tracks = [*self.tracks, *tracks]
                 self._topics.update({topic: topic for topic in self._heard})
             self._unheard = frozenset(unheard or ())
-            self.start_ns = _start(bag, self._topics)
+            self._events = BagEvents(bag, self._topics, {CODEBOOK_TOPIC}, warn)
+            self.start_ns = self._events.start_ns
             self.period_ns = bag.end - self.start_ns + round(FRAME_PERIOD * 1e9)
 
     def events(self, offset_ns: int) -> Iterator[Event]:
         """Yield the messages as recorded."""
-        for event in _bag_events(self._path, self._topics, offset_ns):
+        for event in self._events.read(offset_ns):
             kind = self._heard.get(event.topic)
             if kind and deserialize_message(event.message, kind).station_id in self._unheard:
                 continue
@@ -91,17 +99,19 @@ class IndicesPlaylist:
     What was on the air is enough to fuse, the ego's own indices included.
     """
 
-    def __init__(self, path: Path, stations: Sequence[int]) -> None:
+    def __init__(
+        self, path: Path, stations: Sequence[int], warn: Callable[[str], object] = _WARN
+    ) -> None:
         """Open the bag.
 
         Args:
             path: the bag.
             stations: whose indices are played, the ego's first.
+            warn: told of messages that are not played as they were recorded.
 
         Raises:
             ValueError: for a bag that is damaged or has no indices.
         """
-        self._path = path
         self._stations, self._ego = frozenset(stations), stations[0]
         self.name = f"the indices in {path}"
         with BagReader(path) as bag:
@@ -109,15 +119,16 @@ class IndicesPlaylist:
                 _index_track(topic, kind, is_awaited=topic == INDICES_TOPIC)
                 for topic, kind in _index_types(bag).items()
             ]
-            self.start_ns = _start(bag, [INDICES_TOPIC])
+            topics = {track.topic: track.topic for track in tracks}
+            self._events = BagEvents(bag, topics, {CODEBOOK_TOPIC}, warn)
+            self.start_ns = self._events.start_ns
             self.period_ns = bag.end - self.start_ns + round(FRAME_PERIOD * 1e9)
         self.tracks: Sequence[Track] = tracks
 
     def events(self, offset_ns: int) -> Iterator[Event]:
         """Yield the messages of the chosen stations as recorded."""
-        topics = {track.topic: track.topic for track in self.tracks}
         types = {track.topic: track.message_type for track in self.tracks}
-        for event in _bag_events(self._path, topics, offset_ns):
+        for event in self._events.read(offset_ns):
             message = deserialize_message(event.message, types[event.topic])
             if message.station_id in self._stations:
                 is_ego = message.station_id == self._ego and event.topic == INDICES_TOPIC
@@ -138,30 +149,3 @@ def _index_types(bag: BagReader) -> dict[str, type]:
 
 def _index_track(topic: str, kind: type, is_awaited: bool = False) -> Track:
     return Track(topic, kind, is_awaited, is_latched=topic == CODEBOOK_TOPIC)
-
-
-def _start(bag: BagReader, topics: Collection[str]) -> int:
-    """Return when the first message on some topics came; others may be much older."""
-    return next(message.stamp for message in bag.messages(topics))
-
-
-def _bag_events(path: Path, topics: Mapping[str, str], offset_ns: int) -> Iterator[Event]:
-    """Yield a bag's messages on some topics, under their new names."""
-    with BagReader(path) as bag:
-        for message in bag.messages(topics):
-            has_stamp = message.msgtype != MARKERS_TYPE
-            data = shift_stamp(message.data, offset_ns) if offset_ns and has_stamp else message.data
-            yield Event(message.stamp + offset_ns, topics[message.topic], data)
-
-
-def shift_stamp(data: bytes, offset_ns: int) -> bytes:
-    """Return a serialized message that begins with a header with a later stamp.
-
-    Args:
-        data: CDR with its four bytes of encapsulation.
-        offset_ns: how much later, nanoseconds.
-    """
-    order = "<" if data[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
-    moved = divmod(seconds * 1_000_000_000 + nanoseconds + offset_ns, 1_000_000_000)
-    return data[:4] + struct.pack(f"{order}iI", *moved) + data[12:]

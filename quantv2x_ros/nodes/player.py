@@ -15,6 +15,8 @@ from quantv2x_ros.nodes.playlist import Event, Playlist
 _CLOCK_PERIOD = 0.04
 #: After the last message its receivers get this long, seconds.
 _LINGER = 1.0
+#: A time without a message that is said even if it is waited for, seconds.
+_LONG_GAP = 60.0
 #: A message this late stops the played time instead of letting it run ahead, seconds.
 _PATIENCE = 0.05
 
@@ -35,8 +37,10 @@ class Player:
         wait: float,
         settle: float,
         read_ahead: int,
+        max_gap: float,
         is_heard: Callable[[], bool],
         on_unheard: Callable[[], None],
+        on_gap: Callable[[int, int, bool], None],
         publish: Callable[[Event], None],
         publish_clock: Callable[[int], None],
         on_end: Callable[[BaseException | None], None],
@@ -50,8 +54,11 @@ class Player:
             wait: longest wait until it is heard, seconds; 0 for none.
             settle: then the time for all others to find each other, seconds.
             read_ahead: memory of the messages that are read before their time, bytes.
+            max_gap: longest played time without a message that is waited for, seconds; 0 for any.
             is_heard: whether somebody listens.
             on_unheard: called after a wait in vain; raises what shall end playing.
+            on_gap: called before a time without a message that is long or skipped: with its
+                beginning and its end, nanoseconds, and whether it is skipped.
             publish: called with each event at its time.
             publish_clock: called with the played time, nanoseconds.
             on_end: called at the end with the error there was, if any; not after `stop`.
@@ -63,6 +70,8 @@ class Player:
         self._settle = settle
         self._is_heard = is_heard
         self._on_unheard = on_unheard
+        self._max_gap = max_gap
+        self._on_gap = on_gap
         self._publish = publish
         self._publish_clock = publish_clock
         self._on_end = on_end
@@ -134,6 +143,7 @@ class Player:
 
     def _play_events(self) -> None:
         began = time.monotonic()  # when played time was at its start
+        last_ns = self._playlist.start_ns
         while not self._stopped.is_set():
             try:
                 item = self._ahead.get(timeout=0.1)
@@ -144,6 +154,8 @@ class Player:
                 return
             if isinstance(item, BaseException):
                 raise item
+            began -= self._skipped(last_ns, item.time_ns)
+            last_ns = item.time_ns
             due = began + (item.time_ns - self._playlist.start_ns) / 1e9 / self._rate
             lateness = time.monotonic() - due
             if lateness > _PATIENCE:
@@ -152,6 +164,14 @@ class Player:
             self._wait_until(due, item.time_ns)
             if not self._stopped.is_set():
                 self._publish(item)
+
+    def _skipped(self, last_ns: int, next_ns: int) -> float:
+        """Return how much of the time between two events is left out, seconds of real time."""
+        gap = (next_ns - last_ns) / 1e9
+        is_skipped = 0.0 < self._max_gap < gap
+        if is_skipped or gap > _LONG_GAP:
+            self._on_gap(last_ns, next_ns, is_skipped)
+        return gap / self._rate if is_skipped else 0.0
 
     def _wait_until(self, due: float, time_ns: int) -> None:
         """Let the clock run up to an event's time."""

@@ -9,6 +9,7 @@ from typing import Any
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock as ClockMessage
 
+from quantv2x_ros.data.bag_times import duration_text, time_text
 from quantv2x_ros.nodes import qos, transforms
 from quantv2x_ros.nodes.audience import Audience
 from quantv2x_ros.nodes.base import BaseNode
@@ -47,7 +48,7 @@ class ReplayNode(BaseNode):
         """Open the recording."""
         recording, self._how = declare_recording(self), declare_playing(self)
         source = recording.find(self.get_logger().info)
-        self._playlist = playlist = recording.open(source)
+        self._playlist = playlist = recording.open(source, self.get_logger().warning)
         self._publishers_by_topic = {
             track.topic: self.create_publisher(
                 track.message_type,
@@ -80,8 +81,10 @@ class ReplayNode(BaseNode):
             wait=how.wait,
             settle=how.settle,
             read_ahead=how.read_ahead,
+            max_gap=how.max_gap,
             is_heard=lambda: self._audience.is_complete,
             on_unheard=self._on_unheard,
+            on_gap=self._on_gap,
             publish=self._publish,
             publish_clock=self._publish_clock,
             on_end=self._end,
@@ -107,6 +110,12 @@ class ReplayNode(BaseNode):
                 f"{complaint}; start it, name another node by wait_for, or play at once: wait 0.0"
             )
         self.get_logger().warning(f"{complaint}; playing all the same")
+
+    def _on_gap(self, last_ns: int, next_ns: int, is_skipped: bool) -> None:
+        """Called by the player where nothing is played for long."""
+        gap = f"no message for {duration_text(next_ns - last_ns)}, from {time_text(last_ns)} to"
+        how = "skipped (max_gap" if is_skipped else "waiting for its end (max_gap"
+        self.get_logger().warning(f"{gap} {time_text(next_ns)}: {how} {self._how.max_gap:g} s)")
 
     def _publish(self, event: Event) -> None:
         publisher = self._publishers_by_topic[event.topic]

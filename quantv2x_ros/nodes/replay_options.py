@@ -48,21 +48,23 @@ class Recording:
         """
         return ReplaySource.find(self.path, self.agents, announce, self.indices)
 
-    def open(self, source: ReplaySource) -> Playlist:
+    def open(self, source: ReplaySource, warn: Callable[[str], object]) -> Playlist:
         """Return its messages.
 
         Args:
             source: what `find` has found.
+            warn: told of what is not played as it was recorded.
 
         Raises:
             ValueError: for one that cannot be played so.
         """
         if source.indices_only:
             stations = [source.station(agent) for agent in source.agents]
-            return IndicesPlaylist(Path(source.path), stations)
+            return IndicesPlaylist(Path(source.path), stations, warn)
         if source.is_bag:
             played = [source.station(agent) for agent in source.agents]
-            return BagPlaylist(Path(source.path), source.agents, played if self.heard else None)
+            unheard = played if self.heard else None
+            return BagPlaylist(Path(source.path), source.agents, unheard, warn)
         if self.heard:
             raise ValueError(
                 f"heard: {source.path} is no rosbag2, so nothing was heard; make one with "
@@ -84,6 +86,7 @@ class Playing:
         settle: then the time for the nodes to find each other, seconds.
         read_ahead: memory of messages that are read before their time, bytes.
         wait_for: name of the node that is waited for; empty for the one that the recording is for.
+        max_gap: longest time without a message that is waited for, seconds; 0 for any.
     """
 
     rate: float
@@ -93,6 +96,7 @@ class Playing:
     settle: float
     read_ahead: int
     wait_for: str
+    max_gap: float
 
 
 def declare_recording(node: Node) -> Recording:
@@ -167,4 +171,14 @@ def declare_playing(node: Node) -> Playing:
         "Name of the node that playing waits for on each topic; any: whoever listens, also a "
         "recorder; empty: encoder, or fusion where indices are played.",
     )
-    return Playing(rate, loop, exit_at_end, wait, settle, megabytes * 1_000_000, wait_for)
+    max_gap = declare(
+        node,
+        "max_gap",
+        10.0,
+        "Longest time without a message that is waited for [s]; the clock jumps over longer ones, "
+        "and the log says so. 0: wait for any.",
+        low=0.0,
+        high=1e9,
+    )
+    read_ahead = megabytes * 1_000_000
+    return Playing(rate, loop, exit_at_end, wait, settle, read_ahead, wait_for, max_gap)

@@ -26,7 +26,7 @@ from quantv2x_ros.data.bag import BagReader, BagWriter
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.recording import START_STAMP, RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.nodes.bag_playlist import shift_stamp
+from quantv2x_ros.nodes.bag_events import shift_stamp
 from quantv2x_ros.nodes.conversions import nanoseconds, time_message
 from quantv2x_ros.nodes.managed import NodeError
 from quantv2x_ros.nodes.point_cloud import cloud_from_message, message_from_points
@@ -231,6 +231,93 @@ def test_what_else_is_in_a_bag_and_much_older_does_not_delay_it(ros, scenario_fo
     node = replay(ros, bag, agents="1,2", rate=5.0)
     ros.spin_until(lambda: node.finished)
     assert stamps(heard.ego) == [0, 100, 200, 300, 400, 500]
+
+
+def retimed(made, bag, change):
+    """Copy a bag; `change` gives a message's time of recording and its data."""
+    with BagReader(made) as source, BagWriter(bag) as target:
+        for topic in source.topics.values():
+            target.add_topic(topic.name, topic.msgtype)
+        for number, message in enumerate(source.messages()):
+            stamp, data = change(number, message)
+            target.write(message.topic, stamp, data)
+
+
+def test_a_gap_of_an_hour_is_skipped_and_said(ros, scenario_folder, tmp_path):
+    record_scenario(Scenario.open(scenario_folder), tmp_path / "made")
+    hour = 3_600_000_000_000
+
+    def change(_, message):
+        late = hour if message.stamp >= START_STAMP + 300 * MS else 0
+        return message.stamp + late, message.data
+
+    retimed(tmp_path / "made", tmp_path / "bag", change)
+    log = ros.collect(Log, "/rosout", 50)
+    heard = Heard(ros)
+    node = replay(ros, tmp_path / "bag", agents="1,2", rate=5.0)
+    ros.spin_until(lambda: node.finished)
+    assert stamps(heard.ego) == stamps(heard.peer) == [0, 100, 200, 300, 400, 500]
+    assert nanoseconds(heard.clock[-1].clock) == START_STAMP + hour + 500 * MS
+    (warning,) = [message.msg for message in log if "no message for" in message.msg]
+    assert warning == (
+        "no message for 1.0 hours, from 1600000000.200 s (2020-09-13 12:26:40 UTC) to"
+        " 1600003600.300 s (2020-09-13 13:26:40 UTC): skipped (max_gap 10 s)"
+    )
+
+
+def test_a_short_gap_is_waited_for(ros, scenario_folder, tmp_path):
+    record_scenario(Scenario.open(scenario_folder), tmp_path / "made")
+
+    def change(_, message):
+        late = 2_000 * MS if message.stamp >= START_STAMP + 300 * MS else 0
+        return message.stamp + late, message.data
+
+    retimed(tmp_path / "made", tmp_path / "bag", change)
+    log = ros.collect(Log, "/rosout", 50)
+    heard = Heard(ros)
+    node = replay(ros, tmp_path / "bag", agents="1,2")
+    ros.spin_until(lambda: node.finished)
+    between = START_STAMP + 1_000 * MS
+    assert any(abs(nanoseconds(m.clock) - between) < 500 * MS for m in heard.clock)
+    assert not [message.msg for message in log if "no message for" in message.msg]
+
+
+def test_messages_without_a_time_do_not_delay_the_others(ros, scenario_folder, tmp_path):
+    """As `ros2 bag record --use-sim-time` writes them before its first clock."""
+    record_scenario(Scenario.open(scenario_folder), tmp_path / "made")
+
+    def change(_, message):
+        return 0 if message.stamp < START_STAMP + 200 * MS else message.stamp, message.data
+
+    retimed(tmp_path / "made", tmp_path / "bag", change)
+    log = ros.collect(Log, "/rosout", 50)
+    heard = Heard(ros)
+    node = replay(ros, tmp_path / "bag", agents="1,2", rate=5.0)
+    ros.spin_until(lambda: node.finished)
+    assert stamps(heard.ego) == stamps(heard.peer) == [200, 300, 400, 500]
+    assert min(nanoseconds(m.clock) for m in heard.clock) == START_STAMP + 200 * MS
+    (warning,) = [message.msg for message in log if "no time" in message.msg]
+    assert "10 messages have no time (0 s, the next one is at 1600000000.200 s" in warning
+    assert "/agent_1/points 2, /agent_1/pose 2" in warning
+
+
+def test_stamps_of_0_become_the_times_of_recording(ros, scenario_folder, tmp_path):
+    record_scenario(Scenario.open(scenario_folder), tmp_path / "made")
+
+    def change(_, message):
+        is_blank = message.topic in ("/agent_1/points", "/agent_1/pose")
+        return message.stamp, shift_stamp(message.data, -message.stamp if is_blank else 0)
+
+    retimed(tmp_path / "made", tmp_path / "bag", change)
+    log = ros.collect(Log, "/rosout", 50)
+    heard = Heard(ros)
+    node = replay(ros, tmp_path / "bag", agents="1,2", rate=5.0)
+    ros.spin_until(lambda: node.finished)
+    expected = [0, 100, 200, 300, 400, 500]
+    for messages in (heard.ego, heard.ego_pose, heard.peer, heard.peer_pose):
+        assert stamps(messages) == expected
+    warnings = [message.msg for message in log if "stamps of 0" in message.msg]
+    assert len(warnings) == 2
 
 
 def test_a_looped_bag_goes_on_in_time(ros, scenario_folder, tmp_path):
