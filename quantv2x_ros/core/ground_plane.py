@@ -54,6 +54,8 @@ _VOXEL = 1.0
 _SIXTH = 0.55
 _BELOW_COST = 2.0
 _ADVANTAGE = 2.0
+#: Origins so close to a plane may be on the ground themselves, metres.
+_AT_THE_GROUND = 0.5
 _DIRECTIONS = np.concatenate([np.eye(3)[::-1], -np.eye(3)])
 
 
@@ -120,10 +122,11 @@ def fit_ground(
 def find_ground(points: Float32, *, reach: float = REACH) -> GroundPlane | None:
     """Return the ground plane of a cloud that may lie in any way: on its side, or upside down.
 
-    In each of six directions it is the plane on which most lies and below which least does. Of
-    those the one is taken that covers the largest area; that on which the cloud stands upright
-    unless another covers twice as much. Slower than `fit_ground`, and to be asked where what that
-    finds cannot be.
+    In each of six directions it is the plane on which most lies and below which least does. A plane
+    with the sensor under it is no ground; where the sensor is at its height, as after a transform
+    to the vehicle's base, one with more below it than above is none. Of those left the one is taken
+    that covers the largest area; that on which the cloud stands upright unless another covers twice
+    as much. Slower than `fit_ground`, and to be asked where what that finds cannot be.
 
     Args:
         points: as for `fit_ground`.
@@ -141,7 +144,7 @@ def find_ground(points: Float32, *, reach: float = REACH) -> GroundPlane | None:
     for number, direction in enumerate(_DIRECTIONS):
         plane = _consensus(candidates, direction, _SIXTH, _BELOW_COST)
         found = None if plane is None else _stood_up(cloud, plane, reach)
-        if found is not None:
+        if found is not None and _lies_below(found, candidates):
             area = found.share * found.spread[0] * found.spread[1]
             if area > best_area:
                 best, best_area = found, area * (_ADVANTAGE if number == 0 else 1.0)
@@ -155,9 +158,10 @@ def rotation_to_vertical(normal: Float64) -> Float64:
     straight down is turned about the x axis.
     """
     x, y, z = (float(v) for v in normal)
-    if z < -1.0 + 1e-9:
+    across = x * x + y * y
+    if z < 0.0 and across < 1e-18:
         return np.diag([1.0, -1.0, -1.0])
-    k = 1.0 / (1.0 + z)
+    k = 1.0 / (1.0 + z) if z >= 0.0 else (1.0 - z) / across
     return np.array(
         [[1.0 - k * x * x, -k * x * y, -x], [-k * x * y, 1.0 - k * y * y, -y], [x, y, z]]
     )
@@ -188,6 +192,14 @@ def _stood_up(points: Float32, plane: Float64, reach: float) -> GroundPlane | No
     upright = rotation_to_vertical(plane[:3])
     found = fit_ground(np.asarray(points[:, :3] @ upright.T, dtype=np.float32), reach=reach)
     return None if found is None else replace(found, normal=upright.T @ found.normal)
+
+
+def _lies_below(plane: GroundPlane, candidates: Float64) -> bool:
+    """Tell whether a plane lies below the sensor, or at its height and below most of a cloud."""
+    if abs(plane.height) > _AT_THE_GROUND:
+        return plane.height > 0
+    distances = plane.distance(candidates)
+    return bool(np.count_nonzero(distances > BAND) >= np.count_nonzero(distances < -BAND))
 
 
 def _refined(
