@@ -74,6 +74,11 @@ class SweepCollector(Generic[Pyramid]):
             raise ValueError(f"peer_wait: got {self.peer_wait} s, expected 0 or more")
 
     @property
+    def has_ego(self) -> bool:
+        """Whether a sweep of the ego waits to be fused."""
+        return self._ego is not None
+
+    @property
     def _timeout_ns(self) -> int:
         return round(self.peer_timeout * 1e9)
 
@@ -119,7 +124,7 @@ class SweepCollector(Generic[Pyramid]):
                     f"own sweep is {-step / 1e9:.3f} s older than the one before it",
                 )
             else:
-                self._period_ns = min(step, self._timeout_ns)
+                self._period_ns = min(step, self._timeout_ns, sweep.period_ns or step)
         if self._ego is None or not self._ego.begun:
             self.superseded += self._ego is not None
             self._ego = HeldSweep(sweep, deadline=now + self.peer_wait)

@@ -29,6 +29,8 @@ class AgentSweep:
         arrived: when it was complete here, seconds of a steady clock.
         own: (H, W, C) the feature behind the indices, where the agent is the ego and its pyramid is
             computed of that; see `OwnFeature`.
+        period_ns: time between two sweeps of the sensor where it is known, nanoseconds: of those
+            that come here some may have been skipped.
     """
 
     station_id: int
@@ -41,6 +43,7 @@ class AgentSweep:
     payload_bytes: int
     arrived: float
     own: npt.NDArray[Any] | None = None
+    period_ns: int | None = None
 
     def __post_init__(self) -> None:
         """Validate the shapes.

@@ -24,9 +24,7 @@ def create_ego(**options: Any) -> list[BaseNode]:
     """
     fusion = FusionNode(own_in_process=True, **options)
     try:
-        encoder = EncoderNode(
-            hand_over=fusion.accept_own, note_encoding=fusion.note_encoding, **options
-        )
+        encoder = EncoderNode(own_fusion=fusion, **options)
     except BaseException:
         fusion.destroy_node()
         raise

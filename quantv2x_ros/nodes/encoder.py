@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +30,35 @@ from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.posed_sweeps import PosedSweeps, WaitingSweep
 from quantv2x_ros.nodes.receivers_input import ReceiversInput
 from quantv2x_ros.nodes.sweep_input import SweepInput
+from quantv2x_ros.nodes.wake import Wake
 from quantv2x_ros.nodes.warm_up import warm_up_encoder
 
 Float64 = npt.NDArray[np.float64]
-HandOver = Callable[[AgentSweep, Mapping[str, float]], None]
+
+#: What comes first where a computer cannot do all: the ego's boxes, or every sweep on the air.
+PRIORITIES = ("fusion", "broadcast")
 
 #: Sweep numbers wrap after 32 bits.
 _SEQUENCES = 2**32
+
+
+class OwnFusion(Protocol):
+    """The fusion of the same agent in the same process."""
+
+    def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
+        """Take a coded sweep, with what the encoder spent, milliseconds by stage."""
+
+    def note_encoding(self, stamp_ns: int | None) -> None:
+        """Hear that a sweep of this time begins to be encoded; None: that it is done."""
+
+    def may_begin(self) -> bool:
+        """Whether no frame is in work, so that the next sweep will be fused."""
+
+    def pass_turn(self) -> None:
+        """Hear that there is no sweep to begin with, though `may_begin`."""
+
+    def call_when_idle(self, callback: Callable[[], None] | None) -> None:
+        """Call it from any thread whenever `may_begin` has become true; None: no longer."""
 
 
 class EncoderNode(BaseNode):
@@ -57,25 +79,22 @@ class EncoderNode(BaseNode):
         self,
         *,
         bundle: ModelBundle | None = None,
-        hand_over: HandOver | None = None,
-        note_encoding: Callable[[bool], None] | None = None,
+        own_fusion: OwnFusion | None = None,
         **options: Any,
     ) -> None:
         """Create the node; unless its lifecycle is left to others, load the model and subscribe.
 
         Args:
             bundle: the model bundle where it is loaded already.
-            hand_over: called with every coded sweep and its stage latencies [ms], in this process.
-            note_encoding: called with True before a sweep is encoded and with False after it, so
-                that others in this process can leave the processor to it.
+            own_fusion: gets every coded sweep in this process, before the air does; unless
+                `priority` says otherwise, sweeps that it cannot take are not even encoded.
             options: passed on to `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter or bundle that cannot be used.
         """
         super().__init__("encoder", **options)
-        self._hand_over = hand_over
-        self._note_encoding = note_encoding or (lambda begun: None)
+        self._own_fusion = own_fusion
         self._given_bundle = bundle
         self._sequence = 0
         self._station = declare_station(self)
@@ -87,13 +106,13 @@ class EncoderNode(BaseNode):
         self._declare()
         self._format = IndexFormat.of(self._bundle)
         self._engine = AgentEncoder(
-            self._bundle, backend, threads, keep_own=self._hand_over is not None
+            self._bundle, backend, threads, keep_own=self._own_fusion is not None
         )
         warm_up_encoder(self._engine)
         self.finished = declare_build_only(self)
         self._output = IndexOutput(self, self._bundle, self._engine.pool)
         self._receivers = ReceiversInput(
-            self, self._station, self._bundle, self._map_frame, may_turn=self._hand_over is None
+            self, self._station, self._bundle, self._map_frame, may_turn=self._own_fusion is None
         )
         self._announcer = self.create_publisher(Codebook, "/v2x/codebook", qos.latched())
         self.get_logger().info(
@@ -109,13 +128,32 @@ class EncoderNode(BaseNode):
         self._map_frame = declare(
             self, "map_frame", "map", "Name of the map frame that all stations share."
         )
-        self._sweeps = PosedSweeps(self, self._map_frame, f"station {self._station}", self._encode)
+        priority = declare(
+            self,
+            "priority",
+            PRIORITIES[0],
+            "What comes first in `ego` where its computer cannot do all: fusion encodes no sweep "
+            "that it could not fuse, broadcast encodes and sends every one.",
+            choices=PRIORITIES,
+        )
+        fusion = self._own_fusion if priority == PRIORITIES[0] else None
+        self._sweeps = PosedSweeps(
+            self,
+            self._map_frame,
+            f"station {self._station}",
+            self._encode,
+            (lambda: True) if fusion is None else fusion.may_begin,
+        )
+        self._fusion_first = fusion
         self._input = SweepInput(self)
 
     def activate(self) -> None:
         """Listen for sweeps and poses, and tell others which model this is."""
         super().activate()
         self._encoded: EncodedSweep | None = None
+        if self._fusion_first is not None:
+            self._turn = Wake(self, self._take_turn)
+            self._fusion_first.call_when_idle(self._turn)
         self._sweeps.listen()
         self._receivers.listen()
         now = self.get_clock().now().to_msg()
@@ -123,14 +161,25 @@ class EncoderNode(BaseNode):
 
     def deactivate(self) -> None:
         """Forget the sweep that waits, and its poses."""
+        if self._fusion_first is not None:
+            self._fusion_first.call_when_idle(None)
+            self._turn.close()
         self.time_jumped_back()
 
+    def _take_turn(self) -> None:
+        """Begin the next frame, where its sweep is there."""
+        if not self._sweeps.take_ready() and self._fusion_first is not None:
+            self._fusion_first.pass_turn()
+
     def _encode(self, waiting: WaitingSweep, pose: Float64, covariance: Float64) -> None:
-        self._note_encoding(True)
+        if self._own_fusion is None:
+            self._encode_now(waiting, pose, covariance)
+            return
+        self._own_fusion.note_encoding(waiting.stamp_ns)
         try:
             self._encode_now(waiting, pose, covariance)
         finally:
-            self._note_encoding(False)
+            self._own_fusion.note_encoding(None)
 
     def _encode_now(self, waiting: WaitingSweep, pose: Float64, covariance: Float64) -> None:
         start = time.perf_counter()
@@ -147,8 +196,8 @@ class EncoderNode(BaseNode):
         encoded = self._engine.encode(points)
         self._encoded, self._received_points = encoded, len(points)
         stages = {"convert": 1e3 * (converted - start), **encoded.stage_ms}
-        if self._hand_over is not None:  # before the wire, which the own fusion does not wait for
-            self._hand_over(self._sweep(waiting, pose, encoded), stages)
+        if self._own_fusion is not None:  # before the wire, which that does not wait for
+            self._own_fusion.accept_own(self._sweep(waiting, pose, encoded), stages)
         coded = time.perf_counter()
         self._send(header, pose, covariance, encoded.indices)
         stages["wire"] = 1e3 * (time.perf_counter() - coded)
@@ -187,12 +236,18 @@ class EncoderNode(BaseNode):
             payload_bytes=0,
             arrived=waiting.arrived,
             own=encoded.own,
+            period_ns=self._sweeps.overload.period_ns,
         )
 
     def time_jumped_back(self) -> None:
         """Forget poses and the sweep that waits: they belong to another time."""
         self._sweeps.reset()
         self._receivers.reset()
+
+    def findings(self) -> Mapping[str, str]:
+        """Return by how much more comes than can be encoded, in `ego` fused."""
+        state = self._sweeps.overload.state(time.monotonic())
+        return {} if state is None else {"overload": str(state)}
 
     def report_id(self) -> str:
         """Return the station id."""
@@ -212,6 +267,7 @@ class EncoderNode(BaseNode):
         )
         return f"sent {self._sequence} sweeps", {
             **seen,
+            "skipped sweeps": str(self._sweeps.skipped),
             **self._output.report(),
             **self._receivers.report(),
             "codebook": f"{self._format.codebook_id:016x}",

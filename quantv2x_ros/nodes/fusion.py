@@ -14,12 +14,14 @@ import numpy as np
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.collector import SweepRefusedError
+from quantv2x_ros.core.overload import Overload
 from quantv2x_ros.core.peer_ledger import PeerLedger
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import CooperativeDetector
 from quantv2x_ros.nodes.announcements import Announcements
 from quantv2x_ros.nodes.base import BaseNode
+from quantv2x_ros.nodes.frame_turns import FrameTurns
 from quantv2x_ros.nodes.fusion_options import declare_collector, declare_score_threshold
 from quantv2x_ros.nodes.fusion_output import FusionOutput
 from quantv2x_ros.nodes.fusion_worker import FusionWorker, Outcome
@@ -30,6 +32,7 @@ from quantv2x_ros.nodes.indices_subscription import IndicesSubscription
 from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
 from quantv2x_ros.nodes.peer_options import declare_aligner, declare_views
 from quantv2x_ros.nodes.peer_report import fused_values, heard_values
+from quantv2x_ros.nodes.wake import Wake
 from quantv2x_ros.nodes.warm_up import warm_up_detector
 
 #: Pyramids computed at the same time: the ego's and a peer's come together. More would leave each
@@ -70,6 +73,8 @@ class FusionNode(BaseNode):
         self._frames = 0
         self._last: Outcome | None = None
         self._taking = threading.Lock()  # the own sweeps come in the encoder's thread
+        self._overload = Overload()
+        self._encoders_turn: Callable[[], None] | None = None
         self._station = declare_station(self)
         self.begin()
 
@@ -88,7 +93,10 @@ class FusionNode(BaseNode):
         warm_up_detector(detector)
         self.finished = declare_build_only(self)
         aligner = declare_aligner(self, detector)
-        self._worker = FusionWorker(detector, collector, views, aligner, self._publish, self._fail)
+        self._turns = FrameTurns(self.may_begin, self._input.trust.is_tracked)
+        self._worker = FusionWorker(
+            detector, collector, views, aligner, self._publish, self._fail, self._on_idle
+        )
         self._worker.retune("score_threshold", threshold)
 
     def activate(self) -> None:
@@ -103,7 +111,9 @@ class FusionNode(BaseNode):
             self._on_indices,
             self.drop,
             ignored=self._station if self._own_in_process else None,
+            postpone=self._postpone,
         )
+        self._wake = Wake(self, self._read_due)
         self._announcements = Announcements(self, self._station, self._format, self._worker.expect)
         self._patience = self.create_timer(0.02, self._take_overdue, clock=self.steady_clock)
         self._patience.cancel()  # runs while tiles are missing; else it would wake the node in vain
@@ -112,6 +122,8 @@ class FusionNode(BaseNode):
         """Forget every sweep; the engines stay."""
         with self._taking:  # no own sweep is taken meanwhile, or after
             self.time_jumped_back()
+        if "_wake" in self.__dict__:  # else it has failed to activate
+            self._wake.close()
         self._last = None
 
     def cleanup(self) -> None:
@@ -119,7 +131,9 @@ class FusionNode(BaseNode):
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.stop()
-        self.release("_bundle", "_output", "_input", "_indices", "_announcements")
+        self.release(
+            "_bundle", "_output", "_input", "_indices", "_announcements", "_turns", "_wake"
+        )
 
     def _setter(self, name: str) -> Callable[[float], object]:
         """Return what hands a parameter's new values to the worker, which may not be there."""
@@ -136,6 +150,9 @@ class FusionNode(BaseNode):
             if not self.is_active or self._worker is None:
                 return
             self._input.note_arrival(sweep)
+            if self._own_in_process and self._encoders_turn is None:  # else the encoder notes it
+                self._overload.note_sweep(sweep.stamp_ns, time.monotonic())
+            self._turns.begin(sweep.stamp_ns, sweep.period_ns or self._overload.period_ns)
             try:
                 if self._worker.offer_ego(sweep):
                     self.get_logger().warning("own sweeps jumped back in time; starting afresh")
@@ -143,11 +160,48 @@ class FusionNode(BaseNode):
             except SweepRefusedError as error:
                 self.drop(error.reason, str(error))
 
-    def note_encoding(self, begun: bool) -> None:
-        """Say when the own encoder begins and ends, in this process; see `FusionWorker`."""
+    def note_encoding(self, stamp_ns: int | None) -> None:
+        """See `OwnFusion`."""
         worker = self._worker
-        if worker is not None:
-            worker.note_encoding(begun)
+        if worker is None:
+            return
+        if stamp_ns is not None and self.is_active:
+            self._turns.begin(stamp_ns)
+            self._wake()
+        worker.note_encoding(stamp_ns is not None)
+
+    def may_begin(self) -> bool:
+        """See `OwnFusion`."""
+        worker = self._worker
+        return worker is None or not self.is_active or worker.is_idle
+
+    def call_when_idle(self, callback: Callable[[], None] | None) -> None:
+        """See `OwnFusion`."""
+        self._encoders_turn = callback
+
+    def pass_turn(self) -> None:
+        """See `OwnFusion`."""
+        if self.is_active:
+            self._wake()
+
+    def _on_idle(self) -> None:
+        """Let the next frame begin; called by any thread."""
+        turn = self._encoders_turn
+        if turn is not None:
+            turn()
+        else:
+            self.pass_turn()
+
+    def _postpone(self, station: int, stamp_ns: int, content: bytes) -> bool:
+        """See `IndicesSubscription`."""
+        if station == self._station:
+            self._overload.note_sweep(stamp_ns, time.monotonic())
+        return self._turns.postpone(station, stamp_ns, content)
+
+    def _read_due(self) -> None:
+        """Read what has waited for the frame in work, or for the next one."""
+        for content in self._turns.due(None if self._own_in_process else self._station):
+            self._indices.read(content)
 
     def _on_indices(self, message: BevIndices) -> None:
         try:
@@ -198,6 +252,7 @@ class FusionNode(BaseNode):
         for station in outcome.excluded:
             self.drop("inconsistent", f"station {station}: {outcome.suspects[station]}")
         self._frames += 1
+        self._overload.note_done(time.monotonic())
         self._last = outcome
         stations = [sweep.station_id for sweep in outcome.sweeps]
         self._input.trust.note_fused(stations, time.monotonic())
@@ -217,9 +272,16 @@ class FusionNode(BaseNode):
     def time_jumped_back(self) -> None:
         """Forget every sweep: they belong to another time."""
         self._input.reset()
+        self._turns.reset()
+        self._overload.reset()
         self._ledger.reset()
         if self._worker is not None:
             self._worker.reset()
+
+    def findings(self) -> Mapping[str, str]:
+        """Return by how much more comes than can be fused."""
+        state = self._overload.state(time.monotonic())
+        return {} if state is None else {"overload": str(state)}
 
     def report_id(self) -> str:
         """Return the station id."""
@@ -229,6 +291,7 @@ class FusionNode(BaseNode):
         """Return what was fused last, and what came of each station."""
         values = {
             "superseded sweeps": str(self._worker.superseded if self._worker else 0),
+            "messages not read": str(self._turns.unread),
             "partial sweeps": str(self._input.reception.partial),
             "abandoned sweeps": str(self._input.reception.abandoned),
             "sweeps with lost cells filled": str(self._input.reception.concealed),

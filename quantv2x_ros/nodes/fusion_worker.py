@@ -70,6 +70,7 @@ class FusionWorker:
         aligner: HeldAlignment | None,
         on_outcome: Callable[[Outcome], None],
         on_failure: Callable[[BaseException], None],
+        on_idle: Callable[[], None],
     ) -> None:
         """Start the threads.
 
@@ -80,6 +81,7 @@ class FusionWorker:
             aligner: the same; None to take poses as they are sent.
             on_outcome: called with every fused frame, one at a time, in their order.
             on_failure: called with the error that ends a thread.
+            on_idle: called whenever a frame is done and none is in work.
         """
         self._detector = detector
         self._collector = collector
@@ -87,6 +89,7 @@ class FusionWorker:
         self._aligner = aligner
         self._on_outcome = on_outcome
         self._on_failure = on_failure
+        self._on_idle = on_idle
         self._changed = threading.Condition()
         self._stopping = False
         self._fusing = False
@@ -103,6 +106,12 @@ class FusionWorker:
     def superseded(self) -> int:
         """Return the number of sweeps never used because newer ones came first."""
         return self._collector.superseded
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no frame is in work: none is encoded, waits, or is fused."""
+        with self._changed:
+            return not (self._own_encoding or self._fusing or self._collector.has_ego)
 
     def offer_ego(self, sweep: AgentSweep) -> bool:
         """See `SweepCollector.offer_ego`."""
@@ -123,6 +132,11 @@ class FusionWorker:
         with self._changed:
             self._own_encoding = begun
             self._changed.notify_all()
+        self._tell_if_idle()
+
+    def _tell_if_idle(self) -> None:
+        if self.is_idle:
+            self._on_idle()
 
     def expect(self, station_id: int) -> None:
         """See `SweepCollector.expect`."""
@@ -191,6 +205,8 @@ class FusionWorker:
             if isinstance(step, Fuse):
                 self._fusing = False
             self._changed.notify_all()
+        if isinstance(step, Fuse):
+            self._tell_if_idle()
 
     def _compute(self, held: HeldSweep[TimedPyramid]) -> None:
         start = time.perf_counter()

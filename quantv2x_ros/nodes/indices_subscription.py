@@ -29,6 +29,8 @@ _BATCH, _BATCH_TIME = 256, 0.02
 #: took, so that a flood never gets more than a tenth of a core; what does not fit into the
 #: subscription's queue meanwhile is lost in the middleware.
 _FLOOD_PAUSE, _REST, _LONGEST_PAUSE = 0.002, 9.0, 0.05
+#: The stamp, behind the encapsulation.
+_STAMP = 4
 #: Encapsulation, stamp and length of frame_id: what precedes the text.
 _START = 16
 #: A frame_id longer than this is none, bytes.
@@ -46,6 +48,7 @@ class IndicesSubscription:
         on_message: Callable[[BevIndices], None],
         on_refused: Callable[[str, str, int], object],
         ignored: int | None = None,
+        postpone: Callable[[int, int, bytes], bool] = lambda station, stamp_ns, content: False,
     ) -> None:
         """Subscribe.
 
@@ -58,12 +61,15 @@ class IndicesSubscription:
             on_message: takes the others.
             on_refused: takes reason, text and number of those refused here.
             ignored: station whose messages are passed over, such as the own one.
+            postpone: asked with station id, stamp [ns] and content of each that may speak; true
+                where it keeps the message, to give it to `read` later or not at all.
         """
         self._ignored = ignored
         self._may_speak = may_speak
         self._spend = spend
         self._on_message = on_message
         self._on_refused = on_refused
+        self._postpone = postpone
         self._subscription = node.create_subscription(
             BevIndices,
             "/v2x/bev_indices",
@@ -105,13 +111,22 @@ class IndicesSubscription:
             return ""
         if reason:
             return reason
-        start = time.thread_time()
-        self._read(content)
-        self._spend(station, time.thread_time() - start, now)
+        if not self._postpone(station, stamp_of(content), content):
+            self.read(content)
         return ""
 
+    def read(self, content: bytes) -> None:
+        """Deserialize a message that may speak, hand it on, and book what that took.
+
+        Args:
+            content: of a message with a station id, see `station_of`.
+        """
+        start = time.thread_time()
+        self._read(content)
+        self._spend(station_of(content), time.thread_time() - start, time.monotonic())
+
     def _read(self, content: bytes) -> None:
-        """Deserialize a message and hand it on."""
+        """Deserialize a message and hand it on, or count it as malformed."""
         try:
             message = deserialize_message(content, BevIndices)
         except (RuntimeError, ValueError) as error:  # rmw and UTF-8 decoding raise these
@@ -129,6 +144,12 @@ def station_of(content: bytes) -> int:
     place = station_place(content)
     (station,) = struct.unpack_from(_order(content) + "I", content, place)
     return int(station)
+
+
+def stamp_of(content: bytes) -> int:
+    """Return the stamp of a serialized ``BevIndices`` (CDR) with a station id, nanoseconds."""
+    seconds, nanoseconds = struct.unpack_from(_order(content) + "iI", content, _STAMP)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
 def station_place(content: bytes | bytearray) -> int:

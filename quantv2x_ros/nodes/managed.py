@@ -28,8 +28,9 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
     """A lifecycle node that brings itself up, unless its parameter ``autostart`` is false.
 
     Kinds of nodes say what they do in `configure`, `activate`, `deactivate` and `cleanup`, and call
-    `begin` at the end of their constructor. Publishers, subscriptions and timers that `configure`
-    creates live until `cleanup`, those of `activate` until `deactivate`; this class destroys them.
+    `begin` at the end of their constructor. Publishers, subscriptions, timers and guard conditions
+    that `configure` creates live until `cleanup`, those of `activate` until `deactivate`; this
+    class destroys them.
 
     Attributes:
         is_configured: whether it has what it needs to work.
@@ -205,7 +206,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
             self._always = set()
 
     def _entities(self) -> set[Any]:
-        return {*self.publishers, *self.subscriptions, *self.timers}
+        return {*self.publishers, *self.subscriptions, *self.timers, *self.guards}
 
     def _destroy_but(self, kept: set[Any]) -> None:
         for timer in [item for item in self.timers if item not in kept]:
@@ -214,6 +215,8 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
             self.destroy_subscription(subscription)
         for publisher in [item for item in self.publishers if item not in kept]:
             self.destroy_publisher(publisher)
+        for guard in [item for item in self.guards if item not in kept]:
+            self.destroy_guard_condition(guard)
 
 
 def _overridable(topic: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import PointCloud2
 
+from quantv2x_ros.core.overload import Overload
 from quantv2x_ros.core.pose_buffer import HORIZON, PoseUnavailableError
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.base import BaseNode
@@ -47,10 +48,22 @@ Take = Callable[[WaitingSweep, Float64, Float64], None]
 class PosedSweeps:
     """Subscribes to sweeps and poses, and gives every sweep on with its pose or drops it.
 
-    One sweep waits at a time, at most ``pose_timeout``; a newer one takes its place.
+    One sweep waits for its pose at a time, at most ``pose_timeout``; a newer one takes its place.
+    One that has its pose waits until it may be taken, or until a newer one has its own.
+
+    Attributes:
+        overload: whether more sweeps come than are taken.
+        skipped: sweeps not taken since a newer one was there when the time came.
     """
 
-    def __init__(self, node: BaseNode, map_frame: str, owner: str, take: Take) -> None:
+    def __init__(
+        self,
+        node: BaseNode,
+        map_frame: str,
+        owner: str,
+        take: Take,
+        may_take: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Declare the parameters.
 
         Args:
@@ -58,12 +71,18 @@ class PosedSweeps:
             map_frame: that all poses must be in.
             owner: whose poses, for errors.
             take: called with each sweep that has a pose.
+            may_take: whether it may be called now; where not, `take_ready` is to be called once it
+                may.
 
         Raises:
             ValueError: for a parameter that cannot be used.
         """
         self._node = node
         self._take = take
+        self._may_take = may_take
+        self.overload = Overload()
+        self.skipped = 0
+        self._ready: tuple[WaitingSweep, Float64, Float64] | None = None
         self._timeout = declare(
             node,
             "pose_timeout",
@@ -88,8 +107,18 @@ class PosedSweeps:
     def reset(self) -> None:
         """Forget poses and the sweep that waits, as after a jump in time."""
         self._poses.clear()
-        self._waiting = None
+        self._waiting = self._ready = None
         self._newest_ns = 0
+        self.overload.reset()
+
+    def take_ready(self) -> bool:
+        """Give the sweep on that only waits for its turn; false: none does, or it is not yet."""
+        if self._ready is None or not self._may_take():
+            return False
+        ready, self._ready = self._ready, None
+        self._take(*ready)
+        self.overload.note_done(time.monotonic())
+        return True
 
     def _set_timeout(self, seconds: float) -> None:
         self._timeout = seconds
@@ -102,6 +131,7 @@ class PosedSweeps:
         if self._waiting is not None:
             self._node.drop("superseded", "a newer sweep came before the pose of the one waiting")
         sweep = WaitingSweep(message, time.monotonic())
+        self.overload.note_sweep(sweep.stamp_ns, sweep.arrived)
         if sweep.stamp_ns < self._newest_ns - HORIZON:
             self._node.get_logger().warning("sweeps jumped back in time; starting afresh")
             self._poses.sweeps_jumped_back(sweep.stamp_ns)
@@ -122,7 +152,9 @@ class PosedSweeps:
                 self._node.drop(error.reason, f"sweep without a pose: {error}")
             return
         self._waiting = None
-        self._take(sweep, pose, covariance)
+        self.skipped += self._ready is not None
+        self._ready = (sweep, pose, covariance)
+        self.take_ready()
 
     def _give_up_waiting(self) -> None:
         sweep = self._waiting

@@ -100,6 +100,10 @@ class Trust:
         """Stations tracked now."""
         return len(self._peers)
 
+    def is_tracked(self, station_id: int) -> bool:
+        """Return whether a station is tracked."""
+        return station_id in self._peers
+
     def may_speak(self, station_id: int, now: float) -> str:
         """See `PeerTable.may_speak`."""
         return self._peers.may_speak(station_id, now)

@@ -81,9 +81,9 @@ def test_fusion_knows_when_the_encoder_is_at_work(ros, sensors, parameters, bund
     noted = []
     note = FusionNode.note_encoding
 
-    def remember(self, begun):
-        noted.append(begun)
-        note(self, begun)
+    def remember(self, stamp_ns):
+        noted.append(stamp_ns is not None)
+        note(self, stamp_ns)
 
     monkeypatch.setattr(FusionNode, "note_encoding", remember)
     for node in create_ego(parameter_overrides=values):

@@ -1,0 +1,103 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether more sweeps come than can be worked on, and by how much."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from quantv2x_ros.core.statistics import RateMeter
+
+#: Sweeps of which the sensor's period is told; where some were lost the shortest step is right.
+_STEPS = 10
+#: A step longer than this is no period but a pause, nanoseconds.
+_PAUSE_NS = 2_000_000_000
+#: Time looked back at, seconds.
+_WINDOW = 5.0
+#: A share of the sweeps this large is all of them, but for what the window cuts off.
+_ALL = 0.9
+#: Fewer sweeps in that time tell nothing.
+_FEWEST = 3
+
+
+@dataclass(frozen=True)
+class OverloadState:
+    """More comes than is done.
+
+    Attributes:
+        offered_hz: sweeps a second that the sensor takes.
+        done_hz: of them worked on.
+    """
+
+    offered_hz: float
+    done_hz: float
+
+    def __str__(self) -> str:
+        """Say it: how much is too much, and what to do."""
+        factor = f", {self.offered_hz / self.done_hz:.1f} times too many" if self.done_hz else ""
+        return (
+            f"overloaded: {self.offered_hz:.1f} sweeps/s come, {self.done_hz:.1f}/s are worked on"
+            f"{factor}; the newest is always next. Take other work off this computer, lower the "
+            "sensor's rate, or fuse fewer peers (max_agents)"
+        )
+
+
+class Overload:
+    """Compares what a sensor offers with what is done. One thread uses it."""
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self._steps: deque[int] = deque(maxlen=_STEPS)
+        self._came: deque[tuple[int, float]] = deque()
+        self._done = RateMeter(_WINDOW)
+        self._begun: float | None = None
+
+    @property
+    def period_ns(self) -> int | None:
+        """Time between two sweeps of the sensor, nanoseconds; None before the second."""
+        return min(self._steps, default=None)
+
+    def note_sweep(self, stamp_ns: int, now: float) -> None:
+        """Note a sweep that came, whatever becomes of it.
+
+        Args:
+            stamp_ns: its time, nanoseconds; a step back or a pause begins anew.
+            now: seconds of a steady clock.
+        """
+        step = stamp_ns - self._came[-1][0] if self._came else 0
+        if step < 0 or step > _PAUSE_NS:
+            self.reset()
+        elif step > 0:
+            self._steps.append(step)
+        self._begun = now if self._begun is None else self._begun
+        self._came.append((stamp_ns, now))
+        while now - self._came[0][1] > _WINDOW:
+            self._came.popleft()
+
+    def note_done(self, now: float) -> None:
+        """Note a sweep that is worked on to its end, at ``now`` seconds of a steady clock."""
+        self._done.tick(now)
+
+    def state(self, now: float) -> OverloadState | None:
+        """Return how much is too much; None where all is done, or it is too early to tell.
+
+        Args:
+            now: seconds of a steady clock.
+        """
+        period = self.period_ns
+        if period is None or self._begun is None or now - self._begun < _WINDOW:
+            return None
+        (first_ns, first), (last_ns, last) = self._came[0], self._came[-1]
+        if now - last > _WINDOW or len(self._came) < _FEWEST or last <= first:
+            return None
+        offered = (last_ns - first_ns) / period / (last - first)  # those that were lost, too
+        done = self._done.rate(now)
+        return OverloadState(offered, done) if done < _ALL * offered else None
+
+    def reset(self) -> None:
+        """Forget everything, as after a jump in time."""
+        self._steps.clear()
+        self._came.clear()
+        self._done = RateMeter(_WINDOW)
+        self._begun = None
