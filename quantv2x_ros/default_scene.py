@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from quantv2x_ros.core.cache_folder import cache_folder, find_cache_folder
 
 #: Seed and layout of the scene: a crossing where each agent hides much from the other. Training
 #: uses other seeds.
@@ -19,10 +20,8 @@ LAYOUT = "intersection"
 FRAMES = 100
 
 
-def cache_folder() -> Path:
-    """Return the user's cache folder for scenes."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "quantv2x_ros" / "scenes"
+#: Folder of scenes in the cache folder.
+SCENES = "scenes"
 
 
 def default_scene(
@@ -48,9 +47,11 @@ def default_scene(
         progress: called with (frames done, frames) while it is made.
 
     Raises:
-        OSError: naming the folder, if it cannot be written.
+        OSError: naming the folder, if neither it nor any other can be written.
     """
-    base = folder or cache_folder()
+    base = folder or cache_folder(SCENES)
+    if base is None:
+        raise OSError(find_cache_folder().trouble)
     scene = base / f"{LAYOUT}_seed{seed}_agents{agents}_frames{frames}_{_simulator_hash()}"
     if scene.is_dir():
         return scene

@@ -152,6 +152,8 @@ def _read_object(path: str | Path, key: Any, value: Any) -> ObjectRecord:
         object_id = int(key)
     except (TypeError, ValueError, OverflowError) as error:
         raise DatasetError(path, f"object id {key!r} is not a number", "Correct the id") from error
+    if not -(2**63) <= object_id < 2**63:
+        raise DatasetError(path, f"object id {key!r} has more than 64 bits", "Correct the id")
     if not isinstance(value, dict):
         raise DatasetError(
             path,

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from pathlib import Path
 
+from quantv2x_ros.core.cache_folder import find_cache_folder
 from quantv2x_ros.doctor.clock import clock_state
 from quantv2x_ros.doctor.findings import ERROR, OK, WARNING, Finding
 from quantv2x_ros.resources import PROFILE_VARIABLES, find_bundle
@@ -38,6 +39,7 @@ def examine_machine(bundle: str = "", root: Path = Path("/")) -> list[Finding]:
         *engines(),
         model(bundle),
         cache(),
+        logs(os.environ),
         clock(),
         cores(),
         memory(root / "proc/meminfo"),
@@ -179,19 +181,27 @@ def model(bundle: str) -> Finding:
 
 
 def cache() -> Finding:
-    """Examine the folder of compiled engines."""
-    from quantv2x_ros.inference.cache import cache_root
+    """Examine the folder of what is compiled once: engines and loops."""
+    found = find_cache_folder()
+    if found.trouble:
+        what, _, remedy = found.trouble.partition("; ")
+        return Finding(WARNING, "cache", what, remedy)
+    return Finding(OK, "cache", f"what is compiled is kept in {found.folder}")
 
-    folder = cache_root()
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(existing, os.W_OK):
+
+def logs(environment: Mapping[str, str]) -> Finding:
+    """Examine the folder of ROS's log files, without which no node starts."""
+    home = environment.get("ROS_HOME") or os.path.join(environment.get("HOME", "/"), ".ros")
+    folder = Path(environment.get("ROS_LOG_DIR") or os.path.join(home, "log"))
+    existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Finding(
-            WARNING,
-            "cache",
-            f"{existing} is not writable: engines are compiled anew at every start",
-            "make it writable, or set XDG_CACHE_HOME to a folder that is",
+            ERROR,
+            "logs",
+            f"{folder} cannot be written, and no node starts",
+            "set ROS_LOG_DIR to a folder that can be written",
         )
-    return Finding(OK, "cache", f"compiled engines are kept in {folder}")
+    return Finding(OK, "logs", f"nodes write to {folder}")
 
 
 def clock() -> Finding:

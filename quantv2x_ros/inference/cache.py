@@ -14,16 +14,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from quantv2x_ros.core.cache_folder import cache_folder, find_cache_folder
+
 logger = logging.getLogger(__name__)
 
+#: Folder of compiled engines in the cache folder.
+ENGINES = "engines"
 #: Engines that nobody has loaded for so long are removed, seconds.
 UNUSED = 30 * 86400.0
 
 
-def cache_root() -> Path:
-    """The user's cache folder for compiled engines (XDG_CACHE_HOME, else ~/.cache)."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "quantv2x_ros" / "engines"
+def cache_root() -> Path | None:
+    """Where compiled engines are kept; None where nothing can be written."""
+    return cache_folder(ENGINES)
 
 
 class EngineCache:
@@ -32,22 +35,46 @@ class EngineCache:
     An engine's folder appears complete or not at all: backends map its files into memory, and a
     process that read one while another wrote it would be killed by the kernel.
 
+    An engine in the user's cache folder is loaded also where that cannot be written, as one that an
+    image of a container brings along.
+
     Args:
         name: of the model, for people who look into the cache.
         key: all that the engine depends on; its repr must say so.
+
+    Attributes:
+        folder: where the engine is, or will be; None where nothing can be written.
     """
 
     def __init__(self, name: str, key: object) -> None:
         digest = hashlib.sha256(repr(key).encode()).hexdigest()
-        self.folder = cache_root() / f"{name}-{digest[:20]}"
+        self._name = f"{name}-{digest[:20]}"
+        self.folder = self._find()
 
     def is_filled(self) -> bool:
         """Whether the engine is there."""
-        return self.folder.is_dir()
+        return self.folder is not None and self.folder.is_dir()
 
     def remove(self) -> None:
-        """Remove the engine, so that it is built again."""
+        """Remove the engine, so that it is built again, elsewhere where it cannot be removed."""
+        if self.folder is None:
+            return
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.is_dir():
+            root = cache_root()
+            self.folder = root / self._name if root is not None else None
+            if self.folder is not None:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _find(self) -> Path | None:
+        found = find_cache_folder()
+        if found.preferred is not None:
+            kept = found.preferred / ENGINES / self._name
+            with contextlib.suppress(OSError):  # of somebody else, who lets nobody look
+                if kept.is_dir():
+                    return kept
+        root = cache_root()
+        return root / self._name if root is not None else None
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Path | None]:
@@ -56,15 +83,19 @@ class EngineCache:
         What was built becomes visible to others on leaving. Where nothing can be written, that is
         logged, and None is yielded.
         """
-        if self.is_filled():
+        if self.folder is not None and self.folder.is_dir():
             with contextlib.suppress(OSError):  # a cache that others own, to be read only
                 os.utime(self.folder)
             yield self.folder
             return
+        if self.folder is None:  # which is said by then
+            yield None
+            return
+        root = self.folder.parent
         try:
-            cache_root().mkdir(parents=True, exist_ok=True)
-            _remove_unused(cache_root())
-            temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=cache_root()))
+            root.mkdir(parents=True, exist_ok=True)
+            _remove_unused(root)
+            temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
         except OSError as error:
             logger.warning("compiled engines are not kept in %s: %s", self.folder, error)
             yield None

@@ -125,11 +125,11 @@ class OpenVinoEngine:
         cache = EngineCache(label, (name, content, sizes, threads, streams, inputs, width, label))
         if not cache.is_filled():
             logger.warning(
-                "compiling %s%s for OpenVINO %s (no engine in %s yet): about a second",
+                "compiling %s%s for OpenVINO %s (%s): about a second",
                 self.path,
                 "" if part is None else f", {part.name}",
                 openvino.get_version().split("-")[0],
-                cache.folder,
+                f"no engine in {cache.folder} yet" if cache.folder else "it is kept nowhere",
             )
         start = time.perf_counter()
         with cache.open() as folder:

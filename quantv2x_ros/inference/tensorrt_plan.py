@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from quantv2x_ros.core.cache_folder import find_cache_folder
 from quantv2x_ros.inference.cache import EngineCache
 from quantv2x_ros.inference.engine import EngineError
 from quantv2x_ros.inference.profile import Profile
@@ -132,7 +133,7 @@ def cached_plan(
     origin = PlanOrigin.of(library, gpu, path, profile)
     cache = EngineCache(f"{path.stem}-{library.name}", origin)
     reason = f"no plan in {cache.folder} yet"
-    if cache.is_filled():
+    if cache.folder is not None and cache.is_filled():
         try:
             with cache.open():
                 return read_plan(cache.folder, origin)
@@ -172,8 +173,11 @@ def ensure_plan(
     """
     origin = PlanOrigin.of(library, gpu, path, profile)
     if folder is None:
+        if EngineCache(f"{path.stem}-{library.name}", origin).folder is None:
+            raise EngineError(f"plan of {path} cannot be kept: {find_cache_folder().trouble}")
         cached_plan(library, gpu, path, profile, progress)
         folder = EngineCache(f"{path.stem}-{library.name}", origin).folder
+        assert folder is not None
     else:
         plan = _build(library, origin, path, profile, f"it goes to {folder}", progress)
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import signal
 import sys
 import threading
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
 _POLL = 0.05
 #: Longest time until a spinning thread looks whether to end, seconds.
 _WAKE = 0.2
+
+#: Where in its sources rcl has found an error.
+_PLACE = re.compile(r",? at \S+:\d+")
+#: Words of rcl, and what to do about it.
+_REMEDIES = (
+    (
+        "failed to initialize logging",
+        "set ROS_LOG_DIR to a folder that can be written, or give "
+        "`--ros-args --disable-external-lib-logs`, which writes no log files",
+    ),
+    (
+        "Couldn't parse params file",
+        "correct the file: the name of a node or /**, below it ros__parameters, below that names "
+        "and values (config/ has examples)",
+    ),
+)
 
 
 class _StopRequest(BaseException):
@@ -96,10 +113,12 @@ def _run(
     from quantv2x_ros.nodes.parameters import refuse_unknown
 
     signals.initialised = True
-    rclpy.init(
-        args=sys.argv if args is None else list(args),
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
+    words = sys.argv if args is None else list(args)
+    try:
+        rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # of rcl: arguments, parameter files, the log folder
+        print(f"cannot start: {explain(error)}", file=sys.stderr)
+        return 1
     try:
         nodes.extend(create())
         for node in nodes:
@@ -130,6 +149,19 @@ def _run(
             spinner.stop()
         _shut_down(nodes)
     return 0
+
+
+def explain(error: RuntimeError) -> str:
+    """Word as one sentence why rcl cannot be initialised, with what to do where it is known.
+
+    Args:
+        error: of `rclpy.init`.
+    """
+    text = " ".join(_PLACE.sub("", str(error)).split())
+    if type(error).__name__ == "UnknownROSArgsError":
+        text = f"unknown ROS arguments {text}; --ros-args takes -p, -r, --params-file, --log-level"
+    remedy = next((remedy for words, remedy in _REMEDIES if words in text), "")
+    return text + (f"; {remedy}" if remedy else "")
 
 
 class _Spinner:

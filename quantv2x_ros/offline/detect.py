@@ -19,7 +19,6 @@ from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.pcd import read_pcd
 from quantv2x_ros.data.v2x_real import drop_ego_body, read_bin
 from quantv2x_ros.offline.detector import Cloud, Detector, detect_once
-from quantv2x_ros.offline.pictures import panel_title, save_comparison, save_picture
 from quantv2x_ros.offline.scene import Scene
 
 
@@ -160,6 +159,9 @@ def as_scene(given: Input, outcome: Outcome, classes: Sequence[str]) -> Scene:
 
 def draw(path: Path, detector: Detector, given: Input, outcome: Outcome, heading: str) -> None:
     """Save a picture: the ego alone beside the cooperation, if there are peers."""
+    # matplotlib takes a second, and wants a folder of its own that it can write
+    from quantv2x_ros.offline.pictures import panel_title, save_comparison, save_picture
+
     classes = detector.bundle.classes
     scene = as_scene(given, outcome, classes)
     if len(given.clouds) == 1:

@@ -204,6 +204,10 @@ def test_garbled_fields_never_raise_anything_else(pose, vehicles, item, infra):
             " extent: [1, -1, 1]}}",
             "extent of object 3 is negative",
         ),
+        (
+            f"lidar_pose: [0, 0, 0, 0, 0, 0]\nvehicles: {{{2**64}: {{}}}}",
+            f"object id {2**64} has more than 64 bits",
+        ),
         ("lidar_pose: [0, 0, 0, 0, 0, 0]\ninfra: maybe", "'infra' must be true or false"),
         ("lidar_pose: [1, 2", "not valid yaml"),
     ],

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,13 @@ def test_small_socket_buffers_are_a_warning(tmp_path, limit, level):
     found = machine.socket_buffers(path)
     assert found.level == level
     assert ("sysctl -w net.core.rmem_max=" in found.remedy) == (level == WARNING)
+
+
+def test_a_log_folder_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    for name in ("ROS_LOG_DIR", "ROS_HOME", "HOME"):
+        assert machine.logs({name: str(tmp_path / "file" / "x")}).level == ERROR
+        assert machine.logs({name: str(tmp_path / "x")}).level == OK
 
 
 @pytest.mark.parametrize(("left", "level"), [(500_000, WARNING), (8_000_000, OK)])
@@ -101,6 +109,35 @@ def test_the_command_writes_its_findings_and_fails_on_errors(bundle_folder, tmp_
     assert len(errors) == found["errors"]
     assert "bundle" in {item["subject"] for item in errors}
     assert all(item["remedy"] for item in found["findings"] if item["level"] != "ok")
+
+
+def test_a_package_and_a_home_that_cannot_be_written_are_a_warning(
+    bundle_folder, tmp_path, repository
+):
+    copy = tmp_path / "quantv2x_ros"
+    shutil.copytree(repository / "quantv2x_ros", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
+        (folder / "__pycache__").touch()  # a file in its place keeps even root from writing
+    (tmp_path / "home").touch()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}",
+        "HOME": str(tmp_path / "home"),
+        "TMPDIR": str(tmp_path),
+    }
+    environment.pop("XDG_CACHE_HOME", None)
+    result = subprocess.run(
+        [sys.executable, "-m", "quantv2x_ros", "doctor", "--bundle", str(bundle_folder)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in result.stderr
+    assert f"{tmp_path}/home/.cache/quantv2x_ros cannot be written" in result.stdout
+    assert f"kept in {tmp_path}/quantv2x_ros-" in result.stdout
+    assert "set XDG_CACHE_HOME to a folder that can be written" in result.stdout
 
 
 def test_help_names_all_three():

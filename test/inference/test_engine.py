@@ -9,12 +9,14 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from quantv2x_ros.core import cache_folder
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.cache import UNUSED, EngineCache, cache_root
 from quantv2x_ros.inference.engine import Engine, EngineError, choose_backend, create_engine
@@ -118,10 +120,37 @@ def test_a_cache_that_cannot_be_written_is_reported_and_done_without(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    monkeypatch.setattr(cache_folder, "_said", set())
     with caplog.at_level(logging.WARNING):
         made = create_engine(int8_bundle.engine_path("pyramid"), SHAPES, threads=1)
-    assert "are not kept" in caplog.text
+    assert "nothing that is compiled is kept" in caplog.text
     assert made.run({"indices": np.zeros((1, 3, 64, 64), np.uint8)})
+
+
+def test_an_engine_is_kept_in_a_private_folder_where_the_cache_cannot_be_written(
+    int8_bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    create_engine(int8_bundle.engine_path("pyramid"), SHAPES, threads=1)
+    assert list((tmp_path / f"quantv2x_ros-{os.getuid()}").glob("engines/*/*.blob"))
+
+
+def test_an_engine_that_a_cache_to_be_read_only_holds_is_loaded_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with EngineCache("engine", "key").open() as folder:
+        assert folder is not None
+        (folder / "plan").write_text("whole")
+    monkeypatch.setattr(cache_folder, "_hindrance", lambda folder: "Read-only file system")
+    cache = EngineCache("engine", "key")
+    assert cache.is_filled()
+    with cache.open() as folder:
+        assert folder == tmp_path / "quantv2x_ros" / "engines" / cache.folder.name
+    assert EngineCache("other", "key").folder is None
 
 
 def test_a_damaged_cache_entry_is_built_again(
