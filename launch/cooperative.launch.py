@@ -8,6 +8,7 @@ ros2 launch quantv2x_ros cooperative.launch.py replay:=none           # real sen
 """
 
 import difflib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,8 +31,8 @@ from launch import LaunchContext, LaunchDescription
 from quantv2x_ros.channel_graph import through_channel
 from quantv2x_ros.graph import NodeDescription, cooperative_graph
 from quantv2x_ros.graph_settings import BACKENDS, LOG_LEVELS, NO_REPLAY, GraphError, GraphSettings
+from quantv2x_ros.middleware import middleware_environment
 from quantv2x_ros.replay_source import ReplaySource
-from quantv2x_ros.resources import middleware_environment
 
 BOOLEANS = ("true", "false")
 
@@ -255,6 +256,6 @@ def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and start the graph."""
     middleware = [
         SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=value))
-        for name, value in middleware_environment().items()
+        for name, value in middleware_environment(os.environ).items()
     ]
     return LaunchDescription([*ARGUMENTS, *middleware, OpaqueFunction(function=start)])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from quantv2x_ros.graph import NodeDescription, ParameterValue
-from quantv2x_ros.resources import middleware_environment
+from quantv2x_ros.middleware import middleware_environment
 
 #: Time for a process to end by SIGINT before it is killed, seconds.
 _GRACE = 10.0
@@ -55,7 +55,7 @@ def node_environment(base: Mapping[str, str]) -> dict[str, str]:
         if base.get("ROS_DISTRO") == "humble"
         else {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     )
-    environment = {**middleware_environment(), **local, **base}
+    environment = {**middleware_environment(base), **local, **base}
     # The wheels' start hook sets the library path once a process tree; each node is a new one.
     environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
     environment["QUANTV2X_PARENT_PID"] = str(os.getpid())

@@ -6,9 +6,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-#: What names the profiles of Fast DDS: 3 (Kilted) reads the first, 2 (Humble, Jazzy) the second.
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-
 #: The bundle that is taken where several are there and none is asked for.
 DEFAULT_BUNDLE = "default"
 
@@ -34,18 +31,6 @@ def shared_folder(name: str) -> Path:
     raise ResourceError(
         f"folder {name} of {package.name} was not found near {package}; build the package again"
     )
-
-
-def middleware_environment() -> dict[str, str]:
-    """Return the variables that make Fast DDS pass large clouds in shared memory.
-
-    Each version of Fast DDS reads its own, and knows nothing of the other's.
-
-    Raises:
-        ResourceError: if the profile is missing.
-    """
-    profile = str(shared_folder("config") / "fastdds_large_clouds.xml")
-    return dict.fromkeys(PROFILE_VARIABLES, profile)
 
 
 def find_bundle(name: str) -> Path:

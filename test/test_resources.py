@@ -18,14 +18,6 @@ def test_folders_of_the_package_are_found():
         shared_folder("of_gold")
 
 
-def test_fast_dds_2_and_3_find_the_same_profile():
-    profile = str(shared_folder("config") / "fastdds_large_clouds.xml")
-    assert resources.middleware_environment() == {
-        "FASTDDS_DEFAULT_PROFILES_FILE": profile,
-        "FASTRTPS_DEFAULT_PROFILES_FILE": profile,
-    }
-
-
 @pytest.fixture
 def engines(tmp_path, monkeypatch):
     """A function that makes bundles' folders and has them found."""

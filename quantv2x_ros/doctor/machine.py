@@ -13,7 +13,8 @@ from pathlib import Path
 from quantv2x_ros.core.cache_folder import find_cache_folder
 from quantv2x_ros.doctor.clock import clock_state
 from quantv2x_ros.doctor.findings import ERROR, OK, WARNING, Finding
-from quantv2x_ros.resources import PROFILE_VARIABLES, find_bundle
+from quantv2x_ros.middleware import PROFILE_VARIABLES, fast_dds_version, profile_variables
+from quantv2x_ros.resources import find_bundle
 
 #: Below this a best-effort cloud of 1 to 2 MB does not fit into Fast DDS's shared memory, bytes.
 _SEGMENT = 16 * 2**20
@@ -72,15 +73,28 @@ def large_clouds(environment: Mapping[str, str]) -> Finding:
     rmw = environment.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     if "fastrtps" not in rmw:
         return Finding(OK, subject, f"{rmw} has no limit that this package knows of")
-    profile = next((environment[name] for name in PROFILE_VARIABLES if environment.get(name)), "")
+    version = fast_dds_version(environment)
+    fast_dds = f"Fast DDS {version or ''}".strip()
+    read = profile_variables(environment)
+    unread = [
+        name for name in PROFILE_VARIABLES.values() if name not in read and environment.get(name)
+    ]
+    profile = next((environment[name] for name in read if environment.get(name)), "")
     if not profile:
         return Finding(
             WARNING,
             subject,
-            "Fast DDS's own shared-memory segment holds 512 kB: a larger best-effort cloud is lost",
-            "start nodes by cooperative.launch.py, or export FASTDDS_DEFAULT_PROFILES_FILE (Humble,"
-            " Jazzy: FASTRTPS_DEFAULT_PROFILES_FILE)=<share of quantv2x_ros>/config/"
-            "fastdds_large_clouds.xml for driver and nodes alike",
+            f"{fast_dds}'s own shared-memory segment holds 512 kB: a larger best-effort cloud is "
+            "lost" + "".join(f"; {name} is set, which it does not read" for name in unread),
+            f"start nodes by cooperative.launch.py, or export {read[0]}="
+            "<share of quantv2x_ros>/config/fastdds_large_clouds.xml for driver and nodes alike",
+        )
+    if unread and (version or 0) >= 3:  # older ones do not know the new variable, and are silent
+        return Finding(
+            WARNING,
+            subject,
+            f"{', '.join(unread)} is set: {fast_dds} reads {read[0]}, and warns once a node",
+            f"unset {' '.join(unread)}",
         )
     try:
         sizes = [
@@ -109,7 +123,7 @@ def shared_memory(folder: Path) -> Finding:
         remedy = "mount a tmpfs there; in a container give --ipc=host or --shm-size=512m"
         return Finding(ERROR, subject, f"there is no {folder}", remedy)
     free = shutil.disk_usage(folder).free
-    left = len(list(folder.glob("fastrtps_*")))
+    left = len([*folder.glob("fastrtps_*"), *folder.glob("fastdds_*")])  # of version 2, of 3
     text = f"{free >> 20} MiB free in {folder}, {left} segments of Fast DDS"
     if free < _SHARED_MEMORY:
         return Finding(

@@ -20,21 +20,54 @@ from quantv2x_ros.doctor.findings import ERROR, OK, WARNING, Finding, FindingErr
 from quantv2x_ros.resources import shared_folder
 
 
-def test_the_committed_profile_passes_large_clouds_and_none_does_not():
+@pytest.fixture
+def jazzy(tmp_path):
+    """The environment of a ROS installation with Fast DDS 2."""
+    return {"LD_LIBRARY_PATH": middleware_that_needs("libfastrtps.so.2.14", tmp_path / "jazzy")}
+
+
+@pytest.fixture
+def kilted(tmp_path):
+    """The environment of a ROS installation with Fast DDS 3."""
+    return {"LD_LIBRARY_PATH": middleware_that_needs("libfastdds.so.3.2", tmp_path / "kilted")}
+
+
+def middleware_that_needs(library, folder):
+    folder.mkdir()
+    (folder / "librmw_fastrtps_shared_cpp.so").write_bytes(b"ELF\0" + library.encode() + b"\0")
+    return str(folder)
+
+
+NEW, OLD = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+
+def test_the_committed_profile_passes_large_clouds_and_none_does_not(kilted, jazzy):
     profile = str(shared_folder("config") / "fastdds_large_clouds.xml")
-    assert machine.large_clouds({"FASTDDS_DEFAULT_PROFILES_FILE": profile}).level == OK
-    without = machine.large_clouds({})
+    assert machine.large_clouds({**kilted, NEW: profile}).level == OK
+    assert machine.large_clouds({**jazzy, OLD: profile}).level == OK
+    assert machine.large_clouds({**jazzy, OLD: profile, NEW: profile}).level == OK
+    without = machine.large_clouds(jazzy)
     assert without.level == WARNING
+    assert f"export {OLD}=" in without.remedy
     assert "fastdds_large_clouds.xml" in without.remedy
     assert machine.large_clouds({"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}).level == OK
 
 
-def test_a_profile_with_a_small_segment_or_none_at_all_is_named(tmp_path):
+def test_a_variable_that_this_fast_dds_does_not_read_is_named(kilted, jazzy):
+    profile = str(shared_folder("config") / "fastdds_large_clouds.xml")
+    unread = machine.large_clouds({**jazzy, NEW: profile})
+    assert unread.level == WARNING
+    assert f"{NEW} is set, which it does not read" in unread.text
+    both = machine.large_clouds({**kilted, NEW: profile, OLD: profile})
+    assert (both.level, both.remedy) == (WARNING, f"unset {OLD}")
+
+
+def test_a_profile_with_a_small_segment_or_none_at_all_is_named(tmp_path, kilted):
     profile = tmp_path / "small.xml"
     profile.write_text("<dds><segment_size>524288</segment_size></dds>")
-    found = machine.large_clouds({"FASTDDS_DEFAULT_PROFILES_FILE": str(profile)})
+    found = machine.large_clouds({**kilted, NEW: str(profile)})
     assert (found.level, "524288" in found.text) == (WARNING, True)
-    gone = machine.large_clouds({"FASTDDS_DEFAULT_PROFILES_FILE": str(tmp_path / "no.xml")})
+    gone = machine.large_clouds({**kilted, NEW: str(tmp_path / "no.xml")})
     assert gone.level == ERROR
 
 
