@@ -1,9 +1,9 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One agent's pose and labels at one time, as V2X-Real and OPV2V store them in a `.yaml` file.
+"""One agent's pose and labels at one time, as V2X-Real, OPV2V and V2V4Real store them in yaml.
 
-Both formats are the same but for the name of the roadside flag (`infra`, `RSU`) and `obj_type`,
-which OPV2V lacks.
+The formats are the same but for the name of the roadside flag (`infra`, `RSU`), for `obj_type`,
+which OPV2V lacks, and for the pose, which V2V4Real stores as a matrix.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
+from quantv2x_ros.core.pose import PoseError, v2x_from_matrix
 from quantv2x_ros.data.errors import DatasetError
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from quantv2x_ros.data.file_content import read_content
+from quantv2x_ros.data.numeric_yaml import NumericLoader
 
 
 @dataclass(frozen=True)
@@ -49,20 +51,23 @@ class AgentRecord:
         lidar_pose: x, y, z (metres), roll, yaw, pitch (degrees) of the LiDAR in the map frame.
         objects: What the agent's labels hold, in the file's order.
         infrastructure: True for a roadside unit, `None` where the file does not say.
-        speed: Speed of the agent in the file's unit (km/h), `None` where absent.
+        speed: Speed of the agent in the file's unit (km/h), `None` where the file has no such
+            number (V2V4Real has a vector); nothing depends on it.
+        has_matrix: Whether the file gives the pose as a (4, 4) matrix, as V2V4Real does.
     """
 
     lidar_pose: tuple[float, ...]
     objects: tuple[ObjectRecord, ...]
     infrastructure: bool | None
     speed: float | None
+    has_matrix: bool = False
 
 
 def read_agent_yaml(path: str | Path) -> AgentRecord:
-    """Read one agent's pose and labels, V2X-Real or OPV2V.
+    """Read one agent's pose and labels, V2X-Real, OPV2V or V2V4Real.
 
     Args:
-        path: The `.yaml` file.
+        path: The `.yaml` or `.yml` file.
 
     Returns:
         The record; objects of every type, also ignored ones.
@@ -77,7 +82,7 @@ def read_agent_yaml(path: str | Path) -> AgentRecord:
             f"it has no 'lidar_pose' (keys: {', '.join(map(str, document)) or 'none'})",
             "Restore the file from the dataset",
         )
-    pose = _numbers(path, document["lidar_pose"], 6, "lidar_pose")
+    pose, has_matrix = _pose(path, document["lidar_pose"])
     vehicles = document.get("vehicles")
     if vehicles is None:
         vehicles = {}
@@ -93,12 +98,12 @@ def read_agent_yaml(path: str | Path) -> AgentRecord:
         raise DatasetError(
             path, f"'infra' must be true or false, got {infrastructure!r}", "Correct the file"
         )
-    speed = document.get("ego_speed")
     return AgentRecord(
         lidar_pose=pose,
         objects=objects,
         infrastructure=infrastructure,
-        speed=None if speed is None else _numbers(path, [speed], 1, "ego_speed")[0],
+        speed=_speed(document.get("ego_speed")),
+        has_matrix=has_matrix,
     )
 
 
@@ -118,20 +123,15 @@ def finite_floats(values: Any, count: int, name: str) -> list[float]:
 
 
 def _load_yaml(path: str | Path) -> dict[Any, Any]:
+    remedy = "Restore the yaml from the dataset: without its lidar_pose the cloud has no place"
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise DatasetError(
-            path,
-            f"the labels cannot be read ({error.strerror})",
-            "Restore the yaml from the dataset: without its lidar_pose the cloud has no place",
-        ) from error
+        text = read_content(path, "the labels", remedy).decode("utf-8")
     except UnicodeDecodeError as error:
         raise DatasetError(
             path, f"it is not UTF-8 text ({error.reason})", "Restore the yaml from the dataset"
         ) from error
     try:
-        document = yaml.load(text, Loader=_LOADER)
+        document = yaml.load(text, Loader=NumericLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # ValueError: PyYAML lets that of an impossible date, say, through
         problem = str(error).replace("\n", "; ")
@@ -145,6 +145,33 @@ def _load_yaml(path: str | Path) -> dict[Any, Any]:
             "Restore the yaml from the dataset",
         )
     return document
+
+
+def _pose(path: str | Path, value: Any) -> tuple[tuple[float, ...], bool]:
+    """Return x, y, z, roll, yaw, pitch, and whether they were given as a matrix."""
+    is_nested = isinstance(value, np.ndarray) and value.ndim == 2
+    if isinstance(value, (list, tuple)):
+        is_nested = any(isinstance(row, (list, tuple, np.ndarray)) for row in value)
+    if not is_nested:
+        return _numbers(path, value, 6, "lidar_pose"), False
+    try:
+        matrix = [finite_floats(row, 4, "each row of lidar_pose") for row in value]
+        return tuple(float(number) for number in v2x_from_matrix(matrix)), True
+    except (PoseError, ValueError) as error:
+        raise DatasetError(
+            path,
+            f"lidar_pose is neither 6 numbers nor a 4 x 4 matrix of a pose ({error})",
+            "Restore the yaml from the dataset",
+        ) from error
+
+
+def _speed(value: Any) -> float | None:
+    """Return a speed where there is one: any other content does no harm."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    try:
+        return float(value) if is_number and math.isfinite(value) else None
+    except OverflowError:  # an integer beyond all floats
+        return None
 
 
 def _read_object(path: str | Path, key: Any, value: Any) -> ObjectRecord:

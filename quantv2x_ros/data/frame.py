@@ -22,6 +22,7 @@ from quantv2x_ros.core.grid_turn import turned_points, turned_pose
 from quantv2x_ros.core.pose import matrix_from_v2x, transform_between
 from quantv2x_ros.data.agent_yaml import ObjectRecord
 from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.layout import has_suffix
 from quantv2x_ros.data.pcd import read_pcd
 from quantv2x_ros.data.v2x_real import drop_ego_body, read_bin
 
@@ -60,11 +61,21 @@ class WorldObject:
     size: npt.NDArray[np.float64]
 
     @classmethod
-    def from_record(cls, record: ObjectRecord, label: int) -> WorldObject:
-        """Place a record's box; its `center` offset turns with the object."""
+    def from_record(
+        cls, record: ObjectRecord, label: int, labels_to_map: npt.NDArray[np.float64] | None = None
+    ) -> WorldObject:
+        """Place a record's box; its `center` offset turns with the object.
+
+        Args:
+            record: The object.
+            label: 1-based class index.
+            labels_to_map: (4, 4) from the frame of the record; `None` if that is the map's.
+        """
         roll, yaw, pitch = record.angle
         object_to_map = matrix_from_v2x([*record.location, roll, yaw, pitch])
         object_to_map[:3, 3] += object_to_map[:3, :3] @ np.asarray(record.center)
+        if labels_to_map is not None:
+            object_to_map = labels_to_map @ object_to_map
         return cls(record.object_id, label, object_to_map, 2.0 * np.asarray(record.extent))
 
     @property
@@ -92,7 +103,7 @@ def read_cloud(path: Path, *, infrastructure: bool) -> npt.NDArray[np.float32]:
     Raises:
         DatasetError: If the cloud is missing or damaged.
     """
-    if path.suffix == ".bin":
+    if has_suffix(path, (".bin",)):
         return read_bin(path, vehicle=not infrastructure)
     points = read_pcd(path)
     return points if infrastructure else drop_ego_body(points)

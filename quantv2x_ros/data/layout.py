@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which files of a scenario's folder are whose, in the three layouts that are known."""
+"""Which files of a scenario's folder are whose, in the layouts that are known."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.foreign_layouts import foreign_layout
 
-#: The first that is there counts.
+#: The first that is there counts. Of all suffixes, capital letters are the same.
 CLOUD_SUFFIXES = (".bin", ".pcd")
+LABEL_SUFFIXES = (".yaml", ".yml")
 _TIMESTAMP = re.compile(r"\d+(\.\d+)?")
 _FLAT_CLOUD = re.compile(r"(?P<agent>.+)_lidar")
 _FLAT_TIMESTAMP = "000000"
@@ -25,7 +27,7 @@ class AgentFiles:
     """The two files of one agent at one time.
 
     Attributes:
-        labels: The `.yaml` with pose and objects.
+        labels: The `.yaml` or `.yml` with pose and objects.
         cloud: The `.bin` or `.pcd` with the sweep.
     """
 
@@ -58,14 +60,17 @@ def list_files(
 def _flat_files(root: Path, orphans: list[DatasetError]) -> dict[str, dict[str, AgentFiles]]:
     """List a folder with one frame: `<agent>.yaml` and `<agent>_lidar.pcd`."""
     clouds: dict[str, Path] = {}
-    for path in sorted(root.glob("*_lidar.*")):
+    labelled: dict[str, Path] = {}
+    for path in sorted(root.iterdir()):
         match = _FLAT_CLOUD.fullmatch(path.stem)
-        if match and path.suffix in CLOUD_SUFFIXES:
+        if match and has_suffix(path, CLOUD_SUFFIXES):
             clouds.setdefault(match["agent"], path)
+        elif has_suffix(path, LABEL_SUFFIXES):
+            labelled.setdefault(path.stem, path)
     if not clouds:
         return {}
-    numbered = {path.stem: path for path in root.glob("*.yaml") if _is_number(path.stem)}
-    labels = {agent: root / f"{agent}.yaml" for agent in clouds} | numbered
+    wanted = {agent: labelled.get(agent, root / f"{agent}.yaml") for agent in clouds}
+    labels = wanted | {agent: path for agent, path in labelled.items() if _is_number(agent)}
     files = {}
     for agent, path in labels.items():
         if not path.is_file():
@@ -90,11 +95,11 @@ def _nested_files(root: Path, orphans: list[DatasetError]) -> dict[str, dict[str
 def _agent_files(folder: Path, orphans: list[DatasetError]) -> dict[str, AgentFiles]:
     labels: dict[str, Path] = {}
     clouds: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):  # .bin sorts before .pcd
+    for path in sorted(folder.iterdir(), key=_by_kind):
         if _TIMESTAMP.fullmatch(path.stem):
-            if path.suffix == ".yaml":
-                labels[path.stem] = path
-            elif path.suffix in CLOUD_SUFFIXES:
+            if has_suffix(path, LABEL_SUFFIXES):
+                labels.setdefault(path.stem, path)
+            elif has_suffix(path, CLOUD_SUFFIXES):
                 clouds.setdefault(path.stem, path)
     if not clouds:
         return {}
@@ -108,6 +113,15 @@ def _agent_files(folder: Path, orphans: list[DatasetError]) -> dict[str, AgentFi
     return {stamp: AgentFiles(labels[stamp], clouds[stamp]) for stamp in paired}
 
 
+def has_suffix(path: Path, suffixes: tuple[str, ...]) -> bool:
+    """Tell whether a file has one of some suffixes, in small or capital letters."""
+    return path.suffix.lower() in suffixes
+
+
+def _by_kind(path: Path) -> tuple[str, Path]:
+    return path.suffix.lower(), path  # .bin before .pcd, .yaml before .yml
+
+
 def _missing_labels(path: Path, cloud: Path) -> DatasetError:
     return DatasetError(path, f"the labels of {cloud.name} are missing", _MISSING_REMEDY)
 
@@ -119,7 +133,8 @@ def _missing_cloud(path: Path, labels: Path) -> DatasetError:
 def scenario_folders(root: Path) -> list[Path]:
     """Find folders that hold clouds of agents, without judging whether they are complete.
 
-    Hidden folders do not count: tools keep what they have not finished in them.
+    Hidden folders do not count: tools keep what they have not finished in them. Nor do datasets
+    that have clouds, but another layout.
     """
     if not root.is_dir():
         return []
@@ -134,6 +149,7 @@ def scenario_folders(root: Path) -> list[Path]:
         folder
         for folder in inside
         if not any(part.startswith(".") for part in folder.relative_to(root).parts)
+        and not foreign_layout(folder)
     )
 
 
@@ -147,7 +163,7 @@ def files_below(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
             continue
         entered.add(place)
         folders.sort()
-        yield from (Path(folder, name) for name in names if name.endswith(suffixes))
+        yield from (Path(folder, name) for name in names if name.lower().endswith(suffixes))
 
 
 def agent_order(agent: str) -> tuple[int, int, str]:

@@ -15,13 +15,14 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from pypcd4.pypcd4 import Encoding, MetaData, PointCloud
+from pypcd4.pypcd4 import PointCloud
 
 from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.file_content import read_content
+from quantv2x_ros.data.pcd_header import ASCII, BINARY, PcdHeader, parse_header
 
 _HEADER_LIMIT = 4096  # bytes; a header is ten short lines
 _LZF_EXPANSION = 100  # LZF's longest back reference turns 3 bytes into 264
-_KNOWN_SIZES = {"F": (4, 8), "I": (1, 2, 4, 8), "U": (1, 2, 4, 8)}
 
 
 def read_pcd(path: str | Path) -> npt.NDArray[np.float32]:
@@ -39,30 +40,29 @@ def read_pcd(path: str | Path) -> npt.NDArray[np.float32]:
     Raises:
         DatasetError: If the file is missing, no PCD file, truncated, or without x, y and z.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise DatasetError(
-            path, f"the cloud cannot be read ({error.strerror})", "Restore it from the dataset"
-        ) from error
+    content = read_content(path, "the cloud", "Restore it from the dataset")
+    if not content:
+        raise DatasetError(path, "it is empty (0 bytes)", "Copy it again from the dataset")
     header_size = _header_size(path, content)
-    metadata = _read_header(path, content[:header_size])
-    _check_sizes(path, metadata, content[header_size:])
+    body = content[header_size:]
+    header = _with_sizes_of(parse_header(path, content[:header_size]), body)
+    _check_sizes(path, header, body)
     try:
         # pypcd4's signature asks for a buffered file; it only iterates, reads and seeks
-        cloud = PointCloud.from_fileobj(cast(io.BufferedReader, io.BytesIO(content)))
+        file = io.BytesIO(header.canonical() + body)
+        cloud = PointCloud.from_fileobj(cast(io.BufferedReader, file))
         columns = [np.atleast_1d(cloud.pc_data[axis]) for axis in "xyz"]
     except (ValueError, TypeError, RuntimeError, OverflowError, struct.error) as error:
         raise DatasetError(
             path, f"its points cannot be read ({error})", "Copy the file again, or export it anew"
         ) from error
-    if len(columns[0]) != metadata.points:
+    if len(columns[0]) != header.points:
         raise DatasetError(
             path,
-            f"the header announces {metadata.points} points, the file holds {len(columns[0])}",
+            f"the header announces {header.points} points, the file holds {len(columns[0])}",
             "Copy the file again",
         )
-    points = np.zeros((metadata.points, 4), dtype=np.float32)
+    points = np.zeros((header.points, 4), dtype=np.float32)
     with np.errstate(over="ignore"):  # float64 beyond float32 turns infinite, and is dropped
         points[:, :3] = np.stack(columns, axis=1)
     return points[np.isfinite(points).all(axis=1)]
@@ -74,7 +74,7 @@ def _header_size(path: str | Path, content: bytes) -> int:
     while position < min(len(content), _HEADER_LIMIT):
         end = content.find(b"\n", position)
         end = len(content) if end < 0 else end + 1
-        if content[position:end].lstrip().startswith(b"DATA"):
+        if content[position:end].split()[:1] == [b"DATA"]:
             return end
         position = end
     raise DatasetError(
@@ -84,59 +84,36 @@ def _header_size(path: str | Path, content: bytes) -> int:
     )
 
 
-def _read_header(path: str | Path, header: bytes) -> MetaData:
-    lines = [line.strip() for line in header.decode("ascii", errors="replace").splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
-    try:
-        metadata = MetaData.parse_header(lines)
-    except (ValueError, IndexError, OverflowError) as error:  # pydantic's errors are ValueErrors
-        problem = "; ".join(str(error).splitlines())
-        raise DatasetError(
-            path, f"its PCD header is not valid ({problem})", "Export the cloud as PCD 0.7"
-        ) from error
-    missing = [axis for axis in "xyz" if axis not in metadata.fields]
-    if missing:
-        raise DatasetError(
-            path,
-            f"it has no field {', '.join(missing)} (fields: {', '.join(metadata.fields)})",
-            "Name the coordinate fields x, y and z",
-        )
-    lengths = {len(metadata.fields), len(metadata.size), len(metadata.type), len(metadata.count)}
-    if len(lengths) != 1 or len(lines) > 10:
-        raise DatasetError(
-            path,
-            "its FIELDS, SIZE, TYPE and COUNT lines disagree, or there are more than ten lines",
-            "Export the cloud as PCD 0.7",
-        )
-    columns = zip(metadata.fields, metadata.type, metadata.size, metadata.count, strict=True)
-    for name, kind, size, count in columns:
-        if size not in _KNOWN_SIZES[kind] or (name in "xyz" and count != 1):
-            raise DatasetError(
-                path,
-                f"field {name} has type {kind}, size {size}, count {count}; allowed are F of 4 or"
-                " 8 bytes, I and U of 1, 2, 4 or 8, and a count of 1 for coordinates",
-                "Export the cloud as PCD 0.7",
-            )
-    return metadata
+def _with_sizes_of(header: PcdHeader, body: bytes) -> PcdHeader:
+    """Give fields of COUNT 0 one value if the data has one, else leave them out."""
+    without, single = header.with_empty_fields(0), header.with_empty_fields(1)
+    if header.data == ASCII:
+        first = next((line for line in body.splitlines() if line.strip()), b"")
+        return single if len(first.split()) == single.values else without
+    if header.data == BINARY:
+        found = len(body)
+        is_single = found != header.points * without.stride
+        return single if is_single and found >= header.points * single.stride else without
+    uncompressed = int.from_bytes(body[4:8], "little")
+    return single if uncompressed == header.points * single.stride else without
 
 
-def _check_sizes(path: str | Path, metadata: MetaData, body: bytes) -> None:
+def _check_sizes(path: str | Path, header: PcdHeader, body: bytes) -> None:
     """Compare what the header promises with what the file can hold."""
-    columns = zip(metadata.size, metadata.count, strict=True)
-    expected = metadata.points * sum(size * count for size, count in columns)
-    if metadata.points != metadata.width * metadata.height:
-        size = f"WIDTH {metadata.width} x HEIGHT {metadata.height}"
-        problem = f"POINTS {metadata.points} is not {size}"
-    elif metadata.points == 0:
+    expected = header.points * header.stride
+    if header.points != header.width * header.height:
+        size = f"WIDTH {header.width} x HEIGHT {header.height}"
+        problem = f"POINTS {header.points} is not {size}"
+    elif header.points == 0:
         return
-    elif metadata.data == Encoding.BINARY:
+    elif header.data == BINARY:
         problem = f"{expected} bytes of points announced, {len(body)} found"
         if len(body) >= expected:
             return
-    elif metadata.data == Encoding.ASCII:
+    elif header.data == ASCII:
         # a value is one digit and one separator at least
-        problem = f"{metadata.points} points announced, {len(body)} bytes of text found"
-        if len(body) + 1 >= 2 * metadata.points * sum(metadata.count):
+        problem = f"{header.points} points announced, {len(body)} bytes of text found"
+        if len(body) + 1 >= 2 * header.points * header.values:
             return
     elif len(body) < 8:
         problem = "the sizes of the compressed data are missing"
@@ -144,7 +121,7 @@ def _check_sizes(path: str | Path, metadata: MetaData, body: bytes) -> None:
         compressed, uncompressed = struct.unpack("<II", body[:8])
         problem = (
             f"{compressed} compressed and {uncompressed} uncompressed bytes announced,"
-            f" {len(body) - 8} found and {expected} needed for {metadata.points} points"
+            f" {len(body) - 8} found and {expected} needed for {header.points} points"
         )
         if (
             0 < compressed <= len(body) - 8

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Scenarios on disk: V2X-Real (`.bin`), OPV2V (`.pcd`), and folders with a single frame."""
+"""Scenarios on disk: V2X-Real (`.bin`), OPV2V and V2V4Real (`.pcd`), and single frames."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from quantv2x_ros.core.pose import PoseError, matrix_from_v2x
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
 from quantv2x_ros.data.agent_yaml import AgentRecord, ObjectRecord, read_agent_yaml
 from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.foreign_layouts import foreign_layout, refuse_foreign
 from quantv2x_ros.data.frame import (
     COMMUNICATION_RANGE,
     AgentFrame,
@@ -20,7 +21,15 @@ from quantv2x_ros.data.frame import (
     WorldObject,
     read_cloud,
 )
-from quantv2x_ros.data.layout import AgentFiles, agent_order, list_files, scenario_folders
+from quantv2x_ros.data.label_frame import labels_to_map
+from quantv2x_ros.data.layout import (
+    CLOUD_SUFFIXES,
+    AgentFiles,
+    agent_order,
+    has_suffix,
+    list_files,
+    scenario_folders,
+)
 from quantv2x_ros.data.modes import MODES, select_agents
 from quantv2x_ros.data.v2x_real import CLASSES, OBJECT_TYPES
 
@@ -66,8 +75,8 @@ class Scenario:
         """Look through a scenario's folder; clouds and labels are read when asked for.
 
         Three layouts are known: `<agent>/<timestamp>.{bin,yaml}` (V2X-Real),
-        `<agent>/<timestamp>.{pcd,yaml}` (OPV2V), and `<agent>.yaml` with `<agent>_lidar.pcd` (a
-        single frame).
+        `<agent>/<timestamp>.{pcd,yaml}` (OPV2V, V2V4Real), and `<agent>.yaml` with
+        `<agent>_lidar.pcd` (a single frame).
 
         Args:
             folder: The scenario's folder.
@@ -78,11 +87,20 @@ class Scenario:
             DatasetError: If the folder is no scenario, or a cloud or a yaml lacks its counterpart.
         """
         root = Path(folder)
-        if not root.is_dir():
+        if not root.exists():
             raise DatasetError(root, "there is no such folder", "Check the path")
+        if not root.is_dir():
+            raise DatasetError(
+                root, "it is a file, not the folder of a scenario", _file_remedy(root)
+            )
+        if foreign_layout(root):
+            refuse_foreign(root)
         broken: list[DatasetError] = []
         files = list_files(root, broken if skip_broken else None)
+        if not files and broken:
+            raise broken[0]
         if not files:
+            refuse_foreign(root)
             inner = [str(path.relative_to(root)) for path in scenario_folders(root)]
             raise DatasetError(
                 root,
@@ -140,6 +158,8 @@ def find_scenarios(root: str | Path) -> list[Path]:
     base = Path(root)
     found = scenario_folders(base)
     if not found:
+        if base.is_dir():
+            refuse_foreign(base)
         raise DatasetError(
             base,
             "there is no scenario in it (folders <scenario>/<agent>/<timestamp>.bin or .pcd)",
@@ -155,9 +175,10 @@ def _read_agent(agent: str, files: AgentFiles) -> AgentFrame:
     except PoseError as error:
         raise DatasetError(files.labels, str(error), "Correct lidar_pose") from error
     infrastructure = is_infrastructure(record, agent)
-    labelled = [(item, label_of(item, files.cloud)) for item in record.objects]
+    labelled = [(item, label_of(item, files)) for item in record.objects]
+    frame = labels_to_map(record, pose)
     objects = tuple(
-        WorldObject.from_record(item, label) for item, label in labelled if label is not None
+        WorldObject.from_record(item, label, frame) for item, label in labelled if label is not None
     )
     return AgentFrame(agent, infrastructure, pose, files.cloud, objects)
 
@@ -169,7 +190,7 @@ def is_infrastructure(record: AgentRecord, agent: str) -> bool:
     return record.infrastructure
 
 
-def label_of(record: ObjectRecord, path: Path) -> int | None:
+def label_of(record: ObjectRecord, files: AgentFiles) -> int | None:
     """Return the 1-based class of an object, `None` for types that do not count.
 
     OPV2V (`.pcd`) labels vehicles only and names no type.
@@ -180,10 +201,17 @@ def label_of(record: ObjectRecord, path: Path) -> int | None:
     if record.obj_type is not None:
         name = OBJECT_TYPES.get(record.obj_type)
         return None if name is None else CLASSES.index(name) + 1
-    if path.suffix == ".bin":
+    if has_suffix(files.cloud, (".bin",)):
         raise DatasetError(
-            path.with_suffix(".yaml"),
+            files.labels,
             f"object {record.object_id} has no obj_type",
             f"Add it: {', '.join(OBJECT_TYPES)}",
         )
     return CLASSES.index("vehicle") + 1
+
+
+def _file_remedy(path: Path) -> str:
+    """Say what a file that was given for a scenario can be used for."""
+    if has_suffix(path, CLOUD_SUFFIXES):
+        return "Give the folder of its scenario; `detect --cloud` takes a single cloud"
+    return "Give the folder of one scenario"

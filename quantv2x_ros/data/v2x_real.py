@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import yaml
 
 from quantv2x_ros.data.agent_yaml import finite_floats
 from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.file_content import read_content
 
 CLASSES = ("vehicle", "pedestrian", "truck")
 """Detection classes; labels are 1-based indices into this tuple."""
@@ -44,6 +45,7 @@ EGO_BODY = (-1.95, -1.1, 2.95, 1.1)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _CLEAR_MARGIN = 0.05  # of a mean logarithm, 5 %; chance alone stays well below
 _AMBIGUOUS_FLOATS = 1000  # below this, statistics of a .bin cannot tell 4 columns from 5
+_OTHER_WIDTHS = (3, 6, 7, 8)  # float32 values a point that other datasets have
 _TELLING_CHUNKS = 2000  # of 20 numbers, evenly spread over the cloud: enough to tell
 
 
@@ -146,22 +148,11 @@ def read_bin(
     Raises:
         DatasetError: If the file is missing or its size fits no row length.
     """
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        raise DatasetError(
-            path, f"the cloud cannot be read ({error.strerror})", "Restore it from the dataset"
-        ) from error
+    raw = read_content(path, "the cloud", "Restore it from the dataset")
     allowed = (4, 5) if columns is None else (columns,)
     widths = [width for width in allowed if len(raw) % (4 * width) == 0]
     if not widths:
-        sizes = " or ".join(str(4 * width) for width in allowed)
-        raise DatasetError(
-            path,
-            f"{len(raw)} bytes are not whole points of {sizes} bytes; the file is truncated or is"
-            " not a V2X-Real cloud",
-            "Copy it again from the dataset",
-        )
+        raise _wrong_size(path, len(raw), allowed)
     values = np.frombuffer(raw, dtype="<f4")
     width = widths[0] if len(widths) == 1 else _likelier_width(values)
     rows = values.reshape(-1, width)[:, :4]
@@ -170,6 +161,27 @@ def read_bin(
     points = whole.astype(np.float32, copy=True)
     points[:, 3] = 0.0
     return drop_ego_body(points) if vehicle else points
+
+
+def _wrong_size(path: str | Path, size: int, allowed: Sequence[int]) -> DatasetError:
+    """Return the error of a cloud whose size is no whole number of points."""
+    sizes = " or ".join(str(4 * width) for width in allowed)
+    near = ", ".join(
+        f"{size // (4 * width)} points of {4 * width} are {size - size % (4 * width)} bytes"
+        for width in allowed
+    )
+    other = [
+        f"{size // (4 * width)} points of {width} float32 values"
+        for width in _OTHER_WIDTHS
+        if width not in allowed and size % (4 * width) == 0
+    ]
+    fits = f"; it would hold {' or '.join(other)}" if other else ""
+    return DatasetError(
+        path,
+        f"{size} bytes are not whole points of {sizes} bytes (float32 x, y, z, intensity):"
+        f" {near}{fits}",
+        "Copy it again from the dataset if it is cut, or write it with 4 float32 values a point",
+    )
 
 
 def drop_ego_body(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

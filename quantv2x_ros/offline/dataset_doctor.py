@@ -10,10 +10,13 @@ from pathlib import Path
 from quantv2x_ros.core.pose import PoseError, matrix_from_v2x
 from quantv2x_ros.data.agent_yaml import AgentRecord, ObjectRecord, read_agent_yaml
 from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.foreign_layouts import refuse_foreign
 from quantv2x_ros.data.layout import (
     CLOUD_SUFFIXES,
+    LABEL_SUFFIXES,
     AgentFiles,
     files_below,
+    has_suffix,
     list_files,
     scenario_folders,
 )
@@ -41,6 +44,10 @@ def examine_dataset(root: Path, *, clouds: bool = True, progress: Progress | Non
     if not root.is_dir():
         census.broken.append(DatasetError(root, "there is no such folder", "Check the path"))
         return census
+    try:
+        refuse_foreign(root)
+    except DatasetError as error:
+        census.broken.append(error)
     census.broken += _empty_folders(root)
     listed = []
     for folder in scenario_folders(root):
@@ -92,7 +99,7 @@ def _examine(
 
 
 def _add_object(census: Census, folder: Path, item: ObjectRecord, files: AgentFiles) -> None:
-    label = label_of(item, files.cloud)
+    label = label_of(item, files)
     if label is None:
         census.ignored[str(item.obj_type)] += 1
         return
@@ -122,8 +129,8 @@ def _empty_folders(root: Path) -> Iterator[DatasetError]:
                 folder, "the split holds no scenario", "Copy its scenarios, or remove the folder"
             )
     with_clouds, labelled = set(), set()
-    for path in files_below(root, (*CLOUD_SUFFIXES, ".yaml")):
-        if path.suffix != ".yaml":
+    for path in files_below(root, (*CLOUD_SUFFIXES, *LABEL_SUFFIXES)):
+        if has_suffix(path, CLOUD_SUFFIXES):
             with_clouds.add(path.parent)
         elif path.stem.replace(".", "").isdigit():
             labelled.add(path.parent)

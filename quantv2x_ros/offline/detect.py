@@ -15,9 +15,8 @@ import numpy.typing as npt
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.pose import invert, transform_points
 from quantv2x_ros.data.errors import DatasetError
-from quantv2x_ros.data.frame import Frame
-from quantv2x_ros.data.pcd import read_pcd
-from quantv2x_ros.data.v2x_real import drop_ego_body, read_bin
+from quantv2x_ros.data.frame import Frame, read_cloud
+from quantv2x_ros.data.layout import CLOUD_SUFFIXES, has_suffix
 from quantv2x_ros.offline.detector import Cloud, Detector, detect_once
 from quantv2x_ros.offline.scene import Scene
 
@@ -105,13 +104,9 @@ def cloud_input(path: Path) -> Input:
     Raises:
         DatasetError: If it cannot be read.
     """
-    if path.suffix == ".bin":
-        points = read_bin(path, vehicle=True)
-    elif path.suffix == ".pcd":
-        points = drop_ego_body(read_pcd(path))
-    else:
+    if not has_suffix(path, CLOUD_SUFFIXES):
         raise DatasetError(path, f"a cloud of type {path.suffix!r} is unknown", "Give .pcd or .bin")
-    return Input({path.stem: points}, np.eye(4)[None], None)
+    return Input({path.stem: read_cloud(path, infrastructure=False)}, np.eye(4)[None], None)
 
 
 def look(detector: Detector, given: Input) -> Outcome:

@@ -167,3 +167,122 @@ def test_a_real_128_beam_sweep_is_read(shared_dir):
     cloud = read_pcd(shared_dir / "data" / "vls128" / "1585897255376374245.pcd")
     assert cloud.shape == (208680, 4)
     assert np.linalg.norm(cloud[:, :3], axis=1).max() < 350.0  # the sensor's range is 300 m
+
+
+def header_of(fields="x y z _ i", size="4 4 4 1 4", kind="F F F U F", count="1 1 1 4 1", **lines):
+    values = {
+        "VERSION": "0.7",
+        "FIELDS": fields,
+        "SIZE": size,
+        "TYPE": kind,
+        "COUNT": count,
+        "WIDTH": "3",
+        "HEIGHT": "1",
+        "VIEWPOINT": "0 0 0 1 0 0 0",
+        "POINTS": "3",
+        **lines,
+    }
+    return "".join(f"{name} {value}\n" for name, value in values.items() if value is not None)
+
+
+def rows(padding):
+    """Three points of x, y, z, some bytes, intensity."""
+    xyz = np.arange(9, dtype="<f4").reshape(3, 3)
+    whole = np.concatenate([xyz.view(np.uint8), np.full((3, padding + 4), 7, np.uint8)], axis=1)
+    return xyz, whole.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "padding"),
+    [
+        ({}, 4),
+        ({"COUNT": None, "SIZE": "4 4 4 4 4"}, 4),
+        ({"POINTS": None}, 4),
+        ({"WIDTH": None}, 4),
+        ({"HEIGHT": None, "VIEWPOINT": None, "VERSION": None}, 4),
+        ({"VERSION": ".5"}, 4),
+        ({"count": "1 1 1 0 1"}, 0),
+        ({"count": "1 1 1 0 1"}, 1),
+        ({"fields": "x y z intensity(0-255) _", "size": "4 4 4 4 1", "kind": "F F F F U"}, 0),
+        (
+            {"fields": "x y z _ _", "size": "4 4 4 1 1", "kind": "F F F U U", "count": "1 1 1 3 5"},
+            4,
+        ),
+    ],
+)
+def test_headers_that_leave_out_what_the_rest_tells_are_read(tmp_path, changes, padding):
+    xyz, body = rows(padding)
+    if "intensity(0-255)" in changes.get("fields", ""):
+        changes = {**changes, "count": "1 1 1 1 0"}
+    (tmp_path / "a.pcd").write_bytes(f"{header_of(**changes)}DATA binary\n".encode() + body)
+    np.testing.assert_array_equal(read_pcd(tmp_path / "a.pcd")[:, :3], xyz)
+
+
+@pytest.mark.parametrize("has_value", [False, True])
+def test_a_field_of_count_0_has_a_value_in_text_or_has_none(tmp_path, has_value):
+    line = "1 2 3 0 9\n" if has_value else "1 2 3 9\n"
+    text = f"{header_of(count='1 1 1 0 1')}DATA ascii\n{3 * line}"
+    (tmp_path / "a.pcd").write_text(text)
+    np.testing.assert_array_equal(read_pcd(tmp_path / "a.pcd")[:, :3], [[1, 2, 3]] * 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"COUNT": "1 1 1 1"}, "disagree"),
+        ({"count": "0 1 1 4 1"}, "field x has type F, size 4, count 0"),
+        ({"SIZE": None}, "it has no SIZE line"),
+        ({"WIDTH": None, "POINTS": None}, "neither WIDTH nor POINTS"),
+        ({"WIDTH": "three"}, "WIDTH is 'three', allowed are whole numbers"),
+        ({"POINTS": "-3"}, "POINTS is '-3', allowed are whole numbers"),
+        ({"fields": "x y z x i"}, "a field is there twice"),
+    ],
+)
+def test_a_header_that_cannot_be_completed_is_named(tmp_path, changes, message):
+    _, body = rows(4)
+    (tmp_path / "a.pcd").write_bytes(f"{header_of(**changes)}DATA binary\n".encode() + body)
+    with pytest.raises(DatasetError, match=message):
+        read_pcd(tmp_path / "a.pcd")
+
+
+header_words = st.lists(
+    st.sampled_from(["0", "1", "3", "4", "8", "-1", "F", "U", "I", "x", "y", "z", "_", "i", "é"]),
+    max_size=6,
+).map(" ".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    changes=st.dictionaries(
+        st.sampled_from(
+            ["VERSION", "FIELDS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT", "POINTS"]
+        ),
+        st.one_of(st.none(), header_words),
+        max_size=4,
+    ),
+    data=st.sampled_from(["ascii", "binary", "binary_compressed"]),
+    body=st.binary(max_size=80),
+)
+def test_any_header_gives_points_or_a_dataset_error(changes, data, body):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.pcd")
+        path.write_bytes(f"{header_of(**changes)}DATA {data}\n".encode() + body)
+        try:
+            cloud = read_pcd(path)
+        except DatasetError:
+            return
+    assert cloud.shape[1] == 4
+    assert np.isfinite(cloud).all()
+
+
+def test_an_empty_file_and_a_git_lfs_pointer_are_called_what_they_are(tmp_path):
+    (tmp_path / "a.pcd").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"it is empty \(0 bytes\)"):
+        read_pcd(tmp_path / "a.pcd")
+    (tmp_path / "a.pcd").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1234567\n"
+    )
+    with pytest.raises(
+        DatasetError, match=r"a Git LFS pointer of \d+ bytes, .* of 1,234,567 bytes.*`git lfs pull`"
+    ):
+        read_pcd(tmp_path / "a.pcd")

@@ -133,6 +133,33 @@ def test_a_truncated_cloud_is_named(tmp_path):
 
 
 @settings(max_examples=100, deadline=None)
+@given(size=st.integers(1, 4000).filter(lambda size: size % 16 and size % 20))
+def test_a_size_that_fits_no_point_is_named_with_what_would_fit(size):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.bin")
+        path.write_bytes(bytes(size))
+        with pytest.raises(DatasetError) as caught:
+            read_bin(path, vehicle=True)
+    text = str(caught.value)
+    assert f"{size} bytes are not whole points of 16 or 20 bytes" in text
+    assert f"{size // 16} points of 16 are {16 * (size // 16)} bytes" in text
+    for width in (3, 6, 7, 8):
+        fits = f"{size // (4 * width)} points of {width} float32 values" in text
+        assert fits == (size % (4 * width) == 0)
+
+
+def test_a_git_lfs_pointer_is_no_cloud_and_no_labels(tmp_path):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 999\n"
+    for name, read in (
+        ("a.bin", lambda path: read_bin(path, vehicle=True)),
+        ("a.yaml", read_agent_yaml),
+    ):
+        (tmp_path / name).write_text(pointer)
+        with pytest.raises(DatasetError, match=r"Git LFS pointer.*999 bytes.*git lfs pull"):
+            read(tmp_path / name)
+
+
+@settings(max_examples=100, deadline=None)
 @given(content=st.binary(max_size=400))
 def test_random_bytes_are_points_or_a_dataset_error(content):
     with tempfile.TemporaryDirectory() as folder:
