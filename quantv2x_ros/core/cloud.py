@@ -57,11 +57,13 @@ class Cloud:
             view of the buffer that it was read from.
         dropped: points left out because one of their values was not finite.
         has_intensity: False where the buffer has no intensity and the column is all 0.
+        dropped_for_intensity: those of the dropped points whose position is finite.
     """
 
     points: Float32
     dropped: int
     has_intensity: bool
+    dropped_for_intensity: int = 0
 
 
 def points_from_buffer(
@@ -72,6 +74,8 @@ def points_from_buffer(
     width: int,
     height: int,
     is_bigendian: bool,
+    *,
+    use_intensity: bool = True,
 ) -> Cloud:
     """Read a cloud by the names, offsets and types of its fields.
 
@@ -87,12 +91,13 @@ def points_from_buffer(
         width: points in a row.
         height: rows.
         is_bigendian: byte order of the values.
+        use_intensity: False leaves intensity at 0, and keeps points whose intensity is not finite.
 
     Raises:
         CloudError: naming the field or size that is wrong.
     """
     count = _checked_count(len(memoryview(data).cast("B")), point_step, row_step, width, height)
-    layout, has_intensity = _layout(fields, point_step, is_bigendian)
+    layout, has_intensity = _layout(fields, point_step, is_bigendian, use_intensity)
     if count == 0:
         return Cloud(np.empty((0, 4), np.float32), 0, has_intensity)
     strides = (row_step if height > 1 else width * point_step, point_step)
@@ -107,14 +112,8 @@ def points_from_buffer(
     if finite.all():
         return Cloud(points, 0, has_intensity)
     kept = points[finite.all(axis=1)]
-    return Cloud(kept, count - len(kept), has_intensity)
-
-
-def without_intensity(points: Float32) -> Float32:
-    """Return the points with intensity 0, as V2X-Real's models are trained."""
-    plain = points.copy()
-    plain[:, 3] = 0.0
-    return plain
+    placed = int(np.count_nonzero(finite[:, :3].all(axis=1)))
+    return Cloud(kept, count - len(kept), has_intensity, placed - len(kept))
 
 
 def outside_box(points: Float32, box: Sequence[float]) -> Float32:
@@ -164,16 +163,17 @@ def _checked_count(size: int, point_step: int, row_step: int, width: int, height
 
 
 def _layout(
-    fields: Sequence[CloudField], point_step: int, is_bigendian: bool
+    fields: Sequence[CloudField], point_step: int, is_bigendian: bool, use_intensity: bool
 ) -> tuple[np.dtype[np.void], bool]:
-    """Return the structured type of x, y, z and, where there is one, intensity."""
+    """Return the structured type of x, y, z and intensity where wanted; whether there is any."""
     by_name = {field.name: field for field in fields}
     missing = [name for name in "xyz" if name not in by_name]
     if missing:
         raise CloudError(
             f"cloud: no field {', '.join(missing)} among {sorted(by_name)}; x, y and z are needed"
         )
-    names = [name for name in ("x", "y", "z", "intensity") if name in by_name]
+    wanted = ("x", "y", "z", "intensity") if use_intensity else ("x", "y", "z")
+    names = [name for name in wanted if name in by_name]
     formats = []
     for name in names:
         field = by_name[name]
@@ -193,7 +193,7 @@ def _layout(
     layout = np.dtype(
         {"names": names, "formats": formats, "offsets": offsets, "itemsize": point_step}
     )
-    return layout, "intensity" in names
+    return layout, "intensity" in by_name
 
 
 def _plain_view(table: npt.NDArray[np.void], layout: np.dtype[np.void]) -> Float32 | None:

@@ -21,7 +21,7 @@ class AgentSweep:
         station_id: ETSI StationID of the agent, 0 to 2**32 - 1.
         sequence: the agent's sweep number.
         stamp_ns: time of the sweep, nanoseconds.
-        frame_id: name of the agent's LiDAR frame.
+        frame_id: name of the frame that boxes of this agent are given in: its LiDAR's.
         pose: (4, 4) float64 sensor-to-map at that time, metres.
         indices: (planes, H, W) uint8 codebook indices.
         received: (H, W) bool, False for cells whose coarsest level is in no tile that arrived.
@@ -31,6 +31,8 @@ class AgentSweep:
             computed of that; see `OwnFeature`.
         period_ns: time between two sweeps of the sensor where it is known, nanoseconds: of those
             that come here some may have been skipped.
+        to_frame: (4, 4) float64 from the frame of `pose` and `indices` to that of `frame_id`, where
+            a cloud was put into another frame for the model; None where they are the same.
     """
 
     station_id: int
@@ -44,6 +46,7 @@ class AgentSweep:
     arrived: float
     own: npt.NDArray[Any] | None = None
     period_ns: int | None = None
+    to_frame: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Validate the shapes.

@@ -134,7 +134,7 @@ def read_bin(
 ) -> npt.NDArray[np.float32]:
     """Read a V2X-Real cloud.
 
-    Rows with a value that is not finite are dropped, intensity is set to 0 (as in the published
+    Rows whose x, y or z is not finite are dropped, intensity is set to 0 (as in the published
     preparation: the sensors' intensities do not compare), and a vehicle's own body is removed.
 
     Args:
@@ -156,7 +156,7 @@ def read_bin(
     values = np.frombuffer(raw, dtype="<f4")
     width = widths[0] if len(widths) == 1 else _likelier_width(values)
     rows = values.reshape(-1, width)[:, :4]
-    finite = np.isfinite(rows)
+    finite = np.isfinite(rows[:, :3])
     whole = rows if finite.all() else rows[finite.all(axis=1)]
     points = whole.astype(np.float32, copy=True)
     points[:, 3] = 0.0

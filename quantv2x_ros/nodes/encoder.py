@@ -21,13 +21,13 @@ from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, EncodedSweep
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.base import BaseNode
-from quantv2x_ros.nodes.conversions import nanoseconds, pose_to_message
+from quantv2x_ros.nodes.conversions import pose_to_message
 from quantv2x_ros.nodes.health import HealthDefaults
 from quantv2x_ros.nodes.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.index_output import IndexOutput
 from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
-from quantv2x_ros.nodes.posed_sweeps import PosedSweeps, WaitingSweep
+from quantv2x_ros.nodes.posed_sweeps import PosedSweep, PosedSweeps
 from quantv2x_ros.nodes.receivers_input import ReceiversInput
 from quantv2x_ros.nodes.sweep_input import SweepInput
 from quantv2x_ros.nodes.wake import Wake
@@ -171,35 +171,36 @@ class EncoderNode(BaseNode):
         if not self._sweeps.take_ready() and self._fusion_first is not None:
             self._fusion_first.pass_turn()
 
-    def _encode(self, waiting: WaitingSweep, pose: Float64, covariance: Float64) -> None:
+    def _encode(self, sweep: PosedSweep) -> None:
         if self._own_fusion is None:
-            self._encode_now(waiting, pose, covariance)
+            self._encode_now(sweep)
             return
-        self._own_fusion.note_encoding(waiting.stamp_ns)
+        self._own_fusion.note_encoding(sweep.stamp_ns)
         try:
-            self._encode_now(waiting, pose, covariance)
+            self._encode_now(sweep)
         finally:
             self._own_fusion.note_encoding(None)
 
-    def _encode_now(self, waiting: WaitingSweep, pose: Float64, covariance: Float64) -> None:
+    def _encode_now(self, sweep: PosedSweep) -> None:
         start = time.perf_counter()
         try:
-            points = self._input.points(waiting.message)
+            points = self._input.points(sweep.message, sweep.place.placement)
         except CloudError as error:
             self.drop("cloud", str(error))
             return
-        header, turn = waiting.message.header, self._receivers.turn(pose)
+        header = Header(stamp=sweep.message.header.stamp, frame_id=sweep.place.frame)
+        pose, turn = sweep.pose, self._receivers.turn(sweep.pose)
         if turn:
             points, pose = turned_points(points, turn), turned_pose(pose, turn)
-            header = Header(stamp=header.stamp, frame_id=header.frame_id + TURNED_SUFFIX)
+            header.frame_id += TURNED_SUFFIX
         converted = time.perf_counter()
         encoded = self._engine.encode(points)
         self._encoded, self._received_points = encoded, len(points)
         stages = {"convert": 1e3 * (converted - start), **encoded.stage_ms}
         if self._own_fusion is not None:  # before the wire, which that does not wait for
-            self._own_fusion.accept_own(self._sweep(waiting, pose, encoded), stages)
+            self._own_fusion.accept_own(self._own(sweep, encoded), stages)
         coded = time.perf_counter()
-        self._send(header, pose, covariance, encoded.indices)
+        self._send(header, pose, sweep.covariance, encoded.indices)
         stages["wire"] = 1e3 * (time.perf_counter() - coded)
         self.note_frame({**stages, "total": 1e3 * (time.perf_counter() - start)})
 
@@ -222,21 +223,22 @@ class EncoderNode(BaseNode):
         self.get_logger().debug(f"sent sweep {self._sequence}")
         self._sequence = (self._sequence + 1) % _SEQUENCES
 
-    def _sweep(self, waiting: WaitingSweep, pose: Float64, encoded: EncodedSweep) -> AgentSweep:
+    def _own(self, sweep: PosedSweep, encoded: EncodedSweep) -> AgentSweep:
         """The sweep for the own fusion, which gets it whole and without the air."""
-        header = waiting.message.header
+        placement = sweep.place.placement
         return AgentSweep(
             station_id=self._station,
             sequence=self._sequence,
-            stamp_ns=nanoseconds(header.stamp),
-            frame_id=header.frame_id,
-            pose=pose,
+            stamp_ns=sweep.stamp_ns,
+            frame_id=sweep.message.header.frame_id,
+            pose=sweep.pose,
             indices=encoded.indices,
             received=np.ones(encoded.indices.shape[1:], dtype=np.bool_),
             payload_bytes=0,
-            arrived=waiting.arrived,
+            arrived=sweep.arrived,
             own=encoded.own,
             period_ns=self._sweeps.overload.period_ns,
+            to_frame=placement.mount if placement.is_moved else None,
         )
 
     def time_jumped_back(self) -> None:

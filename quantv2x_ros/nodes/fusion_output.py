@@ -51,6 +51,7 @@ class FusionOutput:
             stations=[sweep.station_id for sweep in outcome.sweeps],
             ages=ages,
             contributors=[np.flatnonzero(row).tolist() for row in outcome.result.contributions],
+            to_frame=ego.to_frame,
         )
         self._objects.publish(objects.objects_message(frame))
         if self._markers.get_subscription_count():

@@ -15,7 +15,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from quantv2x_ros.core.boxes import BOX_EDGES, corners
-from quantv2x_ros.nodes.objects import FusedFrame, box_pose, box_size
+from quantv2x_ros.nodes.objects import FusedFrame, box_pose, box_size, moved_pose
 
 #: Red, green, blue by class; grey for others.
 CLASS_COLOURS: Mapping[str, tuple[float, float, float]] = {
@@ -41,7 +41,7 @@ class FusedAgent:
 
     Attributes:
         station_id: of the agent.
-        pose: (4, 4) agent-to-ego, metres.
+        pose: (4, 4) agent-to-ego, metres, the ego as the model sees it.
         age: of its sweep against the ego's, seconds.
         footprint: (4, 3) corners of its BEV map in the ego's frame, metres.
     """
@@ -76,6 +76,9 @@ def fusion_markers(frame: FusedFrame, agents: Sequence[FusedAgent]) -> MarkerArr
         markers += [solid, _outline(frame.header, number, box, colour, f"edges/{name}"), text]
     for number, agent in enumerate(agents):
         markers += _agent_markers(frame.header, number, agent)
+    if frame.to_frame is not None:
+        for marker in markers[1:]:  # what is drawn, after what deletes
+            marker.pose = moved_pose(marker.pose, frame.to_frame)
     return MarkerArray(markers=markers)
 
 

@@ -17,6 +17,8 @@ from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import DetectedObject3D, DetectedObject3DArray
 from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.pose import matrix_from_quaternion
+from quantv2x_ros.nodes.conversions import pose_to_message
 
 try:
     from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
@@ -40,11 +42,12 @@ class FusedFrame:
     Attributes:
         header: stamp of the ego's sweep and its LiDAR frame.
         classes: names; a detection's label is the 1-based index.
-        detections: boxes in the ego's LiDAR frame, descending score.
+        detections: boxes as the model sees them, descending score.
         stations: stations that were fused, the ego first.
         ages: age of each one's sweep against the ego's, nanoseconds.
         contributors: for each detection the places in `stations` of those whose features took
             part in it.
+        to_frame: (4, 4) from the frame of the boxes to that of the header; None where it is that.
     """
 
     header: Header
@@ -53,6 +56,11 @@ class FusedFrame:
     stations: Sequence[int]
     ages: Sequence[int]
     contributors: Sequence[Sequence[int]]
+    to_frame: npt.NDArray[np.float64] | None = None
+
+    def pose_of(self, box: Sequence[float]) -> Pose:
+        """Return centre and heading of one of the boxes, in the frame of the header."""
+        return moved_pose(box_pose(box), self.to_frame)
 
 
 def objects_message(frame: FusedFrame) -> DetectedObject3DArray:
@@ -68,7 +76,7 @@ def objects_message(frame: FusedFrame) -> DetectedObject3DArray:
                 class_id=_CLASS_IDS.get(name, DetectedObject3D.CLASS_UNKNOWN),
                 class_name=name,
                 score=float(score),
-                pose=box_pose(box),
+                pose=frame.pose_of(box),
                 size=box_size(box),
                 contributing_stations=[frame.stations[place] for place in places],
                 age=_duration(max((frame.ages[place] for place in places), default=0)),
@@ -83,12 +91,12 @@ def vision_message(frame: FusedFrame) -> Any:
     found = frame.detections
     for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True):
         detection = Detection3D(header=frame.header)
-        detection.bbox.center = box_pose(box)
+        detection.bbox.center = frame.pose_of(box)
         detection.bbox.size = box_size(box)
         hypothesis = ObjectHypothesisWithPose()
         hypothesis.hypothesis.class_id = frame.classes[int(label) - 1]
         hypothesis.hypothesis.score = float(score)
-        hypothesis.pose.pose = box_pose(box)
+        hypothesis.pose.pose = frame.pose_of(box)
         detection.results.append(hypothesis)
         message.detections.append(detection)
     return message
@@ -118,6 +126,20 @@ def box_pose(box: Sequence[float]) -> Pose:
         position=Point(x=x, y=y, z=z),
         orientation=Quaternion(x=0.0, y=0.0, z=math.sin(half), w=math.cos(half)),
     )
+
+
+def moved_pose(pose: Pose, matrix: npt.NDArray[np.float64] | None) -> Pose:
+    """Return a pose in another frame.
+
+    Args:
+        pose: in the one.
+        matrix: (4, 4) from that to the other; None where they are the same.
+    """
+    if matrix is None:
+        return pose
+    place, turn = pose.position, pose.orientation
+    own = matrix_from_quaternion((place.x, place.y, place.z), (turn.x, turn.y, turn.z, turn.w))
+    return pose_to_message(matrix @ own)
 
 
 def box_size(box: Sequence[float]) -> Vector3:

@@ -13,11 +13,15 @@ from std_msgs.msg import Header
 from quantv2x_ros.core.cloud import Cloud, CloudField, Float32, points_from_buffer
 
 
-def cloud_from_message(message: PointCloud2) -> Cloud:
+def cloud_from_message(message: PointCloud2, *, use_intensity: bool = True) -> Cloud:
     """Read a cloud of any layout.
 
     Read by the package's own core.cloud: sensor_msgs_py ignores row_step, pointcloud2 (PyPI, which
     the tests compare with) stumbles over fields that are not even needed, and both copy.
+
+    Args:
+        message: as received.
+        use_intensity: see `points_from_buffer`.
 
     Raises:
         CloudError: for a cloud without x, y or z, or whose sizes do not fit its data.
@@ -33,6 +37,7 @@ def cloud_from_message(message: PointCloud2) -> Cloud:
         message.width,
         message.height,
         message.is_bigendian,
+        use_intensity=use_intensity,
     )
 
 

@@ -20,6 +20,7 @@ from quantv2x_ros.nodes.base import BaseNode
 from quantv2x_ros.nodes.conversions import MessageRefusedError, nanoseconds, pose_from_message
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.transform_poses import TransformPoses
+from quantv2x_ros.nodes.transform_tree import TransformTree
 
 Float64 = npt.NDArray[np.float64]
 
@@ -50,11 +51,14 @@ class PoseSource(Protocol):
         """Forget what lies in the future of sweeps whose time has jumped back to this."""
 
 
-def declare_pose_source(node: BaseNode, map_frame: str, name: str) -> PoseSource:
+def declare_pose_source(
+    node: BaseNode, tree: TransformTree, map_frame: str, name: str
+) -> PoseSource:
     """Declare the parameters and return the source that they choose.
 
     Args:
         node: whose parameters.
+        tree: TF as this node sees it.
         map_frame: that all poses must be in.
         name: whose pose it is, for errors.
 
@@ -82,11 +86,11 @@ def declare_pose_source(node: BaseNode, map_frame: str, name: str) -> PoseSource
             node,
             "sensor_mount",
             [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-            "Where the LiDAR is in the frame that pose or odometry is of: x, y, z [m], roll, "
-            "pitch, yaw [degrees]; all 0: they are the LiDAR's own. Of tf, TF knows.",
+            "Where the frame of the clouds is in the frame that pose or odometry is of: x, y, z "
+            "[m], roll, pitch, yaw [degrees]; all 0: they are of that frame. Of tf, TF knows.",
         )
     )
-    transforms = TransformPoses.declare(node, map_frame, used=source == "tf")
+    transforms = TransformPoses.declare(node, tree, map_frame, used=source == "tf")
     if transforms is not None:
         return transforms
     kind = Odometry if source == "odometry" else PoseWithCovarianceStamped

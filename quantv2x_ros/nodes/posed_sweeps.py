@@ -12,13 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import PointCloud2
 
+from quantv2x_ros.core.mounting import mounted
 from quantv2x_ros.core.overload import Overload
 from quantv2x_ros.core.pose_buffer import HORIZON, PoseUnavailableError
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.base import BaseNode
+from quantv2x_ros.nodes.cloud_frame import CloudFrame, CloudPlace
 from quantv2x_ros.nodes.conversions import nanoseconds
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.pose_sources import declare_pose_source
+from quantv2x_ros.nodes.transform_tree import TransformTree
 
 Float64 = npt.NDArray[np.float64]
 
@@ -41,8 +44,31 @@ class WaitingSweep:
         return nanoseconds(self.message.header.stamp)
 
 
-#: What is done with a sweep, its sensor-to-map pose (4, 4) and the covariance (36,) of that.
-Take = Callable[[WaitingSweep, Float64, Float64], None]
+@dataclass(frozen=True, eq=False)
+class PosedSweep:
+    """A sweep and where it was taken.
+
+    Attributes:
+        message: as received.
+        arrived: when, seconds of the steady clock.
+        place: how its cloud lies to the frame that the model sees it in.
+        pose: (4, 4) from that frame to the map.
+        covariance: (36,) of the pose.
+    """
+
+    message: PointCloud2
+    arrived: float
+    place: CloudPlace
+    pose: Float64
+    covariance: Float64
+
+    @property
+    def stamp_ns(self) -> int:
+        """Its time, nanoseconds."""
+        return nanoseconds(self.message.header.stamp)
+
+
+Take = Callable[[PosedSweep], None]
 
 
 class PosedSweeps:
@@ -82,7 +108,7 @@ class PosedSweeps:
         self._may_take = may_take
         self.overload = Overload()
         self.skipped = 0
-        self._ready: tuple[WaitingSweep, Float64, Float64] | None = None
+        self._ready: PosedSweep | None = None
         self._timeout = declare(
             node,
             "pose_timeout",
@@ -92,7 +118,9 @@ class PosedSweeps:
             high=10.0,
             on_change=self._set_timeout,
         )
-        self._poses = declare_pose_source(node, map_frame, owner)
+        self._tree = TransformTree(node)
+        self._poses = declare_pose_source(node, self._tree, map_frame, owner)
+        self._frame = CloudFrame(node, self._tree)
         self._waiting: WaitingSweep | None = None
         self._newest_ns = 0
 
@@ -101,12 +129,14 @@ class PosedSweeps:
         node = self._node
         node.create_subscription(PointCloud2, "points", self._on_points, qos.sensor_input())
         self._poses.connect(self._on_new_pose)
+        self._tree.listen(self._on_new_pose)
         self._patience = node.create_timer(0.02, self._give_up_waiting, clock=node.steady_clock)
         self._patience.cancel()  # runs while a sweep waits; else it would wake the node in vain
 
     def reset(self) -> None:
         """Forget poses and the sweep that waits, as after a jump in time."""
         self._poses.clear()
+        self._tree.clear()
         self._waiting = self._ready = None
         self._newest_ns = 0
         self.overload.reset()
@@ -116,7 +146,7 @@ class PosedSweeps:
         if self._ready is None or not self._may_take():
             return False
         ready, self._ready = self._ready, None
-        self._take(*ready)
+        self._take(ready)
         self.overload.note_done(time.monotonic())
         return True
 
@@ -135,6 +165,7 @@ class PosedSweeps:
         if sweep.stamp_ns < self._newest_ns - HORIZON:
             self._node.get_logger().warning("sweeps jumped back in time; starting afresh")
             self._poses.sweeps_jumped_back(sweep.stamp_ns)
+            self._tree.clear()
             self._newest_ns = sweep.stamp_ns
         self._newest_ns = max(self._newest_ns, sweep.stamp_ns)
         self._waiting = sweep
@@ -145,7 +176,7 @@ class PosedSweeps:
     def _try(self, sweep: WaitingSweep) -> None:
         """Give a sweep on if its pose is known, drop it if that will never be."""
         try:
-            pose, covariance = self._pose_of(sweep)
+            posed = self._placed(sweep)
         except PoseUnavailableError as error:
             if not error.may_come:
                 self._waiting = None
@@ -153,7 +184,7 @@ class PosedSweeps:
             return
         self._waiting = None
         self.skipped += self._ready is not None
-        self._ready = (sweep, pose, covariance)
+        self._ready = posed
         self.take_ready()
 
     def _give_up_waiting(self) -> None:
@@ -165,9 +196,15 @@ class PosedSweeps:
             return
         self._waiting = None
         try:
-            self._pose_of(sweep)
+            self._placed(sweep)
         except PoseUnavailableError as error:
             self._node.drop(error.reason, f"no pose for a sweep within {self._timeout} s: {error}")
 
-    def _pose_of(self, sweep: WaitingSweep) -> tuple[Float64, Float64]:
-        return self._poses.at(sweep.stamp_ns, sweep.message.header.frame_id)
+    def _placed(self, sweep: WaitingSweep) -> PosedSweep:
+        """Find out where a sweep was taken; PoseUnavailableError where that is not known."""
+        frame = sweep.message.header.frame_id
+        pose, covariance = self._poses.at(sweep.stamp_ns, frame)
+        place = self._frame.at(sweep.stamp_ns, frame)
+        if place.placement.is_moved:
+            pose, covariance = mounted(pose, covariance, place.placement.mount)
+        return PosedSweep(sweep.message, sweep.arrived, place, pose, covariance)

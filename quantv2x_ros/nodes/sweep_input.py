@@ -9,7 +9,8 @@ import numpy.typing as npt
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
-from quantv2x_ros.core.cloud import outside_box, without_intensity
+from quantv2x_ros.core.cloud import outside_box
+from quantv2x_ros.core.cloud_placement import CloudPlacement
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.point_cloud import cloud_from_message
 
@@ -35,7 +36,8 @@ class SweepInput:
             node,
             "ego_body_box",
             [-1.95, -1.1, 2.95, 1.1],
-            "Where the LiDAR sees its own vehicle: minimum x, y, maximum x, y [m].",
+            "Where the LiDAR sees its own vehicle: minimum x, y, maximum x, y [m], in the frame "
+            "that the model sees clouds in (cloud_mount).",
         )
         outside_box(np.empty((0, 4), np.float32), self._body)  # refuse a bad box now, not later
         self._use_intensity = declare(
@@ -46,17 +48,19 @@ class SweepInput:
             "as in V2X-Real.",
         )
 
-    def points(self, message: PointCloud2) -> npt.NDArray[np.float32]:
-        """Return the points (P, 4) of a cloud, without the own vehicle.
+    def points(self, message: PointCloud2, placement: CloudPlacement) -> npt.NDArray[np.float32]:
+        """Return the points (P, 4) of a cloud as the model sees them, without the own vehicle.
+
+        Args:
+            message: as received.
+            placement: how it lies to the frame that the model sees it in.
 
         Raises:
             CloudError: for a cloud that cannot be read.
         """
-        cloud = cloud_from_message(message)
-        points = outside_box(cloud.points, self._body) if self._crop else cloud.points
-        if not self._use_intensity:
-            return without_intensity(points) if cloud.has_intensity else points
-        if not cloud.has_intensity and not self._warned_of_intensity:
+        cloud = cloud_from_message(message, use_intensity=self._use_intensity)
+        if self._use_intensity and not cloud.has_intensity and not self._warned_of_intensity:
             self._warned_of_intensity = True
             self._logger.warning("the cloud has no field intensity; it counts as 0")
-        return points
+        points = placement.apply(cloud.points)
+        return outside_box(points, self._body) if self._crop else points

@@ -151,7 +151,7 @@ class ViewerNode(BaseNode):
         if self._page is None or not self._page.visitors:
             return  # reading a cloud takes a while, and nobody looks
         try:
-            points = cloud_from_message(message).points
+            points = cloud_from_message(message, use_intensity=False).points
         except CloudError as error:
             self.drop("cloud", f"{topic}: {error}")
             return

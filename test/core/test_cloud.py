@@ -17,7 +17,6 @@ from quantv2x_ros.core.cloud import (
     CloudField,
     outside_box,
     points_from_buffer,
-    without_intensity,
 )
 
 XYZI = [CloudField(name, 4 * i, 7) for i, name in enumerate(("x", "y", "z", "intensity"))]
@@ -132,11 +131,16 @@ def test_a_description_that_does_not_fit_is_refused(change, text):
         points_from_buffer(**{**arguments, **change})
 
 
-def test_without_intensity_leaves_the_original_alone():
-    points = np.ones((3, 4), np.float32)
-    points.flags.writeable = False
-    np.testing.assert_array_equal(without_intensity(points), [[1, 1, 1, 0]] * 3)
-    assert points[0, 3] == 1
+def test_intensity_that_is_not_used_is_0_and_drops_no_point():
+    points = np.ones((6, 4), np.float32)
+    points[:, 3], points[2, 1] = np.nan, np.nan
+    data = points.tobytes()
+    result = points_from_buffer(data, XYZI, 16, 96, 6, 1, False, use_intensity=False)
+    np.testing.assert_array_equal(result.points, [[1, 1, 1, 0]] * 5)
+    assert (result.dropped, result.dropped_for_intensity, result.has_intensity) == (1, 0, True)
+    used = points_from_buffer(data, XYZI, 16, 96, 6, 1, False)
+    assert (len(used.points), used.dropped, used.dropped_for_intensity) == (0, 6, 5)
+    assert np.isnan(points[0, 3]), "the original is left alone"
 
 
 def test_box_leaves_out_what_lies_inside_or_on_its_edge():

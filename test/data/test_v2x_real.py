@@ -96,9 +96,10 @@ def test_a_vehicle_does_not_see_itself_but_a_roadside_unit_keeps_all(tmp_path):
     np.testing.assert_array_equal(read_bin(tmp_path / "a.bin", vehicle=True)[:, :3], rows[2:, :3])
 
 
-def test_rows_that_are_not_finite_are_dropped_and_intensity_is_zero(tmp_path):
+def test_rows_without_a_finite_place_are_dropped_and_intensity_is_zero_whatever_it_was(tmp_path):
     rows = np.full((6, 4), 10.0, np.float32)
-    rows[0, 0] = rows[1, 3] = np.nan
+    rows[0, 0] = rows[1, 2] = np.nan
+    rows[3:, 3] = np.nan
     rows[2, 1] = np.inf
     rows.tofile(tmp_path / "a.bin")
     cloud = read_bin(tmp_path / "a.bin", vehicle=True)

@@ -1,0 +1,83 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From the frame and unit that a cloud comes in to the LiDAR frame that the model expects.
+
+The model expects x forward, y left, z up, and the origin as far above the ground as the LiDARs that
+it was trained with. A cloud may come in another frame, such as ``base_link``: the pose of the LiDAR
+frame in the cloud's frame says how they lie to each other, and boxes go back the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.mounting import mount_matrix
+from quantv2x_ros.core.pose import Matrix, PoseError, invert
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class CloudPlacement:
+    """How a cloud lies to the frame that the model sees it in.
+
+    Attributes:
+        mount: (4, 4) LiDAR-to-cloud: where the model's LiDAR frame is in the cloud's frame, metres.
+        scale: metres in a unit of the cloud.
+    """
+
+    mount: Matrix = field(default_factory=lambda: np.eye(4))
+    scale: float = 1.0
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the two frames differ."""
+        return not np.array_equal(self.mount, np.eye(4))
+
+    def apply(self, cloud: Float32) -> Float32:
+        """Return a cloud (P, 4) in the LiDAR frame, metres; itself where nothing is to be done."""
+        if not self.is_moved and self.scale == 1.0:
+            return cloud
+        matrix = invert(self.mount)
+        turn = (self.scale * matrix[:3, :3]).astype(np.float32)
+        placed = cloud.copy()
+        placed[:, :3] = cloud[:, :3] @ turn.T
+        placed[:, :3] += matrix[:3, 3].astype(np.float32)
+        return placed
+
+
+def placement_of(mount: list[float], scale: float = 1.0) -> CloudPlacement:
+    """Return the placement of six numbers and a scale.
+
+    Args:
+        mount: where the LiDAR frame is in the cloud's: x, y, z [m], roll, pitch, yaw [degrees].
+        scale: metres in a unit of the cloud.
+
+    Raises:
+        PoseError: for other than six finite numbers, or a scale that is not above 0.
+    """
+    if not 0.0 < scale < np.inf:
+        raise PoseError(f"cloud scale: got {scale}, expected a positive number of metres")
+    return CloudPlacement(mount_matrix(mount), float(scale))
+
+
+def parse_placement(mount: str, scale: float = 1.0) -> CloudPlacement:
+    """Return the placement of a text such as ``0,0,1.9,0,0,90``, as for `placement_of`.
+
+    An empty text is none.
+
+    Raises:
+        PoseError: for a text that is not six numbers with commas between.
+    """
+    parts = [part for part in mount.strip(" []").split(",") if part.strip()]
+    try:
+        numbers = [float(part) for part in parts] or [0.0] * 6
+    except ValueError as error:
+        raise PoseError(
+            f"cloud mount: got {mount!r}, expected x,y,z [m] and roll,pitch,yaw [degrees] of the "
+            "LiDAR frame in the cloud's, such as 0,0,1.9,0,0,90"
+        ) from error
+    return placement_of(numbers, scale)
