@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
+from quantv2x_ros.data.bag_files import is_bag_like
 from quantv2x_ros.default_scene import default_scene
 
 #: Agents of the simulated scene where no number is given.
@@ -62,7 +63,7 @@ class ReplaySource:
         if not path:
             path = str(default_scene(_count(agents) or DEFAULT_AGENTS, announce=announce))
         folder = Path(path).expanduser()
-        is_bag = folder.suffix in (".mcap", ".db3") or (folder / "metadata.yaml").is_file()
+        is_bag = is_bag_like(folder)
         if indices and not is_bag:
             raise ReplaySourceError(
                 f"replay: {folder} is no rosbag2, so it holds no indices; make one with "

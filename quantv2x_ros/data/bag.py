@@ -8,6 +8,7 @@ conversion. The library is rosbags.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,13 @@ from typing import NamedTuple
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, QosDurability
 from rosbags.rosbag2 import Reader
 
+from quantv2x_ros.data.bag_files import fault_of, refuse_unreadable, storage_files
 from quantv2x_ros.data.bag_writer import STORAGES, BagWriter
 from quantv2x_ros.data.errors import BagError
 
 __all__ = ["STORAGES", "BagError", "BagMessage", "BagReader", "BagTopic", "BagWriter"]
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 class BagMessage(NamedTuple):
@@ -56,8 +60,9 @@ class BagTopic:
 
 
 class BagReader:
-    """Reads a bag: a folder with `metadata.yaml`, or a single `.mcap` or `.db3` file.
+    """Reads a bag: a folder, or a single `.mcap` or `.db3` file.
 
+    A folder without `metadata.yaml`, which a recorder writes when it ends, is read file by file.
     Use it as a context manager.
 
     Attributes:
@@ -74,21 +79,17 @@ class BagReader:
             BagError: If there is no bag, or it is damaged.
         """
         self.path = Path(path)
-        if not self.path.exists():
-            raise BagError(self.path, "there is no such bag", "Check the path")
-        if self.path.is_dir() and not (self.path / "metadata.yaml").is_file():
-            raise BagError(
-                self.path,
-                "the folder has no metadata.yaml, so it is no finished rosbag2 recording",
-                "Give the bag's folder, or run `ros2 bag reindex` on it",
-            )
+        refuse_unreadable(self.path)
+        self._readers: list[Reader] = []
         try:
-            self._reader = Reader(self.path)
-            self._reader.open()
+            for part in self._parts():
+                self._readers.append(Reader(part))
+                self._readers[-1].open()
         except Exception as error:  # the storages raise what their libraries raise
+            self.close()
             raise self._damaged(error) from error
         topics: dict[str, BagTopic] = {}
-        for connection in self._reader.connections:
+        for connection in (c for reader in self._readers for c in reader.connections):
             earlier = topics.get(connection.topic)
             if earlier is not None and earlier.msgtype != connection.msgtype:
                 self.close()
@@ -102,12 +103,14 @@ class BagReader:
                 connection.topic,
                 connection.msgtype,
                 connection.msgcount + (earlier.count if earlier else 0),
-                _is_transient_local(connection),
+                _is_transient_local(connection)
+                or (earlier is not None and earlier.transient_local),
             )
         self.topics = topics
-        empty = self._reader.message_count == 0
-        self.start = 0 if empty else self._reader.start_time
-        self.end = 0 if empty else self._reader.end_time - 1  # the library's lies just behind
+        full = [reader for reader in self._readers if reader.message_count]
+        self.start = min((reader.start_time for reader in full), default=0)
+        # the library's end lies just behind
+        self.end = max((reader.end_time - 1 for reader in full), default=0)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
         """Read the messages in the order of their stamps.
@@ -125,13 +128,18 @@ class BagReader:
                 f"it has no topic {', '.join(unknown)}",
                 f"Choose from {', '.join(sorted(self.topics)) or 'none: the bag is empty'}",
             )
-        wanted = [c for c in self._reader.connections if topics is None or c.topic in topics]
-        return self._iterate(wanted)
+        parts = []
+        for reader in self._readers:
+            wanted = [c for c in reader.connections if topics is None or c.topic in topics]
+            if wanted:  # the library would take an empty list for all topics
+                parts.append(self._iterate(reader, wanted))
+        return heapq.merge(*parts, key=lambda message: message.stamp)
 
     def close(self) -> None:
         """Close the files; closing twice does no harm."""
-        if self._reader.is_open:
-            self._reader.close()
+        for reader in self._readers:
+            if reader.is_open:
+                reader.close()
 
     def __enter__(self) -> BagReader:
         return self
@@ -139,10 +147,14 @@ class BagReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _iterate(self, connections: list[Connection]) -> Iterator[BagMessage]:
-        if not connections:  # the library would take an empty list for all topics
-            return
-        messages = self._reader.messages(connections)
+    def _parts(self) -> list[Path]:
+        """Return what is read one by one: the files of a folder that has no list of them."""
+        if self.path.is_file() or (self.path / "metadata.yaml").is_file():
+            return [self.path]
+        return storage_files(self.path)
+
+    def _iterate(self, reader: Reader, connections: list[Connection]) -> Iterator[BagMessage]:
+        messages = reader.messages(connections)
         while True:
             try:
                 connection, stamp, data = next(messages)
@@ -150,15 +162,30 @@ class BagReader:
                 return
             except Exception as error:  # see __init__
                 raise self._damaged(error) from error
+            if data[:4] == _ZSTD_MAGIC:  # CDR begins with 0
+                raise BagError(
+                    self.path,
+                    "its messages are compressed one by one, which only its metadata.yaml tells",
+                    "Restore metadata.yaml, and give the folder",
+                )
             yield BagMessage(connection.topic, stamp, connection.msgtype, bytes(data))
 
     def _damaged(self, error: Exception) -> BagError:
+        """Say what ails the bag, if it can be found out; else what the library says."""
         problem = "; ".join(str(error).splitlines()) or type(error).__name__
-        return BagError(
-            self.path,
-            f"it cannot be read as rosbag2 ({problem})",
-            "Copy the bag again, or repair it with `ros2 bag reindex`",
-        )
+        remedy = "Copy the bag again"
+        if self.path.is_dir():
+            for file in (self.path / "metadata.yaml", *storage_files(self.path)):
+                fault = fault_of(file) if file.is_file() else None
+                if fault is not None and (file.suffix != ".yaml" or "LFS" in fault.problem):
+                    problem, remedy = f"{file.name} {fault.problem}", fault.remedy
+                    break
+            else:
+                if (self.path / "metadata.yaml").is_file():
+                    remedy = (
+                        "Copy the bag again, or let `ros2 bag reindex` write its metadata.yaml anew"
+                    )
+        return BagError(self.path, f"it cannot be read as rosbag2 ({problem})", remedy)
 
 
 def _is_transient_local(connection: Connection) -> bool:

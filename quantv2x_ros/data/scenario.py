@@ -11,6 +11,7 @@ from pathlib import Path
 from quantv2x_ros.core.pose import PoseError, matrix_from_v2x
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
 from quantv2x_ros.data.agent_yaml import AgentRecord, ObjectRecord, read_agent_yaml
+from quantv2x_ros.data.bag_files import is_bag_like
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.foreign_layouts import foreign_layout, refuse_foreign
 from quantv2x_ros.data.frame import (
@@ -48,6 +49,11 @@ __all__ = [
     "select_agents",
     "station_id",
 ]
+
+_BAG_REMEDY = (
+    "The launch file and the node replay play bags (replay:=PATH); this takes the folder of a"
+    " V2X-Real, OPV2V or V2V4Real scenario"
+)
 
 FRAME_PERIOD = 0.1
 """Time between frames of V2X-Real and OPV2V, seconds."""
@@ -89,6 +95,8 @@ class Scenario:
         root = Path(folder)
         if not root.exists():
             raise DatasetError(root, "there is no such folder", "Check the path")
+        if is_bag_like(root):
+            raise DatasetError(root, "it is a bag, no dataset", _BAG_REMEDY)
         if not root.is_dir():
             raise DatasetError(
                 root, "it is a file, not the folder of a scenario", _file_remedy(root)
@@ -101,14 +109,11 @@ class Scenario:
             raise broken[0]
         if not files:
             refuse_foreign(root)
-            inner = [str(path.relative_to(root)) for path in scenario_folders(root)]
             raise DatasetError(
                 root,
                 "it holds no agents: neither <agent>/<timestamp>.bin or .pcd with a .yaml of the"
                 " same name, nor <agent>_lidar.pcd with <agent>.yaml",
-                f"Choose one of the scenarios in it: {', '.join(inner[:8])}"
-                if inner
-                else "Give the folder of one scenario",
+                _choice(root),
             )
         agents = sorted(files, key=agent_order)
         if len({station_id(agent) for agent in agents}) < len(agents):
@@ -208,6 +213,16 @@ def label_of(record: ObjectRecord, files: AgentFiles) -> int | None:
             f"Add it: {', '.join(OBJECT_TYPES)}",
         )
     return CLASSES.index("vehicle") + 1
+
+
+def _choice(root: Path) -> str:
+    """Name what lies in a folder that could be meant instead."""
+    scenarios = [str(path.relative_to(root)) for path in scenario_folders(root)]
+    bags = [path.name for path in sorted(root.iterdir()) if is_bag_like(path)]
+    for kind, names in (("scenarios", scenarios), ("bags", bags)):
+        if names:
+            return f"Choose one of the {kind} in it: {', '.join(names[:8])}"
+    return "Give the folder of one scenario"
 
 
 def _file_remedy(path: Path) -> str:
