@@ -42,7 +42,13 @@ AwareSteps = Annotated[
     int, typer.Option(min=0, help="Steps of each of the four phases of aware training; 0: none.")
 ]
 Bfloat16 = Annotated[
-    bool, typer.Option(help="Calibrate and learn with convolutions in bfloat16; export does not.")
+    bool | None,
+    typer.Option(
+        "--bfloat16/--no-bfloat16",
+        help="Calibrate and learn with convolutions in bfloat16, or in FP32 as export does; by "
+        "default bfloat16 where the processor has it.",
+        show_default=False,
+    ),
 ]
 
 # What is measured of it.
@@ -70,7 +76,7 @@ def command(
     reconstruct: Reconstruct = False,
     steps: Steps = 300,
     aware_steps: AwareSteps = 0,
-    bfloat16: Bfloat16 = True,
+    bfloat16: Bfloat16 = None,
     calibration_batches: CalibrationBatches = 16,
     batch_size: BatchSize = 2,
     agents: Agents = 3,
@@ -93,6 +99,7 @@ def command(
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
     from quantv2x_ros.training.export.checkpoint import load_checkpoint
     from quantv2x_ros.training.export.sparse_heads import record_sparse_heads
+    from quantv2x_ros.training.float_precision import choose_bfloat16
     from quantv2x_ros.training.quantization.aware_training import AwareTrainingConfig
     from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
@@ -109,13 +116,14 @@ def command(
     network.code_ego(coded_ego)
     count = calibration_batches * batch_size
     frames = CalibrationFrames(data, count, network.config.grid, agents, seed)
-    workflow = Workflow(network, frames, config, bfloat16)
+    fast = choose_bfloat16(bfloat16)
+    workflow = Workflow(network, frames, config, fast)
     graphs = workflow.quantize()
     if reconstruct:
-        learning = ReconstructionConfig(steps=steps, seed=seed, bfloat16=bfloat16)
+        learning = ReconstructionConfig(steps=steps, seed=seed, bfloat16=fast)
         graphs = workflow.reconstruct(graphs, learning)
     if aware_steps:
-        schedule = AwareTrainingConfig(aware_steps, bfloat16=bfloat16)
+        schedule = AwareTrainingConfig(aware_steps, bfloat16=fast)
         graphs = workflow.train(graphs, data, schedule, seed)
     settings = BundleSettings.of(
         network, version, max_agents, class_aware, note, quantization=workflow.summary()

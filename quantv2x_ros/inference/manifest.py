@@ -16,6 +16,7 @@ import yaml
 from quantv2x_ros.core.anchors import AnchorClass, AnchorSet
 from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.weight_grid import BYTE_LIMIT
 from quantv2x_ros.inference.manifest_parts import BundleError as BundleError
 from quantv2x_ros.inference.manifest_parts import CodebookInfo as CodebookInfo
 from quantv2x_ros.inference.manifest_parts import SparseHeads as SparseHeads
@@ -26,6 +27,8 @@ MANIFEST_FORMAT = 1
 PRECISIONS = ("fp32", "int8")
 #: Settings of the post-processing that older bundles lack; their defaults change nothing.
 OPTIONAL_DETECTION = frozenset({"drop_ego", "vote_threshold", "whole_boxes"})
+#: Entries that older bundles lack.
+OPTIONAL = frozenset({"sparse_heads", "weight_limit"})
 #: More agents than this would not fit a fusion engine's profile.
 AGENT_LIMIT = 64
 
@@ -50,6 +53,8 @@ class Manifest:
         training: what it was trained with; free.
         measured: accuracy and the like; free.
         sparse_heads: where the heads need computing, by rising score; empty for everywhere.
+        weight_limit: greatest magnitude of INT8 weights, see core.weight_grid; None in FP32, and
+            in INT8 bundles older than the entry, which go to 127.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Manifest:
     training: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
     sparse_heads: tuple[SparseHeads, ...] = ()
+    weight_limit: int | None = None
 
     def __post_init__(self) -> None:
         """Raise BundleError for a value out of range."""
@@ -93,6 +99,12 @@ class Manifest:
         check_sparse_heads(self.sparse_heads)
         if self.sparse_heads and (self.parity or self.precision != "int8"):
             raise BundleError("sparse_heads belongs to int8 bundles without parity alone")
+        if self.weight_limit is not None and self.precision != "int8":
+            raise BundleError("weight_limit belongs to int8 bundles alone")
+        if self.weight_limit is not None and not 1 <= self.weight_limit <= BYTE_LIMIT:
+            raise BundleError(
+                f"weight_limit: got {self.weight_limit}, allowed are 1 to {BYTE_LIMIT}"
+            )
 
     def sparse_heads_for(self, score_threshold: float) -> SparseHeads | None:
         """Return where the heads need computing for a score threshold; None for everywhere."""
@@ -122,6 +134,7 @@ class Manifest:
             "score_gain": self.score_gain,
             "detection": asdict(self.detection),
             **({"sparse_heads": sparse} if sparse else {}),
+            **({} if self.weight_limit is None else {"weight_limit": self.weight_limit}),
             "scales": dict(self.scales),
             "files": dict(self.files),
             "training": dict(self.training),
@@ -180,7 +193,7 @@ def parse_manifest(content: bytes, path: str | Path = MANIFEST_NAME) -> Manifest
 
 def _manifest(document: Any) -> Manifest:
     names = _names(Manifest) | {"format"}
-    top = _section(document, "manifest", names, frozenset({"sparse_heads"}))
+    top = _section(document, "manifest", names, OPTIONAL)
     grid = _section(top["grid"], "grid", _names(BevGrid))
     anchors = _section(top["anchors"], "anchors", _names(AnchorSet))
     classes = [_section(c, "anchors", _names(AnchorClass)) for c in anchors["classes"]]
@@ -209,7 +222,14 @@ def _manifest(document: Any) -> Manifest:
         training=dict(top["training"]),
         measured=dict(top["measured"]),
         sparse_heads=_sparse_heads(top.get("sparse_heads")),
+        weight_limit=_weight_limit(top.get("weight_limit")),
     )
+
+
+def _weight_limit(value: Any) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise BundleError(f"weight_limit: got {value!r}, expected a whole number")
 
 
 def _sparse_heads(value: Any) -> tuple[SparseHeads, ...]:

@@ -28,6 +28,10 @@ from quantv2x_ros.inference.engine import (
 from quantv2x_ros.inference.group_width import group_width, narrow_groups
 from quantv2x_ros.inference.signal_stack import kept_signal_stack
 from quantv2x_ros.inference.table_lookup import TableLookup, cut_lookup
+from quantv2x_ros.inference.wide_weights import (
+    compute_wide_weights_in_fp32,
+    warn_of_wide_weights,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +51,8 @@ class OpenVinoEngine:
     """An ONNX model compiled for the CPU.
 
     What the file quantizes explicitly runs in INT8, all else in FP32: OpenVINO's own default for
-    the rest would be bfloat16 where the processor has it.
+    the rest would be bfloat16 where the processor has it. INT8 weights that the processor does not
+    multiply exactly are computed in FP32, see `wide_weights`.
 
     Args:
         path: ONNX file.
@@ -88,8 +93,10 @@ class OpenVinoEngine:
         model = core.read_model(self.path)
         width = group_width()
         narrow_groups(model, width)
+        warn_of_wide_weights(self.path, model)
         if part is not None:
             model = part.cut(model)
+        real = compute_wide_weights_in_fp32(model)
         known = {port.any_name for port in model.inputs}
         if known != set(shapes):
             raise EngineError(
@@ -122,7 +129,8 @@ class OpenVinoEngine:
         inputs = [p.any_name for p in model.inputs]
         sizes = sorted(shapes.items())
         label = self.path.stem if part is None else f"{self.path.stem}-{part.name}"
-        cache = EngineCache(label, (name, content, sizes, threads, streams, inputs, width, label))
+        key = (name, content, sizes, threads, streams, inputs, width, label, real)
+        cache = EngineCache(label, key)
         if not cache.is_filled():
             logger.warning(
                 "compiling %s%s for OpenVINO %s (%s): about a second",

@@ -8,6 +8,7 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from quantv2x_ros.core.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL, BevGrid
+from quantv2x_ros.training.float_precision import FULL, PRECISIONS
 from quantv2x_ros.training.losses import LossWeights
 from quantv2x_ros.training.network import NetworkConfig
 from quantv2x_ros.training.samples import SampleConfig
@@ -160,7 +161,8 @@ class TrainingConfig:
         epoch_samples: samples an epoch; 0 is one a frame of the dataset.
         batch: frames a step and process.
         seed: of weights, samples and k-means.
-        precision: Lightning's: 32-true or bf16-mixed.
+        precision: of the convolutions: 32-true or bf16-mixed, Lightning's, or auto for bf16-mixed
+            where the device multiplies bfloat16 and 32-true where it would emulate it.
         validate_frames: frames of the validation split after each epoch; 0 is all.
         save_every: steps between checkpoints to resume from, besides those of each epoch.
     """
@@ -171,7 +173,7 @@ class TrainingConfig:
     epoch_samples: int = 0
     batch: int = 4
     seed: int = 0
-    precision: str = "32-true"
+    precision: str = FULL
     validate_frames: int = 0
     save_every: int = 500
     grid: GridSection = field(default_factory=GridSection)
@@ -187,9 +189,10 @@ class TrainingConfig:
             raise TrainingConfigError(f"stage must be 1, 2 or 3, got {self.stage}")
         if self.frozen not in ("", "sender"):
             raise TrainingConfigError(f"frozen must be empty or sender, got {self.frozen!r}")
-        if self.precision not in ("32-true", "bf16-mixed"):
+        if self.precision not in PRECISIONS:
             raise TrainingConfigError(
-                f"precision must be 32-true or bf16-mixed, got {self.precision!r}"
+                f"precision must be {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}, got "
+                f"{self.precision!r}"
             )
         if self.network.codebook == "revqom" and self.codebook.sampling != "nearest":
             raise TrainingConfigError(

@@ -22,6 +22,7 @@ from quantv2x_ros.training.codebook_init import initialise_codebook
 from quantv2x_ros.training.codebook_prices import set_prices
 from quantv2x_ros.training.config import TrainingConfig, TrainingConfigError
 from quantv2x_ros.training.data_module import SplitModule
+from quantv2x_ros.training.float_precision import choose_precision
 from quantv2x_ros.training.module import StageModule
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.progress import training_progress
@@ -181,7 +182,7 @@ def _callbacks(run: StageRun, validated: bool) -> list[Callback]:
 def _trainer(run: StageRun, validated: bool, samples: int) -> lightning.Trainer:
     config, devices = run.config, run.devices
     callbacks = _callbacks(run, validated)
-    options: dict[str, Any] = {"precision": config.precision}
+    options: dict[str, Any] = {"precision": choose_precision(config.precision, devices.accelerator)}
     if config.optimizer.clip:
         options["gradient_clip_val"] = config.optimizer.clip
     return lightning.Trainer(

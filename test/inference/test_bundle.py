@@ -223,11 +223,26 @@ def test_where_heads_are_computed_follows_the_score_threshold(
     assert int8_bundle.manifest.sparse_heads_for(threshold) is None
 
 
+def test_the_grid_of_weights_is_stated_where_it_is_known(copy: Path) -> None:
+    assert ModelBundle.load(copy).manifest.weight_limit == 63
+    for value in (0, 129, True, "63"):
+        rewrite(copy, lambda m, value=value: m.update(weight_limit=value))
+        with pytest.raises(BundleError, match="weight_limit: got"):
+            ModelBundle.load(copy)
+    rewrite(copy, lambda m: m.pop("weight_limit"))  # as older bundles have it
+    older = ModelBundle.load(copy)
+    assert older.manifest.weight_limit is None
+    assert "weight_limit" not in older.manifest.as_dict()
+    rewrite(copy, lambda m: m.update(precision="fp32", scales={}, weight_limit=63))
+    with pytest.raises(BundleError, match="weight_limit belongs to int8 bundles alone"):
+        ModelBundle.load(copy)
+
+
 def test_parity_and_full_precision_compute_heads_everywhere(copy: Path) -> None:
     rewrite(copy, lambda m: m.update(sparse_heads=[{"occupancy": 0.1, "score": 0.2}], parity=True))
     with pytest.raises(BundleError, match="belongs to int8 bundles without parity"):
         ModelBundle.load(copy)
-    rewrite(copy, lambda m: m.update(parity=False, precision="fp32", scales={}))
+    rewrite(copy, lambda m: m.update(parity=False, precision="fp32", scales={}, weight_limit=None))
     with pytest.raises(BundleError, match="belongs to int8 bundles without parity"):
         ModelBundle.load(copy)
     rewrite(copy, lambda m: m.update(sparse_heads=None))

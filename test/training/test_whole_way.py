@@ -20,7 +20,7 @@ from quantv2x_ros.training.export.random_bundle import build_random_bundle
 #: A small grid of V2X-Real's pillars, and a short course.
 COMMON: dict[str, Any] = {
     "batch": 4,
-    "precision": "bf16-mixed",
+    "precision": "auto",
     "save_every": 1000,
     "grid": {
         "lidar_range": [-51.2, -25.6, -5.0, 51.2, 25.6, 1.0],

@@ -38,7 +38,7 @@ from quantv2x_ros.training.export.engines import (
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.quantization.post_training import QuantizationConfig, quantize_network
-from quantv2x_ros.training.quantization.scales import QuantizationError
+from quantv2x_ros.training.quantization.scales import QuantizationError, weight_limit
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 
@@ -191,6 +191,7 @@ def _manifest(graphs: NetworkGraphs, folder: Path, name: str, settings: BundleSe
         files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
         training=settings.training,
         measured=settings.measured,
+        weight_limit=max((weight_limit(w.bits) for w in graphs.weights.values()), default=None),
     )
 
 

@@ -11,11 +11,12 @@ each agent's own map is compared with the teacher's, and the fused map where tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch.nn import functional
 
+from quantv2x_ros.inference.processor import has_bfloat16
 from quantv2x_ros.training.export.network_graphs import NetworkGraphs
 from quantv2x_ros.training.losses import LossWeights, detection_losses, occupancy_loss
 from quantv2x_ros.training.network import QuantV2XNetwork
@@ -40,14 +41,14 @@ class AwareTrainingConfig:
         learning_rate: of weights and biases.
         step_rate: of the logarithm of the activations' steps.
         distillation: weight of the distillation loss.
-        bfloat16: convolutions in bfloat16.
+        bfloat16: convolutions in bfloat16; by default where the processor has it.
     """
 
     steps: int
     learning_rate: float = 1e-4
     step_rate: float = 1e-3
     distillation: float = 1.0
-    bfloat16: bool = True
+    bfloat16: bool = field(default_factory=has_bfloat16)
 
     def __post_init__(self) -> None:
         """Raise QuantizationError for values out of range."""

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
+from quantv2x_ros.inference.processor import has_bfloat16
 from quantv2x_ros.training.quantization.alignment import Alignment
 from quantv2x_ros.training.quantization.learnable import AdaptiveRounding, LearnableNodes
 from quantv2x_ros.training.quantization.scales import QuantizationError
@@ -31,7 +32,7 @@ class ReconstructionConfig:
         alignment: weight of the fused map's error.
         window: size of the crops in x and y, metres.
         crops: of each frame.
-        bfloat16: convolutions in bfloat16 while learning.
+        bfloat16: convolutions in bfloat16 while learning; by default where the processor has it.
         seed: of all draws.
     """
 
@@ -46,7 +47,7 @@ class ReconstructionConfig:
     alignment: float = 1.0
     window: tuple[float, float] = (38.4, 38.4)
     crops: int = 2
-    bfloat16: bool = True
+    bfloat16: bool = field(default_factory=has_bfloat16)
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.compiled import njit
+from quantv2x_ros.core.weight_grid import ACTIVATION_LIMIT, WEIGHT_LIMITS
 from quantv2x_ros.training.export.graph import Convolution
 
 Float32 = npt.NDArray[np.float32]
 
 #: Activations are unsigned without zero point, shortcut projections (both signs) signed.
-UNSIGNED_MAX = 255
+UNSIGNED_MAX = ACTIVATION_LIMIT
 #: Exponent of the error that a scale of activations minimises. A detector's large activations are
 #: rare (an object covers a few of 35,000 cells) and matter most: more than the square protects them
 #: from being clipped for the sake of the background's resolution.
@@ -66,14 +67,14 @@ TensorScales = Mapping[str, TensorScale]
 
 
 def weight_limit(bits: int) -> int:
-    """Greatest magnitude of a symmetric weight.
+    """Greatest magnitude of a symmetric weight, see `core.weight_grid`.
 
     Raises:
         QuantizationError: for bits other than 4 and 8.
     """
     if bits not in BITS:
         raise QuantizationError(f"bits of weights: got {bits}, allowed are {BITS}")
-    return (1 << (bits - 1)) - 1
+    return WEIGHT_LIMITS[bits]
 
 
 @dataclass(frozen=True)
