@@ -27,7 +27,8 @@ def command(
         str,
         typer.Option(
             help="strangers: ever new stations, no codebook; copies: well-formed sweeps in the"
-            " names of 30 invented stations."
+            " names of 30 invented stations; newcomers: the same in ever new names; echoes: the"
+            " true stations' messages again, and garbage in their names."
         ),
     ] = "strangers",
     rate: Annotated[float, typer.Option(min=1.0, help="Messages a second.")] = 10_000.0,

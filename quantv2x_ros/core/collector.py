@@ -23,6 +23,7 @@ from quantv2x_ros.core.fusion_steps import (
     SweepRefusedError,
     Wait,
 )
+from quantv2x_ros.core.places import Places
 from quantv2x_ros.core.sweep import AgentSweep
 
 __all__ = ["ComputePyramid", "Fuse", "HeldSweep", "SweepCollector", "SweepRefusedError", "Wait"]
@@ -45,6 +46,7 @@ class SweepCollector(Generic[Pyramid]):
         peer_timeout: oldest peer sweep that counts, seconds before the ego's sweep.
         peer_wait: longest wait for a peer's sweep that is due, seconds after the ego's arrived.
         superseded: sweeps that were never used, since a newer one came first.
+        places: who takes part where there are more than can.
     """
 
     own_station: int
@@ -59,6 +61,8 @@ class SweepCollector(Generic[Pyramid]):
     _period_ns: int = 0
     _peers: dict[int, list[HeldSweep[Pyramid]]] = field(default_factory=dict)
     _expected: set[int] = field(default_factory=set)
+    _fused_ns: int | None = None
+    places: Places[Pyramid] = field(init=False)
 
     def __post_init__(self) -> None:
         """Validate.
@@ -72,6 +76,7 @@ class SweepCollector(Generic[Pyramid]):
             raise ValueError(f"peer_timeout: got {self.peer_timeout} s, expected a positive time")
         if not self.peer_wait >= 0:
             raise ValueError(f"peer_wait: got {self.peer_wait} s, expected 0 or more")
+        self.places = Places(self.max_agents - 1)
 
     @property
     def has_ego(self) -> bool:
@@ -88,8 +93,14 @@ class SweepCollector(Generic[Pyramid]):
         self._ego_stamp_ns = None
         self._ego_heard = -np.inf
         self._period_ns = 0
+        self._fused_ns = None
         self._peers.clear()
         self._expected.clear()
+        self.places.reset()
+
+    def forget(self, station_id: int) -> None:
+        """Forget a peer's sweeps, as of one that made room for another station."""
+        self._peers.pop(station_id, None)
 
     def expect(self, station_id: int) -> None:
         """Wait once for a station that has announced itself, though no sweep of it has come."""
@@ -188,7 +199,8 @@ class SweepCollector(Generic[Pyramid]):
         if not ego.begun:
             return _begin(ego)
         candidates, expired = self._candidates(ego.sweep)
-        chosen = candidates[: self.max_agents - 1]
+        choice = self.places.choose(candidates, now)
+        chosen = choice.chosen
         due = [held for held in chosen if self._is_due(held.sweep, ego.sweep)]
         missing = [held for held in chosen if not held.begun]
         timely = [held for held in missing if held not in due]
@@ -204,15 +216,15 @@ class SweepCollector(Generic[Pyramid]):
         for station, _ in expired:
             del self._peers[station]
         self._ego, self._next_ego = self._next_ego, None
-        over_limit = tuple(held.sweep.station_id for held in candidates[self.max_agents - 1 :])
-        return Fuse(ego, tuple(chosen), expired, over_limit)
+        self.places.next_frame(self._is_late(ego.sweep))
+        return Fuse(ego, tuple(chosen), expired, _ids(choice.over_limit), _ids(choice.held_back))
 
     def _ahead(self, now: float) -> ComputePyramid[Pyramid] | Wait:
-        """While the ego has nothing to fuse, prepare the newest sweep of the nearest peers."""
+        """While the ego has nothing to fuse, prepare the newest sweeps of peers it knows."""
         if self.max_agents > 1 and now - self._ego_heard <= EGO_SILENCE:
-            for held in list(self._peers.values())[: self.max_agents - 1]:
-                if not held[-1].begun:
-                    return _begin(held[-1])
+            for held in self.places.known([held[-1] for held in self._peers.values()], now):
+                if not held.begun:
+                    return _begin(held)
         return Wait(None)
 
     def _candidates(
@@ -236,6 +248,13 @@ class SweepCollector(Generic[Pyramid]):
         )
         return live, tuple(expired)
 
+    def _is_late(self, ego: AgentSweep) -> bool:
+        """Whether sweeps of the ego's sensor were left out before this one; it is fused now."""
+        before, self._fused_ns = self._fused_ns, ego.stamp_ns
+        if before is None or ego.period_ns is None:
+            return False
+        return 2 * (ego.stamp_ns - before) > 3 * ego.period_ns
+
     def _is_due(self, sweep: AgentSweep, ego: AgentSweep) -> bool:
         """Whether a peer's sweep is so old that its next one should be here any moment."""
         return 2 * (ego.stamp_ns - sweep.stamp_ns) > self._period_ns > 0
@@ -244,3 +263,7 @@ class SweepCollector(Generic[Pyramid]):
 def _begin(held: HeldSweep[Pyramid]) -> ComputePyramid[Pyramid]:
     held.begun = True
     return ComputePyramid(held)
+
+
+def _ids(sweeps: list[HeldSweep[Pyramid]]) -> tuple[int, ...]:
+    return tuple(held.sweep.station_id for held in sweeps)

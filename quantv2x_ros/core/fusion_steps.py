@@ -57,12 +57,14 @@ class Fuse(Generic[Pyramid]):
         peers: the peers' sweeps, nearest first.
         expired: station and age [s] of every peer that was forgotten for its silence.
         over_limit: stations left out because max_agents was reached.
+        held_back: newcomers left out since their turn has not come; see `places`.
     """
 
     ego: HeldSweep[Pyramid]
     peers: tuple[HeldSweep[Pyramid], ...]
     expired: tuple[tuple[int, float], ...]
     over_limit: tuple[int, ...]
+    held_back: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

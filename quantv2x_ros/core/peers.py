@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import IntEnum
 
+from quantv2x_ros.core.peer import Peer, PeerRefusedError, Standing
 from quantv2x_ros.core.peer_limits import RATE_REFUSALS, PeerLimits
 from quantv2x_ros.core.rate_limit import LoadBudget, TokenBucket
 from quantv2x_ros.core.replay_guard import ReplayGuard
@@ -19,55 +20,18 @@ __all__ = ["RATE_REFUSALS", "Peer", "PeerLimits", "PeerRefusedError", "PeerTable
 PROBATION = 1.0
 #: Processor time that a station may take at once after a pause, seconds.
 BURST = 0.5
-
-
-class PeerRefusedError(ValueError):
-    """A message of a station that is not listened to now.
-
-    Attributes:
-        reason: ``too_many_stations``.
-    """
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-
-
-class Standing(IntEnum):
-    """What a station has shown so far; a lower one makes room for a higher one."""
-
-    NEWCOMER = 0  # its messages are well formed
-    WORKING = 1  # its sweeps are fused
-    VERIFIED = 2  # its signature is one of the key ring
-
-
-@dataclass(eq=False)
-class Peer:
-    """A tracked station.
-
-    Attributes:
-        station_id: its id.
-        joined: since when it is tracked, seconds of the steady clock.
-        heard: when its last accepted message came.
-        guard: what it has sent of late.
-        verified: whether its last accepted message was signed by a known key.
-    """
-
-    station_id: int
-    joined: float
-    heard: float
-    guard: ReplayGuard
-    bucket: TokenBucket
-    budget: LoadBudget
-    verified: bool = False
-    fused: float = -math.inf
+#: A station that has worked for so long keeps its place before those that came later, seconds.
+ESTABLISHED_AFTER = 30.0
+#: A station works while it was fused in one of so many frames, however slow they follow each other.
+_FRAMES = 4
 
 
 @dataclass
 class PeerTable:
-    """Admits stations in two steps.
+    """Admits stations in three steps.
 
-    `may_speak` costs next to nothing and comes before all checks of a message, `admit` after them.
+    `may_speak` costs next to nothing and comes before all checks of a message, `check` before it is
+    decoded, `admit` after that.
 
     Attributes:
         own_station: always has a place of its own.
@@ -78,11 +42,12 @@ class PeerTable:
     limits: PeerLimits = field(default_factory=PeerLimits)
     _peers: dict[int, Peer] = field(default_factory=dict)
     _evicted: list[int] = field(default_factory=list)
+    _frames: deque[float] = field(default_factory=lambda: deque(maxlen=_FRAMES))
 
     def __post_init__(self) -> None:
         """Prepare the newcomers' shared bucket."""
         self._newcomers = _bucket(self.limits.newcomer_rate)
-        self._newcomers_budget = LoadBudget(self.limits.newcomer_load, BURST)
+        self._newcomers_budget = LoadBudget(self.limits.newcomer_load, BURST, self.limits.sweeps)
 
     def __len__(self) -> int:
         """Return the number of stations tracked, the own one included."""
@@ -118,21 +83,45 @@ class PeerTable:
             return ""
         return "load" if budget is not self._newcomers_budget else "load_newcomers"
 
-    def spend(self, station_id: int, seconds: float, now: float) -> None:
+    def spend(self, station_id: int, seconds: float, sweeps: float, now: float) -> None:
         """Book what a message cost that was allowed to speak.
 
         Args:
             station_id: of its sender.
             seconds: of processor time.
+            sweeps: the same as work: which part of a whole sweep it was.
             now: seconds of a steady clock.
         """
-        self._budget(self._peers.get(station_id), now).spend(seconds)
+        self._budget(self._peers.get(station_id), now).spend(seconds, sweeps)
 
     def _budget(self, peer: Peer | None, now: float) -> LoadBudget:
         """The budget that a station draws on: its own once it has shown to be of use."""
         if peer is None or self.standing(peer, now) is Standing.NEWCOMER:
             return self._newcomers_budget
         return peer.budget
+
+    def check(
+        self, station_id: int, stamp_ns: int, sequence: int, tile: int, now: float, verified: bool
+    ) -> None:
+        """Check that a message is new, and that there is room for its station; changes nothing.
+
+        Args:
+            station_id: of the sender.
+            stamp_ns: time of its sweep.
+            sequence: number of its sweep.
+            tile: number of the tile.
+            now: seconds of a steady clock.
+            verified: whether a known key signed the message.
+
+        Raises:
+            PeerRefusedError: if the station is new and there is no room for it.
+            ReplayError: if the message was sent before; see `ReplayGuard.check`.
+        """
+        peer = self._peers.get(station_id)
+        if peer is None:
+            self._leaving(station_id, now, verified)
+        elif station_id != self.own_station:
+            peer.guard.check(stamp_ns, sequence, tile)
 
     def admit(self, station_id: int, now: float, verified: bool) -> Peer:
         """Return the station that sent a message which has passed all checks of its content.
@@ -147,9 +136,10 @@ class PeerTable:
         """
         peer = self._peers.get(station_id)
         if peer is None:
-            self._make_room(station_id, now, verified)
+            for leaving in self._leaving(station_id, now, verified):
+                self._evict(leaving)
             guard = ReplayGuard(self.limits.replay_window)
-            budget = LoadBudget(self.limits.load, BURST)
+            budget = LoadBudget(self.limits.load, BURST, self.limits.sweeps)
             peer = Peer(station_id, now, now, guard, _bucket(self.limits.rate), budget)
             self._peers[station_id] = peer
         peer.heard = now
@@ -161,7 +151,10 @@ class PeerTable:
         for station in station_ids:
             peer = self._peers.get(station)
             if peer is not None:
+                if not self._works(peer, now):
+                    peer.works_since = now
                 peer.fused = now
+        self._frames.append(now)
 
     def take_evicted(self) -> list[int]:
         """Return the stations that are no longer tracked since the last call."""
@@ -172,34 +165,58 @@ class PeerTable:
         """Forget everyone, as after a jump in time."""
         self._peers.clear()
         self._evicted.clear()
+        self._frames.clear()
 
     def standing(self, peer: Peer, now: float) -> Standing:
         """Return what a peer has shown of late."""
         if peer.verified:
             return Standing.VERIFIED
-        works = now - peer.fused <= self.limits.forget_after
-        return Standing.WORKING if works else Standing.NEWCOMER
+        if not self._works(peer, now):
+            return Standing.NEWCOMER
+        is_old = peer.fused - peer.works_since >= ESTABLISHED_AFTER
+        return Standing.ESTABLISHED if is_old else Standing.WORKING
 
-    def _make_room(self, station_id: int, now: float, verified: bool) -> None:
+    def standing_of(self, station_id: int, now: float) -> Standing:
+        """Return what the station of an id has shown of late; one not tracked is a newcomer."""
+        peer = self._peers.get(station_id)
+        return Standing.NEWCOMER if peer is None else self.standing(peer, now)
+
+    def works_since(self, station_id: int) -> float:
+        """Return since when a station is fused without a gap, seconds; infinite: it is not."""
+        peer = self._peers.get(station_id)
+        return math.inf if peer is None else peer.works_since
+
+    def waits_since(self, station_id: int) -> float:
+        """Return when a station was fused last, or joined, seconds; one not tracked comes last."""
+        peer = self._peers.get(station_id)
+        return math.inf if peer is None else max(peer.fused, peer.joined)
+
+    def _works(self, peer: Peer, now: float) -> bool:
+        """Whether a peer was fused of late, by the clock or by a slow machine's frames."""
+        if now - peer.fused <= self.limits.forget_after:
+            return True
+        return len(self._frames) == _FRAMES and peer.fused >= self._frames[0]
+
+    def _leaving(self, station_id: int, now: float, verified: bool) -> list[Peer]:
+        """Return who makes room for a new station; nobody where there is some.
+
+        Raises:
+            PeerRefusedError: where there is none.
+        """
         if station_id == self.own_station or self._others() < self.limits.max_peers:
-            return
-        for peer in list(self._peers.values()):
-            if now - peer.heard > self.limits.forget_after:
-                self._evict(peer)
-        if self._others() < self.limits.max_peers:
-            return
+            return []
+        others = [peer for peer in self._peers.values() if peer.station_id != self.own_station]
+        silent = [peer for peer in others if now - peer.heard > self.limits.forget_after]
+        if silent:
+            return silent
         rank = Standing.VERIFIED if verified else Standing.NEWCOMER
-        weaker = [
-            peer
-            for peer in self._peers.values()
-            if peer.station_id != self.own_station and self._yields(peer, rank, now)
-        ]
+        weaker = [peer for peer in others if self._yields(peer, rank, now)]
         if not weaker:
             raise PeerRefusedError(
                 "too_many_stations",
                 f"station {station_id} is one more than the {self.limits.max_peers} listened to",
             )
-        self._evict(min(weaker, key=lambda peer: (self.standing(peer, now), peer.joined)))
+        return [min(weaker, key=lambda peer: (self.standing(peer, now), peer.joined))]
 
     def _yields(self, peer: Peer, rank: Standing, now: float) -> bool:
         """Whether a peer makes room for a new one: it ranks lower, or had its chance."""

@@ -56,8 +56,8 @@ class ReplayGuard:
         self._newest_ns: int | None = None
         self._floor_ns: int | None = None
 
-    def admit(self, stamp_ns: int, sequence: int, tile: int) -> None:
-        """Note a message, whose origin must have been checked before.
+    def check(self, stamp_ns: int, sequence: int, tile: int) -> None:
+        """Check that a message is new; this changes nothing.
 
         Args:
             stamp_ns: time of its sweep.
@@ -65,7 +65,7 @@ class ReplayGuard:
             tile: number of the tile.
 
         Raises:
-            ReplayError: if it was sent before, or is too old to tell. It changes nothing then.
+            ReplayError: if it was sent before, or is too old to tell.
         """
         sweep = self._sweeps.get(stamp_ns)
         if sweep is not None:
@@ -76,9 +76,25 @@ class ReplayGuard:
                 )
             if tile in sweep.tiles:
                 raise ReplayError("replayed", f"tile {tile} of sweep {sequence} came before")
-            sweep.tiles.add(tile)
             return
         self._check_place(stamp_ns, sequence)
+
+    def admit(self, stamp_ns: int, sequence: int, tile: int) -> None:
+        """Note a message, whose origin and content must have been checked before.
+
+        Args:
+            stamp_ns: time of its sweep.
+            sequence: number of its sweep.
+            tile: number of the tile.
+
+        Raises:
+            ReplayError: see `check`. It changes nothing then.
+        """
+        self.check(stamp_ns, sequence, tile)
+        sweep = self._sweeps.get(stamp_ns)
+        if sweep is not None:
+            sweep.tiles.add(tile)
+            return
         self._sweeps[stamp_ns] = _Sweep(sequence, {tile})
         if self._newest_ns is None or stamp_ns > self._newest_ns:
             self._newest_ns = stamp_ns

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -84,7 +85,10 @@ class FusionNode(BaseNode):
         self._format = IndexFormat.of(self._bundle)
         collector = declare_collector(self, self._station, self._bundle, self._setter)
         background = np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
-        self._input = IndicesInput(self, self._station, self._format, self._bundle.grid, background)
+        self._input = IndicesInput(
+            self, self._station, self._format, self._bundle.grid, background, self._forget
+        )
+        collector.places.standings = self._input.trust
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
         workers = min(_WORKERS, threads or os.cpu_count() or 1)
         views = declare_views(self, self._bundle)
@@ -152,7 +156,9 @@ class FusionNode(BaseNode):
             self._input.note_arrival(sweep)
             if self._own_in_process and self._encoders_turn is None:  # else the encoder notes it
                 self._overload.note_sweep(sweep.stamp_ns, time.monotonic())
-            self._turns.begin(sweep.stamp_ns, sweep.period_ns or self._overload.period_ns)
+            if sweep.period_ns is None:
+                sweep = replace(sweep, period_ns=self._overload.period_ns)
+            self._turns.begin(sweep.stamp_ns, sweep.period_ns)
             try:
                 if self._worker.offer_ego(sweep):
                     self.get_logger().warning("own sweeps jumped back in time; starting afresh")
@@ -233,6 +239,11 @@ class FusionNode(BaseNode):
         except SweepRefusedError as error:
             self._refuse(sweep.station_id, error.reason, str(error))
 
+    def _forget(self, station: int) -> None:
+        """Forget the sweeps of a station that made room for another one."""
+        if self._worker is not None:
+            self._worker.forget(station)
+
     def _refuse(self, station: int, reason: str, text: str) -> None:
         """Count a peer's message or sweep that is not used, and remember it against the peer."""
         self._ledger.refuse(station, reason, text, time.monotonic())
@@ -249,6 +260,8 @@ class FusionNode(BaseNode):
             self.drop("silent", f"station {station} unheard for {age:.3f} s, allowed {limit} s")
         for station in outcome.over_limit:
             self.drop("max_agents", f"station {station} is one more than max_agents")
+        for station in outcome.held_back:
+            self.drop("newcomer", f"station {station} is new and waits for its turn to be fused")
         for station in outcome.excluded:
             self.drop("inconsistent", f"station {station}: {outcome.suspects[station]}")
         self._frames += 1

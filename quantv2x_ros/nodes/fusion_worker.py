@@ -43,6 +43,7 @@ class Outcome:
         stage_ms: latency by stage, milliseconds.
         expired: station and age [s] of peers that have fallen silent.
         over_limit: stations left out because max_agents was reached.
+        held_back: newcomers left out since their turn has not come.
         suspects: station to why its map contradicts the ego's.
         excluded: stations left out for that.
         alignments: station to the newest correction of its pose.
@@ -54,6 +55,7 @@ class Outcome:
     stage_ms: Mapping[str, float]
     expired: tuple[tuple[int, float], ...]
     over_limit: tuple[int, ...]
+    held_back: tuple[int, ...]
     suspects: Mapping[int, str]
     excluded: tuple[int, ...]
     alignments: Mapping[int, Alignment]
@@ -126,6 +128,11 @@ class FusionWorker:
         with self._changed:
             self._collector.offer_peer(sweep)
             self._changed.notify_all()
+
+    def forget(self, station_id: int) -> None:
+        """See `SweepCollector.forget`."""
+        with self._changed:
+            self._collector.forget(station_id)
 
     def note_encoding(self, begun: bool) -> None:
         """Say when the ego's encoder begins and ends, in this process: nothing is prepared then."""
@@ -253,6 +260,7 @@ class FusionWorker:
             stage_ms,
             step.expired,
             step.over_limit,
+            step.held_back,
             prepared.suspects,
             excluded,
             self._aligner.found if self._aligner is not None else {},

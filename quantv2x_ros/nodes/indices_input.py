@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,7 @@ class IndicesInput:
         index_format: IndexFormat,
         grid: BevGrid,
         background: npt.NDArray[np.uint8],
+        on_evicted: Callable[[int], None],
     ) -> None:
         """Declare the parameters.
 
@@ -64,12 +65,15 @@ class IndicesInput:
             index_format: codebook and grid that all must share.
             grid: of the index maps.
             background: (planes,) uint8, codes that fill holes.
+            on_evicted: called with stations that made room for others.
 
         Raises:
             ValueError: for a parameter that cannot be used.
         """
         self._node = node
         self._own_station = own_station
+        self._on_evicted = on_evicted
+        self._verified = False
         self._format = index_format
         self._map_frame = declare(
             node, "map_frame", "map", "Name of the map frame that all stations share."
@@ -129,23 +133,25 @@ class IndicesInput:
             ValueError: one of `REFUSALS`, with the reason by which it is counted.
         """
         latest_ns = self._tolerance.latest_ns
-        tile = tile_from_message(message, self._format, self._map_frame, latest_ns, self._admit)
+        tile = tile_from_message(message, self._format, self._map_frame, latest_ns, self._check)
+        self.trust.admit(message, self._verified, time.monotonic())
         for station in self.trust.take_evicted():
             self.reception.forget(station)
             self._lags.pop(station, None)
+            self._on_evicted(station)
         sweep = self.reception.add(tile, time.monotonic())
         if sweep is not None:
             self.note_arrival(sweep)
         return sweep
 
-    def _admit(self, message: BevIndices) -> None:
+    def _check(self, message: BevIndices) -> None:
         check_uncertainty(
             message.sensor_pose.covariance,
             self._max_position_sigma,
             self._max_heading_sigma,
             f"station {message.station_id}",
         )
-        self.trust.admit(message, time.monotonic())
+        self._verified = self.trust.check(message, time.monotonic())
 
     def note_arrival(self, sweep: AgentSweep) -> None:
         """Note how long a sweep took, to tell clock offsets; the own ones are the measure."""

@@ -35,6 +35,8 @@ _STAMP = 4
 _START = 16
 #: A frame_id longer than this is none, bytes.
 _MAX_FRAME_ID = 1024
+#: What reading a message takes at least, of what an honest station's whole sweep does.
+_LEAST_WORK = 1 / 16
 
 
 class IndicesSubscription:
@@ -44,7 +46,7 @@ class IndicesSubscription:
         self,
         node: Node,
         may_speak: Callable[[int, float], str],
-        spend: Callable[[int, float, float], None],
+        spend: Callable[[int, float, float, float], None],
         on_message: Callable[[BevIndices], None],
         on_refused: Callable[[str, str, int], object],
         ignored: int | None = None,
@@ -56,8 +58,8 @@ class IndicesSubscription:
             node: whose subscription.
             may_speak: asked with station id and steady time before anything else is done; returns
                 a key of `RATE_REFUSALS`, or nothing.
-            spend: takes station id, processor time [s] and steady time of each message that was
-                not refused.
+            spend: takes station id, processor time [s], the part of a sweep that it was, and
+                steady time of each message that was not refused.
             on_message: takes the others.
             on_refused: takes reason, text and number of those refused here.
             ignored: station whose messages are passed over, such as the own one.
@@ -122,17 +124,28 @@ class IndicesSubscription:
             content: of a message with a station id, see `station_of`.
         """
         start = time.thread_time()
-        self._read(content)
-        self._spend(station_of(content), time.thread_time() - start, time.monotonic())
+        work = self._read(content)
+        self._spend(station_of(content), time.thread_time() - start, work, time.monotonic())
 
-    def _read(self, content: bytes) -> None:
-        """Deserialize a message and hand it on, or count it as malformed."""
+    def _read(self, content: bytes) -> float:
+        """Deserialize a message and hand it on; returns which part of a sweep it was."""
         try:
             message = deserialize_message(content, BevIndices)
         except (RuntimeError, ValueError) as error:  # rmw and UTF-8 decoding raise these
             self._on_refused("malformed", f"{len(content)} bytes are no BevIndices: {error}", 1)
-            return
+            return _LEAST_WORK
         self._on_message(message)
+        return work_of(message)
+
+
+def work_of(message: BevIndices) -> float:
+    """Return what a message takes to read, where an honest station's whole sweep takes 1.
+
+    Its tile's share of the map; one that claims more than the map is refused before it is decoded.
+    """
+    whole = message.levels * message.rows * message.columns
+    tile = message.tile_levels * message.tile_rows * message.tile_columns
+    return min(max(tile / whole, _LEAST_WORK), 1.0) if whole else _LEAST_WORK
 
 
 def station_of(content: bytes) -> int:

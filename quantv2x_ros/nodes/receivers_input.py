@@ -158,7 +158,8 @@ class ReceiversInput:
         return True
 
     def _admit(self, message: BevIndices) -> None:
-        self._trust.admit(message, time.monotonic())
+        now = time.monotonic()
+        self._trust.admit(message, self._trust.check(message, now), now)  # it is not decoded
 
     def _refuse(self, reason: str, text: str, count: int = 1) -> None:
         """Count a message that is not used: no fault of the own sweeps, which go out in full."""

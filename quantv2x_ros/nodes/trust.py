@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 
 from rclpy.node import Node
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.key_ring import KeyRing
-from quantv2x_ros.core.peers import PeerLimits, PeerTable
+from quantv2x_ros.core.peers import PeerLimits, PeerTable, Standing
 from quantv2x_ros.core.signing import is_signed_by
 from quantv2x_ros.nodes.conversions import MessageRefusedError, nanoseconds
 from quantv2x_ros.nodes.parameters import ParameterError, declare
@@ -18,7 +19,10 @@ from quantv2x_ros.nodes.signed_message import signed_content
 
 
 class Trust:
-    """Admits messages in two steps: `may_speak` before all other checks, `admit` after them."""
+    """Admits messages in three steps: `may_speak` before all other checks, `check`, `admit`.
+
+    The executor's thread asks and notes what it receives, the threads that fuse what they fuse.
+    """
 
     def __init__(self, node: Node, own_station: int) -> None:
         """Declare the parameters and load the key ring.
@@ -44,6 +48,7 @@ class Trust:
         self._own_station = own_station
         self._keys = KeyRing.load(folder) if folder else KeyRing({})
         self._peers = PeerTable(own_station, self._declare_limits(node))
+        self._lock = threading.Lock()
 
     @staticmethod
     def _declare_limits(node: Node) -> PeerLimits:
@@ -85,6 +90,16 @@ class Trust:
                 low=0.001,
                 high=1.0,
             ),
+            sweeps=declare(
+                node,
+                "assured_sweep_rate",
+                defaults.sweeps,
+                "Sweeps a second that max_station_load and newcomer_load never refuse, however "
+                "slow the machine: of each station that was fused or verified, and of all others "
+                "together [1/s].",
+                low=0.1,
+                high=1000.0,
+            ),
             replay_window=declare(
                 node,
                 "replay_window",
@@ -106,18 +121,25 @@ class Trust:
 
     def may_speak(self, station_id: int, now: float) -> str:
         """See `PeerTable.may_speak`."""
-        return self._peers.may_speak(station_id, now)
+        with self._lock:
+            return self._peers.may_speak(station_id, now)
 
-    def spend(self, station_id: int, seconds: float, now: float) -> None:
+    def spend(self, station_id: int, seconds: float, sweeps: float, now: float) -> None:
         """See `PeerTable.spend`."""
-        self._peers.spend(station_id, seconds, now)
+        with self._lock:
+            self._peers.spend(station_id, seconds, sweeps, now)
 
-    def admit(self, message: BevIndices, now: float) -> None:
-        """Check signature and newness of a message whose other fields have been checked.
+    def check(self, message: BevIndices, now: float) -> bool:
+        """Check signature, room and newness of a message whose other fields have been checked.
+
+        Nothing is remembered of it: what it holds may still turn out to be garbage.
 
         Args:
             message: as received.
             now: seconds of the steady clock.
+
+        Returns:
+            Whether a known key has signed it, for `admit`.
 
         Raises:
             MessageRefusedError: ``unsigned``, ``unknown_station`` or ``signature``.
@@ -125,22 +147,60 @@ class Trust:
             ReplayError: where it was sent before.
         """
         verified = self._is_verified(message)
-        peer = self._peers.admit(message.station_id, now, verified)
-        if message.station_id == self._own_station:
-            return  # its time is the measure of all others'; a jump back starts everything afresh
-        peer.guard.admit(nanoseconds(message.header.stamp), message.sequence, message.tile_index)
+        stamp_ns = nanoseconds(message.header.stamp)
+        tile = (stamp_ns, message.sequence, message.tile_index)
+        with self._lock:
+            self._peers.check(message.station_id, *tile, now, verified)
+        return verified
+
+    def admit(self, message: BevIndices, verified: bool, now: float) -> None:
+        """Remember a message that has passed all checks and could be decoded.
+
+        Args:
+            message: as received.
+            verified: what `check` has returned.
+            now: seconds of the steady clock.
+
+        Raises:
+            PeerRefusedError: see `check`.
+            ReplayError: see `check`.
+        """
+        with self._lock:
+            peer = self._peers.admit(message.station_id, now, verified)
+            if message.station_id == self._own_station:
+                return  # its time is the measure of all others'; a jump back starts afresh
+            stamp_ns = nanoseconds(message.header.stamp)
+            peer.guard.admit(stamp_ns, message.sequence, message.tile_index)
 
     def note_fused(self, station_ids: Iterable[int], now: float) -> None:
         """See `PeerTable.note_fused`."""
-        self._peers.note_fused(station_ids, now)
+        with self._lock:
+            self._peers.note_fused(station_ids, now)
+
+    def standing_of(self, station_id: int, now: float) -> Standing:
+        """See `PeerTable.standing_of`."""
+        with self._lock:
+            return self._peers.standing_of(station_id, now)
+
+    def works_since(self, station_id: int) -> float:
+        """See `PeerTable.works_since`."""
+        with self._lock:
+            return self._peers.works_since(station_id)
+
+    def waits_since(self, station_id: int) -> float:
+        """See `PeerTable.waits_since`."""
+        with self._lock:
+            return self._peers.waits_since(station_id)
 
     def take_evicted(self) -> list[int]:
         """See `PeerTable.take_evicted`."""
-        return self._peers.take_evicted()
+        with self._lock:
+            return self._peers.take_evicted()
 
     def reset(self) -> None:
         """Forget everyone, as after a jump in time."""
-        self._peers.reset()
+        with self._lock:
+            self._peers.reset()
 
     def _is_verified(self, message: BevIndices) -> bool:
         """Return whether a known key has signed the message."""

@@ -16,12 +16,14 @@ import sys
 import threading
 import time
 from array import array
+from collections import deque
 from queue import Queue
+from zlib import crc32
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.nodes import qos
@@ -29,15 +31,17 @@ from quantv2x_ros.nodes.indices_subscription import station_place
 
 TOPIC = "/v2x/bev_indices"
 UNHEARD_TOPIC = "/v2x/nobody_listens"
-KINDS = ("strangers", "copies")
+KINDS = ("strangers", "copies", "newcomers", "echoes")
 PHASES = ("quiet", "unheard", "attack")
-#: Invented stations from this id on.
-_FIRST_STATION = 1_000_000
 #: Different stations of each kind: as many as there are messages, or so few that all get in.
-_STATIONS = {"strangers": 1_000_000, "copies": 30}
+_STATIONS = {"strangers": 1_000_000, "copies": 30, "newcomers": 1_000_000, "echoes": 0}
+#: Ids of invented stations.
+INVENTED = range(1_000_000, 2_000_000)
 _PAYLOAD = 1300
 #: So much of the flood may be made up for at once, seconds.
 _PATIENCE = 0.02
+#: Messages that are recognised as what was sent here.
+_REMEMBERED = 256
 _STAMP = struct.Struct("<iI")
 _STAMP_PLACE = 4  # after the encapsulation
 
@@ -45,9 +49,11 @@ _STAMP_PLACE = 4  # after the encapsulation
 class Attacker(Node):  # type: ignore[misc]
     """Sends as fast as it is told.
 
-    ``strangers`` sends messages of ever new stations that belong to no codebook; ``copies`` sends
-    what the true stations send once more, in the names of others and with stamps of their own, so
-    that every check without a signature is passed.
+    ``strangers`` sends messages of ever new stations that belong to no codebook. The others send
+    what the true stations send once more: ``copies`` in the names of 30 others and with stamps of
+    their own, so that every check without a signature is passed; ``newcomers`` the same in ever new
+    names; ``echoes`` in the true names, each message as it was and then a further tile of its sweep
+    that holds garbage with a right checksum.
     """
 
     def __init__(self, kind: str, rate: float) -> None:
@@ -61,6 +67,8 @@ class Attacker(Node):  # type: ignore[misc]
         self._rate = rate
         self._stations = _STATIONS[kind]
         self._template = bytearray(_garbage())
+        self._echoes: tuple[bytes, ...] = (_garbage(),)
+        self._heard: deque[bytes] = deque(maxlen=_REMEMBERED)
         self._by_phase = {
             "unheard": self.create_publisher(BevIndices, UNHEARD_TOPIC, qos.indices_input()),
             "attack": self.create_publisher(BevIndices, TOPIC, qos.indices_input()),
@@ -69,13 +77,18 @@ class Attacker(Node):  # type: ignore[misc]
         self._phase = "quiet"
         self._since = 0.0
         self._sent = 0
-        if kind == "copies":
+        if kind != "strangers":
             self.create_subscription(BevIndices, TOPIC, self._listen, qos.indices_input(), raw=True)
 
     def _listen(self, content: bytes) -> None:
         (station,) = struct.unpack_from("<I", content, station_place(content))
-        if station < _FIRST_STATION:
+        if station in INVENTED:
+            return
+        if self._stations:
             self._template = bytearray(content)
+        elif content not in self._heard:  # and so not what was sent here
+            self._echoes = (content, garbage_beside(content))
+            self._heard.extend(self._echoes)
 
     def change(self, phase: str) -> int:
         """Begin a phase; returns the number of messages sent in the one before."""
@@ -95,15 +108,30 @@ class Attacker(Node):  # type: ignore[misc]
             self._since += (behind - self._rate * _PATIENCE) / self._rate
             behind = int(self._rate * _PATIENCE)
         for _ in range(behind):
-            message = bytearray(self._template)
-            station = _FIRST_STATION + self._count % self._stations
-            struct.pack_into("<I", message, station_place(message), station)
-            seconds, nanoseconds = _STAMP.unpack_from(message, _STAMP_PLACE)
-            shifted = (nanoseconds + self._count) % 10**9
-            _STAMP.pack_into(message, _STAMP_PLACE, seconds, shifted)
-            publisher.publish(bytes(message))
+            publisher.publish(bytes(self._next()))
             self._count += 1
             self._sent += 1
+
+    def _next(self) -> bytes | bytearray:
+        """The next message of the flood."""
+        if not self._stations:
+            return self._echoes[self._count % len(self._echoes)]
+        message = bytearray(self._template)
+        station = INVENTED[self._count % self._stations]
+        struct.pack_into("<I", message, station_place(message), station)
+        seconds, nanoseconds = _STAMP.unpack_from(message, _STAMP_PLACE)
+        _STAMP.pack_into(message, _STAMP_PLACE, seconds, (nanoseconds + self._count) % 10**9)
+        return message
+
+
+def garbage_beside(content: bytes) -> bytes:
+    """Return the next tile of a serialized ``BevIndices``' sweep, with a payload that is none."""
+    message = deserialize_message(content, BevIndices)
+    message.tile_index = (message.tile_index + 1) % max(message.tile_count, 1)
+    message.payload = array("B", os.urandom(64))
+    message.payload_crc = crc32(message.payload)
+    changed: bytes = serialize_message(message)
+    return changed
 
 
 def _garbage() -> bytes:

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures what a flood of messages costs a running ego: results a second, and time of its process.
 
-Three phases take turns: quiet; an attacker who sends on a topic that nobody subscribes to, whose
-cost is that of its own process on the same machine; and the attack. So what the machine does
-besides hits all three alike, and the difference between the last two is the receiver's.
+Three phases take turns: quiet; an attacker who sends on a topic that nobody subscribes to, which is
+what it costs on the same machine; and the attack. What the machine does besides hits all alike.
 """
 
 from __future__ import annotations
@@ -77,7 +76,8 @@ class Window:
     Attributes:
         phase: one of `PHASES`.
         results: a second.
-        with_peers: share of them in which a peer took part.
+        with_peers: share of them in which a true peer took part.
+        with_invented: share of them in which a peer of the attacker's took part.
         cores: processor time of the ego's process a second.
         sent: messages of the attacker a second.
     """
@@ -87,6 +87,7 @@ class Window:
     with_peers: float
     cores: float
     sent: float
+    with_invented: float = 0.0
 
 
 class _Attacker:
@@ -144,6 +145,7 @@ def run_flood(settings: FloodSettings, announce: Callable[[str], None]) -> dict[
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
+    from quantv2x_ros.soak.attacker import INVENTED
     from quantv2x_ros.soak.observer import SoakObserver
 
     source = ReplaySource.find(
@@ -157,7 +159,7 @@ def run_flood(settings: FloodSettings, announce: Callable[[str], None]) -> dict[
             ProcessGraph(nodes, log_level="info", log_file=settings.log_file) as graph,
             _Attacker(settings) as attacker,
         ):
-            observer = SoakObserver("/" + settings.graph.namespace.strip("/"))
+            observer = SoakObserver("/" + settings.graph.namespace.strip("/"), INVENTED)
             executor = SingleThreadedExecutor()
             executor.add_node(observer)
             process = graph.processes[0].pid
@@ -198,14 +200,16 @@ def _measure(
     seconds = settings.window - _SETTLE
     attacker.change(phase)
     results, with_peers = len(observer.results), observer.with_peers
+    with_invented = observer.with_invented
     start, spent = time.monotonic(), processor_time(process)
     spin(seconds)
     elapsed = time.monotonic() - start
     cores = (processor_time(process) - spent) / elapsed
     count = len(observer.results) - results
     sent = attacker.change("quiet")
-    share = (observer.with_peers - with_peers) / count if count else 0.0
-    return Window(phase, count / elapsed, share, cores, sent / elapsed)
+    true = (observer.with_peers - with_peers) / count if count else 0.0
+    invented = (observer.with_invented - with_invented) / count if count else 0.0
+    return Window(phase, count / elapsed, true, cores, sent / elapsed, invented)
 
 
 def processor_time(process: int) -> float:
@@ -231,7 +235,7 @@ def summary(windows: list[Window], dropped: dict[str, dict[str, int]]) -> dict[s
         of_phase = [window for window in windows if window.phase == phase]
         phases[phase] = {
             name: float(np.median([getattr(window, name) for window in of_phase]))
-            for name in ("results", "with_peers", "cores", "sent")
+            for name in ("results", "with_peers", "with_invented", "cores", "sent")
         }
         phases[phase]["windows"] = len(of_phase)
     kept = {}

@@ -20,20 +20,24 @@ class SoakObserver(Node):  # type: ignore[misc]
 
     Attributes:
         results: when each fused frame came, seconds of the steady clock.
-        with_peers: fused frames in which a peer took part.
+        with_peers: fused frames in which a true peer took part.
+        with_invented: fused frames in which an invented one did.
         diagnostics: newest values of each node, by its name.
         drops: what the nodes have dropped, those that have gone included.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, invented: range = range(0)) -> None:
         """Subscribe.
 
         Args:
             root: the ego's namespace.
+            invented: ids that are an attacker's.
         """
         super().__init__("soak_observer", namespace=root)
         self.results: list[float] = []
+        self._invented = invented
         self.with_peers = 0
+        self.with_invented = 0
         self.diagnostics: dict[str, Mapping[str, str]] = {}
         self.drops = DropLedger()
         self.create_subscription(DetectedObject3DArray, "objects", self._on_objects, qos.output())
@@ -41,7 +45,9 @@ class SoakObserver(Node):  # type: ignore[misc]
 
     def _on_objects(self, message: DetectedObject3DArray) -> None:
         self.results.append(time.monotonic())
-        self.with_peers += len(message.contributing_stations) > 1
+        peers = [station in self._invented for station in message.contributing_stations[1:]]
+        self.with_peers += not all(peers)
+        self.with_invented += any(peers)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from quantv2x_ros.core.collector import (
     SweepRefusedError,
     Wait,
 )
+from quantv2x_ros.core.peers import Standing
 from quantv2x_ros.core.sweep import AgentSweep
 
 MS = 1_000_000
@@ -342,3 +345,39 @@ def test_peers_are_prepared_while_nothing_is_encoded():
     step = collector.next_step(0.1)
     assert isinstance(step, ComputePyramid)
     assert step.held.sweep.station_id == 2
+
+
+class Unsigned:
+    """Everyone works, nobody signs."""
+
+    def standing_of(self, station, now):
+        return Standing.WORKING
+
+    def works_since(self, station):
+        return 0.0
+
+    def waits_since(self, station):
+        return 0.0
+
+
+@pytest.mark.parametrize(("step_ms", "agents"), [(100, 7), (400, 3)])
+def test_an_ego_that_leaves_sweeps_out_fuses_fewer_unsigned_peers(step_ms, agents):
+    collector = make(max_agents=8)
+    collector.places.standings = Unsigned()
+    counts = []
+    for stamp in range(0, 20 * step_ms, step_ms):
+        for station in range(2, 8):
+            collector.offer_peer(sweep(station, stamp))
+        own = replace(sweep(1, stamp), period_ns=100 * MS)  # of a sensor with 10 Hz
+        collector.offer_ego(own, 0.0)
+        counts.append(len(fused(run(collector, 1.0))))
+    assert counts[0] == 7
+    assert sorted(counts[-12:])[5] == agents
+
+
+def test_a_forgotten_peer_takes_no_place():
+    collector = make()
+    collector.offer_peer(sweep(2, 100))
+    collector.forget(2)
+    collector.offer_ego(sweep(1, 100), 0.0)
+    assert fused(run(collector, 1.0)) == [(1, 100)]

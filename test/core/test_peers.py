@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from quantv2x_ros.core.peers import (
     BURST,
+    ESTABLISHED_AFTER,
     PROBATION,
     PeerLimits,
     PeerRefusedError,
@@ -17,6 +19,7 @@ from quantv2x_ros.core.peers import (
     Standing,
 )
 from quantv2x_ros.core.rate_limit import LoadBudget
+from quantv2x_ros.core.replay_guard import ReplayError
 
 OWN = 1
 
@@ -156,13 +159,13 @@ def test_limits_are_validated(change):
 
 
 def test_newcomers_together_take_no_more_time_than_their_share():
-    table = make(newcomer_load=0.05, rate=1e5, newcomer_rate=1e5)
+    table = make(newcomer_load=0.05, rate=1e5, newcomer_rate=1e5, sweeps=0.1)
     taken = 0.0
     for tick in range(100_000):
         now, station = tick / 10_000, 2 + tick % 3  # 10,000 messages a second of three stations
         if not table.may_speak(station, now):
             table.admit(station, now, verified=False)
-            table.spend(station, 0.002, now)
+            table.spend(station, 0.002, 1 / 16, now)
             taken += 0.002
     assert taken == pytest.approx(BURST + 0.05 * 10.0, abs=0.01)
     assert table.may_speak(2, 10.0) == "load_newcomers"
@@ -175,12 +178,74 @@ def test_a_station_of_use_has_its_own_share_whatever_newcomers_do():
     table.note_fused((2,), 0.0)
     table.admit(3, 0.0, verified=False)
     assert table.may_speak(3, 0.0) == ""
-    table.spend(3, 100.0, 0.0)
+    table.spend(3, 100.0, 2000.0, 0.0)
     assert table.may_speak(3, 1.0) == "load_newcomers"
     assert table.may_speak(2, 1.0) == ""
-    table.spend(2, BURST + 0.25, 1.0)
+    table.spend(2, BURST + 0.25, 100.0, 1.0)
     assert table.may_speak(2, 1.5) == "load"
     assert table.may_speak(2, 3.0) == ""
+
+
+def test_an_honest_station_alone_is_never_refused_however_slow_the_machine():
+    table = make()
+    for sweep in range(100):  # ten a second of ten tiles, each of which takes 80 ms here
+        for _tile in range(10):
+            now = sweep / 10
+            assert table.may_speak(2, now) == ""
+            table.admit(2, now, verified=False)
+            table.spend(2, 0.08, 0.1, now)
+        if sweep >= 50:
+            table.note_fused((2,), now)  # its own budget from here on
+
+
+def test_what_is_assured_is_shared_by_all_newcomers():
+    table, passed = make(max_peers=30, rate=1e5, newcomer_rate=1e5), 0
+    for tick in range(10_000):  # in ten seconds
+        now, station = tick / 1000, 2 + tick % 30
+        if not table.may_speak(station, now):
+            table.admit(station, now, verified=False)
+            table.spend(station, 0.1, 1.0, now)
+            passed += 1
+    assert passed == pytest.approx(10 + 20 * 10, abs=2)
+
+
+def test_a_station_works_while_it_is_in_a_slow_machines_frames():
+    table = make(forget_after=2.0)
+    for station in (2, 3):
+        table.admit(station, 0.0, verified=False)
+    for frame in range(8):
+        table.note_fused((2,) if frame else (2, 3), 10.0 * frame)
+    assert table.standing_of(2, 79.0) > Standing.NEWCOMER
+    assert table.standing_of(3, 79.0) is Standing.NEWCOMER
+
+
+def test_a_station_that_works_for_long_is_established_until_there_is_a_gap():
+    table = make(forget_after=2.0)
+    table.admit(2, 0.0, verified=False)
+    times = np.arange(0.0, ESTABLISHED_AFTER + 0.5)
+    for now in times:
+        assert table.standing_of(2, now) < Standing.ESTABLISHED
+        table.note_fused((2,), now)
+    assert table.standing_of(2, times[-1]) is Standing.ESTABLISHED
+    later = times[-1] + 10.0
+    for tick in range(8):  # others are fused
+        table.note_fused((), times[-1] + tick)
+    assert table.standing_of(2, later) is Standing.NEWCOMER
+    table.note_fused((2,), later)
+    assert table.standing_of(2, later) is Standing.WORKING
+
+
+def test_a_check_remembers_nothing():
+    table = make()
+    table.check(2, 100, 1, 0, 0.0, verified=False)
+    assert 2 not in table
+    table.admit(2, 0.0, verified=False).guard.admit(100, 1, 0)
+    with pytest.raises(ReplayError, match="came before"):
+        table.check(2, 100, 1, 0, 0.1, verified=False)
+    for station in (3, 4):
+        table.admit(station, 0.0, verified=False)
+    with pytest.raises(PeerRefusedError, match="one more than the 3"):
+        table.check(5, 100, 1, 0, 0.1, verified=False)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 2)), max_size=60))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zlib
 
 import pytest
 
@@ -15,7 +16,7 @@ from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.nodes import qos
-from quantv2x_ros.soak.attacker import TOPIC, UNHEARD_TOPIC
+from quantv2x_ros.soak.attacker import INVENTED, TOPIC, UNHEARD_TOPIC
 
 
 @pytest.fixture
@@ -97,3 +98,45 @@ def test_copies_are_true_messages_in_the_names_of_few_others(ros, attack):
     assert {message.header.frame_id for message in copies} == {"a long name"}
     assert 1 < len({message.station_id for message in copies}) <= 30
     assert len({message.header.stamp.nanosec for message in copies}) == len(copies)
+
+
+def overheard(ros, attack, kind, station=7):
+    """What an attacker sends that has heard a true message, and that message."""
+    heard = listen(ros, TOPIC)
+    air = ros.node.create_publisher(BevIndices, TOPIC, qos.channel_input())
+    change = attack(kind)
+    change("quiet")
+    true = BevIndices(station_id=station, tile_count=4, sequence=9)
+    ros.spin_until(lambda: air.get_subscription_count() == 2)
+
+    def is_overheard():
+        air.publish(true)
+        change("attack")
+        ros.spin_for(0.1)
+        change("quiet")
+        ros.spin_for(0.1)
+        return heard and heard[-1].sequence == true.sequence and len(heard) > 5
+
+    ros.spin_until(is_overheard)
+    ros.spin_for(0.2)
+    heard.clear()
+    change("attack")
+    ros.spin_until(lambda: len(heard) >= 100)
+    change("quiet")
+    return heard, true
+
+
+def test_newcomers_are_true_messages_in_ever_new_names(ros, attack):
+    heard, true = overheard(ros, attack, "newcomers")
+    assert len({message.station_id for message in heard}) == len(heard)
+    assert {message.station_id in INVENTED for message in heard} == {True}
+    assert {message.sequence for message in heard} == {true.sequence}
+
+
+def test_echoes_are_the_true_messages_and_garbage_beside_them(ros, attack):
+    heard, true = overheard(ros, attack, "echoes")
+    assert {message.station_id for message in heard} == {true.station_id}
+    garbage = [message for message in heard if message != true]
+    assert 0.3 < len(garbage) / len(heard) < 0.7
+    assert {message.tile_index for message in garbage} == {1}
+    assert all(zlib.crc32(message.payload) == message.payload_crc for message in garbage)

@@ -318,6 +318,59 @@ def test_many_invented_stations_do_not_keep_the_ego_from_fusing(ego, ros):
     ego.fused(1)
 
 
+def test_invented_stations_do_not_displace_a_peer_that_works(ros, parameters, bundle, indices):
+    ego = Ego(ros, parameters, bundle, indices, max_agents=2, peer_wait=0.05)
+    ego.send(2, 1000)
+    ego.send(1, 1000)
+    assert list(ego.fused(1).contributing_stations) == [1, 2]
+    for frame in range(1, 6):
+        stamp = 1000 + 100 * frame
+        message = ego.messages(2, stamp)[0]
+        message.sensor_pose.pose = pose_to_message(POSES[1])  # nearer than anybody can be
+        for invented in range(5):
+            message.station_id = 1000 + 5 * frame + invented
+            ego.air.publish(message)
+        ego.send(2, stamp)
+        ros.spin_for(0.1)
+        ego.send(1, stamp)
+        assert list(ego.fused(1 + frame).contributing_stations) == [1, 2]
+
+
+def test_invented_stations_take_a_turn_now_and_then_whatever_they_cost(ego, ros):
+    ego.send(2, 1000)
+    ego.send(1, 1000)
+    ego.fused(1)
+    invented = set()
+    for frame in range(1, 15):
+        stamp = 1000 + 100 * frame
+        message = ego.messages(3, stamp)[0]
+        for number in range(4):
+            message.station_id = 1000 + 4 * frame + number
+            ego.air.publish(message)
+        ego.send(2, stamp)
+        ros.spin_for(0.05)
+        ego.send(1, stamp)
+        stations = set(ego.fused(1 + frame).contributing_stations)
+        assert 2 in stations
+        invented |= stations - {1, 2}
+    saved_up = ego.node.get_parameter("max_agents").value - 1
+    assert 0 < len(invented) <= saved_up + 14 / 4
+    assert "waits for its turn" in ego.expect_drop("newcomer")
+
+
+def test_garbage_in_the_name_of_a_peer_does_not_shut_out_its_true_tile(ego):
+    message = ego.messages(2, 1000)[0]
+    payload = bytes(message.payload)
+    truncated_with_its_crc(message)
+    ego.air.publish(message)
+    ego.expect_drop("payload")
+    message.payload, message.payload_crc = array("B", payload), zlib.crc32(payload)
+    ego.air.publish(message)
+    ego.send(1, 1000)
+    assert list(ego.fused(1).contributing_stations) == [1, 2]
+    assert ego.reported("dropped: replayed") is None
+
+
 def test_own_sweeps_on_the_topic_do_not_count_where_they_come_in_process(
     ros, parameters, bundle, indices
 ):

@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.nodes import qos
-from quantv2x_ros.nodes.indices_subscription import IndicesSubscription, station_of
+from quantv2x_ros.nodes.indices_subscription import IndicesSubscription, station_of, work_of
 
 
 class Receiver:
@@ -30,7 +30,7 @@ class Receiver:
         self.subscription = IndicesSubscription(
             ros.node,
             lambda station, now: "rate" if station in silenced else "",
-            lambda station, seconds, now: self.spent.append((station, seconds)),
+            lambda station, seconds, sweeps, now: self.spent.append((station, seconds)),
             self.messages.append,
             lambda reason, text, count: self.refused.append((reason, text, count)),
             ignored,
@@ -101,3 +101,19 @@ def test_bytes_that_are_no_message_are_counted_and_the_node_lives_on(ros):
     receiver.send(6)
     ros.spin_until(lambda: receiver.messages and receiver.messages[-1].station_id == 6)
     assert sum(count for reason, _, count in receiver.refused if reason == "malformed") >= 4
+
+
+@given(
+    st.tuples(*[st.integers(0, 255)] * 2),
+    st.tuples(*[st.integers(0, 65535)] * 4),
+)
+def test_work_is_a_part_of_a_sweep_whatever_a_message_claims(levels, sizes):
+    message = BevIndices(levels=levels[0], tile_levels=levels[1])
+    message.rows, message.columns, message.tile_rows, message.tile_columns = sizes
+    assert 0 < work_of(message) <= 1
+
+
+def test_work_is_the_share_of_the_map():
+    message = BevIndices(levels=3, rows=100, columns=352)
+    message.tile_levels, message.tile_rows, message.tile_columns = 3, 50, 176
+    assert work_of(message) == 0.25

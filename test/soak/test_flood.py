@@ -14,7 +14,7 @@ from quantv2x_ros.soak.flood import FloodError, FloodSettings, Window, processor
 
 def windows(*rounds):
     return [
-        Window(phase, results, 1.0, 0.5, 1000.0 * (phase != "quiet"))
+        Window(phase, results, 1.0, 0.5, 1000.0 * (phase != "quiet"), phase == "attack")
         for each in rounds
         for phase, results in zip(("quiet", "unheard", "attack"), each, strict=True)
     ]
@@ -28,6 +28,8 @@ def test_the_rate_kept_is_the_median_over_rounds_not_of_all_windows():
     assert report["phases"]["attack"]["results"] == pytest.approx(6.3)
     assert report["phases"]["attack"]["windows"] == 3
     assert report["phases"]["unheard"]["sent"] == 1000.0
+    assert report["phases"]["attack"]["with_invented"] == 1.0
+    assert report["phases"]["quiet"]["with_invented"] == 0.0
 
 
 def test_without_results_no_ratio_is_invented():
