@@ -29,6 +29,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
 from quantv2x_ros.channel_graph import through_channel
+from quantv2x_ros.executables import require_installed
 from quantv2x_ros.graph import NodeDescription, cooperative_graph
 from quantv2x_ros.graph_settings import BACKENDS, LOG_LEVELS, NO_REPLAY, GraphError, GraphSettings
 from quantv2x_ros.middleware import middleware_environment
@@ -249,6 +250,7 @@ def start(context: LaunchContext) -> list[Action]:
     nodes = cooperative_graph(settings, source)
     if LaunchConfiguration("channel").perform(context) == "true":
         nodes = through_channel(nodes, {"use_sim_time": False, "autostart": settings.autostart})
+    require_installed(nodes, os.environ)
     return [action_from(node, settings) for node in nodes]
 
 

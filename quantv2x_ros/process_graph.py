@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from quantv2x_ros.graph import NodeDescription, ParameterValue
+from quantv2x_ros.graph import PACKAGE, NodeDescription, ParameterValue
 from quantv2x_ros.middleware import middleware_environment
+from quantv2x_ros.nodes.__main__ import EXECUTABLES
 
 #: Time for a process to end by SIGINT before it is killed, seconds.
 _GRACE = 10.0
@@ -82,8 +83,17 @@ class ProcessGraph:
             params_files: YAML files with further parameters.
             environment: of the processes; this one's where None, completed in either case.
             log_file: takes what they print; this process's terminal where None.
+
+        Raises:
+            ProcessGraphError: for what is no node of this package, before anything is started.
         """
         self.nodes = tuple(nodes)
+        for node in self.nodes:
+            if node.package != PACKAGE or node.executable not in EXECUTABLES:
+                raise ProcessGraphError(
+                    f"{node.executable} of package {node.package} can only be started by ros2 "
+                    f"launch; processes there are for {', '.join(EXECUTABLES)}"
+                )
         self._log: IO[bytes] | None = log_file.open("wb") if log_file else None
         self.processes: list[subprocess.Popen[bytes]] = []
         complete = node_environment(os.environ if environment is None else environment)

@@ -22,6 +22,11 @@ from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.offline.index_recorder import IndexRecorder
 
+HAS_RVIZ = any(
+    (Path(prefix) / "share/ament_index/resource_index/packages/rviz2").exists()
+    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+)
+
 
 @pytest.fixture
 def launch_file(repository: Path) -> Path:
@@ -138,6 +143,11 @@ def test_parameter_files_win_over_the_arguments_and_the_last_over_the_others(lau
         ({"rate": "fast"}, "rate: got 'fast', allowed is a number"),
         ({"threads": "1.5"}, "threads: got '1.5', allowed is a whole number"),
         ({"params_file": "/nowhere.yaml"}, "/nowhere.yaml"),
+        pytest.param(
+            {"rviz": "true"},
+            "package rviz2 is not installed, which brings rviz2",
+            marks=pytest.mark.skipif(HAS_RVIZ, reason="rviz2 is installed"),
+        ),
         ({"viewer_prot": "1"}, "no launch argument 'viewer_prot'; did you mean viewer_port"),
     ],
 )
