@@ -163,7 +163,7 @@ def _known(folder: Path, is_bag: bool) -> list[str]:
         return bag_agents(folder)
     from quantv2x_ros.data.scenario import Scenario
 
-    return Scenario.open(folder).agents
+    return Scenario.open(folder, skip_broken=True).agents
 
 
 def _count(agents: str) -> int | None:

@@ -77,7 +77,7 @@ def load_frame(scenario: str, agents: int, points: int) -> BenchmarkFrame:
         BenchmarkError: for a scenario with fewer agents.
     """
     folder = Path(scenario) if scenario else default_scene(agents, frames=SCENE_FRAMES)
-    source = Scenario.open(folder)
+    source = Scenario.open(folder, skip_broken=True)
     frame = source.frame(source.timestamps[0])
     if len(frame.agents) < agents:
         raise BenchmarkError(

@@ -90,7 +90,7 @@ def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, 
     """
     machine = describe_machine(settings.threads, "")
     report("the scene", 0.0)
-    scenario = Scenario.open(settings.scenario or default_scene(settings.agents))
+    scenario = Scenario.open(settings.scenario or default_scene(settings.agents), skip_broken=True)
     agents = tuple(scenario.agents[: settings.agents])
     if len(agents) < settings.agents:
         raise BenchmarkError(

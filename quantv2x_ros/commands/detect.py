@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,7 @@ def command(
     if (scenario is None) == (cloud is None):
         raise typer.BadParameter("give either --scenario or --cloud")
 
+    from quantv2x_ros.data.errors import DatasetError
     from quantv2x_ros.data.roadside import RoadsideGrids
     from quantv2x_ros.data.scenario import Scenario
     from quantv2x_ros.inference.bundle import ModelBundle
@@ -49,9 +51,10 @@ def command(
 
     model = ModelBundle.load(find_bundle(bundle))
     moment = ""
+    broken: list[DatasetError] = []
     if scenario is not None:
-        source = Scenario.open(scenario)
-        frame = source.frame(timestamp or source.timestamps[0])
+        source = Scenario.open(scenario, skip_broken=True)
+        frame, broken = offline.read_frame(source, timestamp, ego)
         chosen = offline.choose_agents(frame, ego or None, agents, model.max_agents)
         frame = RoadsideGrids(model.grid, model.detection).turn(frame, chosen)
         given, moment = offline.frame_input(frame, chosen), frame.timestamp
@@ -64,7 +67,10 @@ def command(
     detector = EngineDetector(model, backend, threads)
     outcome = offline.detect(detector, given)
     report = offline.as_report(given, outcome, model.classes)
-    write_json(json, {**report, "timestamp": moment, "bundle": model.name})
+    left_out = [str(error) for error in broken]
+    write_json(json, {**report, "timestamp": moment, "bundle": model.name, "left_out": left_out})
+    for line in left_out:
+        print(f"left out: {line}", file=sys.stderr)
     total = sum(outcome.stage_ms.values())
     print(f"{len(outcome.detections)} objects seen by {len(given.clouds)} agents in {total:.0f} ms")
     if picture is not None:

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from quantv2x_ros.commands._options import AgentNames, Backend, Bundle
+
+if TYPE_CHECKING:
+    from quantv2x_ros.data.errors import DatasetError
 
 
 def command(
@@ -30,7 +34,8 @@ def command(
 ) -> None:
     """Record a scenario as a rosbag2: poses, sweeps, labels, indices; one namespace an agent.
 
-    Interrupted, it goes on where it was when the same command is given again.
+    A damaged file is named, and its agent left out of that frame. Interrupted, recording goes on
+    where it was when the same command is given again.
     """
     from quantv2x_ros.data.recording import RecordOptions, record_scenario
     from quantv2x_ros.data.scenario import Scenario
@@ -38,7 +43,7 @@ def command(
     from quantv2x_ros.replay_source import ReplaySource
 
     names = ReplaySource.find(str(scenario), agents).agents
-    source = Scenario.open(scenario)
+    source = Scenario.open(scenario, skip_broken=True)
     supplement = None
     if indices:
         from quantv2x_ros.inference.bundle import ModelBundle
@@ -50,5 +55,14 @@ def command(
     options = RecordOptions(storage, names, clouds, truth)
     with counting_progress() as progress:
         task = progress.add_task("Recording", total=len(source.timestamps))
-        count = record_scenario(source, out, options, lambda: progress.advance(task), supplement)
+        say = partial(progress.console.print, markup=False, highlight=False, soft_wrap=True)
+
+        def warn(error: DatasetError) -> None:
+            say(f"left out: {error}")
+
+        for error in source.broken:
+            warn(error)
+        count = record_scenario(
+            source, out, options, lambda: progress.advance(task), supplement, warn
+        )
     print(f"{count} messages of {len(names)} agents in {out}")

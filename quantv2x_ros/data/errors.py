@@ -26,6 +26,10 @@ class DatasetError(ValueError):
         self.problem = problem
         self.remedy = remedy
 
+    def with_hint(self, hint: str) -> DatasetError:
+        """Return the same error with one more thing that can be done."""
+        return type(self)(self.path, self.problem, f"{self.remedy}, or {hint}")
+
     def __reduce__(self) -> tuple[type[DatasetError], tuple[Path, str, str]]:
         """Travel between processes whole: an exception is rebuilt from its message alone."""
         return type(self), (self.path, self.problem, self.remedy)

@@ -94,6 +94,7 @@ def record_scenario(
     options: RecordOptions | None = None,
     progress: Callable[[], object] | None = None,
     supplement: Supplement | None = None,
+    warn: Callable[[DatasetError], object] | None = None,
 ) -> int:
     """Write a scenario as a bag: poses, and what else the options say.
 
@@ -106,6 +107,8 @@ def record_scenario(
         options: What goes in; see there for what does if None.
         progress: Called after every frame, those that were complete already included.
         supplement: Further messages.
+        warn: Told of each damaged file, whose agent is left out of its frame; without it, the
+            first one is raised.
 
     Returns:
         Number of messages.
@@ -131,7 +134,7 @@ def record_scenario(
     store = FrameStore(path, settings)
     for index, timestamp in enumerate(scenario.timestamps):
         if not store.has(index):
-            frame = scenario.frame(timestamp)
+            frame = _frame(scenario, timestamp, options, warn)
             stamp = frame_stamp(index)
             messages = _messages(frame, [a for a in agents if a in frame.agents], stamp, options)
             if supplement is not None:
@@ -142,6 +145,21 @@ def record_scenario(
     count = _assemble(path, options.storage, topics, latched, store, len(scenario.timestamps))
     store.remove()
     return count
+
+
+def _frame(
+    scenario: Scenario,
+    timestamp: str,
+    options: RecordOptions,
+    warn: Callable[[DatasetError], object] | None,
+) -> Frame:
+    """Read a frame, without what is damaged if somebody is told of it."""
+    if warn is None:
+        return scenario.frame(timestamp)
+    frame, broken = scenario.whole_frame(timestamp, clouds=options.clouds)
+    for error in broken:
+        warn(error)
+    return frame
 
 
 def _agents(scenario: Scenario, options: RecordOptions) -> list[str]:

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantv2x_ros.core.pose import PoseError, matrix_from_v2x
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
-from quantv2x_ros.data.agent_yaml import AgentRecord, ObjectRecord, read_agent_yaml
+from quantv2x_ros.data.agent_reader import read_agent
 from quantv2x_ros.data.bag_files import is_bag_like
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.foreign_layouts import foreign_layout, refuse_foreign
@@ -22,7 +22,6 @@ from quantv2x_ros.data.frame import (
     WorldObject,
     read_cloud,
 )
-from quantv2x_ros.data.label_frame import labels_to_map
 from quantv2x_ros.data.layout import (
     CLOUD_SUFFIXES,
     AgentFiles,
@@ -32,7 +31,6 @@ from quantv2x_ros.data.layout import (
     scenario_folders,
 )
 from quantv2x_ros.data.modes import MODES, select_agents
-from quantv2x_ros.data.v2x_real import CLASSES, OBJECT_TYPES
 
 __all__ = [
     "COMMUNICATION_RANGE",
@@ -45,11 +43,13 @@ __all__ = [
     "WorldObject",
     "agent_namespace",
     "find_scenarios",
+    "open_whole",
     "read_cloud",
     "select_agents",
     "station_id",
 ]
 
+_LOGGER = logging.getLogger(__name__)
 _BAG_REMEDY = (
     "The launch file and the node replay play bags (replay:=PATH); this takes the folder of a"
     " V2X-Real, OPV2V or V2V4Real scenario"
@@ -132,19 +132,50 @@ class Scenario:
         Raises:
             DatasetError: If there is no such moment, or a yaml is missing or damaged.
         """
+        agents = {agent: read_agent(agent, files) for agent, files in self._present(timestamp)}
+        return Frame(self.folder, timestamp, agents)
+
+    def whole_frame(
+        self, timestamp: str, *, clouds: bool = True
+    ) -> tuple[Frame, list[DatasetError]]:
+        """Read one moment without the agents whose files are damaged, as if they had sent nothing.
+
+        Args:
+            timestamp: One of `timestamps`.
+            clouds: Read the clouds, too, and leave agents out whose cloud is damaged or empty.
+
+        Returns:
+            The frame, perhaps without any agent, and an error for each agent that was left out.
+
+        Raises:
+            DatasetError: If there is no such moment.
+        """
+        agents, broken = {}, []
+        for agent, files in self._present(timestamp):
+            try:
+                item = read_agent(agent, files)
+                if clouds and not len(item.points):
+                    raise DatasetError(files.cloud, "the cloud has no point", "Copy it again")
+            except DatasetError as error:
+                broken.append(error)
+            else:
+                agents[agent] = item
+        return Frame(self.folder, timestamp, agents), broken
+
+    def _present(self, timestamp: str) -> list[tuple[str, AgentFiles]]:
+        """Return the files of each agent that has some for a moment.
+
+        Raises:
+            DatasetError: If there is no such moment.
+        """
         if timestamp not in self.timestamps:
             raise DatasetError(
                 self.folder,
                 f"there is no timestamp {timestamp!r}",
                 f"Choose one from {self.timestamps[0]} to {self.timestamps[-1]}",
             )
-        present = {
-            agent: self._files[agent][timestamp]
-            for agent in self.agents
-            if timestamp in self._files[agent]
-        }
-        agents = {agent: _read_agent(agent, files) for agent, files in present.items()}
-        return Frame(self.folder, timestamp, agents)
+        tables = ((agent, self._files[agent]) for agent in self.agents)
+        return [(agent, table[timestamp]) for agent, table in tables if timestamp in table]
 
     def frames(self) -> Iterator[Frame]:
         """Read all frames in order, one at a time."""
@@ -173,46 +204,18 @@ def find_scenarios(root: str | Path) -> list[Path]:
     return found
 
 
-def _read_agent(agent: str, files: AgentFiles) -> AgentFrame:
-    record = read_agent_yaml(files.labels)
-    try:
-        pose = matrix_from_v2x(record.lidar_pose)
-    except PoseError as error:
-        raise DatasetError(files.labels, str(error), "Correct lidar_pose") from error
-    infrastructure = is_infrastructure(record, agent)
-    labelled = [(item, label_of(item, files)) for item in record.objects]
-    frame = labels_to_map(record, pose)
-    objects = tuple(
-        WorldObject.from_record(item, label, frame) for item, label in labelled if label is not None
-    )
-    return AgentFrame(agent, infrastructure, pose, files.cloud, objects)
+def open_whole(root: str | Path) -> list[Scenario]:
+    """Open all scenarios at or below a folder, without files that lack their counterpart.
 
-
-def is_infrastructure(record: AgentRecord, agent: str) -> bool:
-    """Tell whether an agent is a roadside unit; by its negative number where its yaml is silent."""
-    if record.infrastructure is None:
-        return agent.startswith("-")
-    return record.infrastructure
-
-
-def label_of(record: ObjectRecord, files: AgentFiles) -> int | None:
-    """Return the 1-based class of an object, `None` for types that do not count.
-
-    OPV2V (`.pcd`) labels vehicles only and names no type.
+    Those are named in the log.
 
     Raises:
-        DatasetError: If a V2X-Real object has no type.
+        DatasetError: If there is no scenario.
     """
-    if record.obj_type is not None:
-        name = OBJECT_TYPES.get(record.obj_type)
-        return None if name is None else CLASSES.index(name) + 1
-    if has_suffix(files.cloud, (".bin",)):
-        raise DatasetError(
-            files.labels,
-            f"object {record.object_id} has no obj_type",
-            f"Add it: {', '.join(OBJECT_TYPES)}",
-        )
-    return CLASSES.index("vehicle") + 1
+    scenarios = [Scenario.open(folder, skip_broken=True) for folder in find_scenarios(root)]
+    for error in (error for scenario in scenarios for error in scenario.broken):
+        _LOGGER.warning("left out: %s", error)
+    return scenarios
 
 
 def _choice(root: Path) -> str:

@@ -185,7 +185,7 @@ def _draw(
     from quantv2x_ros.offline.detector import EngineDetector
     from quantv2x_ros.resources import find_bundle
 
-    scenario = Scenario.open(source.path)
+    scenario = Scenario.open(source.path, skip_broken=True)
     bundle = ModelBundle.load(find_bundle(settings.graph.bundle))
     detector = EngineDetector(bundle, settings.graph.backend, settings.graph.threads)
     with Progress(console=console, transient=True) as progress:

@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
+from rclpy.logging import get_logger
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
+from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.recording import START_STAMP, frame_stamp, lidar_frame
 from quantv2x_ros.data.scenario import FRAME_PERIOD, Frame, Scenario, agent_namespace
 from quantv2x_ros.data.v2x_real import CLASSES
@@ -23,6 +26,8 @@ from quantv2x_ros.nodes.conversions import pose_to_message, time_message
 from quantv2x_ros.nodes.markers import truth_markers
 from quantv2x_ros.nodes.point_cloud import message_from_points
 from quantv2x_ros.replay_source import topic_of
+
+_WARN = get_logger("replay").warning
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,12 @@ class ScenarioPlaylist:
     """
 
     def __init__(
-        self, scenario: Scenario, agents: Sequence[str], map_frame: str, truth: bool = True
+        self,
+        scenario: Scenario,
+        agents: Sequence[str],
+        map_frame: str,
+        truth: bool = True,
+        warn: Callable[[str], object] = _WARN,
     ) -> None:
         """Prepare to play.
 
@@ -104,6 +114,7 @@ class ScenarioPlaylist:
             agents: who is played, the ego first.
             map_frame: frame of the poses.
             truth: whether the ground truth is published as markers.
+            warn: told of each damaged file, once; its agent has no sweep at that time.
 
         Raises:
             ValueError: for an agent that the scenario does not have.
@@ -120,6 +131,10 @@ class ScenarioPlaylist:
         self._agents = list(agents)
         self._map_frame = map_frame
         self._truth = truth
+        self._warn = warn
+        self._named: set[Path] = set()
+        for error in scenario.broken:
+            self._name(error)
         self.name = str(scenario.folder)
         self.start_ns = START_STAMP
         self.period_ns = round(FRAME_PERIOD * 1e9) * len(scenario.timestamps)
@@ -136,10 +151,28 @@ class ScenarioPlaylist:
         ]
 
     def events(self, offset_ns: int) -> Iterator[Event]:
-        """Yield poses, sweeps and truth of every frame."""
+        """Yield poses, sweeps and truth of every frame.
+
+        Raises:
+            DatasetError: at the end, where no sweep of the ego could be read.
+        """
+        failures: list[DatasetError] = []
+        is_ego_seen = False
         for number, timestamp in enumerate(self._scenario.timestamps):
             stamp_ns = frame_stamp(number) + offset_ns
-            yield from self._frame(self._scenario.frame(timestamp), stamp_ns)
+            frame, broken = self._scenario.whole_frame(timestamp)
+            for error in broken:
+                self._name(error)
+            failures += broken[: not failures]
+            is_ego_seen |= self._agents[0] in frame.agents
+            yield from self._frame(frame, stamp_ns)
+        if failures and not is_ego_seen:
+            raise failures[0]
+
+    def _name(self, error: DatasetError) -> None:
+        if error.path not in self._named:
+            self._named.add(error.path)
+            self._warn(f"left out: {error}")
 
     def _frame(self, frame: Frame, stamp_ns: int) -> Iterator[Event]:
         stamp = time_message(stamp_ns)

@@ -70,8 +70,8 @@ class Recording:
                 f"heard: {source.path} is no rosbag2, so nothing was heard; make one with "
                 "`python -m quantv2x_ros record --indices`"
             )
-        scenario = Scenario.open(source.path)
-        return ScenarioPlaylist(scenario, source.agents, self.map_frame, self.truth)
+        scenario = Scenario.open(source.path, skip_broken=True)
+        return ScenarioPlaylist(scenario, source.agents, self.map_frame, self.truth, warn)
 
 
 @dataclass(frozen=True)

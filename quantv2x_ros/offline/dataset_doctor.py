@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from quantv2x_ros.core.pose import PoseError, matrix_from_v2x
+from quantv2x_ros.data.agent_reader import is_infrastructure, label_of
 from quantv2x_ros.data.agent_yaml import AgentRecord, ObjectRecord, read_agent_yaml
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.foreign_layouts import refuse_foreign
+from quantv2x_ros.data.frame import read_cloud
 from quantv2x_ros.data.layout import (
     CLOUD_SUFFIXES,
     LABEL_SUFFIXES,
@@ -20,7 +22,6 @@ from quantv2x_ros.data.layout import (
     list_files,
     scenario_folders,
 )
-from quantv2x_ros.data.scenario import is_infrastructure, label_of, read_cloud
 from quantv2x_ros.data.v2x_real import CLASSES
 from quantv2x_ros.offline.census import Census
 

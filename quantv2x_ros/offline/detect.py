@@ -17,6 +17,7 @@ from quantv2x_ros.core.pose import invert, transform_points
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import Frame, read_cloud
 from quantv2x_ros.data.layout import CLOUD_SUFFIXES, has_suffix
+from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.offline.detector import Cloud, Detector, detect_once
 from quantv2x_ros.offline.scene import Scene
 
@@ -58,6 +59,31 @@ class Outcome:
     detections: Detections
     payload_bytes: dict[str, int]
     stage_ms: dict[str, float]
+
+
+def read_frame(
+    scenario: Scenario, timestamp: str, ego: str = ""
+) -> tuple[Frame, list[DatasetError]]:
+    """Read a moment of a scenario without the agents whose files are damaged.
+
+    Args:
+        scenario: As opened, without files that lack their counterpart.
+        timestamp: Name of the moment; empty for the first.
+        ego: Name of the ego; empty for the first agent.
+
+    Returns:
+        The frame, and an error for each agent that was left out of it.
+
+    Raises:
+        DatasetError: If there is no such moment, or the ego itself is damaged in it.
+    """
+    frame, broken = scenario.whole_frame(timestamp or scenario.timestamps[0])
+    broken += [error for error in scenario.broken if error.path.stem == frame.timestamp]
+    wanted = ego or scenario.agents[0]
+    if broken and wanted not in frame.agents:
+        own = [error for error in broken if error.path.parent.name == wanted]
+        raise (own or broken)[0]
+    return frame, broken
 
 
 def choose_agents(frame: Frame, ego: str | None, agents: str, limit: int) -> list[str]:

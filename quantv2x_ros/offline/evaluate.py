@@ -7,9 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.scenario import Scenario, find_scenarios
 from quantv2x_ros.offline.detector import Detector
-from quantv2x_ros.offline.evaluation import Evaluation, Progress
+from quantv2x_ros.offline.evaluation import SKIP_HINT, Evaluation, Progress
 from quantv2x_ros.offline.settings import EvaluationConfig
 
 
@@ -19,9 +20,11 @@ def open_scenarios(data: str | Path, config: EvaluationConfig) -> list[Scenario]
     Raises:
         DatasetError: If there is none, or a file lacks its counterpart (unless those are skipped).
     """
-    return [
-        Scenario.open(folder, skip_broken=config.skip_broken) for folder in find_scenarios(data)
-    ]
+    folders = find_scenarios(data)
+    try:
+        return [Scenario.open(folder, skip_broken=config.skip_broken) for folder in folders]
+    except DatasetError as error:
+        raise error.with_hint(SKIP_HINT) from error
 
 
 def evaluate(

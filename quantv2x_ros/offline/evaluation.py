@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.offline.detector import Detector
@@ -27,6 +28,9 @@ from quantv2x_ros.offline.scores import Scores
 from quantv2x_ros.offline.settings import EvaluationConfig, EvaluationSettingError
 from quantv2x_ros.offline.sweeps import Variant
 from quantv2x_ros.offline.traffic import Traffic
+
+#: What else can be done about a damaged file.
+SKIP_HINT = "leave damaged files out: --skip-broken"
 
 Progress = Callable[[int, int], object]
 
@@ -50,6 +54,7 @@ class Evaluation:
     streaming_ms: Sequence[float | None] = ()
     detailed: bool = False
     skipped: list[DatasetError] = field(default_factory=list, init=False)
+    empty: list[DatasetError] = field(default_factory=list, init=False)
     without_ego: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -140,14 +145,27 @@ class Evaluation:
             if not agents:
                 self.without_ego += 1
                 return None
+            self._note_empty(frame, agents)
             moment = moments.add(number, frame, agents)
         except DatasetError as error:
             if not self.config.skip_broken:
-                raise
+                raise error.with_hint(SKIP_HINT) from error
             self.skipped.append(error)
             return None
         self._weigh(moment)
         return moment
+
+    def _note_empty(self, frame: Frame, agents: Sequence[str]) -> None:
+        """Note clouds without a point, which are evaluated unless damaged files are left out.
+
+        Raises:
+            DatasetError: If one is there, and those are left out.
+        """
+        for path in (frame[name].cloud_path for name in agents if not len(frame[name].points)):
+            error = DatasetError(path, "the cloud has no point", "Copy it again")
+            if self.config.skip_broken:
+                raise error
+            self.empty.append(error.with_hint(SKIP_HINT))
 
     def _weigh(self, moment: Moment) -> None:
         """Note how long the messages are, by every way of sending them."""

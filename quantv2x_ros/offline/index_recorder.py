@@ -76,7 +76,8 @@ class IndexRecorder:
         messages = []
         present = [agent for agent in self._agents if agent in frame.agents]
         if index == 0:
-            messages += [RecordedMessage(CODEBOOK_TOPIC, self._codebook(a, stamp)) for a in present]
+            announced = (self._codebook(agent, stamp) for agent in self._agents)
+            messages += [RecordedMessage(CODEBOOK_TOPIC, data) for data in announced]
         for agent in present:
             indices = self._encoder.encode(frame[agent].points).indices
             for data in self._indices(frame[agent], indices, index, stamp):

@@ -129,7 +129,8 @@ def draw_plots(
 
 def draw_frame(path: Path, evaluation: Evaluation, frame: RatedFrame) -> Path:
     """Draw one frame, the ego alone beside the cooperation."""
-    detector, moment = evaluation.detector, Scenario.open(frame.folder).frame(frame.timestamp)
+    detector = evaluation.detector
+    moment = Scenario.open(frame.folder, skip_broken=True).frame(frame.timestamp)
     if evaluation.config.turn_grids:
         moment = RoadsideGrids(detector.bundle.grid, detector.bundle.detection).turn(
             moment, frame.agents

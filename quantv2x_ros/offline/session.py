@@ -135,6 +135,7 @@ def run(detector: Detector, request: Request, progress: Progress | None = None) 
     absent = [name for name, count in result["objects"].items() if not count]
     if absent:
         notes.append(f"no object of class {', '.join(absent)}: not in the mean")
+    notes += [str(error) for error in evaluation.empty]
     result["notes"] = notes
     if request.report is not None:
         # draws with matplotlib, which a plain evaluation does without

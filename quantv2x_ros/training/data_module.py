@@ -120,6 +120,7 @@ class SplitModule(lightning.LightningDataModule):
                 anchors,
                 frames=config.validate_frames,
                 seed=config.seed,
+                skip_broken=skip_broken,
             )
         self._done = 0
 

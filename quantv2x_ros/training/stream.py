@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch.utils.data import Dataset
 from quantv2x_ros.core.anchors import AnchorSet
 from quantv2x_ros.data.coverage import absent_classes
 from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.scenario import Scenario, find_scenarios
 from quantv2x_ros.training.samples import (
     Sample,
@@ -93,7 +95,7 @@ class SampleStream(Dataset[Sample | DatasetError]):
                 sample = self._sample(*self.frames[index], rng)
             except DatasetError as error:
                 if not self._skip_broken:
-                    return error
+                    return error.with_hint("go on without damaged files: --skip-broken")
                 self._warn(error)
             else:
                 if sample is not None:
@@ -135,6 +137,16 @@ def list_moments(root: Path, *, skip_broken: bool = False) -> list[tuple[Scenari
     return [(scenario, stamp) for scenario in scenarios for stamp in scenario.timestamps]
 
 
+def _read_clouds(frame: Frame, agents: Sequence[str]) -> None:
+    """Read the clouds of some agents.
+
+    Raises:
+        DatasetError: if one is missing or damaged.
+    """
+    for agent in agents:
+        frame[agent].points  # noqa: B018 - read at the first use
+
+
 class ValidationSamples(Dataset[Sample | DatasetError]):
     """Whole frames, neither cropped nor augmented, spread evenly over a dataset.
 
@@ -144,6 +156,7 @@ class ValidationSamples(Dataset[Sample | DatasetError]):
         anchors: the anchors.
         frames: number of frames; 0 is all. Frames without an ego for the mode do not count.
         seed: of the choice of agents.
+        skip_broken: leave frames with damaged files out, and warn.
 
     Raises:
         DatasetError: if there is no scenario, a file lacks its counterpart, or no frame has an ego
@@ -158,17 +171,27 @@ class ValidationSamples(Dataset[Sample | DatasetError]):
         *,
         frames: int = 0,
         seed: int = 0,
+        skip_broken: bool = False,
     ) -> None:
         self.config = replace(config, alone=0.0)
         self.make = SampleMaker(self.config, anchors)
-        moments = list_moments(root)
+        moments = list_moments(root, skip_broken=skip_broken)
         if frames:
             spread = np.linspace(0, len(moments) - 1, min(frames, len(moments))).round()
             moments = [moments[int(index)] for index in spread]
         self.frames = []
         for number, (scenario, stamp) in enumerate(moments):
             rng = np.random.default_rng([seed, number])
-            agents = choose_agents(scenario.frame(stamp), self.config, rng)
+            try:
+                frame = scenario.frame(stamp)
+                agents = choose_agents(frame, self.config, rng)
+                if skip_broken:  # an epoch is too late to find a damaged cloud
+                    _read_clouds(frame, agents)
+            except DatasetError as error:
+                if not skip_broken:
+                    raise
+                _LOGGER.warning("skipped: %s", error)
+                continue
             if agents:
                 self.frames.append((scenario, stamp, agents))
         if not self.frames:

@@ -337,30 +337,48 @@ def test_a_shifted_message_differs_in_its_stamp_alone():
     assert shifted == bytes(serialize_message(message))
 
 
-def test_a_scenario_that_lacks_a_yaml_ends_the_start_with_a_clear_error(
-    ros, scenario_folder, tmp_path
-):
+@pytest.fixture
+def damaged(scenario_folder, tmp_path):
+    """Two frames of the scenario, to be damaged."""
     folder = tmp_path / "broken"
     for path in scenario_folder.rglob("00000[01].*"):
         target = folder / path.relative_to(scenario_folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
-    (folder / "2" / "000001.yaml").unlink()
-    with pytest.raises(DatasetError, match=r"000001"):
-        replay(ros, folder)
+    return folder
 
 
-def test_a_scenario_that_breaks_while_it_is_played_ends_the_node(ros, scenario_folder, tmp_path):
-    folder = tmp_path / "broken"
-    for path in scenario_folder.rglob("00000[01].*"):
-        target = folder / path.relative_to(scenario_folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(path.read_bytes())
-    (folder / "2" / "000001.yaml").write_text("lidar_pose: nothing\n")
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("000001.yaml", None, "2/000001.yaml: the labels of 000001.bin are missing"),
+        ("000001.bin", None, "2/000001.bin: the cloud of 000001.yaml is missing"),
+        ("000001.bin", b"", "2/000001.bin: the cloud has no point"),
+        ("000001.bin", b"123", "2/000001.bin: 3 bytes are not whole points"),
+        ("000001.yaml", b"lidar_pose: nothing", "2/000001.yaml: lidar_pose must be 6 numbers"),
+    ],
+)
+def test_a_damaged_file_costs_one_sweep_and_is_named(ros, damaged, name, content, problem):
+    path = damaged / "2" / name
+    path.unlink() if content is None else path.write_bytes(content)
+    log = ros.collect(Log, "/rosout", 50)
+    heard = Heard(ros)
+    node = replay(ros, damaged, loop=True, rate=5.0)
+    ros.spin_until(lambda: len(heard.ego) >= 6)
+    assert stamps(heard.ego)[:6] == [0, 100, 200, 300, 400, 500]
+    assert stamps(heard.peer)[:2] == [0, 200]
+    assert node.failure is None
+    assert len([message.msg for message in log if f"broken/{problem}" in message.msg]) == 1
+
+
+def test_an_ego_without_one_whole_sweep_ends_the_node(ros, damaged):
+    for path in (damaged / "1").glob("*.bin"):
+        path.write_bytes(b"123")
     Heard(ros)
-    node = replay(ros, folder)
+    node = replay(ros, damaged)
     ros.spin_until(lambda: node.failure is not None)
     assert isinstance(node.failure, DatasetError)
+    assert "1/000000.bin: 3 bytes" in str(node.failure)
     assert not node.finished
 
 

@@ -16,7 +16,7 @@ from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.training.loader import StepSampler, sample_loader, validation_loader
-from quantv2x_ros.training.samples import SampleConfig, SampleError, choose_agents
+from quantv2x_ros.training.samples import Sample, SampleConfig, SampleError, choose_agents
 from quantv2x_ros.training.stream import SampleStream, ValidationSamples
 
 GRID = BevGrid((-51.2, -51.2, -5.0, 51.2, 51.2, 1.0), (0.4, 0.4, 6.0))
@@ -103,6 +103,16 @@ def test_broken_files_are_skipped_on_request_with_a_warning_each(damaged, caplog
     skipped = [text for text in caplog.messages if "000000.bin: 5 bytes" in text]
     assert len(skipped) == 1
     assert "2/000001.yaml: the labels of 000001.bin are missing" in caplog.text
+
+
+def test_broken_files_are_left_out_of_the_validation_on_request(damaged, caplog):
+    about = (damaged, config(mode="v2v", alone=0.0), ANCHORS)
+    whole = len(ValidationSamples(*about).frames)
+    with caplog.at_level(logging.WARNING):
+        samples = ValidationSamples(*about, skip_broken=True)
+    assert len(samples.frames) == whole - 1
+    assert all(isinstance(samples[number], Sample) for number in range(len(samples)))
+    assert "1/000000.bin: 5 bytes" in caplog.text
 
 
 def test_a_dataset_without_an_ego_for_the_mode_is_an_error(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.data.scenario import Scenario, find_scenarios
+from quantv2x_ros.data.scenario import open_whole
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder
 
@@ -25,7 +25,8 @@ class IndexMaps:
         threads: of the engine; None for one a core.
 
     Raises:
-        DatasetError: if there is no scenario.
+        DatasetError: if there is no scenario. Files that lack their counterpart are left out, and
+            named in the log.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class IndexMaps:
     ) -> None:
         sweeps = [
             (scenario, timestamp, agent)
-            for scenario in map(Scenario.open, find_scenarios(root))
+            for scenario in open_whole(root)
             for timestamp in scenario.timestamps
             for agent in scenario.agents
         ]

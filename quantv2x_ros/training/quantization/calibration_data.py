@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.data.scenario import Scenario, find_scenarios
+from quantv2x_ros.data.scenario import open_whole
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 from quantv2x_ros.training.samples import SampleConfig, choose_agents
 
@@ -26,17 +26,15 @@ class CalibrationFrames:
         seed: of the draws.
 
     Raises:
-        DatasetError: if there is no scenario.
+        DatasetError: if there is no scenario. Files that lack their counterpart are left out, and
+            named in the log.
     """
 
     def __init__(
         self, root: Path, count: int, grid: BevGrid, max_agents: int = 3, seed: int = 0
     ) -> None:
-        moments = [
-            (scenario, timestamp)
-            for scenario in map(Scenario.open, find_scenarios(root))
-            for timestamp in scenario.timestamps
-        ]
+        scenarios = open_whole(root)
+        moments = [(scenario, stamp) for scenario in scenarios for stamp in scenario.timestamps]
         chosen = np.linspace(0, len(moments) - 1, min(count, len(moments))).round().astype(int)
         self._moments = [moments[index] for index in chosen]
         self._config = SampleConfig(grid, max_agents=max_agents)
