@@ -47,9 +47,16 @@ def patch_exports(prefix: Path) -> int:
                 "replaced: the ROS 2 wheels have changed, adapt scripts/patch_wheels.py to them."
             )
         if after != before:
-            path.write_text(after, encoding="utf-8")
+            _replace(path, after)
             changed += 1
     return changed
+
+
+def _replace(path: Path, text: str) -> None:
+    """Puts a new file in the old one's place, which may be a link into an installer's cache."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
 
 
 if __name__ == "__main__":

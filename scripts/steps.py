@@ -8,6 +8,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,30 @@ def run(command: Sequence[str | Path], failure: str, env: dict[str, str] | None 
         sys.stderr.write(result.stdout)
         raise PrepareError(failure)
     return result.stdout
+
+
+@contextmanager
+def beside(command: Sequence[str | Path], failure: str) -> Iterator[None]:
+    """Runs a command beside what happens inside, and waits for it.
+
+    Raises:
+        PrepareError: The command failed.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        try:
+            yield
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            status = process.wait()
+        if status != 0:
+            output.seek(0)
+            sys.stderr.write(output.read())
+            raise PrepareError(failure)
 
 
 def source_files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import shutil
 import subprocess
@@ -22,13 +22,12 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 @pytest.fixture
 def scripts(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    modules = {}
-    for name in ("patch_wheels", "run_tests", "steps"):
-        spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(modules[name])
+    names = ("installer", "packages", "patch_wheels", "pip_settings", "run_tests", "steps")
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    modules = {name: importlib.import_module(name) for name in names}
+    for name in names:
+        monkeypatch.delitem(sys.modules, name)
     return modules
 
 
@@ -95,6 +94,19 @@ def test_wheels_get_the_include_folders_of_this_environment(
     assert scripts["patch_wheels"].patch_exports(tmp_path) == 0
 
 
+def test_repaired_wheels_leave_the_installers_cache_as_it_is(
+    tmp_path: Path, scripts: dict[str, ModuleType]
+) -> None:
+    export = tmp_path / "share/some_msgs/cmake/some_msgs_pyExport.cmake"
+    export.parent.mkdir(parents=True)
+    cached = tmp_path / "cached"
+    cached.write_text('INCLUDES "/opt/python/cp312-cp312/include/python3.12"\n')
+    export.hardlink_to(cached)
+    assert scripts["patch_wheels"].patch_exports(tmp_path) == 1
+    assert sysconfig.get_path("include") in export.read_text()
+    assert "/opt/python/cp312" in cached.read_text()
+
+
 def test_unknown_builder_folder_in_the_wheels_is_an_error(
     tmp_path: Path, scripts: dict[str, ModuleType]
 ) -> None:
@@ -103,6 +115,165 @@ def test_unknown_builder_folder_in_the_wheels_is_an_error(
     export.write_text('INCLUDES "/opt/python/elsewhere/include"\n')
     with pytest.raises(RuntimeError, match=r"some_msgs_pyExport\.cmake still names"):
         scripts["patch_wheels"].patch_exports(tmp_path)
+
+
+def test_pips_configuration_is_read_with_its_own_precedence(
+    scripts: dict[str, ModuleType],
+) -> None:
+    listing = (
+        "WARNING: some.thing='else'\n"
+        ":env:.find-links='/links /more'\n"
+        "global.find-links='/other'\n"
+        "global.index-url='https://one.example/simple'\n"
+        "global.extra-index-url='\\nhttps://a.example\\nhttps://b.example'\n"
+        "install.index-url='https://two.example/simple'\n"
+        "freeze.timeout='3'\n"
+    )
+    assert scripts["pip_settings"].read_config(listing) == {
+        "find-links": "/links /more",
+        "index-url": "https://two.example/simple",
+        "extra-index-url": "https://a.example\nhttps://b.example",
+    }
+
+
+def test_uv_is_told_what_pip_is_configured_with(scripts: dict[str, ModuleType]) -> None:
+    options = {
+        "index-url": "https://one.example/simple",
+        "extra-index-url": "https://a.example\nhttps://b.example",
+        "find-links": "/links /more",
+        "proxy": "proxy.example:3128",
+        "no-index": "false",
+        "no-cache-dir": "1",
+        "progress-bar": "off",
+    }
+    settings = scripts["pip_settings"].uv_settings(options, {"UV_INDEX": "https://own.example"})
+    assert settings.arguments == ["--no-cache"]
+    assert settings.variables == {
+        "UV_DEFAULT_INDEX": "https://one.example/simple",
+        "UV_FIND_LINKS": "/links,/more",
+        "ALL_PROXY": "http://proxy.example:3128",
+    }
+
+
+def test_option_without_a_word_in_uv_is_named(scripts: dict[str, ModuleType]) -> None:
+    with pytest.raises(ValueError, match=r"^target$"):
+        scripts["pip_settings"].uv_settings({"target": "/elsewhere"}, {})
+
+
+def environment_with(
+    folder: Path, scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, python: str
+) -> Path:
+    """Puts a shell script in the interpreter's place; every command is noted in a file."""
+    noted = folder / "noted"
+    executable = folder / "python"
+    executable.write_text(f'#!/bin/bash\necho "pip $*" >> {noted}\n{python}\n')
+    executable.chmod(0o755)
+    uv = folder / "uv"
+    uv.write_text(f'#!/bin/bash\necho "uv $UV_INDEX $*" >> {noted}\n[ -z "$FAILING" ]\n')
+    uv.chmod(0o755)
+    monkeypatch.setattr(scripts["installer"], "PIP", (executable,))
+    monkeypatch.setattr(scripts["installer"], "UV", uv)
+    for name in ("PIP_EXTRA", "INSTALLER", "UV_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TORCH_INDEX", "https://torch.example")
+    return noted
+
+
+def test_uv_installs_with_the_constraints_and_the_further_index(
+    tmp_path: Path, scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = "[ $1 != config ] || echo \"global.extra-index-url='https://a.example'\""
+    noted = environment_with(tmp_path, scripts, monkeypatch, python)
+    scripts["installer"].install(["runtime.txt"], tmp_path / "limits.txt", "")
+    calls = noted.read_text().splitlines()
+    assert [call.split()[:2] for call in calls[:2]] == [["pip", "config"], ["pip", "install"]]
+    assert calls[1].endswith("requirements/installer.txt")
+    assert len(calls) == 3
+    assert calls[2].startswith("uv https://a.example https://torch.example pip install")
+    assert f"-c {tmp_path}/limits.txt -r " in calls[2]
+    assert calls[2].endswith("requirements/runtime.txt")
+
+
+@pytest.mark.parametrize(
+    ("variables", "ros", "python", "said"),
+    [
+        ({}, "", '[[ "$*" != *installer.txt ]]', "uv cannot be installed here"),
+        ({}, "", "[ $1 != config ] || echo \"global.target='/x'\"", "configured with target"),
+        ({"FAILING": "1"}, "", "", "uv could not install them"),
+        ({"PIP_EXTRA": "--no-index"}, "", "", "PIP_EXTRA"),
+        ({"INSTALLER": "pip"}, "", "", "INSTALLER=pip"),
+        ({}, "jazzy", "", "ROS 2 brings"),
+    ],
+)
+def test_pip_installs_where_uv_cannot_and_a_line_says_why(
+    tmp_path: Path,
+    scripts: dict[str, ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variables: dict[str, str],
+    ros: str,
+    python: str,
+    said: str,
+) -> None:
+    noted = environment_with(tmp_path, scripts, monkeypatch, python)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    scripts["installer"].install(["runtime.txt"], tmp_path / "limits.txt", ros)
+    last = noted.read_text().splitlines()[-1]
+    assert last.startswith("pip install --quiet -c ")
+    assert "runtime.txt --extra-index-url https://torch.example" in last
+    assert last.endswith(variables.get("PIP_EXTRA", ""))
+    assert said in capsys.readouterr().out
+
+
+def test_failing_pip_is_an_error(
+    tmp_path: Path, scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment_with(tmp_path, scripts, monkeypatch, "exit 1")
+    with pytest.raises(scripts["steps"].PrepareError, match=r"requirements/runtime\.txt"):
+        scripts["installer"].install(["runtime.txt"], tmp_path / "limits.txt", "kilted")
+
+
+def test_command_beside_the_build_fails_with_its_own_sentence(
+    scripts: dict[str, ModuleType], capfd: pytest.CaptureFixture[str]
+) -> None:
+    steps = scripts["steps"]
+    command = [sys.executable, "-c", "import sys; print('no such library'); sys.exit(3)"]
+    with pytest.raises(steps.PrepareError, match="libraries"), steps.beside(command, "libraries"):
+        pass
+    assert "no such library" in capfd.readouterr().err
+
+
+def test_build_uses_all_cores_unless_told_otherwise(scripts: dict[str, ModuleType]) -> None:
+    env: dict[str, str] = {}
+    scripts["packages"].use_all_cores(env)
+    assert env["MAKEFLAGS"] == f"-j{len(os.sched_getaffinity(0))}"
+    env = {"MAKEFLAGS": "-j1", "CMAKE_GENERATOR": "Unix Makefiles"}
+    scripts["packages"].use_all_cores(env)
+    assert env == {"MAKEFLAGS": "-j1", "CMAKE_GENERATOR": "Unix Makefiles"}
+
+
+def test_build_folder_of_another_generator_is_left(
+    tmp_path: Path, scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = scripts["packages"]
+    monkeypatch.setattr(packages, "ROOT", tmp_path)
+    cache = tmp_path / "build/quantv2x_msgs/CMakeCache.txt"
+    cache.parent.mkdir(parents=True)
+    cache.write_text("CMAKE_GENERATOR:INTERNAL=Unix Makefiles\n")
+    packages.forget_other_generator("Unix Makefiles")
+    assert cache.is_file()
+    packages.forget_other_generator("Ninja")
+    assert not cache.exists()
+
+
+def test_bytecode_is_written_for_what_the_nodes_import(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, SCRIPTS / "write_bytecode.py"]
+    subprocess.run(command, env=env, check=True, capture_output=True)
+    names = {path.parent.name for path in tmp_path.rglob("*.pyc")}
+    assert {"numba", "openvino", "transforms3d", "optimize"} <= names
+    assert "torch" not in names
 
 
 def test_results_are_counted_by_outcome(tmp_path: Path, scripts: dict[str, ModuleType]) -> None:
