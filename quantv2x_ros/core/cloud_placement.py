@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from transforms3d.euler import mat2euler
 
 from quantv2x_ros.core.mounting import mount_matrix
 from quantv2x_ros.core.pose import Matrix, PoseError, invert
@@ -81,3 +82,35 @@ def parse_placement(mount: str, scale: float = 1.0) -> CloudPlacement:
             "LiDAR frame in the cloud's, such as 0,0,1.9,0,0,90"
         ) from error
     return placement_of(numbers, scale)
+
+
+@dataclass(frozen=True)
+class PlacementRemedy:
+    """Says in words what to set, so that a cloud comes to lie as the model expects it.
+
+    Attributes:
+        placement: what is set already, after TF where that is used.
+        of_command: in the form of a command's options; else of parameters.
+    """
+
+    placement: CloudPlacement
+    of_command: bool = False
+
+    def mount(self, further: Matrix) -> str:
+        """Return the mount to set.
+
+        Args:
+            further: (4, 4) where the LiDAR frame should be in the frame that is taken for it.
+        """
+        whole = self.placement.mount @ further
+        angles = np.degrees(mat2euler(whole[:3, :3], axes="sxyz"))
+        numbers = [*np.round(whole[:3, 3], 2), *np.round(angles, 1)]
+        texts = [f"{number + 0.0:g}" for number in numbers]
+        if self.of_command:
+            return f"--cloud-mount={','.join(texts)}"
+        return f"cloud_mount: [{', '.join(t if '.' in t else f'{t}.0' for t in texts)}]"
+
+    def scale(self, factor: float) -> str:
+        """Return the scale to set, if a further factor is needed."""
+        whole = f"{self.placement.scale * factor:g}"
+        return f"--cloud-scale {whole}" if self.of_command else f"cloud_scale: {whole}"

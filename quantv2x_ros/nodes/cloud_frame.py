@@ -22,10 +22,12 @@ class CloudPlace:
     Attributes:
         placement: to the frame that the model sees it in.
         frame: the name of that frame.
+        fixed: what the parameters say of the way to it, without TF.
     """
 
     placement: CloudPlacement
     frame: str
+    fixed: CloudPlacement
 
 
 class CloudFrame:
@@ -83,4 +85,5 @@ class CloudFrame:
         if self._lidar_frame and self._lidar_frame != frame:
             lidar = self._tree.lookup(frame, self._lidar_frame, stamp_ns)
             placement, base = replace(placement, mount=lidar @ placement.mount), self._lidar_frame
-        return CloudPlace(placement, base + LIDAR_SUFFIX if self._fixed.is_moved else base)
+        name = base + LIDAR_SUFFIX if self._fixed.is_moved else base
+        return CloudPlace(placement, name, self._fixed)

@@ -21,6 +21,7 @@ from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, EncodedSweep
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.base import BaseNode
+from quantv2x_ros.nodes.cloud_checks import CloudChecks
 from quantv2x_ros.nodes.conversions import pose_to_message
 from quantv2x_ros.nodes.health import HealthDefaults
 from quantv2x_ros.nodes.index_format import IndexFormat, announcement
@@ -146,6 +147,7 @@ class EncoderNode(BaseNode):
         )
         self._fusion_first = fusion
         self._input = SweepInput(self)
+        self._checks = CloudChecks(self, self._bundle.grid.lidar_range)
 
     def activate(self) -> None:
         """Listen for sweeps and poses, and tell others which model this is."""
@@ -189,7 +191,7 @@ class EncoderNode(BaseNode):
             self.drop("cloud", str(error))
             return
         header = Header(stamp=sweep.message.header.stamp, frame_id=sweep.place.frame)
-        pose, turn = sweep.pose, self._receivers.turn(sweep.pose)
+        placed, pose, turn = points, sweep.pose, self._receivers.turn(sweep.pose)
         if turn:
             points, pose = turned_points(points, turn), turned_pose(pose, turn)
             header.frame_id += TURNED_SUFFIX
@@ -203,6 +205,7 @@ class EncoderNode(BaseNode):
         self._send(header, pose, sweep.covariance, encoded.indices)
         stages["wire"] = 1e3 * (time.perf_counter() - coded)
         self.note_frame({**stages, "total": 1e3 * (time.perf_counter() - start)})
+        self._checks.look(sweep, placed)
 
     def _send(
         self,
@@ -245,11 +248,13 @@ class EncoderNode(BaseNode):
         """Forget poses and the sweep that waits: they belong to another time."""
         self._sweeps.reset()
         self._receivers.reset()
+        self._checks.reset()
 
     def findings(self) -> Mapping[str, str]:
-        """Return by how much more comes than can be encoded, in `ego` fused."""
+        """Return by how much more comes than can be encoded, and how clouds seem to be wrong."""
         state = self._sweeps.overload.state(time.monotonic())
-        return {} if state is None else {"overload": str(state)}
+        overload = {} if state is None else {"overload": str(state)}
+        return {**overload, **self._checks.findings(), **self._input.findings()}
 
     def report_id(self) -> str:
         """Return the station id."""

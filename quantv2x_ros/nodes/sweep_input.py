@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node
@@ -29,6 +31,7 @@ class SweepInput:
         """
         self._logger = node.get_logger()
         self._warned_of_intensity = False
+        self._lost = ""
         self._crop = declare(
             node, "crop_ego_body", True, "Drop the points on the own vehicle (ego_body_box)."
         )
@@ -62,5 +65,16 @@ class SweepInput:
         if self._use_intensity and not cloud.has_intensity and not self._warned_of_intensity:
             self._warned_of_intensity = True
             self._logger.warning("the cloud has no field intensity; it counts as 0")
+        total = len(cloud.points) + cloud.dropped
+        self._lost = (
+            f"intensity is not finite in {cloud.dropped_for_intensity:,} of {total:,} points, and "
+            "they are left out for it; set use_intensity: false, or correct the driver"
+            if 2 * cloud.dropped_for_intensity > total
+            else ""
+        )
         points = placement.apply(cloud.points)
         return outside_box(points, self._body) if self._crop else points
+
+    def findings(self) -> Mapping[str, str]:
+        """Return what is wrong with the newest cloud's intensity; see `BaseNode.findings`."""
+        return {"intensity": self._lost} if self._lost else {}
