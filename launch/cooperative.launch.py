@@ -31,7 +31,14 @@ from launch import LaunchContext, LaunchDescription
 from quantv2x_ros.channel_graph import through_channel
 from quantv2x_ros.executables import require_installed
 from quantv2x_ros.graph import NodeDescription, cooperative_graph
-from quantv2x_ros.graph_settings import BACKENDS, LOG_LEVELS, NO_REPLAY, GraphError, GraphSettings
+from quantv2x_ros.graph_settings import (
+    BACKENDS,
+    LOG_LEVELS,
+    NO_REPLAY,
+    PACES,
+    GraphError,
+    GraphSettings,
+)
 from quantv2x_ros.middleware import middleware_environment
 from quantv2x_ros.replay_source import ReplaySource
 
@@ -71,6 +78,14 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "rate", default_value="1.0", description="Speed of the replay against real time."
+    ),
+    DeclareLaunchArgument(
+        "pace",
+        default_value="auto",
+        choices=("auto", *PACES),
+        description="What the replay goes by. results: each sweep waits for the boxes of the one "
+        "before, at `rate` at most, so that a computer of any speed shows every frame with its "
+        "peers. real_time: the clock. auto: results, real_time where messages go through channel.",
     ),
     DeclareLaunchArgument(
         "loop",
@@ -179,6 +194,13 @@ def number(text: dict[str, str], name: str, kind: type[Number]) -> Number:
         raise GraphError(f"{name}: got {text[name]!r}, allowed is {what}") from error
 
 
+def pace_from(text: dict[str, str]) -> str:
+    """Choose what the replay goes by; a channel's delays are told in real time."""
+    if text["pace"] != "auto":
+        return text["pace"]
+    return "real_time" if text["channel"] == "true" else "results"
+
+
 def settings_from(context: LaunchContext) -> GraphSettings:
     """Read the arguments of this launch."""
     refuse_unknown(sys.argv)
@@ -192,6 +214,7 @@ def settings_from(context: LaunchContext) -> GraphSettings:
         agents=text["agents"],
         indices=text["indices"] == "true",
         rate=number(text, "rate", float),
+        pace=pace_from(text),
         loop=text["loop"] == "true",
         namespace=text["namespace"],
         station_id=number(text, "station_id", int),

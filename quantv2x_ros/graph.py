@@ -21,6 +21,10 @@ PACKAGE = "quantv2x_ros"
 #: Peers that the RViz configuration shows.
 RVIZ_PEERS = 4
 
+#: Of fusion, where a replay goes at the pace of the boxes: its time stands still meanwhile, so that
+#: no frame need be without a peer whose sweep is only being encoded, or a tile on its way, seconds.
+PATIENT_FUSION = {"peer_wait": 3.0, "tile_timeout": 1.0}
+
 ParameterValue = bool | int | float | str
 
 
@@ -86,6 +90,8 @@ def cooperative_graph(
         nodes = [_agent(source, agent, root, common, settings.threads) for agent in source.agents]
         nodes.append(_replay(source, settings, root))
         peers = [source.namespace(agent) for agent in source.agents[1:]]
+    if settings.pace == "results":
+        nodes = [_patient(node) for node in nodes]
     if settings.viewer:
         nodes.append(_viewer(root, peers, settings))
     if not settings.autostart:
@@ -127,6 +133,12 @@ def _agent(
     )
 
 
+def _patient(node: NodeDescription) -> NodeDescription:
+    if node.executable not in ("ego", "fusion"):
+        return node
+    return replace(node, parameters={**node.parameters, **PATIENT_FUSION})
+
+
 def _replay(source: ReplaySource, settings: GraphSettings, root: str) -> NodeDescription:
     parameters: dict[str, ParameterValue] = {
         "path": source.path,
@@ -134,6 +146,7 @@ def _replay(source: ReplaySource, settings: GraphSettings, root: str) -> NodeDes
         "indices": source.indices_only,
         "heard": settings.heard,
         "rate": settings.rate,
+        "pace": settings.pace,
         "loop": settings.loop,
         "use_sim_time": False,
     }

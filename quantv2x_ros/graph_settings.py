@@ -9,6 +9,8 @@ from pathlib import Path
 
 BACKENDS = ("auto", "openvino", "tensorrt")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+#: What a replay's time goes by; see the replay node.
+PACES = ("real_time", "results")
 #: Value of ``replay`` for real sensors.
 NO_REPLAY = "none"
 
@@ -29,6 +31,8 @@ class GraphSettings:
         indices: whether a bag's indices are played instead of its clouds.
         heard: whether a bag's indices of stations that are not played are, too.
         rate: speed of the replay against real time.
+        pace: one of `PACES`: with ``results`` the rate is the most, each sweep waits for the boxes
+            of the one before, and fusion waits for every agent's sweep.
         loop: whether the replay starts again at its end.
         namespace: of the ego's nodes; peers and replay lie below it.
         station_id: the ego's station id with real sensors (a replay's agents have their own).
@@ -53,6 +57,7 @@ class GraphSettings:
     indices: bool = False
     heard: bool = False
     rate: float = 1.0
+    pace: str = "real_time"
     loop: bool = False
     namespace: str = ""
     station_id: int = 1
@@ -73,6 +78,7 @@ class GraphSettings:
             GraphError: naming the argument, its value and what is allowed.
         """
         _check_choice("backend", self.backend, BACKENDS)
+        _check_choice("pace", self.pace, PACES)
         _check_choice("log_level", self.log_level, LOG_LEVELS)
         _check_choice("use_sim_time", self.use_sim_time, ("auto", "true", "false"))
         if not 0.01 <= self.rate <= 100.0:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,14 +23,24 @@ Threads = Annotated[
 Rate = Annotated[
     float,
     typer.Option(
-        min=0.0,
+        min=0.01,
         max=100.0,
-        help="Speed against real time (10 Hz); 0: 1.0, or what all agents' nodes together can"
-        " keep up with on this machine if it has fewer than four cores.",
+        help="Speed against real time (10 Hz); with --pace results the most.",
+    ),
+]
+Pace = Annotated[
+    str,
+    typer.Option(
+        help="results: the next sweep leaves when the boxes of the last are out; real_time: by the"
+        " clock, whatever the computer can keep up with."
     ),
 ]
 Seconds = Annotated[
-    float, typer.Option(min=0.0, help="Longest time to watch; 0: the whole scene, once.")
+    float,
+    typer.Option(
+        min=0.0,
+        help="Longest time to watch; 0: the scene, or 40 frames of it on a slower computer.",
+    ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for picture, animation and the nodes' log.")]
 Record = Annotated[
@@ -48,22 +57,14 @@ LogLevel = Annotated[str, typer.Option(help="Of the nodes' log.")]
 ValuesFile = Annotated[Path | None, typer.Option(help="File for the measured values.")]
 
 
-def sustainable_rate(cores: int) -> float:
-    """Return the speed at which ego and peer, which here share one computer, miss no sweep.
-
-    Args:
-        cores: of the machine.
-    """
-    return 1.0 if cores >= 4 else 0.3 * cores
-
-
 def command(
     scenario: Scenario = "",
     agents: AgentNames = "2",
     bundle: Bundle = "",
     backend: Backend = "auto",
     threads: Threads = 0,
-    rate: Rate = 0.0,
+    rate: Rate = 1.0,
+    pace: Pace = "results",
     seconds: Seconds = 0.0,
     out: Out = Path("demo_output"),
     record: Record = None,
@@ -89,7 +90,8 @@ def command(
         backend=backend,
         replay=scenario,
         agents=agents,
-        rate=rate or sustainable_rate(os.cpu_count() or 1),
+        rate=rate,
+        pace=pace,
         threads=threads,
         viewer=viewer,
         viewer_port=viewer_port,
@@ -97,8 +99,6 @@ def command(
     )
     if viewer and viewer_port:
         console.print(f"Open http://127.0.0.1:{viewer_port} in a browser.")
-    if graph.rate < 1.0:
-        console.print(f"Playing at {graph.rate:g} of real time (--rate).")
     summary = None
     with until_interrupted():
         summary = run_demo(DemoSettings(graph, seconds, out, record, pictures), console)
@@ -114,13 +114,15 @@ def _tell(summary: dict[str, Any], console: Console) -> None:
     """Print what was played, and what cooperation has found."""
     sent = ", ".join(f"{name}: {size:,.0f}" for name, size in summary["bytes_per_frame"].items())
     console.print(
-        f"{summary['frames']} frames at {summary['rate_hz']:.1f} Hz; bytes a frame: {sent}",
+        f"{summary['frames']} frames at {summary['hz']:.1f} Hz; the sensor's is "
+        f"{summary['sensor_hz']:g}. {summary['frames_with_all']} of them with all agents. "
+        f"Bytes a frame: {sent}",
         soft_wrap=True,
     )
     if "picture" in summary:
         console.print(
-            f"In {summary['compared_frames']} frames with {summary['objects_labelled']} labelled "
-            f"objects the ego alone finds {summary['found_alone']}, with its peers "
+            f"In {summary['frames_in_animation']} frames with {summary['objects_labelled']} "
+            f"labelled objects the ego alone finds {summary['found_alone']}, with its peers "
             f"{summary['found_together']}.\n{summary['picture']}\n{summary['animation']}",
             soft_wrap=True,
         )

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+#: Slow events have ended after so many times the time between the last two, seconds at most.
+_PAUSES, _LONGEST_PAUSE = 2.5, 60.0
+
 
 class RateMeter:
     """How often something happened lately."""
@@ -17,7 +20,7 @@ class RateMeter:
         """Create a meter.
 
         Args:
-            window: seconds to look back.
+            window: seconds to look back, for slow events at least to the last but one.
         """
         self._window = window
         self._times: deque[float] = deque()
@@ -35,8 +38,17 @@ class RateMeter:
         return (len(self._times) - 1) / max(now - self._times[0], 1e-9)
 
     def _forget(self, now: float) -> None:
-        while self._times and now - self._times[0] > self._window:
+        # two events are a rate also where they are further apart than the window, unless the
+        # last one is so long ago that there is none any more
+        while len(self._times) > 2 and now - self._times[0] > self._window:
             self._times.popleft()
+        if self._times and now - self._times[-1] > self._longest_pause():
+            self._times.clear()
+
+    def _longest_pause(self) -> float:
+        """Seconds without an event after which the rate is 0."""
+        step = self._times[-1] - self._times[-2] if len(self._times) > 1 else 0.0
+        return max(self._window, min(_PAUSES * step, _LONGEST_PAUSE))
 
 
 class StageTimes:

@@ -19,13 +19,26 @@ from rich.live import Live
 from rich.progress import Progress
 
 from quantv2x_ros.data.bag import BagWriter
+from quantv2x_ros.data.scenario import FRAME_PERIOD
+from quantv2x_ros.demo.preparation import prepare_engines
 from quantv2x_ros.graph import cooperative_graph
 from quantv2x_ros.graph_settings import GraphSettings
+from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.process_graph import ProcessGraph, node_environment
 from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.resources import find_bundle
 
-#: Longest wait for the first objects, seconds: a first start compiles engines and kernels.
-START_LIMIT = 240.0
+#: Longest wait for the next objects, seconds: a first start compiles kernels.
+PATIENCE = 240.0
+#: A scene that a computer cannot play in real time is watched at least until so many frames are
+#: fused.
+ENOUGH_FRAMES = 40
+#: And at least for so long: a scene that is played in real time is then over, seconds.
+ENOUGH_SECONDS = 10.5
+#: The stage that is the whole latency, as fusion names it.
+LATENCY = "sweep to objects"
+#: Sweeps a second of the scene's sensors.
+SENSOR_HZ = 1.0 / FRAME_PERIOD
 #: Where there is no terminal, a line this often, seconds.
 _LINE_PERIOD = 2.0
 _REFRESH = 0.25
@@ -41,7 +54,8 @@ class DemoSettings:
 
     Attributes:
         graph: the nodes and what they play.
-        seconds: longest time to watch after the first objects; 0 for the whole scene.
+        seconds: longest time to watch after the first objects; 0: until the scene is over, or, on a
+            computer that is slower than real time, `ENOUGH_FRAMES` have been fused.
         out: folder for pictures and log.
         record: folder of a new rosbag2; None for none.
         pictures: whether to leave pictures.
@@ -70,6 +84,8 @@ def run_demo(settings: DemoSettings, console: Console) -> dict[str, Any]:
         graph_settings.replay, graph_settings.agents, console.print, graph_settings.indices
     )
     graph = cooperative_graph(settings.graph, source)
+    bundle = ModelBundle.load(find_bundle(graph_settings.bundle))
+    prepare_engines(bundle, graph_settings.backend, console)
     settings.out.mkdir(parents=True, exist_ok=True)
     log_file = settings.out / "nodes.log"
     # For this process, too: its node must receive large clouds when it records.
@@ -106,11 +122,14 @@ def _watch(
             if settings.record is not None:
                 bag = stack.enter_context(BagWriter(settings.record))
                 Recorder(observer, bag, source, root)
-            heading = f"quantv2x_ros demo: {Path(source.path).name}, {len(names)} agents"
+            heading = (
+                f"quantv2x_ros demo: {Path(source.path).name}, {len(names)} agents with "
+                f"{SENSOR_HZ * settings.graph.rate:g} Hz"
+            )
             _show(observer, names, processes, settings, console, heading)
         if not observer.frames:
             raise DemoError(f"no objects were published; see {settings.out / 'nodes.log'}")
-        return _summary(observer, names), observer.objects()
+        return _summary(observer, names, settings.graph.rate), observer.objects()
     finally:
         rclpy.try_shutdown()
 
@@ -136,8 +155,8 @@ def _show(
         while not processes.is_over():
             executor.spin_once(timeout_sec=0.05)
             now = time.monotonic()
-            if observer.first_object_time is None and now - began > START_LIMIT:
-                raise DemoError(f"no objects within {START_LIMIT:.0f} s; see the nodes' log")
+            if now - max(began, observer.last_object_time) > PATIENCE:
+                raise DemoError(f"no objects within {PATIENCE:.0f} s; see the nodes' log")
             if _is_enough(observer, settings.seconds, now):
                 break
             if now - refreshed < (_REFRESH if view is not None else _LINE_PERIOD):
@@ -154,14 +173,30 @@ def _show(
 
 def _is_enough(observer: Any, seconds: float, now: float) -> bool:
     start = observer.first_object_time
-    return seconds > 0 and start is not None and now - start >= seconds
+    if start is None:
+        return False
+    if seconds > 0:
+        return bool(now - start >= seconds)
+    return bool(observer.frames >= ENOUGH_FRAMES and now - start >= ENOUGH_SECONDS)
 
 
-def _summary(observer: Any, names: dict[int, str]) -> dict[str, Any]:
-    """Gather what was measured."""
+def _summary(observer: Any, names: dict[int, str], rate: float) -> dict[str, Any]:
+    """Gather what was measured.
+
+    Args:
+        observer: what has heard it.
+        names: agents by station id.
+        rate: speed at which the sensors' 10 Hz would be played.
+    """
+    counts = [len(m.contributing_stations) for m in observer.objects().values()]
+    found = [stages.get(LATENCY) for stages in observer.stages().values()]
+    p50, p95 = next((latency for latency in found if latency is not None), (None, None))
     return {
         "frames": observer.frames,
-        "rate_hz": observer.mean_rate,
+        "frames_with_all": sum(count == len(names) for count in counts),
+        "hz": observer.mean_rate,
+        "sensor_hz": SENSOR_HZ * rate,
+        "latency_ms": {"p50": p50, "p95": p95},
         "bytes_per_frame": {
             name: observer.stations[station].mean_bytes
             for station, name in names.items()
@@ -181,9 +216,7 @@ def _draw(
     """Leave picture and animation, and count what cooperation found."""
     from quantv2x_ros.data.scenario import Scenario
     from quantv2x_ros.demo.souvenir import draw, pairs
-    from quantv2x_ros.inference.bundle import ModelBundle
     from quantv2x_ros.offline.detector import EngineDetector
-    from quantv2x_ros.resources import find_bundle
 
     scenario = Scenario.open(source.path, skip_broken=True)
     bundle = ModelBundle.load(find_bundle(settings.graph.bundle))
@@ -205,7 +238,7 @@ def _draw(
     alone = sum(int(pair.alone.found().sum()) for pair in seen)
     together = sum(int(pair.together.found().sum()) for pair in seen)
     return {
-        "compared_frames": len(seen),
+        "frames_in_animation": len(seen),
         "objects_labelled": truth,
         "found_alone": alone,
         "found_together": together,

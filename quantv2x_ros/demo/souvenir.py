@@ -25,7 +25,8 @@ from quantv2x_ros.offline.detector import EngineDetector, detect_once
 from quantv2x_ros.offline.pictures import panel_title, save_animation, save_comparison
 from quantv2x_ros.offline.scene import Scene, View
 
-#: Frames of the animation at most.
+#: Frames of the animation at least, where so many were fused with all agents; less than twice so
+#: many at most.
 ANIMATION_FRAMES = 40
 
 
@@ -74,7 +75,7 @@ def pairs(
         if frame_stamp(number) in objects
         and len(objects[frame_stamp(number)].contributing_stations) == len(agents)
     ]
-    step = max(1, -(-len(moments) // ANIMATION_FRAMES))
+    step = max(1, len(moments) // ANIMATION_FRAMES)
     chosen = moments[::step]
     result = []
     for done, (timestamp, message) in enumerate(chosen, start=1):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import logging
 import os
@@ -101,17 +102,32 @@ class EngineCache:
             yield None
             return
         try:
-            yield temporary
-            if any(temporary.iterdir()):
-                with contextlib.suppress(OSError):  # another process was faster: its engine stays
+            with _alone(root / f".{self._name}.lock"):
+                if self.folder.is_dir():  # another process has built it meanwhile
+                    yield self.folder
+                    return
+                yield temporary
+                if any(temporary.iterdir()):
                     temporary.rename(self.folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time into the body; a lock ends with its process at the latest."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _remove_unused(root: Path) -> None:
     """Remove engines, and remains of interrupted builds, that are long unused."""
-    for folder in root.iterdir():
-        if folder.is_dir() and time.time() - folder.stat().st_mtime > UNUSED:
-            logger.info("removing the engine %s, not used for 30 days", folder)
-            shutil.rmtree(folder, ignore_errors=True)
+    for path in root.iterdir():
+        if time.time() - path.stat().st_mtime <= UNUSED:
+            continue
+        if path.is_dir():
+            logger.info("removing the engine %s, not used for 30 days", path)
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from quantv2x_ros import __version__
 from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.cache import EngineCache
 from quantv2x_ros.inference.engine import DECODED, EngineError, Shapes
 from quantv2x_ros.inference.profile import Profile
 from quantv2x_ros.inference.results import LEVELS
@@ -81,7 +83,7 @@ def build_engines(
         EngineError: for an unknown backend, or an engine that cannot be built as asked.
     """
     if backend == "openvino":
-        return _openvino(bundle)
+        return _openvino(bundle, report)
     if backend != "tensorrt":
         raise EngineError(f"backend: got '{backend}', engines are built for tensorrt or openvino")
     from quantv2x_ros.inference.tensorrt_api import load_tensorrt
@@ -105,10 +107,49 @@ def build_engines(
     return built
 
 
-def _openvino(bundle: ModelBundle) -> dict[str, dict[str, Any]]:
+def openvino_engines(bundle: ModelBundle) -> int:
+    """Return how many engines a CPU needs for all that a bundle can do.
+
+    The encoder's, a pyramid's in each width, the head's, and those of its parts for some cells.
+    """
+    from quantv2x_ros.inference.pyramid_engines import engine_widths
+    from quantv2x_ros.inference.row_parts import PARTS
+
+    pyramids = 1 if bundle.parity else len(engine_widths(bundle))
+    return 2 + pyramids + (len(PARTS) if bundle.manifest.sparse_heads else 0)
+
+
+def are_ready(bundle: ModelBundle) -> bool:
+    """Whether all engines of a bundle were compiled for this machine's CPU before."""
+    return _mark(bundle).is_filled()
+
+
+def _mark(bundle: ModelBundle) -> EngineCache:
+    """What stands in the cache beside engines once all of a bundle's are there."""
+    import openvino
+
+    cpu = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
+    files = sorted(bundle.manifest.files.items())
+    return EngineCache("all", (openvino.get_version(), cpu, files, __version__))
+
+
+def _openvino(bundle: ModelBundle, report: Report | None) -> dict[str, dict[str, Any]]:
     from quantv2x_ros.inference.detector import CooperativeDetector
     from quantv2x_ros.inference.encoder import AgentEncoder
+    from quantv2x_ros.inference.openvino import watch_engines
 
-    AgentEncoder(bundle, "openvino")
-    CooperativeDetector(bundle, "openvino")
+    total, done = openvino_engines(bundle), 0
+
+    def ready(name: str) -> None:
+        nonlocal done
+        done += 1
+        if report is not None:
+            report("openvino", done / total, f"{name}, {done} of {total}")
+
+    with watch_engines(ready):
+        AgentEncoder(bundle, "openvino")
+        CooperativeDetector(bundle, "openvino")
+    with _mark(bundle).open() as folder:
+        if folder is not None:
+            (folder / "ready").touch()
     return {name: {"text": "compiled"} for name in ("encoder", "pyramid", "head")}

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +36,20 @@ from quantv2x_ros.inference.wide_weights import (
 )
 
 logger = logging.getLogger(__name__)
+
+
+#: Called with each engine's name when it is ready; see `watch_engines`.
+_note_ready: ContextVar[Callable[[str], None]] = ContextVar("note_ready", default=lambda name: None)
+
+
+@contextlib.contextmanager
+def watch_engines(on_ready: Callable[[str], None]) -> Iterator[None]:
+    """Call back with the name of each engine that this thread makes in the body, when ready."""
+    token = _note_ready.set(on_ready)
+    try:
+        yield
+    finally:
+        _note_ready.reset(token)
 
 
 class ModelPart(Protocol):
@@ -129,8 +145,9 @@ class OpenVinoEngine:
         inputs = [p.any_name for p in model.inputs]
         sizes = sorted(shapes.items())
         label = self.path.stem if part is None else f"{self.path.stem}-{part.name}"
-        key = (name, content, sizes, threads, streams, inputs, width, label, real)
-        cache = EngineCache(label, key)
+        # OpenVINO applies threads and streams when it loads what it has compiled: they are not in
+        # the key, so that every process of a machine uses the same file
+        cache = EngineCache(label, (name, content, sizes, inputs, width, label, real))
         if not cache.is_filled():
             logger.warning(
                 "compiling %s%s for OpenVINO %s (%s): about a second",
@@ -145,6 +162,7 @@ class OpenVinoEngine:
                 config["CACHE_DIR"] = str(folder)
             compiled = core.compile_model(model, "CPU", config)
         logger.info("%s ready after %.2f s", self.path.name, time.perf_counter() - start)
+        _note_ready.get()(label)
         return compiled
 
     @property

@@ -96,3 +96,6 @@ DEBLOCKS = (
 #: The first shrink convolution; the second and the heads.
 SHRINK = RowPart("shrink0", "merged.q", "shrink0", "shrink0.q")
 HEADS = RowPart("heads", "shrink0.q", "shrink1")
+
+#: All of them.
+PARTS = (*DEBLOCKS, SHRINK, HEADS)

@@ -51,7 +51,7 @@ def declare_collector(
         0.03,
         "Longest wait for peers' sweeps that are due, after the own one arrived [s].",
         low=0.0,
-        high=1.0,
+        high=60.0,
         on_change=setter("peer_wait"),
     )
     return SweepCollector(station, max_agents, peer_timeout, peer_wait)

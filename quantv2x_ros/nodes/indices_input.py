@@ -84,7 +84,7 @@ class IndicesInput:
             0.04,
             "Longest wait for the further tiles of a sweep before it is fused with holes [s].",
             low=0.0,
-            high=1.0,
+            high=60.0,
             on_change=self._set_tile_timeout,
         )
         conceal = declare(

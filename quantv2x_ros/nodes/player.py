@@ -13,6 +13,10 @@ from quantv2x_ros.nodes.playlist import Event, Playlist
 
 #: Time between clock messages, seconds; each one wakes every node that goes by it.
 _CLOCK_PERIOD = 0.04
+#: Time between two looks at whether playing may go on, seconds.
+_POLL = 0.004
+#: Time between two words about whom playing waits for, seconds.
+_REMINDER = 10.0
 #: After the last message its receivers get this long, seconds.
 _LINGER = 1.0
 #: A time without a message that is said even if it is waited for, seconds.
@@ -39,8 +43,10 @@ class Player:
         read_ahead: int,
         max_gap: float,
         is_heard: Callable[[], bool],
+        on_waiting: Callable[[float], None],
         on_unheard: Callable[[], None],
         on_gap: Callable[[int, int, bool], None],
+        may_play: Callable[[int], bool],
         publish: Callable[[Event], None],
         publish_clock: Callable[[int], None],
         on_end: Callable[[BaseException | None], None],
@@ -51,14 +57,17 @@ class Player:
             playlist: what is played.
             rate: speed against real time.
             loop: whether to begin again at the end.
-            wait: longest wait until it is heard, seconds; 0 for none.
+            wait: longest wait until it is heard, seconds; 0 for none, less for any.
             settle: then the time for all others to find each other, seconds.
             read_ahead: memory of the messages that are read before their time, bytes.
             max_gap: longest played time without a message that is waited for, seconds; 0 for any.
             is_heard: whether somebody listens.
+            on_waiting: called now and then with the seconds waited so far.
             on_unheard: called after a wait in vain; raises what shall end playing.
             on_gap: called before a time without a message that is long or skipped: with its
                 beginning and its end, nanoseconds, and whether it is skipped.
+            may_play: asked again and again whether what has a played time, nanoseconds, may be
+                played; the clock stands still meanwhile.
             publish: called with each event at its time.
             publish_clock: called with the played time, nanoseconds.
             on_end: called at the end with the error there was, if any; not after `stop`.
@@ -69,9 +78,11 @@ class Player:
         self._wait = wait
         self._settle = settle
         self._is_heard = is_heard
+        self._on_waiting = on_waiting
         self._on_unheard = on_unheard
         self._max_gap = max_gap
         self._on_gap = on_gap
+        self._may_play = may_play
         self._publish = publish
         self._publish_clock = publish_clock
         self._on_end = on_end
@@ -127,11 +138,16 @@ class Player:
 
     def _wait_until_heard(self) -> None:
         """Let the clock stand at the beginning until there are listeners."""
-        deadline = time.monotonic() + self._wait
+        began = time.monotonic()
+        reminded = 0.0
         while self._wait and not self._stopped.is_set() and not self._is_heard():
-            if time.monotonic() >= deadline:
+            waited = time.monotonic() - began
+            if waited >= self._wait > 0:
                 self._on_unheard()
                 break
+            if waited - reminded >= _REMINDER:
+                reminded = waited
+                self._on_waiting(waited)
             self._hold_clock(0.1)
         self._hold_clock(self._settle)
 
@@ -162,8 +178,16 @@ class Player:
                 began += lateness
                 self.late_seconds += lateness
             self._wait_until(due, item.time_ns)
+            began += self._hold_back(item.time_ns)
             if not self._stopped.is_set():
                 self._publish(item)
+
+    def _hold_back(self, time_ns: int) -> float:
+        """Let the clock stand until what is next may be played; returns how long, seconds."""
+        start = time.monotonic()
+        while not self._stopped.is_set() and not self._may_play(time_ns):
+            self._stopped.wait(_POLL)
+        return time.monotonic() - start
 
     def _skipped(self, last_ns: int, next_ns: int) -> float:
         """Return how much of the time between two events is left out, seconds of real time."""

@@ -15,6 +15,7 @@ from quantv2x_ros.nodes.audience import Audience
 from quantv2x_ros.nodes.base import BaseNode
 from quantv2x_ros.nodes.conversions import time_message
 from quantv2x_ros.nodes.managed import NodeError
+from quantv2x_ros.nodes.pace import ResultPace
 from quantv2x_ros.nodes.player import Player
 from quantv2x_ros.nodes.playlist import Event, Track
 from quantv2x_ros.nodes.replay_options import declare_playing, declare_recording
@@ -41,6 +42,7 @@ class ReplayNode(BaseNode):
         """
         super().__init__("replay", **options)
         self._player: Player | None = None
+        self._pace: ResultPace | None = None
         self._frames = 0
         self.begin()
 
@@ -72,8 +74,10 @@ class ReplayNode(BaseNode):
         super().activate()
         self._frames = 0
         how = self._how
+        self._pace = ResultPace(self, how.result_timeout) if how.pace == "results" else None
         awaited = f", once {self._audience}" if how.wait else ""
-        self.get_logger().info(f"playing {self._playlist.name} at {how.rate} x{awaited}")
+        pace = "" if self._pace is None else " at most, as its boxes come out"
+        self.get_logger().info(f"playing {self._playlist.name} at {how.rate} x{pace}{awaited}")
         self._player = Player(
             self._playlist,
             rate=how.rate,
@@ -82,9 +86,11 @@ class ReplayNode(BaseNode):
             settle=how.settle,
             read_ahead=how.read_ahead,
             max_gap=how.max_gap,
-            is_heard=lambda: self._audience.is_complete,
+            is_heard=self._is_heard,
+            on_waiting=self._on_waiting,
             on_unheard=self._on_unheard,
             on_gap=self._on_gap,
+            may_play=lambda time_ns: self._pace is None or self._pace.may_play(time_ns),
             publish=self._publish,
             publish_clock=self._publish_clock,
             on_end=self._end,
@@ -101,6 +107,18 @@ class ReplayNode(BaseNode):
         self.release(
             "_playlist", "_publishers_by_topic", "_audience", "_clock_publisher", "_transforms"
         )
+
+    def _is_heard(self) -> bool:
+        return self._audience.is_complete and (self._pace is None or self._pace.has_fusion)
+
+    def _on_waiting(self, seconds: float) -> None:
+        """Called by the player now and then while it waits."""
+        lacks = (
+            "nobody publishes objects yet, which sets the pace"
+            if self._audience.is_complete
+            else self._audience.complaint()
+        )
+        self.get_logger().info(f"playing waits for {seconds:.0f} s so far: {lacks}")
 
     def _on_unheard(self) -> None:
         """Called by the player where it has waited in vain; what is raised here ends it."""
@@ -123,6 +141,8 @@ class ReplayNode(BaseNode):
             if publisher.get_subscription_count():
                 publisher.publish(event.message())
             return
+        if event.is_ego_sweep and self._pace is not None:
+            self._pace.note_sweep(event.message, event.time_ns)
         publisher.publish(event.message)
         if self._transforms is not None:
             self._transforms.note(event.topic, event.message)
@@ -143,7 +163,8 @@ class ReplayNode(BaseNode):
     def report(self) -> tuple[str, dict[str, str]]:
         """Return how far it is."""
         return f"played {self._frames} sweeps of the ego", {
-            "late [s]": f"{self._player.late_seconds if self._player else 0.0:.2f}"
+            "late [s]": f"{self._player.late_seconds if self._player else 0.0:.2f}",
+            "sweeps without boxes": str(0 if self._pace is None else self._pace.missing),
         }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from rclpy.node import Node
 
 from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.graph_settings import PACES
 from quantv2x_ros.nodes.bag_playlist import BagPlaylist, IndicesPlaylist
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.playlist import Playlist, ScenarioPlaylist
@@ -82,10 +83,13 @@ class Playing:
         rate: speed against real time.
         loop: whether to begin again at the end.
         exit_at_end: whether the process ends with the last message.
-        wait: longest wait for listeners, seconds; 0 to play at once.
+        wait: longest wait for listeners, seconds; 0 to play at once, -1 to wait for as long as it
+            takes.
         settle: then the time for the nodes to find each other, seconds.
         read_ahead: memory of messages that are read before their time, bytes.
         wait_for: name of the node that is waited for; empty for the one that the recording is for.
+        pace: one of `PACES`.
+        result_timeout: longest wait for the boxes of a sweep that set the pace, seconds.
         max_gap: longest time without a message that is waited for, seconds; 0 for any.
     """
 
@@ -97,6 +101,8 @@ class Playing:
     read_ahead: int
     wait_for: str
     max_gap: float
+    pace: str
+    result_timeout: float
 
 
 def declare_recording(node: Node) -> Recording:
@@ -141,10 +147,10 @@ def declare_playing(node: Node) -> Playing:
     wait = declare(
         node,
         "wait",
-        60.0,
-        "Longest wait for a listener to every cloud before playing starts [s]; 0: play at once, "
-        "whoever listens.",
-        low=0.0,
+        -1.0,
+        "Longest wait for a listener to every cloud before playing starts [s]; -1: as long as it "
+        "takes; 0: play at once, whoever listens.",
+        low=-1.0,
         high=3600.0,
     )
     settle = declare(
@@ -180,5 +186,31 @@ def declare_playing(node: Node) -> Playing:
         low=0.0,
         high=1e9,
     )
-    read_ahead = megabytes * 1_000_000
-    return Playing(rate, loop, exit_at_end, wait, settle, read_ahead, wait_for, max_gap)
+    pace = declare(
+        node,
+        "pace",
+        PACES[0],
+        "real_time: at `rate`, whatever the nodes can keep up with; results: the next sweep leaves "
+        "once the boxes of the last one are out, at `rate` at most.",
+        choices=PACES,
+    )
+    result_timeout = declare(
+        node,
+        "result_timeout",
+        30.0,
+        "With pace results: longest wait for a sweep's boxes before playing goes on [s].",
+        low=0.1,
+        high=3600.0,
+    )
+    return Playing(
+        rate,
+        loop,
+        exit_at_end,
+        wait,
+        settle,
+        megabytes * 1_000_000,
+        wait_for,
+        max_gap,
+        pace,
+        result_timeout,
+    )

@@ -192,8 +192,8 @@ class _Agent:
         cloud.wxyz, cloud.position = wxyz, place
 
     def _draw_icon(self, agent: AgentView, colour: Any, place: Any) -> None:
-        role = "ego" if agent.is_ego else f"{agent.age_ms:.0f} ms"
-        text = f"station {agent.station_id} ({role})"
+        known = "heard" if agent.age_ms is None else f"{agent.age_ms:.0f} ms"
+        text = f"station {agent.station_id} ({'ego' if agent.is_ego else known})"
         above = (place[0], place[1], place[2] + 2.5)
         if "label" not in self._parts:
             self._parts["sphere"] = self._server.scene.add_icosphere(

@@ -21,8 +21,9 @@ Float64 = npt.NDArray[np.float64]
 
 #: Most stations kept; a flood of made-up ones must not fill the memory.
 MAX_STATIONS = 64
-#: Sweeps of a station whose stamps are remembered; fusion is some sweeps behind what is heard.
-_STAMPS = 64
+#: Sweeps of a station whose stamps are remembered; fusion is some sweeps behind what is heard, on a
+#: slow computer many.
+_STAMPS = 256
 #: Share of the ego's points that lie below the ground as it is drawn.
 _GROUND_QUANTILE = 0.05
 
@@ -76,7 +77,8 @@ class AgentView:
         pose: (4, 4) agent-to-ego, metres.
         footprint: (4, 3) corners of its BEV map in the ego's frame, metres.
         cloud: (P, 3) its points in its own frame; None where none are heard.
-        age_ms: the ego's fused sweep minus its newest one that was not after it, milliseconds.
+        age_ms: the ego's fused sweep minus its newest one that was not after it, milliseconds; None
+            where none of those is known.
         payload_bytes: of its newest sweep.
         rate: its sweeps per second.
     """
@@ -87,7 +89,7 @@ class AgentView:
     pose: Float64
     footprint: Float64
     cloud: Float32 | None
-    age_ms: float
+    age_ms: float | None
     payload_bytes: int
     rate: float
 
@@ -173,7 +175,8 @@ class Scene:
                 return
             station = self._stations[beacon.station_id] = _Station(beacon, now)
         station.beacon, station.heard = beacon, now
-        station.stamps.append(beacon.stamp_ns)
+        if beacon.stamp_ns not in station.stamps:  # else a further tile of the same sweep
+            station.stamps.append(beacon.stamp_ns)
         station.traffic.hear(sequence, size, now)
 
     def hear_cloud(
@@ -267,8 +270,6 @@ class Scene:
             self._objects = None
 
 
-def _age_ms(stamps: Iterable[int], fused_ns: int) -> float:
-    """Return the age of the newest of some sweeps that is not after the fused one."""
-    return min(
-        ((fused_ns - stamp) / 1e6 for stamp in stamps if stamp <= fused_ns), default=float("nan")
-    )
+def _age_ms(stamps: Iterable[int], fused_ns: int) -> float | None:
+    """Return the age of the newest of some sweeps that is not after the fused one; None: none."""
+    return min(((fused_ns - stamp) / 1e6 for stamp in stamps if stamp <= fused_ns), default=None)

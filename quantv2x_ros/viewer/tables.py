@@ -12,7 +12,8 @@ def numbers(view: View) -> str:
     """Return rate, latency, objects by class, and a line for each agent."""
     if not view.agents:
         return "Waiting for objects …"
-    parts = [f"**{view.rate:.1f} frames/s**, {sum(view.counts.values())} objects"]
+    rate = f"{view.rate:.1f}" if view.rate >= 1.0 else f"{view.rate:.2f}"
+    parts = [f"**{rate} frames/s**, {sum(view.counts.values())} objects"]
     if view.latency_ms is not None:
         median, high = view.latency_ms
         parts.append(f"Sweep to objects: **{median:.0f} ms** (95 %: {high:.0f} ms)")
@@ -35,7 +36,7 @@ def _agents(view: View) -> str:
     rows = [
         f"| {_dot(agent_colour(place))} {agent.station_id}{' (ego)' if agent.is_ego else ''} "
         f"| {agent.payload_bytes:,} | {8e-3 * agent.payload_bytes * agent.rate:,.0f} "
-        f"| {'-' if agent.is_ego else f'{agent.age_ms:.0f}'} "
+        f"| {'-' if agent.is_ego or agent.age_ms is None else f'{agent.age_ms:.0f}'} "
         f"| {'yes' if agent.is_fused else 'no'} |"
         for place, agent in enumerate(view.agents)
     ]
