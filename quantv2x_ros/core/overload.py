@@ -7,18 +7,16 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from quantv2x_ros.core.statistics import RateMeter
-
 #: Sweeps of which the sensor's period is told; where some were lost the shortest step is right.
 _STEPS = 10
 #: A step longer than this is no period but a pause, nanoseconds.
 _PAUSE_NS = 2_000_000_000
 #: Time looked back at, seconds.
 _WINDOW = 5.0
-#: A share of the sweeps this large is all of them, but for what the window cuts off.
+#: A share of the sweeps this large is all of them.
 _ALL = 0.9
-#: Fewer sweeps in that time tell nothing.
-_FEWEST = 3
+#: Sweeps that may be in work, or on their way to it.
+_IN_WORK = 2.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Overload:
         """Nothing has come yet."""
         self._steps: deque[int] = deque(maxlen=_STEPS)
         self._came: deque[tuple[int, float]] = deque()
-        self._done = RateMeter(_WINDOW)
+        self._done: deque[float] = deque()
         self._begun: float | None = None
 
     @property
@@ -77,7 +75,9 @@ class Overload:
 
     def note_done(self, now: float) -> None:
         """Note a sweep that is worked on to its end, at ``now`` seconds of a steady clock."""
-        self._done.tick(now)
+        self._done.append(now)
+        while now - self._done[0] > 2 * _WINDOW:
+            self._done.popleft()
 
     def state(self, now: float) -> OverloadState | None:
         """Return how much is too much; None where all is done, or it is too early to tell.
@@ -89,15 +89,17 @@ class Overload:
         if period is None or self._begun is None or now - self._begun < _WINDOW:
             return None
         (first_ns, first), (last_ns, last) = self._came[0], self._came[-1]
-        if now - last > _WINDOW or len(self._came) < _FEWEST or last <= first:
+        if now - last > _WINDOW or last <= first:
             return None
-        offered = (last_ns - first_ns) / period / (last - first)  # those that were lost, too
-        done = self._done.rate(now)
-        return OverloadState(offered, done) if done < _ALL * offered else None
+        offered = (last_ns - first_ns) / period  # those that were lost on the way, too
+        done = sum(first < when for when in self._done)
+        if offered - done < max(_IN_WORK, (1.0 - _ALL) * offered):
+            return None
+        return OverloadState(offered / (last - first), done / (now - first))
 
     def reset(self) -> None:
         """Forget everything, as after a jump in time."""
         self._steps.clear()
         self._came.clear()
-        self._done = RateMeter(_WINDOW)
+        self._done.clear()
         self._begun = None

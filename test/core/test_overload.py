@@ -67,3 +67,12 @@ def test_a_step_back_in_time_begins_anew():
     overload.note_sweep(0, 10.0)
     assert overload.state(10.0) is None
     assert overload.period_ns is None
+
+
+def test_a_slow_sensor_whose_every_sweep_is_done_late_overloads_nobody():
+    overload = Overload()
+    for number in range(20):
+        overload.note_sweep(number * 100 * MS, 2.5 * number)
+        if number:
+            overload.note_done(2.5 * number - 0.1)  # just before the next one comes
+        assert overload.state(2.5 * number + 2.0) is None
