@@ -14,7 +14,7 @@ from typing import Any
 
 from quantv2x_ros.benchmark.machine import describe_machine
 from quantv2x_ros.benchmark.node_times import summarize_frames
-from quantv2x_ros.benchmark.settings import BenchmarkError
+from quantv2x_ros.benchmark.settings import INSTRUCTION_SETS, BenchmarkError, check_isa
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
@@ -42,10 +42,11 @@ class NodeBenchmarkSettings:
         agents: the ego, and peers that are heard.
         backend: of the engines.
         threads: CPU threads of each engine.
-        rate: speed of the replay against real time; 1 is ten sweeps a second.
-        seconds: how long, after the first output.
+        rates: speeds of the replay against real time, one run each; 1 is ten sweeps a second.
+        seconds: how long each run is, after the first output.
         warm_up: not counted, seconds.
         encoder_only: the first agent's encoder runs alone, as on a roadside unit.
+        isa: instruction set to be held to: one of `INSTRUCTION_SETS`, or empty.
     """
 
     bundle: str
@@ -53,10 +54,11 @@ class NodeBenchmarkSettings:
     agents: int = 2
     backend: str = "auto"
     threads: int = 2
-    rate: float = 1.0
+    rates: tuple[float, ...] = (1.0,)
     seconds: float = 40.0
     warm_up: float = 5.0
     encoder_only: bool = False
+    isa: str = ""
 
     def __post_init__(self) -> None:
         """Raise BenchmarkError naming the setting that is not allowed."""
@@ -66,11 +68,14 @@ class NodeBenchmarkSettings:
             )
         if self.encoder_only and self.agents != 1:
             raise BenchmarkError(f"agents: got {self.agents}, an encoder alone hears none: only 1")
-        if not 0.0 < self.rate <= 10.0 or not 0.0 <= self.warm_up < self.seconds:
+        fitting = all(0.0 < rate <= 10.0 for rate in self.rates)
+        if not (self.rates and fitting and 0.0 <= self.warm_up < self.seconds):
+            rates = ", ".join(map(str, self.rates)) or "none"
             raise BenchmarkError(
-                "rate must be above 0 and at most 10, and seconds longer than the warm-up, got"
-                f" {self.rate}, {self.seconds} and {self.warm_up}"
+                "rates must be above 0 and at most 10, and seconds longer than the warm-up, got"
+                f" {rates}, {self.seconds} and {self.warm_up}"
             )
+        check_isa(self.isa)
 
 
 def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, Any]:
@@ -88,7 +93,9 @@ def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, 
         ValueError: for a scenario or bundle that cannot be used.
         ProcessGraphError: if a node failed.
     """
-    machine = describe_machine(settings.threads, "")
+    machine = describe_machine(settings.threads, settings.isa)
+    if settings.isa:  # of the nodes' processes
+        os.environ["ONEDNN_MAX_CPU_ISA"] = INSTRUCTION_SETS[settings.isa]
     report("the scene", 0.0)
     scenario = Scenario.open(settings.scenario or default_scene(settings.agents), skip_broken=True)
     agents = tuple(scenario.agents[: settings.agents])
@@ -99,9 +106,16 @@ def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / "bag"
         points = _record(scenario, agents, settings, bag, report)
-        found = _run(settings, agents[0], bag, report)
+        runs = [
+            {
+                **_run(settings, rate, agents[0], bag, report),
+                "input_hz": 10.0 * rate,
+                "agents": len(agents),
+            }
+            for rate in settings.rates
+        ]
     return {
-        "nodes": {**found, "input_hz": 10.0 * settings.rate, "agents": len(agents)},
+        "runs": runs,
         "points": points,
         "bundle": str(settings.bundle),
         "machine": machine,
@@ -132,14 +146,16 @@ def _record(
     return {agent: len(first[agent].points) for agent in agents if agent in first.agents}
 
 
-def _run(settings: NodeBenchmarkSettings, ego: str, bag: Path, report: Report) -> dict[str, Any]:
+def _run(
+    settings: NodeBenchmarkSettings, rate: float, ego: str, bag: Path, report: Report
+) -> dict[str, Any]:
     graph = GraphSettings(
         bundle=settings.bundle,
         backend=settings.backend,
         replay=str(bag),
         agents=f"{agent_namespace(ego)},",
         heard=True,
-        rate=settings.rate,
+        rate=rate,
         loop=True,
         threads=settings.threads,
     )

@@ -45,9 +45,14 @@ def print_result(result: dict[str, Any]) -> None:
 
 
 def print_nodes(result: dict[str, Any]) -> None:
-    """Print what was seen of running nodes."""
-    console, nodes = Console(), result["nodes"]
+    """Print what was seen of running nodes, run by run."""
+    console = Console()
     _print_machine(console, result["machine"])
+    for nodes in result["runs"]:
+        _print_run(console, nodes)
+
+
+def _print_run(console: Console, nodes: dict[str, Any]) -> None:
     came = f"{nodes['input_hz']:g} sweeps a second in, {nodes['rate_hz']:.2f}"
     if "sent" in nodes:
         console.print(f"{came} out: {nodes['sent']} of {nodes['sweeps']} were sent")

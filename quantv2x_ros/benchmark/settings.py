@@ -26,6 +26,13 @@ class BenchmarkError(ValueError):
     """Settings of a benchmark that are not allowed."""
 
 
+def check_isa(isa: str) -> None:
+    """Raise BenchmarkError unless a run can be held to this instruction set."""
+    if isa not in INSTRUCTION_SETS:
+        allowed = ", ".join(name or "''" for name in INSTRUCTION_SETS)
+        raise BenchmarkError(f"isa: got '{isa}', allowed are {allowed}")
+
+
 @dataclass(frozen=True)
 class BenchmarkSettings:
     """What a benchmark measures.
@@ -60,9 +67,7 @@ class BenchmarkSettings:
 
     def __post_init__(self) -> None:
         """Raise BenchmarkError naming the setting that is not allowed."""
-        if self.isa not in INSTRUCTION_SETS:
-            allowed = ", ".join(name or "''" for name in INSTRUCTION_SETS)
-            raise BenchmarkError(f"isa: got '{self.isa}', allowed are {allowed}")
+        check_isa(self.isa)
         for name in ("agents", "max_agents", "rounds", "repeats", "threads"):
             if getattr(self, name) < 1:
                 raise BenchmarkError(f"{name}: got {getattr(self, name)}, must be 1 or more")

@@ -24,8 +24,17 @@ def command(
     ] = None,
     backend: Backend = "auto",
     threads: Threads = 0,
-    rate: Annotated[float, typer.Option(help="Speed of the replay; 1 is 10 sweeps/s.")] = 1.0,
-    seconds: Annotated[float, typer.Option(help="How long.")] = 40.0,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Speed of the replay; 1 is 10 sweeps/s, and the default. Given several times: a"
+            " run for each."
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="How long each run is.")] = 40.0,
+    isa: Annotated[
+        str, typer.Option(help="Hold the engines to an instruction set: vnni or avx2.")
+    ] = "",
     encoder_only: Annotated[
         bool,
         typer.Option("--encoder-only", help="An encoder alone, as on a roadside unit; no peers."),
@@ -50,9 +59,10 @@ def command(
         agents or (1 if encoder_only else 2),
         backend,
         cores,
-        rate,
+        tuple(rate or (1.0,)),
         seconds,
         encoder_only=encoder_only,
+        isa=isa,
     )
     with Progress(transient=True) as bar:
         task = bar.add_task("starting", total=1.0)

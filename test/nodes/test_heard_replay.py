@@ -62,7 +62,7 @@ def benchmark_nodes(bundle_folder, scenario_folder, tmp_path, *options):
     command += ["--threads", "1", "--rate", "0.3", *options]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     subprocess.run(command, cwd=Path(__file__).parents[2], env=environment, check=True, timeout=240)
-    return json.loads(out.read_text())["nodes"]
+    return json.loads(out.read_text())["runs"][0]
 
 
 def test_the_benchmark_of_an_encoder_alone_sees_sweeps_and_indices(
