@@ -18,6 +18,7 @@ import typer
 import typer.core
 
 from quantv2x_ros import __version__, commands
+from quantv2x_ros.companions import explain_missing
 
 
 def command_modules() -> dict[str, str]:
@@ -55,10 +56,26 @@ class CommandGroup(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)  # type: ignore[arg-type]
         except Exception as error:
-            if ctx.params.get("debug") or not is_input_error(error):
+            text = in_words(error)
+            if ctx.params.get("debug") or not text:
                 raise
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {text}", file=sys.stderr)
             raise typer.Exit(1) from error
+
+
+def in_words(error: Exception) -> str:
+    """Words an error for the terminal.
+
+    Args:
+        error: What a command raised.
+
+    Returns:
+        One sentence about the input or about what is not installed; empty for a fault of the
+        program, whose traceback says more.
+    """
+    if isinstance(error, ImportError):
+        return explain_missing(error)
+    return str(error) if is_input_error(error) else ""
 
 
 def is_input_error(error: Exception) -> bool:

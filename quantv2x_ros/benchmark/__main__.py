@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measuring process: ``python -m quantv2x_ros.benchmark all|ours|torch_fp32 SETTINGS``.
 
-Writes lines of JSON to its standard output: progress, then the result.
+Writes lines of JSON to its standard output: progress, then the result, or the error in words.
 """
 
 from __future__ import annotations
@@ -11,10 +11,23 @@ import json
 import sys
 
 from quantv2x_ros.benchmark.settings import BenchmarkSettings
+from quantv2x_ros.cli import in_words
 
 
-def main(task: str, text: str) -> None:
-    """Measure and print."""
+def main(task: str, text: str) -> int:
+    """Measure and print; return the exit code."""
+    try:
+        _measure(task, text)
+    except Exception as error:
+        words = in_words(error)
+        if not words:
+            raise
+        print(json.dumps({"error": words}), flush=True)
+        return 1
+    return 0
+
+
+def _measure(task: str, text: str) -> None:
     settings = BenchmarkSettings.from_json(text)
 
     def report(what: str, done: float) -> None:
@@ -32,4 +45,4 @@ def main(task: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

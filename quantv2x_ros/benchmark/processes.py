@@ -25,7 +25,8 @@ def run_benchmark(settings: BenchmarkSettings, report: Report) -> dict[str, Any]
         report: told about the progress.
 
     Raises:
-        BenchmarkError: where a process failed; its own words are on the standard error.
+        BenchmarkError: in the words of the process that failed, or naming it where its traceback
+            is on the standard error.
     """
     result = _run("all", settings, report)
     memory = {}
@@ -44,20 +45,19 @@ def _run(task: str, settings: BenchmarkSettings, report: Report) -> dict[str, An
         text=True,
     )
     result: dict[str, Any] | None = None
+    error = f"the process that measures {task} has failed; it says why above"
     try:
         assert process.stdout is not None
         for line in process.stdout:
             if not line.startswith("{"):
                 continue
             message = json.loads(line)
-            result = message.get("result", result)
+            result, error = message.get("result", result), message.get("error", error)
             if "what" in message:
                 report(message["what"], message["done"])
         process.wait()
     finally:
         process.kill()
     if process.returncode != 0 or result is None:
-        raise BenchmarkError(
-            f"the process that measures {task} ended with {process.returncode}; it says why above"
-        )
+        raise BenchmarkError(error)
     return result

@@ -57,9 +57,9 @@ def measure(settings: BenchmarkSettings, report: Report) -> dict[str, Any]:
     machine = describe_machine(settings.threads, settings.isa)
     report("loading", 0.0)
     bundle = ModelBundle.load(Path(settings.bundle))
+    plain = _plain(bundle, settings)  # first: where torch is not installed that is said at once
     frame = load_frame(settings.scenario, settings.max_agents, settings.points)
     ours = OurPipeline(bundle, settings.backend, settings.threads)
-    plain = _plain(bundle, settings)
     by_agents, agreed = _side_by_side(ours, plain, frame, settings, report)
     reference = _polygon_nms() if settings.torch else None
     report("suppression", 0.7)
@@ -158,7 +158,7 @@ def _roofline(
     bundle: ModelBundle, settings: BenchmarkSettings, stages: dict[str, dict[str, float]]
 ) -> dict[str, Any]:
     from quantv2x_ros.benchmark.ceilings import int8_ceiling, memory_ceiling
-    from quantv2x_ros.training.benchmark.costs import engine_cost
+    from quantv2x_ros.benchmark.costs import engine_cost
 
     ceilings = Ceilings(int8_ceiling(settings.threads), memory_ceiling(settings.threads))
     costs = other_costs(bundle, settings.points, settings.agents)

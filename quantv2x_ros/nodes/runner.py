@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from quantv2x_ros.companions import explain_missing
+
 if TYPE_CHECKING:
     from quantv2x_ros.nodes.base import BaseNode
 
@@ -108,7 +110,6 @@ def _run(
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    from quantv2x_ros.inference.engine import EngineError
     from quantv2x_ros.nodes.managed import NodeError
     from quantv2x_ros.nodes.parameters import refuse_unknown
 
@@ -125,8 +126,10 @@ def _run(
             node.companions = nodes
         if all(node.is_active for node in nodes):  # else they check it when they are
             refuse_unknown(nodes)
-    except (ValueError, OSError, EngineError) as error:
-        rclpy.logging.get_logger("quantv2x_ros").fatal(f"cannot start: {error}")
+    except Exception as error:
+        if not (text := _in_words(error)):
+            raise
+        rclpy.logging.get_logger("quantv2x_ros").fatal(f"cannot start: {text}")
         _shut_down(nodes)
         return 1
     signals.starting = False
@@ -149,6 +152,15 @@ def _run(
             spinner.stop()
         _shut_down(nodes)
     return 0
+
+
+def _in_words(error: Exception) -> str:
+    """Word what keeps a node from starting; empty for a fault, whose traceback says more."""
+    from quantv2x_ros.inference.engine import EngineError
+
+    if isinstance(error, ImportError):
+        return explain_missing(error)
+    return str(error) if isinstance(error, (ValueError, OSError, EngineError)) else ""
 
 
 def explain(error: RuntimeError) -> str:

@@ -1,3 +1,3 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The plain torch network as a benchmark's reference, and what its layers cost."""
+"""The plain torch network as a benchmark's reference."""
