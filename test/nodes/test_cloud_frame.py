@@ -87,7 +87,7 @@ def heard(ros, parameters, bundle):
 
     def hear(mount=(0.0,) * 6, scale=1.0, **values):
         values = {"bundle": str(bundle.folder), "max_payload_bytes": 0, **values}
-        values = {"crop_ego_body": False, **values}
+        values = {"crop_ego_body": False, "pose_timeout": 5.0, **values}
         node = EncoderNode(parameter_overrides=parameters(**values))
         vehicle = Vehicle(ros, [node])
         vehicle.send(mount, scale)
@@ -144,6 +144,7 @@ def test_a_cloud_in_another_unit_is_read_with_its_scale(heard):
 def test_boxes_and_markers_come_out_in_the_frame_of_the_cloud(ros, parameters, bundle, name):
     mount = MOUNTS[name]
     shared = {"bundle": str(bundle.folder), "clock_tolerance": 60.0, "crop_ego_body": False}
+    shared["pose_timeout"] = 5.0
     objects, markers = {}, {}
     heard = ros.collect(DetectedObject3DArray, "objects")
     drawn = ros.collect(MarkerArray, "markers")
