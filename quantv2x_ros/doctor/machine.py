@@ -13,6 +13,7 @@ from pathlib import Path
 from quantv2x_ros.core.cache_folder import find_cache_folder
 from quantv2x_ros.doctor.clock import clock_state
 from quantv2x_ros.doctor.findings import ERROR, OK, WARNING, Finding
+from quantv2x_ros.doctor.processor import processor
 from quantv2x_ros.middleware import PROFILE_VARIABLES, fast_dds_version, profile_variables
 from quantv2x_ros.resources import find_bundle
 
@@ -39,6 +40,7 @@ def examine_machine(bundle: str = "", root: Path = Path("/")) -> list[Finding]:
         socket_buffers(root / "proc/sys/net/core/rmem_max"),
         *engines(),
         model(bundle),
+        *processor(bundle),
         cache(),
         logs(os.environ),
         clock(),

@@ -100,6 +100,6 @@ def int8_kind(cpu_info: Path = CPU_INFO) -> str:
         return "VNNI"
     flags = cpu_flags(cpu_info)
     if held_to():
-        return f"{held_to()}, no VNNI"
+        return f"{held_to()} without VNNI"
     best = next((name for name in ("avx512bw", "avx2", "sse4_1") if name in flags), "")
-    return f"{best.upper() or 'an unknown x86 processor'}, no VNNI"
+    return f"{best.upper() or 'x86'} without VNNI"
