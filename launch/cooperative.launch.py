@@ -29,6 +29,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
 from quantv2x_ros.channel_graph import through_channel
+from quantv2x_ros.data.bag_topics import POSE_SOURCES, BagTopics
 from quantv2x_ros.executables import require_installed
 from quantv2x_ros.graph import NodeDescription, cooperative_graph
 from quantv2x_ros.graph_settings import (
@@ -75,6 +76,30 @@ ARGUMENTS = (
         default_value="false",
         choices=BOOLEANS,
         description="Play a bag's indices instead of its clouds; one without clouds always is.",
+    ),
+    DeclareLaunchArgument(
+        "points_topic",
+        default_value="",
+        description="Topic of the clouds in a bag, or with replay:=none of the LiDAR, where it is "
+        "not called points, such as /velodyne_points.",
+    ),
+    DeclareLaunchArgument(
+        "pose_topic",
+        default_value="",
+        description="Topic of the poses, likewise: PoseWithCovarianceStamped; in a bag also "
+        "PoseStamped or Odometry.",
+    ),
+    DeclareLaunchArgument(
+        "pose_source",
+        default_value="pose",
+        choices=POSE_SOURCES,
+        description="Where poses come from, in a bag or with replay:=none: the topic pose, the "
+        "topic odometry, or tf.",
+    ),
+    DeclareLaunchArgument(
+        "map_frame",
+        default_value="map",
+        description="Frame of all poses, the same for all stations.",
     ),
     DeclareLaunchArgument(
         "rate", default_value="1.0", description="Speed of the replay against real time."
@@ -213,6 +238,8 @@ def settings_from(context: LaunchContext) -> GraphSettings:
         replay=text["replay"],
         agents=text["agents"],
         indices=text["indices"] == "true",
+        topics=BagTopics(text["points_topic"], text["pose_topic"], text["pose_source"]),
+        map_frame=text["map_frame"],
         rate=number(text, "rate", float),
         pace=pace_from(text),
         loop=text["loop"] == "true",
@@ -268,7 +295,9 @@ def start(context: LaunchContext) -> list[Action]:
     source = (
         None
         if settings.replay == NO_REPLAY
-        else ReplaySource.find(settings.replay, settings.agents, announce, settings.indices)
+        else ReplaySource.find(
+            settings.replay, settings.agents, announce, settings.indices, settings.topics
+        )
     )
     nodes = cooperative_graph(settings, source)
     if LaunchConfiguration("channel").perform(context) == "true":

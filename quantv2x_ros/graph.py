@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from quantv2x_ros.data.agent_names import is_roadside
+from quantv2x_ros.data.bag_topics import DEFAULT_TOPICS
+from quantv2x_ros.data.recorded_messages import MAP_FRAME
 from quantv2x_ros.graph_settings import NO_REPLAY, GraphError, GraphSettings
 from quantv2x_ros.replay_source import ReplaySource
 from quantv2x_ros.resources import find_bundle, shared_folder
@@ -73,11 +75,14 @@ def cooperative_graph(
         "backend": settings.backend,
         "use_sim_time": settings.sim_time,
     }
+    if settings.map_frame != MAP_FRAME:
+        common["map_frame"] = settings.map_frame
     root = "/" + settings.namespace.strip("/")
     if source is None:
         station: dict[str, ParameterValue] = {"station_id": settings.station_id}
         station["threads"] = settings.threads
-        nodes = [NodeDescription(PACKAGE, "ego", root, {**common, **station})]
+        with_defaults = NodeDescription(PACKAGE, "ego", root, {**common, **station})
+        nodes = [_with_sensors(with_defaults, settings)]
         peers: list[str] = []
     elif source.indices_only:
         ego = {"station_id": source.station(source.agents[0]), "threads": settings.threads}
@@ -116,12 +121,13 @@ def _agent(
     is_ego = agent == source.agents[0]
     share = 0 if is_ego else max(1, (os.cpu_count() or 1) // (len(source.agents) + 1))
     station = source.station(agent)
-    # A dataset's loader has cut the vehicle's body out already; a roadside unit has none.
+    # A dataset's loader has cut the vehicle's body out already; a roadside unit has none; who
+    # recorded a bag may not have.
     parameters = {
         **common,
         "threads": threads or share,
         "station_id": station,
-        "crop_ego_body": False,
+        "crop_ego_body": source.is_bag and not is_roadside(station),
     }
     if is_roadside(station) and not is_ego:
         parameters["turn_grid"] = True
@@ -139,6 +145,17 @@ def _patient(node: NodeDescription) -> NodeDescription:
     return replace(node, parameters={**node.parameters, **PATIENT_FUSION})
 
 
+def _with_sensors(ego: NodeDescription, settings: GraphSettings) -> NodeDescription:
+    """Connect the ego with real sensors whose topics have other names."""
+    topics = settings.topics
+    named = {"points": topics.points, topics.pose_source: topics.pose}
+    remappings = {name: topic for name, topic in named.items() if topic}
+    parameters = dict(ego.parameters)
+    if topics.pose_source != DEFAULT_TOPICS.pose_source:
+        parameters["pose_source"] = topics.pose_source
+    return replace(ego, parameters=parameters, remappings=remappings)
+
+
 def _replay(source: ReplaySource, settings: GraphSettings, root: str) -> NodeDescription:
     parameters: dict[str, ParameterValue] = {
         "path": source.path,
@@ -150,6 +167,12 @@ def _replay(source: ReplaySource, settings: GraphSettings, root: str) -> NodeDes
         "loop": settings.loop,
         "use_sim_time": False,
     }
+    if source.topics != DEFAULT_TOPICS:
+        topics = source.topics
+        parameters["points_topic"], parameters["pose_topic"] = topics.points, topics.pose
+        parameters["pose_source"] = topics.pose_source
+    if settings.map_frame != MAP_FRAME:
+        parameters["map_frame"] = settings.map_frame
     return NodeDescription(PACKAGE, "replay", root, parameters, ends_graph=True)
 
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantv2x_ros.data.bag_topics import DEFAULT_TOPICS, BagTopics
+from quantv2x_ros.data.recorded_messages import MAP_FRAME
+
 BACKENDS = ("auto", "openvino", "tensorrt")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 #: What a replay's time goes by; see the replay node.
@@ -30,6 +33,8 @@ class GraphSettings:
         agents: ``all``, a number, or names with commas between, the ego first.
         indices: whether a bag's indices are played instead of its clouds.
         heard: whether a bag's indices of stations that are not played are, too.
+        topics: how the topics of a bag's agents, or of the real sensors, are called.
+        map_frame: frame of all poses.
         rate: speed of the replay against real time.
         pace: one of `PACES`: with ``results`` the rate is the most, each sweep waits for the boxes
             of the one before, and fusion waits for every agent's sweep.
@@ -56,6 +61,8 @@ class GraphSettings:
     agents: str = "2"
     indices: bool = False
     heard: bool = False
+    topics: BagTopics = DEFAULT_TOPICS
+    map_frame: str = MAP_FRAME
     rate: float = 1.0
     pace: str = "real_time"
     loop: bool = False

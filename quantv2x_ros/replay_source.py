@@ -10,6 +10,7 @@ from pathlib import Path
 
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
 from quantv2x_ros.data.bag_files import is_bag_like
+from quantv2x_ros.data.bag_topics import DEFAULT_TOPICS, ROOT_AGENT, BagTopics
 from quantv2x_ros.default_scene import default_scene
 
 #: Agents of the simulated scene where no number is given.
@@ -32,12 +33,14 @@ class ReplaySource:
             the station ids where indices alone are played.
         is_bag: whether it is a rosbag2.
         indices_only: whether the bag's indices are played instead of its clouds.
+        topics: how the topics of a bag's agents are called.
     """
 
     path: str
     agents: tuple[str, ...]
     is_bag: bool
     indices_only: bool = False
+    topics: BagTopics = DEFAULT_TOPICS
 
     @classmethod
     def find(
@@ -46,6 +49,7 @@ class ReplaySource:
         agents: str = "all",
         announce: Callable[[str], None] | None = None,
         indices: bool = False,
+        topics: BagTopics = DEFAULT_TOPICS,
     ) -> ReplaySource:
         """Look a recording up.
 
@@ -55,9 +59,10 @@ class ReplaySource:
             announce: called with a sentence before a scene is made.
             indices: play a bag's indices even if it has clouds; one without clouds is always
                 played so.
+            topics: how the topics of a bag's agents are called.
 
         Raises:
-            ReplaySourceError: naming the agents there are, or for indices of a dataset.
+            ReplaySourceError: naming the agents there are, or for indices or topics of a dataset.
             ValueError: for a recording that cannot be read.
         """
         if not path:
@@ -69,14 +74,22 @@ class ReplaySource:
                 f"replay: {folder} is no rosbag2, so it holds no indices; make one with "
                 "`python -m quantv2x_ros record --indices`"
             )
+        if topics != DEFAULT_TOPICS and not is_bag:
+            raise ReplaySourceError(
+                f"points_topic, pose_topic, pose_source: {folder} is a dataset, which has no topics"
+                "; leave them out"
+            )
         if is_bag and (indices or not clouds_in(folder)):
             return cls(str(folder), _choose(bag_stations(folder), agents, folder), True, True)
-        return cls(str(folder), _choose(_known(folder, is_bag), agents, folder), is_bag)
+        known = list(topics.agents(folder)) if is_bag else _dataset_agents(folder)
+        return cls(str(folder), _choose(known, agents, folder), is_bag, topics=topics)
 
     def namespace(self, agent: str) -> str:
         """Return the namespace of an agent's topics: empty for the ego."""
         if agent == self.agents[0]:
             return ""
+        if agent == ROOT_AGENT:
+            return agent_namespace("root")
         return agent if self.is_bag else agent_namespace(agent)
 
     def station(self, agent: str) -> int:
@@ -92,32 +105,6 @@ class ReplaySource:
 def topic_of(namespace: str, name: str) -> str:
     """Join an agent's namespace, which may be empty, and a topic."""
     return f"{namespace}/{name}" if namespace else name
-
-
-def bag_agents(path: Path) -> list[str]:
-    """Return the namespaces of the agents in a bag, without slashes, in their order.
-
-    Raises:
-        ReplaySourceError: for a bag without agents.
-        ValueError: for a bag that cannot be read.
-    """
-    from quantv2x_ros.data.bag import BagReader
-    from quantv2x_ros.data.recorded_messages import POINTS_TYPE, POSE_TYPE
-
-    with BagReader(path) as bag:
-        kinds = {name: topic.msgtype for name, topic in bag.topics.items() if topic.count}
-    agents = [
-        name[1 : -len("/points")]
-        for name, kind in kinds.items()
-        if name.endswith("/points") and kind == POINTS_TYPE
-    ]
-    complete = [a for a in agents if kinds.get(f"/{topic_of(a, 'pose')}") == POSE_TYPE]
-    if not complete:
-        raise ReplaySourceError(
-            f"bag {path}: no namespace has points ({POINTS_TYPE}) and pose ({POSE_TYPE}); its "
-            f"topics are {', '.join(sorted(kinds)) or 'none'}"
-        )
-    return sorted(complete)
 
 
 def clouds_in(path: Path) -> bool:
@@ -157,10 +144,8 @@ def bag_stations(path: Path) -> list[str]:
     return [str(station) for station in sorted(stations)]
 
 
-def _known(folder: Path, is_bag: bool) -> list[str]:
-    """Return the agents of a recording in their order."""
-    if is_bag:
-        return bag_agents(folder)
+def _dataset_agents(folder: Path) -> list[str]:
+    """Return the agents of a scenario in their order."""
     from quantv2x_ros.data.scenario import Scenario
 
     return Scenario.open(folder, skip_broken=True).agents
@@ -179,7 +164,8 @@ def _choose(known: list[str], agents: str, folder: Path) -> tuple[str, ...]:
     if count is not None and count > 0:
         if count > len(known):
             raise ReplaySourceError(
-                f"agents: {count} wanted, {folder} has {len(known)}: {', '.join(known)}"
+                f"agents: {count} wanted, {folder} has {len(known)}: {', '.join(known)}; all plays"
+                " all of them"
             )
         return tuple(known[:count])
     names = tuple(name.strip() for name in agents.split(",") if name.strip())

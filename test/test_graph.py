@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from quantv2x_ros.data.bag_topics import BagTopics
 from quantv2x_ros.graph import cooperative_graph
 from quantv2x_ros.graph_settings import GraphError, GraphSettings
 from quantv2x_ros.replay_source import ReplaySource
@@ -147,3 +148,22 @@ def test_nodes_that_are_to_wait_for_a_manager_are_told_so(bundle):
     waiting = graph(bundle, autostart=False, viewer=True)
     assert {node.parameters["autostart"] for node in waiting} == {False}
     assert all("autostart" not in node.parameters for node in graph(bundle, viewer=True))
+
+
+def test_the_names_of_topics_go_to_the_replay_of_a_bag_or_to_the_ego(bundle):
+    topics = BagTopics("/velodyne_points", "/ndt_pose")
+    source = ReplaySource("/data/bag", ("/",), is_bag=True, topics=topics)
+    ego, replay = graph(bundle, source, topics=topics, map_frame="world")
+    names = ("points_topic", "pose_topic", "pose_source", "map_frame")
+    assert [replay.parameters[name] for name in names] == [
+        "/velodyne_points", "/ndt_pose", "pose", "world"
+    ]  # fmt: skip
+    assert (ego.remappings, ego.parameters["map_frame"]) == ({}, "world")
+    assert ego.parameters["crop_ego_body"] is True, "nobody has cut it out of such a bag"
+    (ego,) = graph(bundle, None, replay="none", topics=topics)
+    assert ego.remappings == {"points": "/velodyne_points", "pose": "/ndt_pose"}
+    assert "pose_source" not in ego.parameters
+    (ego,) = graph(bundle, None, replay="none", topics=BagTopics(pose_source="tf"))
+    assert (ego.remappings, ego.parameters["pose_source"]) == ({}, "tf")
+    (ego,) = graph(bundle, None, replay="none", topics=BagTopics("", "/odom", "odometry"))
+    assert ego.remappings == {"odometry": "/odom"}

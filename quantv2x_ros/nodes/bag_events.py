@@ -10,12 +10,15 @@ from pathlib import Path
 
 from quantv2x_ros.data.bag import BagMessage, BagReader
 from quantv2x_ros.data.bag_times import BagTimes
-from quantv2x_ros.data.recorded_messages import MARKERS_TYPE, POINTS_TYPE, POSE_TYPE
+from quantv2x_ros.data.bag_topics import POSE_TYPES
+from quantv2x_ros.data.recorded_messages import MARKERS_TYPE, POINTS_TYPE, TRANSFORM_TYPE
 from quantv2x_ros.nodes.playlist import Event
 
 #: Types that get the time of recording for a stamp of 0, which says "no time" in ROS. What is
 #: signed keeps what it has.
-_STAMPED = (POINTS_TYPE, POSE_TYPE)
+_STAMPED = (POINTS_TYPE, *POSE_TYPES)
+#: Types that do not begin with a header.
+_HEADLESS = (MARKERS_TYPE, TRANSFORM_TYPE)
 
 
 class BagEvents:
@@ -69,7 +72,7 @@ class BagEvents:
 
     def _stamped(self, message: BagMessage, now: int, offset_ns: int) -> bytes:
         """Return the message with its stamp for a repetition, or with one if it has none."""
-        if message.msgtype == MARKERS_TYPE:
+        if message.msgtype in _HEADLESS:
             return message.data
         if message.msgtype in _STAMPED and read_stamp(message.data) == 0 and now:
             if message.topic not in self._unstamped:
@@ -86,6 +89,12 @@ def read_stamp(data: bytes) -> int:
     """Return the stamp of a serialized message that begins with a header, nanoseconds."""
     seconds, nanoseconds = struct.unpack_from(f"{_byte_order(data)}iI", data, 4)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+def read_frame_id(data: bytes) -> str:
+    """Return the frame_id of a serialized message that begins with a header."""
+    (length,) = struct.unpack_from(f"{_byte_order(data)}I", data, 12)
+    return data[16 : 16 + length].rstrip(b"\0").decode()
 
 
 def shift_stamp(data: bytes, offset_ns: int) -> bytes:

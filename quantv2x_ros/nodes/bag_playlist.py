@@ -16,12 +16,19 @@ from visualization_msgs.msg import MarkerArray
 
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.data.bag import BagReader
-from quantv2x_ros.data.recorded_messages import MARKERS_TYPE
+from quantv2x_ros.data.bag_topics import DEFAULT_TOPICS, TRANSFORM_TOPICS, BagTopics
+from quantv2x_ros.data.recorded_messages import MAP_FRAME, MARKERS_TYPE
 from quantv2x_ros.data.recording import TRUTH_TOPIC
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.nodes.bag_events import BagEvents
+from quantv2x_ros.nodes.bag_poses import BagPoses
 from quantv2x_ros.nodes.playlist import Event, Track
-from quantv2x_ros.replay_source import CODEBOOK_TOPIC, INDICES_TOPIC, bag_agents, topic_of
+from quantv2x_ros.replay_source import (
+    CODEBOOK_TOPIC,
+    INDICES_TOPIC,
+    ReplaySource,
+    topic_of,
+)
 
 _WARN = get_logger("replay").warning
 
@@ -29,9 +36,9 @@ _WARN = get_logger("replay").warning
 class BagPlaylist:
     """Sweeps and poses of a rosbag2; see `Playlist`.
 
-    An agent is a namespace with ``points`` (PointCloud2) and ``pose`` (PoseWithCovarianceStamped).
-    The messages are published as they were recorded, byte for byte, but for the stamps of
-    repetitions and stamps of 0.
+    An agent is a namespace with ``points`` (PointCloud2) and ``pose`` (PoseWithCovarianceStamped),
+    or has the topics that `BagTopics` names. The messages are published as they were recorded, byte
+    for byte, but for the stamps of repetitions, stamps of 0, and poses of other types or from TF.
     """
 
     def __init__(
@@ -40,6 +47,8 @@ class BagPlaylist:
         agents: Sequence[str],
         unheard: Collection[int] | None = None,
         warn: Callable[[str], object] = _WARN,
+        topics: BagTopics = DEFAULT_TOPICS,
+        map_frame: str = MAP_FRAME,
     ) -> None:
         """Open the bag.
 
@@ -48,11 +57,13 @@ class BagPlaylist:
             agents: namespaces of who is played, without slashes, the ego first.
             unheard: stations whose indices are not played; None plays nobody's.
             warn: told of messages that are not played as they were recorded.
+            topics: how the topics of its agents are called.
+            map_frame: frame of poses from TF.
 
         Raises:
             ValueError: for a bag that is damaged, lacks an agent, or the indices to be played.
         """
-        known = bag_agents(path)
+        known = topics.agents(path)
         unknown = [agent for agent in agents if agent not in known]
         if unknown or not agents:
             raise ValueError(
@@ -60,14 +71,17 @@ class BagPlaylist:
             )
         self.name = str(path)
         self._topics: dict[str, str] = {}
+        self._poses = BagPoses(map_frame, warn)
         self.tracks: Sequence[Track] = []
-        for place, agent in enumerate(agents):
-            namespace = agent if place else ""
-            for name, kind in (("points", PointCloud2), ("pose", PoseWithCovarianceStamped)):
-                self._topics[f"/{topic_of(agent, name)}"] = topic_of(namespace, name)
-                is_cloud = name == "points"
-                track = Track(topic_of(namespace, name), kind, is_cloud, is_cloud)
-                self.tracks = [*self.tracks, track]
+        names = ReplaySource(str(path), tuple(agents), is_bag=True)
+        for agent in agents:
+            points, pose = (topic_of(names.namespace(agent), n) for n in ("points", "pose"))
+            self._topics[known[agent].points] = points
+            if known[agent].pose:
+                self._topics[known[agent].pose] = pose
+            self._poses.add_agent(known[agent], points, pose)
+            cloud = Track(points, PointCloud2, is_awaited=True, is_cloud=True)
+            self.tracks = [*self.tracks, cloud, Track(pose, PoseWithCovarianceStamped)]
         with BagReader(path) as bag:
             truth = bag.topics.get(TRUTH_TOPIC)
             if truth is not None and truth.msgtype == MARKERS_TYPE:
@@ -80,13 +94,16 @@ class BagPlaylist:
                 self.tracks = [*self.tracks, *tracks]
                 self._topics.update({topic: topic for topic in self._heard})
             self._unheard = frozenset(unheard or ())
-            self._events = BagEvents(bag, self._topics, {CODEBOOK_TOPIC}, warn)
+            used = self._poses.transform_topics(bag)
+            self._topics.update({topic: topic for topic in used})
+            latched = {CODEBOOK_TOPIC, *TRANSFORM_TOPICS}
+            self._events = BagEvents(bag, self._topics, latched, warn)
             self.start_ns = self._events.start_ns
             self.period_ns = bag.end - self.start_ns + round(FRAME_PERIOD * 1e9)
 
     def events(self, offset_ns: int) -> Iterator[Event]:
         """Yield the messages as recorded."""
-        for event in self._events.read(offset_ns):
+        for event in self._poses.complete(self._events.read(offset_ns), offset_ns):
             kind = self._heard.get(event.topic)
             if kind and deserialize_message(event.message, kind).station_id in self._unheard:
                 continue

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rclpy.node import Node
 
+from quantv2x_ros.data.bag_topics import POSE_SOURCES, BagTopics
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.graph_settings import PACES
 from quantv2x_ros.nodes.bag_playlist import BagPlaylist, IndicesPlaylist
@@ -29,6 +30,7 @@ class Recording:
         truth: whether a scenario's labels are published.
         indices: whether a bag's indices are played instead of its clouds.
         heard: whether the indices that a bag holds of others are played, too.
+        topics: how the topics of a bag's agents are called.
     """
 
     path: str
@@ -37,6 +39,7 @@ class Recording:
     truth: bool
     indices: bool
     heard: bool
+    topics: BagTopics
 
     def find(self, announce: Callable[[str], None]) -> ReplaySource:
         """Find it, or make the simulated scene.
@@ -47,7 +50,7 @@ class Recording:
         Raises:
             ValueError: where there is none, or not of these agents.
         """
-        return ReplaySource.find(self.path, self.agents, announce, self.indices)
+        return ReplaySource.find(self.path, self.agents, announce, self.indices, self.topics)
 
     def open(self, source: ReplaySource, warn: Callable[[str], object]) -> Playlist:
         """Return its messages.
@@ -65,7 +68,9 @@ class Recording:
         if source.is_bag:
             played = [source.station(agent) for agent in source.agents]
             unheard = played if self.heard else None
-            return BagPlaylist(Path(source.path), source.agents, unheard, warn)
+            return BagPlaylist(
+                Path(source.path), source.agents, unheard, warn, self.topics, self.map_frame
+            )
         if self.heard:
             raise ValueError(
                 f"heard: {source.path} is no rosbag2, so nothing was heard; make one with "
@@ -112,8 +117,8 @@ def declare_recording(node: Node) -> Recording:
             node,
             "path",
             "",
-            "V2X-Real or OPV2V scenario, or a rosbag2 (folder, .mcap or .db3); empty for a "
-            "simulated scene, which is made and kept in the user's cache folder.",
+            "V2X-Real, OPV2V or V2V4Real scenario, or a rosbag2 (folder, .mcap or .db3); empty: "
+            "a simulated scene, which is made and kept in the user's cache folder.",
         ),
         agents=declare(
             node,
@@ -121,7 +126,12 @@ def declare_recording(node: Node) -> Recording:
             "all",
             "Agents to play, the ego first: all, a number, or names with commas between.",
         ),
-        map_frame=declare(node, "map_frame", "map", "Name of the map frame."),
+        map_frame=declare(
+            node,
+            "map_frame",
+            "map",
+            "Name of the map frame: of a dataset's poses, and of those from a bag's TF.",
+        ),
         truth=declare(node, "truth", True, "Publish the labels as dashed boxes (ground_truth)."),
         indices=declare(
             node,
@@ -136,7 +146,35 @@ def declare_recording(node: Node) -> Recording:
             "Play, beside the clouds of a bag's agents, the indices that it holds of others: what "
             "the ego heard.",
         ),
+        topics=_declare_topics(node),
     )
+
+
+def _declare_topics(node: Node) -> BagTopics:
+    """Declare how the topics of a bag are called."""
+    points = declare(
+        node,
+        "points_topic",
+        "",
+        "Topic of the clouds in a bag, within each agent's namespace; with a slash before it, one "
+        "topic, such as /velodyne_points. Empty: points.",
+    )
+    pose = declare(
+        node,
+        "pose_topic",
+        "",
+        "Topic of the poses in a bag, likewise: PoseWithCovarianceStamped, PoseStamped or "
+        "Odometry. Empty: pose, or odometry where that is the source.",
+    )
+    source = declare(
+        node,
+        "pose_source",
+        "pose",
+        "Where the poses of a bag come from: the topic pose, the topic odometry, or tf, from the "
+        "clouds' frames to map_frame by its /tf and /tf_static.",
+        choices=POSE_SOURCES,
+    )
+    return BagTopics(points, pose, source)
 
 
 def declare_playing(node: Node) -> Playing:

@@ -62,7 +62,15 @@ def test_too_little_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"agents": 0}, {"rates": (1.0, 0.0)}, {"rates": ()}, {"isa": "mmx"}, {"seconds": 4.0}, {"encoder_only": True}]
+    "changes",
+    [
+        {"agents": 0},
+        {"rates": (1.0, 0.0)},
+        {"rates": ()},
+        {"isa": "mmx"},
+        {"seconds": 4.0},
+        {"encoder_only": True},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(BenchmarkError, match="got"):

@@ -143,6 +143,8 @@ def test_parameter_files_win_over_the_arguments_and_the_last_over_the_others(lau
         ({"rate": "fast"}, "rate: got 'fast', allowed is a number"),
         ({"threads": "1.5"}, "threads: got '1.5', allowed is a whole number"),
         ({"params_file": "/nowhere.yaml"}, "/nowhere.yaml"),
+        ({"points_topic": "/velodyne"}, "is a dataset, which has no topics"),
+        ({"pose_source": "gps"}, "gps"),
         pytest.param(
             {"rviz": "true"},
             "package rviz2 is not installed, which brings rviz2",

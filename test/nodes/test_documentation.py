@@ -25,11 +25,12 @@ from quantv2x_ros.nodes.parameters import declarations
 
 NODES = ("channel", "encoder", "fusion", "replay", "viewer")
 OF_THE_BUNDLE = {"max_agents", "score_threshold"}
+BAG_TOPICS = {"points_topic", "pose_topic", "pose_source"}
 #: What the launch file sets, and a parameter file therefore leaves alone.
 OF_THE_LAUNCH = {
     "encoder": {"bundle", "backend", "threads", "station_id", "build_only"},
     "fusion": {"bundle", "backend", "threads", "station_id", "build_only", *OF_THE_BUNDLE},
-    "replay": {"path", "agents", "rate", "loop", "indices"},
+    "replay": {"path", "agents", "rate", "loop", "indices", *BAG_TOPICS},
     "viewer": {"port", "peer_points"},
     "channel": set(),
 }

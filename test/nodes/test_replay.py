@@ -23,7 +23,7 @@ from visualization_msgs.msg import MarkerArray
 
 from quantv2x_ros.core.pose import matrix_from_quaternion
 from quantv2x_ros.data.bag import BagReader, BagWriter
-from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.errors import BagError, DatasetError
 from quantv2x_ros.data.recording import START_STAMP, RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.nodes.bag_events import shift_stamp
@@ -318,6 +318,31 @@ def test_stamps_of_0_become_the_times_of_recording(ros, scenario_folder, tmp_pat
         assert stamps(messages) == expected
     warnings = [message.msg for message in log if "stamps of 0" in message.msg]
     assert len(warnings) == 2
+
+
+@pytest.mark.parametrize(
+    "names", [{"pose_topic": "/ndt_pose"}, {"pose_source": "tf"}], ids=["pose_topic", "tf"]
+)
+def test_a_bag_with_other_topics_plays_with_the_parameters_that_name_them(
+    ros, scenario_folder, tmp_path, names
+):
+    record_scenario(Scenario.open(scenario_folder), tmp_path / "made")
+    renamed = {"/agent_1/points": "/velodyne_points", "/agent_1/pose": "/ndt_pose", "/tf": "/tf"}
+    with BagReader(tmp_path / "made") as source, BagWriter(tmp_path / "bag") as target:
+        for old, new in renamed.items():
+            target.add_topic(new, source.topics[old].msgtype)
+        for message in source.messages(renamed):
+            target.write(renamed[message.topic], message.stamp, message.data)
+    heard = Heard(ros)
+    about = {"agents": "all", "points_topic": "/velodyne_points", "rate": 5.0, **names}
+    node = replay(ros, tmp_path / "bag", **about)
+    ros.spin_until(lambda: node.finished or node.failure)
+    assert stamps(heard.ego) == stamps(heard.ego_pose) == [0, 100, 200, 300, 400, 500]
+    for message, frame in zip(heard.ego_pose, Scenario.open(scenario_folder).frames(), strict=True):
+        place = message.pose.pose.position
+        np.testing.assert_allclose([place.x, place.y, place.z], frame["1"].pose[:3, 3], atol=1e-9)
+    with pytest.raises(BagError, match=r"points_topic:=/velodyne_points pose_topic:=/ndt_pose"):
+        replay(ros, tmp_path / "bag", agents="all")
 
 
 def test_a_looped_bag_goes_on_in_time(ros, scenario_folder, tmp_path):
