@@ -38,6 +38,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         finished: True once there is nothing left to do, so that the process may end.
         failure: the fault that a thread or transition ended with, or a `NodeError`; the process
             ends with it.
+        given_to_all: parameters that only sections of files for all nodes gave this one.
         companions: the nodes of this process, this one included; who may own a parameter that was
             given to all.
         qos_watch: knows whom the node cannot talk with.
@@ -54,6 +55,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         self.is_active = False
         self.finished = False
         self.failure: BaseException | None = None
+        self.given_to_all: frozenset[str] = frozenset()
         self.companions: Sequence[ManagedNode] = ()
         self._refusal: BaseException | None = None
         self._always: set[Any] = set()

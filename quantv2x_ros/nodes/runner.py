@@ -111,6 +111,7 @@ def _run(
     from rclpy.signals import SignalHandlerOptions
 
     from quantv2x_ros.nodes.managed import NodeError
+    from quantv2x_ros.nodes.parameter_origin import given_to_all
     from quantv2x_ros.nodes.parameters import refuse_unknown
 
     signals.initialised = True
@@ -124,6 +125,7 @@ def _run(
         nodes.extend(create())
         for node in nodes:
             node.companions = nodes
+            node.given_to_all = given_to_all(words, node.get_fully_qualified_name())
         if all(node.is_active for node in nodes):  # else they check it when they are
             refuse_unknown(nodes)
     except Exception as error:

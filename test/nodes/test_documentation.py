@@ -21,6 +21,7 @@ from quantv2x_ros.nodes.documentation import (
     parameter_table,
     with_table,
 )
+from quantv2x_ros.nodes.parameter_origin import known_to_this_package
 from quantv2x_ros.nodes.parameters import declarations
 
 NODES = ("channel", "encoder", "fusion", "replay", "viewer")
@@ -52,6 +53,11 @@ def declared(bundle_folder, scenario_folder):
 def test_a_nodes_page_has_the_table_of_what_it_declares(declared, repository, node):
     page = (repository / "docs" / "nodes" / f"{node}.md").read_text(encoding="utf-8")
     assert with_table(page, declared[node][1]) == page
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_every_parameter_is_known_to_the_other_nodes(declared, node):
+    assert {item.name for item in declared[node][0]} <= known_to_this_package()
 
 
 @pytest.mark.parametrize("node", NODES)
