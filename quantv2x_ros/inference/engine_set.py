@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,11 @@ def tensorrt_profiles(bundle: ModelBundle) -> dict[str, Profile]:
 
 
 def build_engines(
-    bundle: ModelBundle, backend: str, out: Path | None = None, report: Report | None = None
+    bundle: ModelBundle,
+    backend: str,
+    out: Path | None = None,
+    report: Report | None = None,
+    only: Collection[str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Build all engines of a bundle.
 
@@ -75,6 +79,7 @@ def build_engines(
         backend: openvino or tensorrt.
         out: folder for TensorRT plans; None for the user's cache, where the nodes find them.
         report: told how far each engine is.
+        only: names of the TensorRT engines to build; None for all.
 
     Returns:
         By engine: ``bytes``, ``seconds``, ``precisions`` of its convolutions and ``text``.
@@ -94,6 +99,8 @@ def build_engines(
     name = ANY_GPU if library.builds_without_gpu else gpu().name
     built = {}
     for engine, profile in tensorrt_profiles(bundle).items():
+        if only is not None and engine not in only:
+            continue
 
         def progress(fraction: float, phase: str, engine: str = engine) -> None:
             if report is not None:

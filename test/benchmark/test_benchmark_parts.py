@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantv2x_ros.benchmark.agreement import agreement
+from quantv2x_ros.benchmark.agreement import agreement, closeness
 from quantv2x_ros.benchmark.frames import with_points
 from quantv2x_ros.benchmark.machine import describe_machine, peak_memory
 from quantv2x_ros.benchmark.roofline import Ceilings, StageCost, roofline
@@ -144,3 +144,25 @@ def test_the_machine_is_described() -> None:
     assert machine["versions"]["openvino"]
     assert machine["processor"]
     assert peak_memory() > 10
+
+
+def test_closeness_counts_both_sides_and_measures_what_they_share() -> None:
+    boxes = np.array([[10, 0, -1, 4, 2, 1.5, 0], [30, 5, -1, 4, 2, 1.5, 0]], np.float32)
+    scores = np.array([0.9, 0.8], np.float32)
+    labels = np.array([1, 1], np.int32)
+    expected = Detections(boxes, scores, labels)
+    assert closeness(expected, expected)["share"] == 1.0
+    moved = boxes[:1] + np.array([0.3, 0.4, 0, 0, 0, 0, 0], np.float32)
+    row = closeness(Detections(moved, scores[:1] - np.float32(0.25), labels[:1]), expected)
+    assert row == {
+        "found": 1,
+        "expected": 2,
+        "share": 0.6667,
+        "centre_m": pytest.approx(0.5, abs=1e-4),
+        "score": pytest.approx(0.25, abs=1e-4),
+    }
+    other = closeness(Detections(boxes, scores, labels + 1), expected)
+    assert (other["share"], other["centre_m"]) == (0.0, 0.0)
+    none = Detections(boxes[:0], scores[:0], labels[:0])
+    assert closeness(none, none)["share"] == 1.0
+    assert closeness(none, expected)["share"] == 0.0
