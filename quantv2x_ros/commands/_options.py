@@ -17,6 +17,7 @@ Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: one a core.")
 AgentNames = Annotated[
     str, typer.Option(help="all, a number, or names with commas between, the ego first.")
 ]
+Level = Annotated[bool, typer.Option(help="Agents level their clouds by their own ground planes.")]
 ResultFile = Annotated[Path, typer.Option(help="File to write the result to.")]
 
 # Of those that make a bundle of a trained network.

@@ -10,7 +10,15 @@ from typing import Annotated
 
 import typer
 
-from quantv2x_ros.commands._options import Backend, Bundle, ResultFile, Threads
+from quantv2x_ros.commands._options import Backend, Bundle, Level, ResultFile, Threads
+
+ScoreThreshold = Annotated[
+    float | None,
+    typer.Option(
+        help="Objects with lower scores are left out, whatever their class; by default the bundle's"
+        " threshold of each class."
+    ),
+]
 
 
 def command(
@@ -31,6 +39,8 @@ def command(
     bundle: Bundle = "",
     backend: Backend = "auto",
     threads: Threads = 0,
+    score_threshold: ScoreThreshold = None,
+    level: Level = True,
     picture: Annotated[
         Path | None,
         typer.Option(help="PNG to draw: the ego alone beside the cooperation."),
@@ -41,29 +51,32 @@ def command(
         raise typer.BadParameter("give either --scenario or --cloud")
 
     from quantv2x_ros.data.errors import DatasetError
-    from quantv2x_ros.data.roadside import RoadsideGrids
     from quantv2x_ros.data.scenario import Scenario
     from quantv2x_ros.inference.bundle import ModelBundle
     from quantv2x_ros.offline import detect as offline
+    from quantv2x_ros.offline.agent_grids import AgentGrids
     from quantv2x_ros.offline.detector import EngineDetector
     from quantv2x_ros.offline.report import write_json
     from quantv2x_ros.resources import find_bundle
 
     model = ModelBundle.load(find_bundle(bundle))
+    if score_threshold is not None:
+        model = model.with_score_threshold(score_threshold)
     moment = ""
     broken: list[DatasetError] = []
     if scenario is not None:
         source = Scenario.open(scenario, skip_broken=True)
         frame, broken = offline.read_frame(source, timestamp, ego)
         chosen = offline.choose_agents(frame, ego or None, agents, model.max_agents)
-        frame = RoadsideGrids(model.grid, model.detection).turn(frame, chosen)
+        frame = AgentGrids(model, level=level).lay(frame, chosen)
         given, moment = offline.frame_input(frame, chosen), frame.timestamp
         heading = f"{source.folder.name} {moment}"
         if agents.strip() == "all" and len(chosen) < len(frame.agents):
             left = ", ".join(name for name in frame.agents if name not in chosen)
             print(f"note: the bundle fuses {model.max_agents} agents; left out: {left}")
     elif cloud is not None:
-        given, heading = offline.cloud_input(cloud), cloud.name
+        heights = model.sensor_heights if level else None
+        given, heading = offline.cloud_input(cloud, heights), cloud.name
     detector = EngineDetector(model, backend, threads)
     outcome = offline.detect(detector, given)
     report = offline.as_report(given, outcome, model.classes)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from quantv2x_ros.commands import _evaluate_options as option
-from quantv2x_ros.commands._options import Backend, Bundle, ResultFile, Threads
+from quantv2x_ros.commands._options import Backend, Bundle, Level, ResultFile, Threads
 
 
 def command(
@@ -38,6 +38,7 @@ def command(
     align: option.Align = False,
     compensate: option.Compensate = False,
     turn_grids: option.TurnGrids = True,
+    level: Level = True,
     sweep: option.Sweep = "",
     streaming: option.Streaming = "",
     report: option.Report = None,
@@ -82,6 +83,7 @@ def command(
         align=align,
         compensate=compensate,
         turn_grids=turn_grids,
+        level=level,
     )
     request = Request.parse(data, config, sweep, streaming, report, compare or (), worst)
     detector = open_detector(find_bundle(bundle), precision, backend, threads, score_threshold)

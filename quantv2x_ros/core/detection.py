@@ -132,6 +132,10 @@ def _check_heads(
     return per_cell
 
 
+def _logit(score: float) -> float:
+    return math.log(score / (1.0 - score)) if score > 0.0 else -math.inf
+
+
 def find_candidates(
     cls: Float32Array,
     reg: Float32Array,
@@ -139,16 +143,16 @@ def find_candidates(
     anchors: FloatArray,
     config: DetectionConfig,
 ) -> Detections:
-    """Boxes above the score threshold before suppression, in flat order (row, column, anchor).
+    """Boxes above their class's threshold before suppression, in flat order (row, column, anchor).
 
     The best ``config.max_candidates`` at most. Boxes that are not finite (a size overflows) are no
     candidates: they could not lie in any range. Arguments as for detect().
     """
     per_cell = _check_heads(cls, reg, direction, anchors)
     logits = np.ascontiguousarray(cls).reshape(-1, cls.shape[2] // per_cell)
-    threshold = config.score_threshold
-    floor = math.log(threshold / (1.0 - threshold)) - _LOGIT_SLACK if threshold > 0 else -math.inf
-    indices, scores, labels = collect_candidates(logits, floor, float(np.float32(threshold)))
+    thresholds = config.thresholds(logits.shape[1])
+    floors = np.array([_logit(float(t)) - _LOGIT_SLACK for t in thresholds])
+    indices, scores, labels = collect_candidates(logits, floors, thresholds)
     limit = config.max_candidates
     if len(scores) > limit:
         lowest = np.partition(scores, -limit)[-limit]
@@ -193,8 +197,8 @@ def detect(
         DetectionError: shapes or dtypes do not fit each other.
     """
     candidates = find_candidates(cls, reg, direction, anchors, config)
-    labels = candidates.labels if config.class_aware else None
-    best = nms(candidates.boxes, candidates.scores, config.nms_threshold, labels)
+    rivals = config.rivals(candidates.labels)
+    best = nms(candidates.boxes, candidates.scores, config.nms_threshold, rivals)
     kept = candidates.select(best)
     if config.vote_threshold:
         boxes = vote(

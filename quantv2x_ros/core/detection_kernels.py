@@ -14,9 +14,9 @@ Float32Array = npt.NDArray[np.float32]
 
 @njit(cache=True, nogil=True)
 def collect_candidates(
-    logits: Float32Array, logit_floor: float, threshold: float
+    logits: Float32Array, floors: npt.NDArray[np.float64], thresholds: Float32Array
 ) -> tuple[npt.NDArray[np.int64], Float32Array, npt.NDArray[np.int32]]:
-    """Anchors whose best label scores above the threshold: indices, scores, labels, flat order."""
+    """Anchors whose best label scores above its threshold: indices, scores, labels, flat order."""
     anchors, classes = logits.shape
     indices = np.empty(anchors, np.int64)
     scores = np.empty(anchors, np.float32)
@@ -29,9 +29,9 @@ def collect_candidates(
             if logits[a, k] > best:
                 best = logits[a, k]
                 label = k
-        if best > logit_floor:
+        if best > floors[label]:
             score = np.float32(1.0 / (1.0 + math.exp(-best)))
-            if score > threshold:
+            if score > thresholds[label]:
                 indices[count] = a
                 scores[count] = score
                 labels[count] = label + 1

@@ -37,6 +37,9 @@ BAND = 0.2
 LEAST_CELLS = 60
 #: Least share of the squares with points that lie on it, where others show objects and walls.
 LEAST_SHARE = 0.2
+#: By how much more squares lie on it than in the layers of the same thickness above and below it:
+#: points without a surface fill all three alike.
+LEAST_CONTRAST = 1.5
 #: Least standard deviation of the squares along the shorter direction of the area that they cover
 #: [m]: a narrower strip says nothing of the tilt across it.
 LEAST_SPREAD = 2.0
@@ -102,8 +105,8 @@ def fit_ground(
         max_slope: steepest plane against the x-y plane, as its rise over run.
 
     Returns:
-        The plane; `None` where there is none: too few squares, on too narrow a strip, or most of
-        them elsewhere.
+        The plane; `None` where there is none: too few squares, on too narrow a strip, most of them
+        elsewhere, or no more on it than beside it.
 
     Raises:
         ValueError: for points of another shape or type.
@@ -116,7 +119,8 @@ def fit_ground(
     plane = _consensus(candidates, np.array([0.0, 0.0, 1.0]), cosine, 0.0)
     if plane is None:
         return None
-    return _refined(cloud, plane, reach, len(candidates), max_slope)
+    found = _refined(cloud, plane, reach, len(candidates), max_slope)
+    return found if found is not None and _stands_out(found, candidates) else None
 
 
 def find_ground(points: Float32, *, reach: float = REACH) -> GroundPlane | None:
@@ -200,6 +204,12 @@ def _lies_below(plane: GroundPlane, candidates: Float64) -> bool:
         return plane.height > 0
     distances = plane.distance(candidates)
     return bool(np.count_nonzero(distances > BAND) >= np.count_nonzero(distances < -BAND))
+
+
+def _stands_out(plane: GroundPlane, candidates: Float64) -> bool:
+    """Tell whether more of the squares lie on a plane than just above and just below it."""
+    layers, _ = np.histogram(plane.distance(candidates), BAND * np.array([-3.0, -1.0, 1.0, 3.0]))
+    return bool(layers[1] >= LEAST_CONTRAST * max(layers[0], layers[2]))
 
 
 def _refined(

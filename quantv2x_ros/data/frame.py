@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.grid_turn import turned_points, turned_pose
+from quantv2x_ros.core.levelling import levelled_points, levelled_pose
 from quantv2x_ros.core.pose import matrix_from_v2x, transform_between
 from quantv2x_ros.data.agent_yaml import ObjectRecord
 from quantv2x_ros.data.errors import DatasetError
@@ -116,11 +117,13 @@ class AgentFrame:
     Attributes:
         agent: Name of the agent in the dataset.
         infrastructure: True for a roadside unit.
-        pose: (4, 4) float64 sensor_to_map.
+        pose: (4, 4) float64 to the map, of the sensor as it was levelled and turned.
         cloud_path: The file with its sweep.
         objects: What its labels hold, of the classes that count.
-        turn: Angle from the LiDAR's x axis to that of the frame which `pose` and `points` are in,
-            radians; see `core.grid_turn`.
+        turn: Angle from the (levelled) LiDAR's x axis to that of the frame that `pose` and `points`
+            are in, radians; see `core.grid_turn`.
+        level: (4, 4) from the LiDAR's frame to the levelled one; `None` where it was not levelled;
+            see `core.levelling`.
     """
 
     agent: str
@@ -129,20 +132,48 @@ class AgentFrame:
     cloud_path: Path
     objects: tuple[WorldObject, ...]
     turn: float = 0.0
+    level: npt.NDArray[np.float64] | None = None
 
     @cached_property
     def points(self) -> npt.NDArray[np.float32]:
-        """(P, 4) float32 x, y, z, 0 in the (turned) LiDAR frame, read at the first use.
+        """(P, 4) float32 x, y, z, 0 in the (levelled, turned) LiDAR frame, read at the first use.
 
         Raises:
             DatasetError: If the cloud is missing or damaged.
         """
         points = read_cloud(self.cloud_path, infrastructure=self.infrastructure)
+        if self.level is not None:
+            points = levelled_points(points, self.level)
         return turned_points(points, self.turn) if self.turn else points
+
+    @property
+    def lidar_pose(self) -> npt.NDArray[np.float64]:
+        """(4, 4) float64 LiDAR-to-map, whatever frame `pose` and `points` are in."""
+        pose = turned_pose(self.pose, -self.turn) if self.turn else self.pose
+        return pose if self.level is None else pose @ self.level
+
+    def levelled(self, level: npt.NDArray[np.float64]) -> AgentFrame:
+        """Return the same agent in its levelled frame.
+
+        Args:
+            level: (4, 4) from the LiDAR's frame to the levelled one.
+
+        Raises:
+            ValueError: If it is levelled or turned already.
+        """
+        if self.level is not None or self.turn:
+            raise ValueError(f"agent {self.agent} is levelled once, and before its grid is turned")
+        changed = replace(self, pose=levelled_pose(self.pose, level), level=level)
+        if "points" in self.__dict__:  # read already
+            changed.__dict__["points"] = levelled_points(self.points, level)
+        return changed
 
     def turned(self, turn: float) -> AgentFrame:
         """Return the same agent in a frame turned about the vertical axis by so many radians."""
-        return replace(self, pose=turned_pose(self.pose, turn), turn=self.turn + turn)
+        changed = replace(self, pose=turned_pose(self.pose, turn), turn=self.turn + turn)
+        if "points" in self.__dict__:  # read already
+            changed.__dict__["points"] = turned_points(self.points, turn)
+        return changed
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +209,11 @@ class Frame:
         changed = {name: self[name].turned(turn) for name, turn in turns.items() if turn}
         return replace(self, agents={**self.agents, **changed}) if changed else self
 
+    def levelled(self, levels: Mapping[str, npt.NDArray[np.float64] | None]) -> Frame:
+        """Return the frame with some agents levelled, by name; see `AgentFrame`."""
+        changed = {n: self[n].levelled(level) for n, level in levels.items() if level is not None}
+        return replace(self, agents={**self.agents, **changed}) if changed else self
+
     def agents_in_range(self, ego: str, limit: float = COMMUNICATION_RANGE) -> list[str]:
         """Return the ego, then all agents within a horizontal distance of it.
 
@@ -198,7 +234,9 @@ class Frame:
         ego = self[agents[0]]
         return np.stack([transform_between(ego.pose, self[name].pose) for name in agents])
 
-    def truth(self, ego: str, agents: Iterable[str] | None = None) -> Truth:
+    def truth(
+        self, ego: str, agents: Iterable[str] | None = None, *, levelled: bool = False
+    ) -> Truth:
         """Merge the labels of several agents around one of them.
 
         An object that several agents label counts once, as the ego sees it if it does, else as
@@ -207,8 +245,10 @@ class Frame:
         Args:
             ego: Whose LiDAR frame the boxes are in.
             agents: Whose labels count; all agents where `None`. The ego's always do.
+            levelled: Give boxes in the frame that the ego's points are in instead.
         """
         observer = self[ego]
+        frame_to_map = observer.pose if levelled else observer.lidar_pose
         names = list(self.agents) if agents is None else list(agents)
         merged: dict[int, WorldObject] = {}
         for name in [ego, *(name for name in names if name != ego)]:
@@ -216,7 +256,7 @@ class Frame:
                 merged.setdefault(item.object_id, item)
         boxes, labels, ids = [], [], []
         for object_id, item in merged.items():
-            box = item.box_in(observer.pose)
+            box = item.box_in(frame_to_map)
             if observer.infrastructure or not _covers_origin(box):
                 boxes.append(box)
                 labels.append(item.label)

@@ -17,11 +17,11 @@ import numpy as np
 from quantv2x_msgs.msg import DetectedObject3DArray
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.data.recording import frame_stamp
-from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.nodes.objects import boxes_from_message
-from quantv2x_ros.offline.detect import Outcome, as_scene, frame_input
-from quantv2x_ros.offline.detector import EngineDetector, detect_once
+from quantv2x_ros.offline.agent_grids import AgentGrids
+from quantv2x_ros.offline.detect import Outcome, as_scene, frame_input, look
+from quantv2x_ros.offline.detector import EngineDetector
 from quantv2x_ros.offline.pictures import panel_title, save_animation, save_comparison
 from quantv2x_ros.offline.scene import Scene, View
 
@@ -79,11 +79,10 @@ def pairs(
     chosen = moments[::step]
     result = []
     for done, (timestamp, message) in enumerate(chosen, start=1):
-        grids = RoadsideGrids(detector.bundle.grid, detector.bundle.detection)
-        frame = grids.turn(scenario.frame(timestamp), agents)
+        frame = AgentGrids(detector.bundle).lay(scenario.frame(timestamp), agents)
         given = frame_input(frame, agents)
         own = given.alone()
-        alone = Outcome(*detect_once(detector, own.clouds, own.ego_to_agents))
+        alone = look(detector, own)
         together = Outcome(detections_of(message), {}, {})
         classes = detector.bundle.classes
         result.append(

@@ -13,6 +13,7 @@ from quantv2x_ros.core.codebook import ResidualCodebook
 from quantv2x_ros.core.codebook_id import codebook_id
 from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.levelling import SENSOR_HEIGHTS
 from quantv2x_ros.core.own_feature import OwnFeature
 from quantv2x_ros.core.pillar_net import PillarWeights
 from quantv2x_ros.core.wire import IndexPrior
@@ -146,18 +147,28 @@ class ModelBundle:
         return self.manifest.anchors.names
 
     def with_score_threshold(self, threshold: float) -> ModelBundle:
-        """Return this bundle with another threshold of scores.
+        """Return this bundle with another threshold of scores, one for all classes.
 
         Raises:
             DetectionError: for a threshold out of range.
         """
-        detection = replace(self.manifest.detection, score_threshold=threshold)
+        detection = self.manifest.detection.with_threshold(threshold)
         return replace(self, manifest=replace(self.manifest, detection=detection))
 
     @property
     def detection(self) -> DetectionConfig:
         """Settings of the post-processing."""
         return self.manifest.detection
+
+    @property
+    def sensor_heights(self) -> tuple[float, float] | None:
+        """Heights above the ground into which levelled clouds are brought, metres.
+
+        None where clouds are not levelled: with the processing of a published checkpoint.
+        """
+        if self.parity:
+            return None
+        return self.manifest.sensor_heights or SENSOR_HEIGHTS
 
     @property
     def scales(self) -> Mapping[str, float]:

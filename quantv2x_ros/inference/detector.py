@@ -207,7 +207,7 @@ class CooperativeDetector:
         timer: StageTimer,
     ) -> HeadMaps:
         """Return the heads' outputs; in cells alone where thresholds and occupancy allow it."""
-        sparse = self.bundle.manifest.sparse_heads_for(self.detection.score_threshold)
+        sparse = self.bundle.manifest.sparse_heads_for(self.detection.lowest_threshold)
         maps = None
         if self._cell_heads and sparse:
             maps = self._cell_heads(pyramids, thetas, sparse.occupancy, timer)

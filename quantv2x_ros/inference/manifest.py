@@ -20,15 +20,22 @@ from quantv2x_ros.core.weight_grid import BYTE_LIMIT
 from quantv2x_ros.inference.manifest_parts import BundleError as BundleError
 from quantv2x_ros.inference.manifest_parts import CodebookInfo as CodebookInfo
 from quantv2x_ros.inference.manifest_parts import SparseHeads as SparseHeads
-from quantv2x_ros.inference.manifest_parts import check_sparse_heads
+from quantv2x_ros.inference.manifest_parts import (
+    check_sparse_heads,
+    detection_as_dict,
+    parse_detection,
+    parse_heights,
+)
 
 MANIFEST_NAME = "manifest.yaml"
 MANIFEST_FORMAT = 1
 PRECISIONS = ("fp32", "int8")
 #: Settings of the post-processing that older bundles lack; their defaults change nothing.
-OPTIONAL_DETECTION = frozenset({"drop_ego", "vote_threshold", "whole_boxes"})
+OPTIONAL_DETECTION = frozenset(
+    {"class_thresholds", "competing", "drop_ego", "vote_threshold", "whole_boxes"}
+)
 #: Entries that older bundles lack.
-OPTIONAL = frozenset({"sparse_heads", "weight_limit"})
+OPTIONAL = frozenset({"sensor_heights", "sparse_heads", "weight_limit"})
 #: More agents than this would not fit a fusion engine's profile.
 AGENT_LIMIT = 64
 
@@ -55,6 +62,8 @@ class Manifest:
         sparse_heads: where the heads need computing, by rising score; empty for everywhere.
         weight_limit: greatest magnitude of INT8 weights, see core.weight_grid; None in FP32, and
             in INT8 bundles older than the entry, which go to 127.
+        sensor_heights: heights above the ground into which levelled clouds are brought, metres;
+            None for the usual ones, see core.levelling.
     """
 
     name: str
@@ -73,6 +82,7 @@ class Manifest:
     measured: Mapping[str, Any] = field(default_factory=dict)
     sparse_heads: tuple[SparseHeads, ...] = ()
     weight_limit: int | None = None
+    sensor_heights: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         """Raise BundleError for a value out of range."""
@@ -83,6 +93,7 @@ class Manifest:
         if not 0 < self.score_gain < np.inf:
             raise BundleError(f"score_gain: got {self.score_gain}, expected a positive number")
         self._check_int8()
+        self.detection.thresholds(len(self.anchors.names))
         for name, digest in self.files.items():
             if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
                 raise BundleError(f"files: '{name}' is not a plain file name")
@@ -132,7 +143,8 @@ class Manifest:
             "codebook": codebook,
             "max_agents": self.max_agents,
             "score_gain": self.score_gain,
-            "detection": asdict(self.detection),
+            "detection": detection_as_dict(self.detection, self.anchors.names),
+            **({"sensor_heights": list(self.sensor_heights)} if self.sensor_heights else {}),
             **({"sparse_heads": sparse} if sparse else {}),
             **({} if self.weight_limit is None else {"weight_limit": self.weight_limit}),
             "scales": dict(self.scales),
@@ -203,26 +215,28 @@ def _manifest(document: Any) -> Manifest:
     if not re.fullmatch(r"[0-9a-f]{16}", code_id):
         raise BundleError(f"codebook id: got '{code_id}', expected 16 hexadecimal digits")
     background = tuple(int(code) for code in codebook["background"])
+    anchor_set = AnchorSet(
+        tuple(AnchorClass(**{**c, "size": tuple(c["size"])}) for c in classes),
+        tuple(float(yaw) for yaw in anchors["yaws"]),
+    )
     return Manifest(
         name=str(top["name"]),
         version=str(top["version"]),
         precision=str(top["precision"]),
         parity=_switch(top["parity"], "parity"),
         grid=BevGrid(tuple(grid["lidar_range"]), tuple(grid["voxel_size"]), int(grid["stride"])),
-        anchors=AnchorSet(
-            tuple(AnchorClass(**{**c, "size": tuple(c["size"])}) for c in classes),
-            tuple(float(yaw) for yaw in anchors["yaws"]),
-        ),
+        anchors=anchor_set,
         codebook=CodebookInfo(**{**codebook, "id": int(code_id, 16), "background": background}),
         max_agents=int(top["max_agents"]),
         score_gain=float(top["score_gain"]),
-        detection=DetectionConfig(**detection),
+        detection=parse_detection(detection, anchor_set.names),
         scales={str(k): float(v) for k, v in dict(top["scales"]).items()},
         files={str(k): str(v) for k, v in dict(top["files"]).items()},
         training=dict(top["training"]),
         measured=dict(top["measured"]),
         sparse_heads=_sparse_heads(top.get("sparse_heads")),
         weight_limit=_weight_limit(top.get("weight_limit")),
+        sensor_heights=parse_heights(top.get("sensor_heights")),
     )
 
 

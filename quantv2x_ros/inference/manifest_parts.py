@@ -5,8 +5,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from quantv2x_ros.core.detection_config import DetectionConfig
 
 
 class BundleError(ValueError):
@@ -78,3 +83,56 @@ def check_sparse_heads(entries: Sequence[SparseHeads]) -> None:
             raise BundleError(
                 f"sparse_heads: score {after.score} stands behind {one.score}, they must rise"
             )
+
+
+def detection_as_dict(detection: DetectionConfig, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the section `detection` as plain values: labels as names, what is empty left out."""
+    plain = asdict(detection)
+    thresholds, competing = plain.pop("class_thresholds"), plain.pop("competing")
+    if thresholds:
+        plain["class_thresholds"] = dict(zip(classes, thresholds, strict=True))
+    if competing:
+        plain["competing"] = [[classes[label - 1] for label in group] for group in competing]
+    return plain
+
+
+def parse_detection(section: Mapping[str, Any], classes: Sequence[str]) -> DetectionConfig:
+    """Return the settings that a section `detection` says; detection_as_dict inverts it.
+
+    Raises:
+        BundleError: for a class that is not one, or thresholds of some classes alone.
+        DetectionError: for a value out of range.
+    """
+    values = dict(section)
+    thresholds = values.pop("class_thresholds", None) or {}
+    groups = values.pop("competing", None) or []
+    if thresholds and set(thresholds) != set(classes):
+        raise BundleError(
+            f"detection: class_thresholds has {sorted(thresholds)}, expected a score threshold of "
+            f"each of {sorted(classes)}"
+        )
+    unknown = sorted({name for group in groups for name in group} - set(classes))
+    if unknown:
+        raise BundleError(f"detection: competing names {unknown}, classes are {list(classes)}")
+    return DetectionConfig(
+        **values,
+        class_thresholds=tuple(float(thresholds[name]) for name in classes) if thresholds else (),
+        competing=tuple(tuple(classes.index(n) + 1 for n in group) for group in groups),
+    )
+
+
+def parse_heights(value: Any) -> tuple[float, float] | None:
+    """Return the range of sensor heights that a manifest says; None where it says none.
+
+    Raises:
+        BundleError: for anything but two heights that do not fall.
+    """
+    if value is None:
+        return None
+    heights = tuple(float(height) for height in value)
+    if len(heights) != 2 or not np.isfinite(heights).all() or not 0 < heights[0] <= heights[1]:
+        raise BundleError(
+            f"sensor_heights: got {list(value)}, expected the lowest and the highest height above "
+            "the ground in metres"
+        )
+    return heights[0], heights[1]

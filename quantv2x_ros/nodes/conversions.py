@@ -7,7 +7,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion
+from geometry_msgs.msg import (
+    Point,
+    Pose,
+    PoseWithCovariance,
+    Quaternion,
+    Transform,
+    Vector3,
+)
 
 from quantv2x_ros.core.pose import PoseError, matrix_from_quaternion, quaternion_from_matrix
 
@@ -69,3 +76,22 @@ def pose_to_message(matrix: Float64) -> Pose:
         position=Point(x=x, y=y, z=z),
         orientation=Quaternion(x=quaternion[0], y=quaternion[1], z=quaternion[2], w=quaternion[3]),
     )
+
+
+def transform_to_message(matrix: Float64) -> Transform:
+    """Return a (4, 4) transform as the message of TF."""
+    pose = pose_to_message(matrix)
+    place = pose.position
+    return Transform(
+        translation=Vector3(x=place.x, y=place.y, z=place.z), rotation=pose.orientation
+    )
+
+
+def transform_from_message(message: Transform) -> Float64:
+    """Return a message of TF as a (4, 4) transform.
+
+    Raises:
+        PoseError: for values that are not finite, or no unit quaternion.
+    """
+    place, turn = message.translation, message.rotation
+    return matrix_from_quaternion((place.x, place.y, place.z), (turn.x, turn.y, turn.z, turn.w))

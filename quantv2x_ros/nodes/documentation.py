@@ -21,7 +21,7 @@ from quantv2x_ros.nodes.parameters import declarations
 
 BEGIN, END = "<!-- parameters: made by the nodes -->", "<!-- end of parameters -->"
 #: Parameters whose default the model bundle gives.
-_OF_THE_BUNDLE = {"max_agents": "up to the bundle's", "score_threshold": ""}
+_OF_THE_BUNDLE = {"max_agents": "up to the bundle's"}
 
 
 class DocumentationError(ValueError):

@@ -16,6 +16,8 @@ from std_msgs.msg import Header
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.cloud import CloudError
 from quantv2x_ros.core.grid_turn import TURNED_SUFFIX, turned_points, turned_pose
+from quantv2x_ros.core.levelling import LEVEL_SUFFIX, levelled_points, levelled_pose
+from quantv2x_ros.core.pose import invert
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, EncodedSweep
@@ -26,6 +28,7 @@ from quantv2x_ros.nodes.conversions import pose_to_message
 from quantv2x_ros.nodes.health import HealthDefaults
 from quantv2x_ros.nodes.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.index_output import IndexOutput
+from quantv2x_ros.nodes.level_output import LevelOutput
 from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.posed_sweeps import PosedSweep, PosedSweeps
@@ -68,7 +71,7 @@ class EncoderNode(BaseNode):
     Subscriptions: ``points`` (PointCloud2 of any layout); for the LiDAR's pose in the map frame
     ``pose`` (PoseWithCovarianceStamped), ``odometry`` (Odometry), or ``/tf`` and ``/tf_static``;
     with ``interest_of_receivers`` or ``turn_grid`` also ``/v2x/bev_indices`` of others.
-    Publications: ``/v2x/bev_indices``, ``/v2x/codebook`` (latched),
+    Publications: ``/v2x/bev_indices``, ``/v2x/codebook`` (latched), ``level``,
     ``/diagnostics``. A sweep is sent with the pose at its own stamp; one without a pose is
     dropped and counted, never sent with a guess.
     """
@@ -123,7 +126,7 @@ class EncoderNode(BaseNode):
 
     def cleanup(self) -> None:
         """Free the engine."""
-        self.release("_engine", "_bundle", "_output", "_receivers", "_announcer")
+        self.release("_engine", "_bundle", "_output", "_receivers", "_announcer", "_level")
 
     def _declare(self) -> None:
         self._map_frame = declare(
@@ -148,6 +151,7 @@ class EncoderNode(BaseNode):
         self._fusion_first = fusion
         self._input = SweepInput(self)
         self._checks = CloudChecks(self, self._bundle.grid.lidar_range)
+        self._level = LevelOutput(self, self._bundle)
 
     def activate(self) -> None:
         """Listen for sweeps and poses, and tell others which model this is."""
@@ -191,7 +195,11 @@ class EncoderNode(BaseNode):
             self.drop("cloud", str(error))
             return
         header = Header(stamp=sweep.message.header.stamp, frame_id=sweep.place.frame)
-        placed, pose, turn = points, sweep.pose, self._receivers.turn(sweep.pose)
+        placed, pose, level = points, sweep.pose, self._level.of(points, header)
+        if level is not None:
+            points, pose = levelled_points(points, level), levelled_pose(pose, level)
+            header.frame_id += LEVEL_SUFFIX
+        turn = self._receivers.turn(pose)
         if turn:
             points, pose = turned_points(points, turn), turned_pose(pose, turn)
             header.frame_id += TURNED_SUFFIX
@@ -200,7 +208,7 @@ class EncoderNode(BaseNode):
         self._encoded, self._received_points = encoded, len(points)
         stages = {"convert": 1e3 * (converted - start), **encoded.stage_ms}
         if self._own_fusion is not None:  # before the wire, which that does not wait for
-            self._own_fusion.accept_own(self._own(sweep, encoded), stages)
+            self._own_fusion.accept_own(self._own(sweep, encoded, level), stages)
         coded = time.perf_counter()
         self._send(header, pose, sweep.covariance, encoded.indices)
         stages["wire"] = 1e3 * (time.perf_counter() - coded)
@@ -226,22 +234,26 @@ class EncoderNode(BaseNode):
         self.get_logger().debug(f"sent sweep {self._sequence}")
         self._sequence = (self._sequence + 1) % _SEQUENCES
 
-    def _own(self, sweep: PosedSweep, encoded: EncodedSweep) -> AgentSweep:
+    def _own(self, sweep: PosedSweep, encoded: EncodedSweep, level: Float64 | None) -> AgentSweep:
         """The sweep for the own fusion, which gets it whole and without the air."""
-        placement = sweep.place.placement
+        placement, pose = sweep.place.placement, sweep.pose
+        to_frame = placement.mount if placement.is_moved else None
+        if level is not None:
+            pose = levelled_pose(pose, level)
+            to_frame = (np.eye(4) if to_frame is None else to_frame) @ invert(level)
         return AgentSweep(
             station_id=self._station,
             sequence=self._sequence,
             stamp_ns=sweep.stamp_ns,
             frame_id=sweep.message.header.frame_id,
-            pose=sweep.pose,
+            pose=pose,
             indices=encoded.indices,
             received=np.ones(encoded.indices.shape[1:], dtype=np.bool_),
             payload_bytes=0,
             arrived=sweep.arrived,
             own=encoded.own,
             period_ns=self._sweeps.overload.period_ns,
-            to_frame=placement.mount if placement.is_moved else None,
+            to_frame=to_frame,
         )
 
     def time_jumped_back(self) -> None:
@@ -249,6 +261,7 @@ class EncoderNode(BaseNode):
         self._sweeps.reset()
         self._receivers.reset()
         self._checks.reset()
+        self._level.reset()
 
     def findings(self) -> Mapping[str, str]:
         """Return by how much more comes than can be encoded, and how clouds seem to be wrong."""
@@ -277,5 +290,6 @@ class EncoderNode(BaseNode):
             "skipped sweeps": str(self._sweeps.skipped),
             **self._output.report(),
             **self._receivers.report(),
+            **self._level.report(),
             "codebook": f"{self._format.codebook_id:016x}",
         }

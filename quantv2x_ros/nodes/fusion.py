@@ -30,6 +30,7 @@ from quantv2x_ros.nodes.health import HealthDefaults
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.indices_input import REFUSALS, IndicesInput
 from quantv2x_ros.nodes.indices_subscription import IndicesSubscription
+from quantv2x_ros.nodes.level_input import LevelInput
 from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
 from quantv2x_ros.nodes.peer_options import declare_aligner, declare_views
 from quantv2x_ros.nodes.peer_report import fused_values, heard_values
@@ -75,6 +76,7 @@ class FusionNode(BaseNode):
         self._last: Outcome | None = None
         self._taking = threading.Lock()  # the own sweeps come in the encoder's thread
         self._overload = Overload()
+        self._levels: LevelInput | None = None
         self._encoders_turn: Callable[[], None] | None = None
         self._station = declare_station(self)
         self.begin()
@@ -93,7 +95,7 @@ class FusionNode(BaseNode):
         workers = min(_WORKERS, threads or os.cpu_count() or 1)
         views = declare_views(self, self._bundle)
         detector = CooperativeDetector(self._bundle, backend, threads, workers)
-        threshold = declare_score_threshold(self, self._bundle, self._setter)
+        threshold = declare_score_threshold(self, self._setter)
         warm_up_detector(detector)
         self.finished = declare_build_only(self)
         aligner = declare_aligner(self, detector)
@@ -118,6 +120,7 @@ class FusionNode(BaseNode):
             postpone=self._postpone,
         )
         self._wake = Wake(self, self._read_due)
+        self._levels = None if self._own_in_process else LevelInput(self)
         self._announcements = Announcements(self, self._station, self._format, self._worker.expect)
         self._patience = self.create_timer(0.02, self._take_overdue, clock=self.steady_clock)
         self._patience.cancel()  # runs while tiles are missing; else it would wake the node in vain
@@ -136,7 +139,14 @@ class FusionNode(BaseNode):
         if worker is not None:
             worker.stop()
         self.release(
-            "_bundle", "_output", "_input", "_indices", "_announcements", "_turns", "_wake"
+            "_bundle",
+            "_output",
+            "_input",
+            "_indices",
+            "_announcements",
+            "_turns",
+            "_wake",
+            "_levels",
         )
 
     def _setter(self, name: str) -> Callable[[float], object]:
@@ -254,6 +264,8 @@ class FusionNode(BaseNode):
         if not self.is_active:
             return  # it was begun before
         start = time.perf_counter()
+        if self._levels is not None:
+            outcome = outcome.with_ego(self._levels.with_level(outcome.sweeps[0]))
         self._output.publish(outcome)
         for station, age in outcome.expired:
             limit = self.get_parameter("peer_timeout").value
@@ -311,6 +323,8 @@ class FusionNode(BaseNode):
             "restored tiles": str(self._input.reception.restored),
             "stations tracked": str(self._input.trust.tracked),
         }
+        if self._levels is not None and self._levels.unknown:
+            values["frames in the levelled frame"] = str(self._levels.unknown)
         now = time.monotonic()
         values.update(heard_values(self._ledger.entries(now), self._input.reception.counts, now))
         for station, offset in self._input.clock_offsets().items():

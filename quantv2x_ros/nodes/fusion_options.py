@@ -57,20 +57,19 @@ def declare_collector(
     return SweepCollector(station, max_agents, peer_timeout, peer_wait)
 
 
-def declare_score_threshold(node: Node, bundle: ModelBundle, setter: Setter) -> float:
-    """Declare and return the score that objects must exceed.
+def declare_score_threshold(node: Node, setter: Setter) -> float:
+    """Declare and return the score that objects must exceed; negative: the bundle knows.
 
     Args:
         node: whose parameter.
-        bundle: gives the default.
         setter: see `declare_collector`.
     """
     return declare(
         node,
         "score_threshold",
-        bundle.detection.score_threshold,
-        "Objects with a lower score are not published.",
-        low=0.0,
+        -1.0,
+        "Objects with a lower score are not published; -1: the bundle's threshold of each class.",
+        low=-1.0,
         high=0.999,
         on_change=setter("score_threshold"),
     )

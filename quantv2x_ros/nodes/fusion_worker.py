@@ -60,6 +60,10 @@ class Outcome:
     excluded: tuple[int, ...]
     alignments: Mapping[int, Alignment]
 
+    def with_ego(self, sweep: AgentSweep) -> Outcome:
+        """Return the frame with more known of the ego's sweep."""
+        return replace(self, sweeps=(sweep, *self.sweeps[1:]))
+
 
 class FusionWorker:
     """Does what its collector says: one thread fuses at a time, the others compute pyramids."""
@@ -154,13 +158,14 @@ class FusionWorker:
         """Change a setting from the next frame on.
 
         Args:
-            name: ``score_threshold``, ``peer_timeout`` or ``peer_wait``.
+            name: ``score_threshold`` (negative: the bundle's of each class), ``peer_timeout`` or
+                ``peer_wait``.
             value: checked already.
         """
         with self._changed:
             if name == "score_threshold":
-                settings = replace(self._detector.detection, score_threshold=value)
-                self._detector.detection = settings
+                own = self._detector.bundle.detection
+                self._detector.detection = own if value < 0.0 else own.with_threshold(value)
             else:
                 setattr(self._collector, name, value)
             self._changed.notify_all()

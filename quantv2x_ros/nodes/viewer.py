@@ -11,14 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
 from sensor_msgs.msg import PointCloud2
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.core.cloud import CloudError
+from quantv2x_ros.core.pose import PoseError, invert
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.base import BaseNode
-from quantv2x_ros.nodes.conversions import MessageRefusedError, nanoseconds, pose_from_message
+from quantv2x_ros.nodes.conversions import (
+    MessageRefusedError,
+    nanoseconds,
+    pose_from_message,
+    transform_from_message,
+)
 from quantv2x_ros.nodes.objects import boxes_from_message
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.point_cloud import cloud_from_message
@@ -32,8 +38,8 @@ class ViewerNode(BaseNode):
     """Serves a page with clouds, boxes, peers, links, bytes and latency.
 
     Subscriptions: ``points``, the peers' clouds (``peer_points``) and the ``pose`` beside each,
-    ``objects``, ``/v2x/bev_indices``, ``/diagnostics``. A cloud belongs to the station whose
-    messages name the same LiDAR frame, or the frame of its turned grid.
+    ``level``, ``objects``, ``/v2x/bev_indices``, ``/diagnostics``. A cloud belongs to the station
+    whose messages name the same LiDAR frame, or the frame of its levelled or turned grid.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -137,6 +143,7 @@ class ViewerNode(BaseNode):
                 partial(self._on_pose, topic),
                 qos.pose_input(),
             )
+        self.create_subscription(TransformStamped, "level", self._on_level, qos.sensor_input())
         self.create_subscription(
             DetectedObject3DArray, "objects", self._on_objects, qos.sensor_input()
         )
@@ -164,6 +171,15 @@ class ViewerNode(BaseNode):
             self._poses[topic] = pose_from_message(message.pose, f"the sensor of {topic}")
         except MessageRefusedError as error:
             self.drop(error.reason, str(error))
+
+    def _on_level(self, message: TransformStamped) -> None:
+        """Take how the ego's encoder has levelled its cloud."""
+        try:
+            level = invert(transform_from_message(message.transform))
+        except PoseError as error:
+            self.drop("level", str(error))
+            return
+        self._scene.hear_level(message.child_frame_id, level)
 
     def _on_objects(self, message: DetectedObject3DArray) -> None:
         objects = SeenObjects(

@@ -26,10 +26,10 @@ from quantv2x_ros.core.consistency import (
 )
 from quantv2x_ros.core.pose import transform_between
 from quantv2x_ros.data.errors import DatasetError
-from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.results import AgentPyramid
+from quantv2x_ros.offline.agent_grids import AgentGrids
 from quantv2x_ros.offline.detector import EngineDetector, IndexArray
 from quantv2x_ros.offline.lies import Elsewhere, Honest, InventedCar, Lie, Scene, Told, WrongPose
 from quantv2x_ros.offline.moments import Moment, Moments, choose_agents
@@ -118,10 +118,8 @@ class ConsistencyTrial:
             )
 
     def _scenario(self, scenario: Scenario) -> Iterator[None]:
-        bundle = self._bundle
-        turns = self._config.turn_grids
-        roadside = RoadsideGrids(bundle.grid, bundle.detection) if turns else None
-        moments = Moments(self._detector, 1, roadside)
+        grids = AgentGrids(self._bundle, level=self._config.level, turn=self._config.turn_grids)
+        moments = Moments(self._detector, 1, grids)
         suspects: dict[str, dict[str, Suspect]] = {}
         sent_here: list[IndexArray] = []
         for number, timestamp in enumerate(scenario.timestamps):

@@ -81,7 +81,7 @@ class Details:
         clouds = [
             transform_points(
                 moment.frame[name].points,
-                transform_between(moment.frame[name].pose, moment.frame[moment.ego].pose),
+                transform_between(moment.frame[name].pose, moment.frame[moment.ego].lidar_pose),
             ).astype(np.float32)
             for name in moment.sent
         ]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.levelling import Levelling, in_sensor_frame, levelled_points
 from quantv2x_ros.core.pose import invert, transform_points
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import Frame, read_cloud
@@ -27,14 +28,16 @@ class Input:
     """What takes part in a detection.
 
     Attributes:
-        clouds: Sweeps by agent, the ego first, each in its own LiDAR frame.
-        ego_to_agents: (N, 4, 4) from the ego's coordinates to each agent's.
+        clouds: Sweeps by agent, the ego first, each in the frame of its map.
+        ego_to_agents: (N, 4, 4) from the frame of the ego's map to that of each agent's.
         truth_boxes: (M, 7) in the ego's LiDAR frame, `None` where there is no truth.
+        level: (4, 4) from the ego's LiDAR frame to that of its map; `None` where they are the same.
     """
 
     clouds: dict[str, Cloud]
     ego_to_agents: npt.NDArray[np.float64]
     truth_boxes: npt.NDArray[np.float32] | None
+    level: npt.NDArray[np.float64] | None = None
 
     @property
     def ego(self) -> str:
@@ -43,7 +46,8 @@ class Input:
 
     def alone(self) -> Input:
         """The same without the peers."""
-        return Input({self.ego: self.clouds[self.ego]}, self.ego_to_agents[:1], self.truth_boxes)
+        clouds = {self.ego: self.clouds[self.ego]}
+        return Input(clouds, self.ego_to_agents[:1], self.truth_boxes, self.level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,23 +125,33 @@ def frame_input(frame: Frame, agents: Sequence[str]) -> Input:
         {name: frame[name].points for name in agents},
         frame.ego_to_agents(agents),
         frame.truth(agents[0]).boxes,
+        frame[agents[0]].level,
     )
 
 
-def cloud_input(path: Path) -> Input:
+def cloud_input(path: Path, heights: tuple[float, float] | None = None) -> Input:
     """Read a single `.pcd` or `.bin` cloud of a vehicle.
+
+    Args:
+        path: The file.
+        heights: It is levelled for sensors so high above the ground, see `Levelling`; `None`
+            leaves it as it is.
 
     Raises:
         DatasetError: If it cannot be read.
     """
     if not has_suffix(path, CLOUD_SUFFIXES):
         raise DatasetError(path, f"a cloud of type {path.suffix!r} is unknown", "Give .pcd or .bin")
-    return Input({path.stem: read_cloud(path, infrastructure=False)}, np.eye(4)[None], None)
+    points = read_cloud(path, infrastructure=False)
+    level = None if heights is None else Levelling(heights).update(points, 0.0)
+    cloud = points if level is None else levelled_points(points, level)
+    return Input({path.stem: cloud}, np.eye(4)[None], None, level)
 
 
 def look(detector: Detector, given: Input) -> Outcome:
     """Detect once."""
-    return Outcome(*detect_once(detector, given.clouds, given.ego_to_agents))
+    found, sizes, stages = detect_once(detector, given.clouds, given.ego_to_agents)
+    return Outcome(in_sensor_frame(found, given.level), sizes, stages)
 
 
 def detect(detector: Detector, given: Input) -> Outcome:
@@ -173,6 +187,8 @@ def as_scene(given: Input, outcome: Outcome, classes: Sequence[str]) -> Scene:
     clouds, sensors = {}, {}
     for (name, points), transform in zip(given.clouds.items(), given.ego_to_agents, strict=True):
         agent_to_ego = invert(transform)
+        if given.level is not None:
+            agent_to_ego = invert(given.level) @ agent_to_ego
         clouds[name] = transform_points(points, agent_to_ego)
         sensors[name] = (float(agent_to_ego[0, 3]), float(agent_to_ego[1, 3]))
     return Scene(clouds, sensors, outcome.detections, given.truth_boxes, classes)

@@ -16,8 +16,8 @@ import numpy as np
 
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import Frame
-from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.offline.agent_grids import AgentGrids
 from quantv2x_ros.offline.detector import Detector
 from quantv2x_ros.offline.inbox import HISTORY
 from quantv2x_ros.offline.moments import Moment, Moments, choose_agents
@@ -117,10 +117,10 @@ class Evaluation:
 
     def _scenario(self, index: int, scenario: Scenario, needed: set[int]) -> Iterator[int]:
         """Go through one scenario; yields the number of each frame that is done."""
-        bundle = self.detector.bundle
-        turns = self.config.turn_grids
-        roadside = RoadsideGrids(bundle.grid, bundle.detection) if turns else None
-        moments = Moments(self.detector, self._keep, roadside)
+        grids = AgentGrids(
+            self.detector.bundle, level=self.config.level, turn=self.config.turn_grids
+        )
+        moments = Moments(self.detector, self._keep, grids)
         receivers = {
             config: Receiver(self.detector, self._radio, config, index)
             for config in self.scores.configs

@@ -16,7 +16,8 @@ from quantv2x_ros.core.frame_sender import SentFrame
 from quantv2x_ros.core.pose import transform_between
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.modes import possible_egos, select_agents
-from quantv2x_ros.data.roadside import RoadsideGrids
+from quantv2x_ros.data.scenario import FRAME_PERIOD
+from quantv2x_ros.offline.agent_grids import AgentGrids
 from quantv2x_ros.offline.detector import (
     Broadcast,
     Detector,
@@ -34,10 +35,11 @@ class Sent:
         detector: Encoded it, and perceives it.
         broadcast: What it sent, and what it kept.
         indices: Its index map.
-        pose: (4, 4) grid_to_map: of the sensor, turned where its grid is.
+        pose: (4, 4) grid_to_map: of the sensor as its cloud was levelled and turned.
         encoding_ms: Time that the sender took, milliseconds.
         ego_to_agent: (4, 4) from the frame of the moment's ego to that of its grid.
-        listeners: (4, 4) sensor_to_map of all other agents.
+        level: (4, 4) from its LiDAR's frame to the levelled one; `None` where it was not levelled.
+        listeners: (4, 4) grid_to_map of all other agents.
         frames: Its tiles by the way they are sent, as far as they were asked for.
         arrived: What a receiver makes of those, if none is lost.
     """
@@ -48,6 +50,7 @@ class Sent:
     pose: npt.NDArray[np.float64]
     encoding_ms: float
     ego_to_agent: npt.NDArray[np.float64]
+    level: npt.NDArray[np.float64] | None = None
     listeners: tuple[npt.NDArray[np.float64], ...] = ()
     frames: dict[Sending, SentFrame] = field(default_factory=dict)
     arrived: dict[Sending, Percept | None] = field(default_factory=dict)
@@ -71,7 +74,7 @@ class Moment:
 
     Attributes:
         number: Of the frame in its scenario, counted from 0.
-        frame: The frame, in it roadside units as their grids lie.
+        frame: The frame, in it agents as their grids lie.
         sent: By agent, the ego first.
         alone: What agents see by themselves, each in its own frame, as far as it was asked for.
     """
@@ -100,19 +103,17 @@ def choose_agents(frame: Frame, config: EvaluationConfig) -> list[str]:
 class Moments:
     """The last moments of one scenario."""
 
-    def __init__(
-        self, detector: Detector, keep: int, roadside: RoadsideGrids | None = None
-    ) -> None:
+    def __init__(self, detector: Detector, keep: int, grids: AgentGrids | None = None) -> None:
         """Start at the beginning of a scenario.
 
         Args:
             detector: Encodes and perceives.
             keep: Frames that are remembered.
-            roadside: Turns the grids of roadside units; `None` leaves them as the sensors lie.
+            grids: Lays the agents' grids; `None` leaves them as the sensors lie.
         """
         self._detector = detector
         self._keep = keep
-        self._roadside = roadside
+        self._grids = grids
         self._moments: dict[int, Moment] = {}
 
     def add(self, number: int, frame: Frame, agents: Sequence[str]) -> Moment:
@@ -121,8 +122,8 @@ class Moments:
         Raises:
             DatasetError: If a cloud is missing or damaged.
         """
-        if self._roadside is not None:
-            frame = self._roadside.turn(frame, agents)
+        if self._grids is not None:
+            frame = self._grids.lay(frame, agents, FRAME_PERIOD * number)
         sent = {name: self._send(frame, name, agents) for name in agents}
         moment = Moment(number, frame, sent)
         self._moments[number] = moment
@@ -151,5 +152,6 @@ class Moments:
             pose=frame[name].pose,
             encoding_ms=sum(broadcast.stage_ms.values()),
             ego_to_agent=transform_between(frame[agents[0]].pose, frame[name].pose),
+            level=frame[name].level,
             listeners=tuple(frame[other].pose for other in agents if other != name),
         )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.levelling import in_sensor_frame
 from quantv2x_ros.core.pose import transform_between
 from quantv2x_ros.core.pose_alignment import AlignmentSettings, align_peer
 from quantv2x_ros.offline.detector import Detector, Percept, add_stages
@@ -85,7 +86,8 @@ class Receiver:
         transforms = np.stack([transform_between(own.pose, pose) for pose in poses])
         fused = self._detector.fuse(percepts, transforms)
         stages = add_stages([*(percept.stage_ms for percept in percepts), fused.stage_ms])
-        return View(fused.detections, len(percepts), own.encoding_ms + sum(stages.values()))
+        found = in_sensor_frame(fused.detections, own.level)
+        return View(found, len(percepts), own.encoding_ms + sum(stages.values()))
 
     def _open(self, moments: Moments, moment: Moment, letter: Letter) -> Heard:
         """Return what the ego makes of a peer's sweep."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.offline import markdown, plots
+from quantv2x_ros.offline.agent_grids import AgentGrids
 from quantv2x_ros.offline.details import WORST_OVERLAP, RatedFrame
 from quantv2x_ros.offline.detect import draw, frame_input, look
 from quantv2x_ros.offline.evaluation import Evaluation
@@ -129,12 +129,10 @@ def draw_plots(
 
 def draw_frame(path: Path, evaluation: Evaluation, frame: RatedFrame) -> Path:
     """Draw one frame, the ego alone beside the cooperation."""
-    detector = evaluation.detector
+    detector, config = evaluation.detector, evaluation.config
     moment = Scenario.open(frame.folder, skip_broken=True).frame(frame.timestamp)
-    if evaluation.config.turn_grids:
-        moment = RoadsideGrids(detector.bundle.grid, detector.bundle.detection).turn(
-            moment, frame.agents
-        )
+    grids = AgentGrids(detector.bundle, level=config.level, turn=config.turn_grids)
+    moment = grids.lay(moment, frame.agents)
     given = frame_input(moment, frame.agents)
     score = frame.score
     heading = (

@@ -75,7 +75,7 @@ class Scores:
             view: What the base settings see.
             truth: `None` for a frame that is not evaluated.
         """
-        pose = moment.sent[moment.ego].pose
+        pose = moment.frame[moment.ego].lidar_pose
         for stream in self.streams:
             stream.step(moment.number, pose, view.detections, view.latency_ms, truth)
 

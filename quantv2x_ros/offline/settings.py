@@ -128,6 +128,7 @@ class EvaluationConfig:
         align: Correct peers' poses by the objects that both see.
         compensate: Carry moving objects in peers' late messages on to now.
         turn_grids: Roadside units lay their grids along their receivers' roads, see `GridTurn`.
+        level: Agents level their clouds by their ground planes, see `Levelling`.
         skip_broken: Leave frames with damaged files out, and list the files, instead of stopping.
     """
 
@@ -142,6 +143,7 @@ class EvaluationConfig:
     align: bool = False
     compensate: bool = False
     turn_grids: bool = True
+    level: bool = True
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for values out of range, ModeError for unknown modes."""
@@ -175,6 +177,7 @@ class EvaluationConfig:
             "align": self.align,
             "compensate": self.compensate,
             "turn_grids": self.turn_grids,
+            "level": self.level,
             "latency_ms": 1e3 * FRAME_PERIOD * link.delay,
             "pose_noise": link.pose_noise,
             "heading_noise": link.heading_deviation,

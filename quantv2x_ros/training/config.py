@@ -60,6 +60,7 @@ class SampleSection:
     balance: float = 0.0
     hidden: float = 0.0
     turn_grids: bool = False
+    level: bool = False
     keep_side: bool = False
 
 

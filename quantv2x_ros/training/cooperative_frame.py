@@ -49,7 +49,7 @@ class CooperativeFrame:
     def from_frame(cls, frame: Frame, agents: Sequence[str]) -> CooperativeFrame:
         """Take the agents named, the ego first, from a dataset's frame."""
         ego = frame[agents[0]]
-        truth = frame.truth(agents[0], agents)
+        truth = frame.truth(agents[0], agents, levelled=True)
         views = []
         for name in agents:
             agent = frame[name]

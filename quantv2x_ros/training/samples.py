@@ -19,6 +19,7 @@ from quantv2x_ros.core.detection import DetectionConfig
 from quantv2x_ros.core.grid import PILLAR_MULTIPLE, BevGrid
 from quantv2x_ros.core.pose import warp_theta
 from quantv2x_ros.data.frame import COMMUNICATION_RANGE, Frame
+from quantv2x_ros.data.levels import AgentLevels
 from quantv2x_ros.data.modes import check_mode, possible_egos, select_agents
 from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.training.cooperative_frame import (
@@ -64,6 +65,8 @@ class SampleConfig:
             for, with fewer than `CLEAR_POINTS` points of the ego's own, if there is one.
         turn_grids: roadside units that are no ego lay their grids along their receivers' roads, as
             the encoder node's do; see `core.grid_turn`.
+        level: clouds are levelled by their own ground planes, as the encoder node's are; see
+            `core.levelling`.
         keep_side: turn the world by half a turn only, never mirror it. A mirrored world drives on
             the other side of the road, and the lane tells which end of a far box is the front.
     """
@@ -84,6 +87,7 @@ class SampleConfig:
     balance: float = 0.0
     hidden: float = 0.0
     turn_grids: bool = False
+    level: bool = False
     keep_side: bool = False
 
     def __post_init__(self) -> None:
@@ -245,7 +249,9 @@ def choose_agents(frame: Frame, config: SampleConfig, rng: np.random.Generator) 
 def cooperative_frame(
     frame: Frame, agents: Sequence[str], config: SampleConfig
 ) -> CooperativeFrame:
-    """Take the agents named, the ego first; with the roadside units' grids as they are sent."""
+    """Take the agents named, the ego first; levelled and turned as their maps are sent."""
+    if config.level:
+        frame = AgentLevels().level(frame, agents)
     if config.turn_grids:
         frame = RoadsideGrids(config.grid, DetectionConfig()).turn(frame, agents)
     return CooperativeFrame.from_frame(frame, agents)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.grid import area_corners
 from quantv2x_ros.core.grid_turn import TURNED_SUFFIX
+from quantv2x_ros.core.levelling import LEVEL_SUFFIX, levelled_points
 from quantv2x_ros.core.pose import transform_between, transform_points
 from quantv2x_ros.core.traffic import StationTraffic
 
@@ -54,7 +55,8 @@ class Beacon:
     Attributes:
         station_id: of the station.
         stamp_ns: of its sweep.
-        frame_id: its LiDAR frame, or that of its turned grid (core.grid_turn).
+        frame_id: its LiDAR frame, or that of its levelled (core.levelling) or turned grid
+            (core.grid_turn).
         pose: (4, 4) of that frame to the map.
         extent: x and y minimum, then maximum of its BEV map in its frame, metres.
     """
@@ -153,6 +155,16 @@ class Scene:
         self._frames = StationTraffic()
         self._latency_ms: tuple[float, float] | None = None
         self._dropped: Mapping[str, str] = {}
+        self._level: tuple[str, Float64] | None = None
+
+    def hear_level(self, frame_id: str, level: Float64) -> None:
+        """Take how the ego has levelled its cloud.
+
+        Args:
+            frame_id: of the levelled frame.
+            level: (4, 4) from the LiDAR's frame to that.
+        """
+        self._level = frame_id, level
 
     def hear_objects(self, objects: SeenObjects, now: float) -> None:
         """Take a fused frame, heard at ``now``, seconds of a steady clock."""
@@ -189,7 +201,7 @@ class Scene:
             points: (P, 3 or more).
             now: seconds of a steady clock.
             pose: (4, 4) sensor-to-map; None if it is not known. Only clouds of stations that turn
-                their grid need one.
+                their grid, and of peers that level, need one.
         """
         step = max(1, -(-len(points) // self._max_points))
         kept = points[::step, :3]
@@ -223,7 +235,7 @@ class Scene:
         if not objects.stations or objects.stations[0] not in self._stations:
             return []
         ego = objects.stations[0]
-        ego_pose = self._stations[ego].beacon.pose
+        ego_pose = self._lidar_pose(self._stations[ego].beacon)
         order = sorted(self._stations, key=lambda station: (station != ego, station))
         views = []
         for station_id in order:
@@ -245,12 +257,27 @@ class Scene:
             )
         return views
 
+    def _level_of(self, beacon: Beacon) -> Float64 | None:
+        """Return (4, 4) from the LiDAR's frame to the levelled one, where that is known."""
+        if self._level is None or self._level[0] != beacon.frame_id:
+            return None
+        return self._level[1]
+
+    def _lidar_pose(self, beacon: Beacon) -> Float64:
+        """Return the pose of the ego's LiDAR, in whose frame boxes are."""
+        level = self._level_of(beacon)
+        return beacon.pose if level is None else beacon.pose @ level
+
     def _cloud_of(self, beacon: Beacon) -> Float32 | None:
         """Return a station's points in the frame that its messages name."""
         cloud = self._clouds.get(beacon.frame_id)
         if cloud is not None:
             return cloud.points
-        cloud = self._clouds.get(beacon.frame_id.removesuffix(TURNED_SUFFIX))
+        lidar = beacon.frame_id.removesuffix(TURNED_SUFFIX).removesuffix(LEVEL_SUFFIX)
+        cloud = self._clouds.get(lidar)
+        level = self._level_of(beacon)
+        if cloud is not None and level is not None:
+            return levelled_points(cloud.points, level)
         if cloud is None or cloud.pose is None:
             return None
         turn = transform_between(cloud.pose, beacon.pose)

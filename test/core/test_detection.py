@@ -213,6 +213,52 @@ def test_class_aware_suppression_keeps_the_best_box_of_each_class(heads: Heads) 
     assert aware.labels.tolist() == [1, 3]
 
 
+def test_boxes_of_classes_that_compete_suppress_each_other(heads: Heads) -> None:
+    cls, reg, direction = heads
+    cls[10, 40, 0] = 3.0  # vehicle
+    cls[10, 40, 4 * 3 + 2] = 2.0  # truck at the same place
+    cls[10, 40, 2 * 3 + 1] = 1.0  # pedestrian there
+    cls[20, 40, 4 * 3 + 2] = 2.0  # truck alone
+    config = DetectionConfig(class_aware=True, competing=((1, 3),))
+    assert sorted(detect(cls, reg, direction, ANCHORS, config).labels) == [1, 2, 3]
+    cls[10, 40, 4 * 3 + 2] = 4.0  # the truck is the more likely one
+    assert sorted(detect(cls, reg, direction, ANCHORS, config).labels) == [2, 3, 3]
+
+
+def test_each_class_has_its_threshold(heads: Heads) -> None:
+    cls, reg, direction = heads
+    scores = {1: 0.55, 2: 0.45, 3: 0.65}
+    for row, (label, score) in enumerate(scores.items()):
+        cls[5 + 5 * row, 40, 2 * 3 * (label - 1) + label - 1] = np.log(score / (1 - score))
+
+    def labels(*thresholds: float) -> list[int]:
+        config = DetectionConfig(class_aware=True, class_thresholds=thresholds)
+        return sorted(detect(cls, reg, direction, ANCHORS, config).labels)
+
+    assert labels(0.5, 0.4, 0.6) == [1, 2, 3]
+    assert labels(0.6, 0.4, 0.6) == [2, 3]
+    assert labels(0.5, 0.5, 0.7) == [1]
+    with pytest.raises(DetectionError, match="2 entries for 3 classes"):
+        labels(0.5, 0.5)
+
+
+def test_a_truck_below_its_threshold_suppresses_no_vehicle(heads: Heads) -> None:
+    cls, reg, direction = heads
+    cls[10, 40, 0] = 0.3
+    cls[10, 40, 4 * 3 + 2] = 0.4  # more likely, but not enough for a truck
+    config = DetectionConfig(
+        class_aware=True, competing=((1, 3),), class_thresholds=(0.5, 0.5, 0.7)
+    )
+    assert detect(cls, reg, direction, ANCHORS, config).labels.tolist() == [1]
+
+
+def test_one_threshold_in_the_place_of_those_of_the_classes() -> None:
+    config = DetectionConfig.recommended()
+    assert config.lowest_threshold == 0.4
+    assert config.with_threshold(0.2).thresholds(3).tolist() == [np.float32(0.2)] * 3
+    assert config.with_threshold(0.2).competing == config.competing
+
+
 def test_what_is_kept_overlaps_no_more_than_the_threshold(
     golden: Golden, golden_grid: BevGrid
 ) -> None:

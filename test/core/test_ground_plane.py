@@ -92,13 +92,16 @@ def test_a_ground_at_the_height_of_the_origin_is_found() -> None:
     assert plane.height == pytest.approx(-0.1, abs=0.02)
 
 
-@pytest.mark.parametrize("cloud", ["empty", "few", "noise", "wall", "strip", "steep", "nan"])
+@pytest.mark.parametrize(
+    "cloud", ["empty", "few", "noise", "sparse noise", "wall", "strip", "steep", "nan"]
+)
 def test_where_there_is_no_ground_none_is_found(cloud: str) -> None:
     rng = np.random.default_rng(0)
     along, up = rng.uniform(-40, 40, 20000), rng.uniform(-2, 10, 20000)
     clouds = {
         "empty": np.empty((0, 4)),
         "few": rings(rng, 0, 0, 2.0)[:40],
+        "sparse noise": rng.uniform((-20, -20, -2), (20, 20, 1), (3000, 3)),
         "noise": rng.uniform(-40, 40, (20000, 3)),
         "wall": np.stack([along, np.full(20000, 12.0) + rng.normal(0, 0.02, 20000), up], axis=1),
         "strip": np.stack([along, rng.uniform(-2, 2, 20000), np.full(20000, -2.0)], axis=1),

@@ -56,6 +56,32 @@ def test_a_turned_agent_sees_the_same_places_of_the_map(small_scenario):
         np.testing.assert_array_equal(first, second)
 
 
+def test_a_levelled_agent_sees_the_same_places_of_the_map(small_scenario):
+    frame = Scenario.open(small_scenario()).frame("000000")
+    level = matrix_from_v2x([0, 0, 0.4, 3.0, 0.0, -2.0])
+    levelled = frame.levelled({"1": level, "-1": level, "2": None}).turned({"-1": 0.7})
+    assert levelled["2"] is frame["2"]
+    for name in ("1", "-1"):
+        assert not np.allclose(levelled[name].points, frame[name].points)
+        places = [transform_points(f[name].points, f[name].pose) for f in (frame, levelled)]
+        np.testing.assert_allclose(places[1], places[0], atol=1e-3)
+        np.testing.assert_allclose(levelled[name].lidar_pose, frame[name].pose, atol=1e-9)
+    with pytest.raises(ValueError, match="levelled once"):
+        levelled["1"].levelled(level)
+
+
+def test_truth_around_a_levelled_ego_is_in_its_lidar_frame(small_scenario):
+    frame = Scenario.open(small_scenario()).frame("000000")
+    level = matrix_from_v2x([0, 0, 0.4, 3.0, 0.0, -2.0])
+    levelled = frame.levelled({"1": level})
+    for first, second in zip(frame.truth("1"), levelled.truth("1"), strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-5)
+    boxes = levelled.truth("1", levelled=True).boxes
+    np.testing.assert_allclose(
+        boxes[:, :3], transform_points(frame.truth("1").boxes, level), atol=1e-4
+    )
+
+
 def test_truth_of_chosen_agents_only(small_scenario):
     frame = Scenario.open(small_scenario()).frame("000000")
     assert sorted(frame.truth("1", []).ids) == [12, 13]

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from quantv2x_ros.core.detection import DetectionError
+from quantv2x_ros.core.levelling import SENSOR_HEIGHTS
 from quantv2x_ros.inference.bundle import BundleError, ModelBundle
 from quantv2x_ros.inference.bundle_files import REQUIRED_FILES, file_sha256
 from quantv2x_ros.inference.manifest import MANIFEST_NAME, SparseHeads, parse_manifest
@@ -125,6 +126,11 @@ def test_tables_that_are_no_tables_are_refused(copy: Path, name: str, content: b
         (lambda m: m["grid"].update(lidar_range=[0, 0, 0, 1, 1, float("nan")]), "six finite"),
         (lambda m: m["grid"].update(voxel_size=[0.3, 0.4, 6]), "multiple of the voxel size"),
         (lambda m: m["detection"].update(score_threshold=2), "score_threshold"),
+        (lambda m: m["detection"].update(class_thresholds={"vehicle": 0.5}), "threshold of each"),
+        (lambda m: m["detection"]["class_thresholds"].update(truck=1.5), "score_threshold"),
+        (lambda m: m["detection"].update(competing=[["vehicle", "tram"]]), "names \\['tram'\\]"),
+        (lambda m: m["detection"].update(competing=[["truck"], ["truck"]]), "one group at most"),
+        (lambda m: m.update(sensor_heights=[3.0, 1.0]), "sensor_heights"),
         (lambda m: m["codebook"].update(id="xyz"), "16 hexadecimal digits"),
         (lambda m: m["codebook"].update(background=[0, 0, 500]), "indices below 128"),
         (lambda m: m.update(max_agents=0), "max_agents: got 0"),
@@ -158,6 +164,40 @@ def test_a_bundle_from_before_a_setting_has_its_default(copy: Path) -> None:
     assert ModelBundle.load(copy).detection.drop_ego is False
 
 
+def test_thresholds_and_competing_classes_are_named_in_the_manifest(copy: Path) -> None:
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["detection"].update(
+            class_thresholds={"truck": 0.7, "vehicle": 0.5, "pedestrian": 0.3},
+            competing=[["truck", "vehicle"]],
+        )
+        manifest.update(sensor_heights=[1.7, 2.4])
+
+    rewrite(copy, change)
+    bundle = ModelBundle.load(copy)
+    assert bundle.detection.class_thresholds == (0.5, 0.3, 0.7)
+    assert bundle.detection.lowest_threshold == 0.3
+    assert bundle.detection.competing == ((3, 1),)
+    assert bundle.sensor_heights == (1.7, 2.4)
+    again = parse_manifest(yaml.safe_dump(bundle.manifest.as_dict()).encode())
+    assert again == bundle.manifest
+
+
+def test_a_bundle_from_before_them_has_one_threshold_and_the_usual_heights(copy: Path) -> None:
+    def change(manifest: dict[str, Any]) -> None:
+        del manifest["detection"]["class_thresholds"], manifest["detection"]["competing"]
+
+    rewrite(copy, change)
+    bundle = ModelBundle.load(copy)
+    assert bundle.detection.thresholds(3).tolist() == [np.float32(0.4)] * 3
+    assert bundle.detection.competing == ()
+    assert bundle.sensor_heights == SENSOR_HEIGHTS
+
+
+def test_a_bundle_with_parity_has_no_clouds_levelled(int8_bundle: ModelBundle) -> None:
+    published = replace(int8_bundle.manifest, parity=True, sparse_heads=())
+    assert replace(int8_bundle, manifest=published).sensor_heights is None
+
+
 def test_a_scale_that_is_missing_is_named(copy: Path) -> None:
     rewrite(copy, lambda m: m["scales"].pop("fused1"))
     with pytest.raises(BundleError, match="no scale of 'fused1'"):
@@ -166,7 +206,8 @@ def test_a_scale_that_is_missing_is_named(copy: Path) -> None:
 
 def test_another_threshold_of_scores_changes_nothing_else(int8_bundle: ModelBundle) -> None:
     changed = int8_bundle.with_score_threshold(0.05)
-    assert changed.detection == replace(int8_bundle.detection, score_threshold=0.05)
+    expected = replace(int8_bundle.detection, score_threshold=0.05, class_thresholds=())
+    assert changed.detection == expected
     assert replace(changed.manifest, detection=int8_bundle.detection) == int8_bundle.manifest
     with pytest.raises(DetectionError, match="score_threshold"):
         int8_bundle.with_score_threshold(1.5)

@@ -25,7 +25,7 @@ from quantv2x_ros.nodes.parameter_origin import known_to_this_package
 from quantv2x_ros.nodes.parameters import declarations
 
 NODES = ("channel", "encoder", "fusion", "replay", "viewer")
-OF_THE_BUNDLE = {"max_agents", "score_threshold"}
+OF_THE_BUNDLE = {"max_agents"}
 BAG_TOPICS = {"points_topic", "pose_topic", "pose_source"}
 #: What the launch file sets, and a parameter file therefore leaves alone.
 OF_THE_LAUNCH = {

@@ -10,16 +10,22 @@ import pytest
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped, TransformStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
+from transforms3d.euler import euler2mat
 
 from quantv2x_msgs.msg import BevIndices, Codebook
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.levelling import Levelling, levelled_points, levelled_pose
+from quantv2x_ros.core.pose import invert, matrix_from_v2x
 from quantv2x_ros.inference.bundle import BundleError, ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder
-from quantv2x_ros.nodes.conversions import pose_to_message, time_message
+from quantv2x_ros.nodes.conversions import (
+    pose_to_message,
+    time_message,
+    transform_from_message,
+)
 from quantv2x_ros.nodes.encoder import EncoderNode
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.messages import tile_from_message
@@ -114,6 +120,55 @@ def test_intensity_reaches_the_model_where_it_is_asked_for(
     np.testing.assert_array_equal(tile.indices, encoder.encode(points).indices)
     other = NO_INTENSITY if used else POINTS
     assert not np.array_equal(tile.indices, encoder.encode(other).indices)
+
+
+def tilted_street(degrees, height=1.6):
+    """Ground and a few objects on it, as a sensor sees them that is mounted with a tilt."""
+    rng = np.random.default_rng(1)
+    points = rng.uniform((-30, -30, 0, 0), (30, 30, 0, 0), (8000, 4))
+    points[:800, 2] += rng.uniform(0.2, 2.0, 800)
+    points[:, 2] -= height
+    points[:, :3] = points[:, :3] @ euler2mat(0.0, np.radians(degrees), 0.0).T
+    return points.astype(np.float32)
+
+
+def test_a_tilted_cloud_is_levelled_and_sent_with_the_pose_of_the_levelled_frame(
+    ros, parameters, bundle_folder
+):
+    vehicle = Vehicle(ros, parameters)
+    levels = ros.collect(TransformStamped, "level")
+    cloud = tilted_street(3.0)
+    vehicle.send_pose(10 * SECOND, x=3.0)
+    vehicle.send_cloud(10 * SECOND, cloud)
+    ros.spin_until(lambda: vehicle.indices and levels)
+    bundle = ModelBundle.load(bundle_folder)
+    level = Levelling(bundle.sensor_heights).update(cloud, 10.0)
+    tile = tile_from_message(vehicle.indices[0], IndexFormat.of(bundle), "map", 20 * SECOND)
+    expected = AgentEncoder(bundle, threads=1).encode(levelled_points(cloud, level)).indices
+    np.testing.assert_array_equal(tile.indices, expected)
+    assert tile.frame_id == "lidar_level"
+    lidar = matrix_from_v2x([3.0, 0, 0, 0, 0, 0])
+    np.testing.assert_allclose(tile.pose, levelled_pose(lidar, level), atol=1e-6)
+    assert np.abs(tile.pose - lidar).max() > 0.05
+    (told,) = levels
+    assert (told.header.frame_id, told.child_frame_id) == ("lidar", "lidar_level")
+    assert told.header.stamp == time_message(10 * SECOND)
+    np.testing.assert_allclose(transform_from_message(told.transform), invert(level), atol=1e-6)
+    ros.spin_until(lambda: vehicle.reported("ground tilt [degrees]"))
+    assert vehicle.reported("ground tilt [degrees]") == "3.0"
+    assert float(vehicle.reported("sensor above ground [m]")) == pytest.approx(1.6, abs=0.05)
+
+
+def test_a_cloud_is_left_as_it_is_where_that_is_asked_for(ros, parameters, bundle_folder):
+    vehicle = Vehicle(ros, parameters, level=False)
+    vehicle.send_pose(10 * SECOND)
+    vehicle.send_cloud(10 * SECOND, tilted_street(3.0))
+    ros.spin_until(lambda: vehicle.indices)
+    bundle = ModelBundle.load(bundle_folder)
+    tile = tile_from_message(vehicle.indices[0], IndexFormat.of(bundle), "map", 20 * SECOND)
+    expected = AgentEncoder(bundle, threads=1).encode(tilted_street(3.0)).indices
+    np.testing.assert_array_equal(tile.indices, expected)
+    assert tile.frame_id == "lidar"
 
 
 def test_sequence_numbers_count_up(ros, vehicle):

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
@@ -47,9 +45,11 @@ def test_the_score_threshold_is_the_bundles_until_it_is_set(ros, parameters, bun
     bundle = ModelBundle.load(bundle_folder)
     assert detector.detection == bundle.detection
     assert remote.set(score_threshold=0.6) == ""
-    assert detector.detection == replace(bundle.detection, score_threshold=0.6)
+    assert detector.detection == bundle.with_score_threshold(0.6).detection
     assert "score_threshold" in remote.set(score_threshold=1.5)
     assert detector.detection.score_threshold == 0.6
+    assert remote.set(score_threshold=-1.0) == ""
+    assert detector.detection == bundle.detection, "of each class"
 
 
 def test_timeouts_of_fusion_are_applied_and_checked(ros, parameters):

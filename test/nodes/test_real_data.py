@@ -15,8 +15,9 @@ from quantv2x_ros.demo.souvenir import detections_of
 from quantv2x_ros.graph import cooperative_graph
 from quantv2x_ros.graph_settings import GraphSettings
 from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.offline.detect import frame_input
-from quantv2x_ros.offline.detector import EngineDetector, detect_once
+from quantv2x_ros.offline.agent_grids import AgentGrids
+from quantv2x_ros.offline.detect import frame_input, look
+from quantv2x_ros.offline.detector import EngineDetector
 from quantv2x_ros.process_graph import ProcessGraph
 from quantv2x_ros.replay_source import ReplaySource
 from quantv2x_ros.resources import ResourceError, find_bundle
@@ -57,9 +58,11 @@ def test_five_agents_fuse_to_the_boxes_of_detect(ros, shared_dir, default_bundle
     assert complete(), (tmp_path / "log").read_text()
     published = detections_of(complete()[-1])
 
-    given = frame_input(next(Scenario.open(folder).frames()), source.agents)
-    detector = EngineDetector(ModelBundle.load(default_bundle), threads=1)
-    expected, *_ = detect_once(detector, given.clouds, given.ego_to_agents)
+    bundle = ModelBundle.load(default_bundle)
+    frame = AgentGrids(bundle).lay(next(Scenario.open(folder).frames()), source.agents)
+    assert frame[source.agents[0]].level is not None
+    given = frame_input(frame, source.agents)
+    expected = look(EngineDetector(bundle, threads=1), given).detections
     assert len(published) == len(expected) > 0
     np.testing.assert_allclose(published.boxes[:, :6], expected.boxes[:, :6], atol=1e-3)
     np.testing.assert_allclose(published.scores, expected.scores, atol=1e-5)

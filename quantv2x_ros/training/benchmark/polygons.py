@@ -88,7 +88,8 @@ def plain_detect(
     per_cell = reg.shape[1] // 7
     flat = cls.permute(0, 2, 3, 1).reshape(-1, cls.shape[1] // per_cell)
     scores, labels = torch.sigmoid(flat).max(dim=1)
-    chosen = torch.nonzero(scores > config.score_threshold).flatten()
+    thresholds = torch.from_numpy(config.thresholds(flat.shape[1]))
+    chosen = torch.nonzero(scores > thresholds[labels]).flatten()
     if len(chosen) > config.max_candidates:
         best = scores[chosen].topk(config.max_candidates).indices
         chosen = chosen[best.sort().values]
@@ -101,6 +102,6 @@ def plain_detect(
     found = Detections(
         boxes.numpy(), scores[chosen].numpy(), (labels[chosen] + 1).numpy().astype(np.int32)
     )
-    own = found.labels if config.class_aware else None
+    own = config.rivals(found.labels)
     kept = found.select(polygon_nms(found.boxes, found.scores, config.nms_threshold, own))
     return kept.select(in_range(kept.boxes, config))

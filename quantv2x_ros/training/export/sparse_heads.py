@@ -41,7 +41,7 @@ def measure_sparse_heads(
         What its manifest should say: an entry for each threshold above which the frames hold a
         candidate.
     """
-    thresholds = sorted(set(scores) or {PROTOCOL_SCORE, bundle.detection.score_threshold})
+    thresholds = sorted(set(scores) or {PROTOCOL_SCORE, bundle.detection.lowest_threshold})
     encoder = AgentEncoder(bundle, "openvino", keep_own=True)
     detector = CooperativeDetector(bundle, "openvino")
     found = [np.zeros((0, 2), np.float32)]

@@ -1,0 +1,86 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""An encoder's clouds, levelled by their own ground plane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from geometry_msgs.msg import TransformStamped
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from quantv2x_ros.core.levelling import LEVEL_SUFFIX, Levelling
+from quantv2x_ros.core.pose import invert
+from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.conversions import nanoseconds, transform_to_message
+from quantv2x_ros.nodes.parameters import declare
+
+
+class LevelOutput:
+    """Finds the levelled frame of each sweep, and tells it on the topic ``level``."""
+
+    def __init__(self, node: Node, bundle: ModelBundle) -> None:
+        """Declare the parameter.
+
+        Args:
+            node: whose parameter and publisher.
+            bundle: the model, which knows how high sensors are.
+        """
+        wanted = declare(
+            node,
+            "level",
+            True,
+            "Level each cloud by its own ground plane, as the model knows ground: its maps are "
+            "then in a frame of their own, the LiDAR's name and _level. A bundle with parity has "
+            "none levelled.",
+        )
+        heights = bundle.sensor_heights
+        self._levelling = Levelling(heights) if wanted and heights is not None else None
+        self._publisher = node.create_publisher(TransformStamped, "level", qos.output())
+        self._unlevelled = 0
+
+    def of(self, points: npt.NDArray[np.float32], header: Header) -> npt.NDArray[np.float64] | None:
+        """Return the (4, 4) transform from the cloud's frame to the levelled one.
+
+        Args:
+            points: (P, 4) of a sweep, as the model would see them.
+            header: its stamp and the name of its frame.
+
+        Returns:
+            The transform; None where the cloud is to be left as it is.
+        """
+        if self._levelling is None:
+            return None
+        level = self._levelling.update(points, nanoseconds(header.stamp) / 1e9)
+        if level is None:
+            self._unlevelled += 1
+            return None
+        message = TransformStamped(
+            header=Header(stamp=header.stamp, frame_id=header.frame_id),
+            child_frame_id=header.frame_id + LEVEL_SUFFIX,
+            transform=transform_to_message(invert(level)),
+        )
+        self._publisher.publish(message)
+        return level
+
+    def reset(self) -> None:
+        """Forget the ground, as after a jump in time."""
+        if self._levelling is not None:
+            self._levelling.reset()
+
+    def report(self) -> Mapping[str, str]:
+        """The ground as it lies, for the diagnostics."""
+        if self._levelling is None:
+            return {}
+        ground = self._levelling.ground
+        if ground is None:
+            return {"ground": "not found; the cloud is not levelled"}
+        return {
+            "ground tilt [degrees]": f"{np.degrees(ground.tilt):.1f}",
+            "sensor above ground [m]": f"{ground.height:.2f}",
+            "sweeps without a ground": str(self._unlevelled),
+        }
