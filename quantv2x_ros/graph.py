@@ -147,13 +147,19 @@ def _patient(node: NodeDescription) -> NodeDescription:
 
 def _with_sensors(ego: NodeDescription, settings: GraphSettings) -> NodeDescription:
     """Connect the ego with real sensors whose topics have other names."""
+    parameters = dict(ego.parameters)
+    if settings.topics.pose_source != DEFAULT_TOPICS.pose_source:
+        parameters["pose_source"] = settings.topics.pose_source
+    return replace(ego, parameters=parameters, remappings=_sensor_names(settings))
+
+
+def _sensor_names(settings: GraphSettings) -> dict[str, str]:
+    """Return the topics of real sensors by the names that the nodes have for them."""
+    if settings.replay != NO_REPLAY:
+        return {}
     topics = settings.topics
     named = {"points": topics.points, topics.pose_source: topics.pose}
-    remappings = {name: topic for name, topic in named.items() if topic}
-    parameters = dict(ego.parameters)
-    if topics.pose_source != DEFAULT_TOPICS.pose_source:
-        parameters["pose_source"] = topics.pose_source
-    return replace(ego, parameters=parameters, remappings=remappings)
+    return {name: topic for name, topic in named.items() if topic}
 
 
 def _replay(source: ReplaySource, settings: GraphSettings, root: str) -> NodeDescription:
@@ -183,13 +189,15 @@ def _viewer(root: str, peers: list[str], settings: GraphSettings) -> NodeDescrip
         "peer_points": clouds,
         "use_sim_time": settings.sim_time,
     }
-    return NodeDescription(PACKAGE, "viewer", root, parameters)
+    return NodeDescription(PACKAGE, "viewer", root, parameters, _sensor_names(settings))
 
 
 def _rviz(root: str, peers: list[str], settings: GraphSettings) -> NodeDescription:
     """RViz with its committed configuration, whose topics are remapped to this graph's."""
     names = ("points", "markers", "ground_truth")
     remappings = {f"/{name}": absolute(root, name) for name in names}
+    if points := _sensor_names(settings).get("points"):
+        remappings["/points"] = points if points.startswith("/") else absolute(root, points)
     for number, namespace in enumerate(peers[:RVIZ_PEERS], start=1):
         remappings[f"/peer_{number}/points"] = absolute(root, f"{namespace}/points")
     config = shared_folder("rviz") / "cooperative.rviz"

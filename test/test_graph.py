@@ -167,3 +167,13 @@ def test_the_names_of_topics_go_to_the_replay_of_a_bag_or_to_the_ego(bundle):
     assert (ego.remappings, ego.parameters["pose_source"]) == ({}, "tf")
     (ego,) = graph(bundle, None, replay="none", topics=BagTopics("", "/odom", "odometry"))
     assert ego.remappings == {"odometry": "/odom"}
+
+
+def test_viewer_and_rviz_show_real_sensors_under_their_names(bundle):
+    topics = BagTopics("/velodyne_points", "/ndt_pose")
+    about = {"replay": "none", "viewer": True, "rviz": True, "fixed_frame": "velodyne"}
+    _, viewer, rviz = graph(bundle, None, topics=topics, **about)
+    assert viewer.remappings == {"points": "/velodyne_points", "pose": "/ndt_pose"}
+    assert rviz.remappings["/points"] == "/velodyne_points"
+    _, _, rviz = graph(bundle, None, topics=BagTopics("lidar"), namespace="car", **about)
+    assert rviz.remappings["/points"] == "/car/lidar"
