@@ -42,8 +42,8 @@ def command(
     from quantv2x_ros.progress import counting_progress
     from quantv2x_ros.replay_source import ReplaySource
 
-    names = ReplaySource.find(str(scenario), agents).agents
     source = Scenario.open(scenario, skip_broken=True)
+    names = ReplaySource.find(str(scenario), agents).agents
     supplement = None
     if indices:
         from quantv2x_ros.inference.bundle import ModelBundle

@@ -105,9 +105,7 @@ def fault_of(file: Path) -> Fault | None:
     """
     size = file.stat().st_size
     if size == 0:
-        return Fault(
-            "is empty (0 bytes)", "Copy it again; nothing was recorded where it is so there"
-        )
+        return Fault("is empty (0 bytes)", "Copy it again, or leave it out: nothing was recorded")
     with file.open("rb") as stream:
         head = stream.read(1024)
         stream.seek(max(0, size - len(_MCAP_MAGIC)))

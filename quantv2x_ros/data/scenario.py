@@ -95,8 +95,7 @@ class Scenario:
         root = Path(folder)
         if not root.exists():
             raise DatasetError(root, "there is no such folder", "Check the path")
-        if is_bag_like(root):
-            raise DatasetError(root, "it is a bag, no dataset", _BAG_REMEDY)
+        refuse_bag(root)
         if not root.is_dir():
             raise DatasetError(
                 root, "it is a file, not the folder of a scenario", _file_remedy(root)
@@ -194,6 +193,7 @@ def find_scenarios(root: str | Path) -> list[Path]:
     base = Path(root)
     found = scenario_folders(base)
     if not found:
+        refuse_bag(base)
         if base.is_dir():
             refuse_foreign(base)
         raise DatasetError(
@@ -202,6 +202,16 @@ def find_scenarios(root: str | Path) -> list[Path]:
             "Give a dataset, one of its splits, or a scenario",
         )
     return found
+
+
+def refuse_bag(path: Path) -> None:
+    """Refuse a bag where a dataset is wanted.
+
+    Raises:
+        DatasetError: If it is one, naming what plays it.
+    """
+    if path.exists() and is_bag_like(path):
+        raise DatasetError(path, "it is a bag, no dataset", _BAG_REMEDY)
 
 
 def open_whole(root: str | Path) -> list[Scenario]:

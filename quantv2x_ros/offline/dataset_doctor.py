@@ -22,6 +22,7 @@ from quantv2x_ros.data.layout import (
     list_files,
     scenario_folders,
 )
+from quantv2x_ros.data.scenario import refuse_bag
 from quantv2x_ros.data.v2x_real import CLASSES
 from quantv2x_ros.offline.census import Census
 
@@ -42,13 +43,9 @@ def examine_dataset(root: Path, *, clouds: bool = True, progress: Progress | Non
         What there is and what is broken. A folder without any scenario is broken, too.
     """
     census = Census(root)
+    census.broken += _refusals(root)
     if not root.is_dir():
-        census.broken.append(DatasetError(root, "there is no such folder", "Check the path"))
         return census
-    try:
-        refuse_foreign(root)
-    except DatasetError as error:
-        census.broken.append(error)
     census.broken += _empty_folders(root)
     listed = []
     for folder in scenario_folders(root):
@@ -70,6 +67,17 @@ def examine_dataset(root: Path, *, clouds: bool = True, progress: Progress | Non
             DatasetError(root, "there is no scenario in it", "Give a dataset or one of its splits")
         )
     return census
+
+
+def _refusals(root: Path) -> Iterator[DatasetError]:
+    """Say what is no dataset that can be read, as a whole."""
+    try:
+        refuse_bag(root)
+        if not root.is_dir():
+            raise DatasetError(root, "there is no such folder", "Check the path")
+        refuse_foreign(root)
+    except DatasetError as error:
+        yield error
 
 
 def _examine(

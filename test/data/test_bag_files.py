@@ -20,7 +20,8 @@ from quantv2x_ros.data.bag import STORAGES, BagError, BagReader, BagWriter
 from quantv2x_ros.data.bag_files import is_bag_like
 from quantv2x_ros.data.message_types import deserialize, message_types
 from quantv2x_ros.data.recorded_messages import POINTS_TYPE, POSE_TYPE, serialize_cloud
-from quantv2x_ros.data.scenario import DatasetError, Scenario
+from quantv2x_ros.data.scenario import DatasetError, Scenario, find_scenarios
+from quantv2x_ros.offline.dataset_doctor import examine_dataset
 from quantv2x_ros.replay_source import ReplaySource
 
 BOTH = pytest.mark.parametrize("storage", sorted(STORAGES))
@@ -222,6 +223,11 @@ def test_commands_that_read_datasets_say_that_a_bag_is_a_bag(tmp_path):
     for given in (path, path / "bag.mcap"):
         with pytest.raises(DatasetError, match=r"it is a bag, no dataset.*replay:=PATH"):
             Scenario.open(given)
+        with pytest.raises(DatasetError, match="it is a bag, no dataset"):
+            find_scenarios(given)
+        assert [error.problem for error in examine_dataset(given).broken] == [
+            "it is a bag, no dataset"
+        ]
     with pytest.raises(DatasetError, match="Choose one of the bags in it: bag"):
         ReplaySource.find(str(tmp_path))
 
