@@ -22,8 +22,14 @@ def reason_for_pip(ros: str) -> str:
 
     Args:
         ros: The sourced ROS 2 distribution, or "".
+
+    Raises:
+        PrepareError: INSTALLER names neither.
     """
-    if os.environ.get("INSTALLER", "uv") == "pip":
+    wanted = os.environ.get("INSTALLER") or "uv"
+    if wanted not in ("uv", "pip"):
+        raise PrepareError(f"INSTALLER: got '{wanted}', allowed are uv and pip")
+    if wanted == "pip":
         return "INSTALLER=pip"
     if os.environ.get("PIP_EXTRA"):
         return "PIP_EXTRA holds pip's arguments"
@@ -63,17 +69,9 @@ def install_with_uv(arguments: Sequence[str | Path], settings: UvSettings) -> bo
     env = {**os.environ, "UV_INDEX_STRATEGY": "unsafe-best-match", **settings.variables}
     if os.environ.get("TORCH_INDEX"):
         env["UV_INDEX"] = f"{env.get('UV_INDEX', '')} {os.environ['TORCH_INDEX']}".strip()
-    command: list[str | Path] = [
-        UV,
-        "pip",
-        "install",
-        "--quiet",
-        "--no-progress",
-        "--python",
-        VENV_PYTHON,
-    ]
+    command = [UV, "pip", "install", "--quiet", "--no-progress"]
     try:
-        run([*command, *settings.arguments, *arguments], "", env)
+        run([*command, "--python", VENV_PYTHON, *settings.arguments, *arguments], "", env)
     except PrepareError:
         say("uv could not install them, see above: pip tries")
         return False

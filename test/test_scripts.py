@@ -226,6 +226,14 @@ def test_pip_installs_where_uv_cannot_and_a_line_says_why(
     assert said in capsys.readouterr().out
 
 
+def test_unknown_installer_is_refused(
+    scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INSTALLER", "conda")
+    with pytest.raises(scripts["steps"].PrepareError, match="got 'conda', allowed are uv and pip"):
+        scripts["installer"].reason_for_pip("")
+
+
 def test_failing_pip_is_an_error(
     tmp_path: Path, scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
