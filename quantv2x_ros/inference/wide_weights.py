@@ -10,7 +10,6 @@ evaluated with, and is slower.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 
+from quantv2x_ros.core.weight_grid import BYTE_LIMIT
 from quantv2x_ros.inference.processor import exact_weights, int8_kind
 
 logger = logging.getLogger(__name__)
@@ -28,35 +28,14 @@ _DEQUANTIZING = ("Reshape", "Multiply", "Subtract", "Convert")
 _warned: set[Path] = set()
 
 
-@dataclass(frozen=True, eq=False)
-class StoredWeight:
-    """An INT8 weight as a model stores it.
-
-    Attributes:
-        values: integers as the convolution reads them, (O, I, k, k) or (groups, O / groups, I, k,
-            k).
-        real: the same times their scales, float32.
-    """
-
-    values: npt.NDArray[np.int8]
-    real: npt.NDArray[np.float32]
-
-    @property
-    def widest(self) -> int:
-        """Greatest magnitude."""
-        return int(np.abs(self.values.astype(np.int16)).max(initial=0))
-
-
-def stored_weight(convolution: Any) -> StoredWeight | None:
-    """Return the INT8 weight of an ``openvino`` convolution; None where it is no constant INT8."""
-    source = convolution.input_value(1).get_node()
-    node = source
+def _widest(convolution: Any) -> int | None:
+    """Return the greatest magnitude of a convolution's INT8 weights; None where it has none."""
+    node = convolution.input_value(1).get_node()
     while node.get_type_name() in _DEQUANTIZING:
         node = node.input_value(0).get_node()
     if node.get_type_name() != "Constant" or node.get_element_type() != openvino.Type.i8:
         return None
-    real = np.ascontiguousarray(_value(source))
-    return StoredWeight(np.array(node.data).reshape(real.shape), real)
+    return int(np.abs(np.array(node.data).astype(np.int16)).max(initial=0))
 
 
 def _value(node: Any) -> npt.NDArray[np.float32]:
@@ -75,8 +54,8 @@ def _value(node: Any) -> npt.NDArray[np.float32]:
 
 def weights_by_layer(model: Any) -> dict[str, int]:
     """Return the greatest magnitude of each convolution's INT8 weights, by its name."""
-    stored = {op.get_friendly_name(): stored_weight(op) for op in _convolutions(model)}
-    return {name: weight.widest for name, weight in stored.items() if weight is not None}
+    widest = {op.get_friendly_name(): _widest(op) for op in _convolutions(model)}
+    return {name: value for name, value in widest.items() if value is not None}
 
 
 def _convolutions(model: Any) -> list[Any]:
@@ -95,12 +74,14 @@ def compute_wide_weights_in_fp32(model: Any, limit: int | None = None) -> tuple[
         Their names.
     """
     most = exact_weights() if limit is None else limit
+    if most >= BYTE_LIMIT:
+        return ()
     names = []
     for convolution in _convolutions(model):
-        weight = stored_weight(convolution)
-        if weight is None or weight.widest <= most:
+        if (_widest(convolution) or 0) <= most:
             continue
-        real = openvino.opset13.constant(weight.real)
+        source = convolution.input_value(1).get_node()
+        real = openvino.opset13.constant(np.ascontiguousarray(_value(source)))
         convolution.input(1).replace_source_output(real.output(0))
         names.append(convolution.get_friendly_name())
     return tuple(names)
@@ -113,9 +94,10 @@ def warn_of_wide_weights(path: Path, model: Any) -> None:
         path: the ONNX file.
         model: as it was read of it.
     """
-    if path in _warned:
+    limit = exact_weights()
+    if path in _warned or limit >= BYTE_LIMIT:
         return
-    layers, limit = weights_by_layer(model), exact_weights()
+    layers = weights_by_layer(model)
     wide = [name for name, widest in layers.items() if widest > limit]
     if not wide:
         return
