@@ -69,7 +69,7 @@ def install_with_uv(arguments: Sequence[str | Path], settings: UvSettings) -> bo
     env = {**os.environ, "UV_INDEX_STRATEGY": "unsafe-best-match", **settings.variables}
     if os.environ.get("TORCH_INDEX"):
         env["UV_INDEX"] = f"{env.get('UV_INDEX', '')} {os.environ['TORCH_INDEX']}".strip()
-    command = [UV, "pip", "install", "--quiet", "--no-progress"]
+    command: list[str | Path] = [UV, "pip", "install", "--quiet", "--no-progress"]
     try:
         run([*command, "--python", VENV_PYTHON, *settings.arguments, *arguments], "", env)
     except PrepareError:
