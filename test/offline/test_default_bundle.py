@@ -16,8 +16,9 @@ from quantv2x_ros.core.wire import decode_indices, encode_indices, packed_size
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import simulate_scene
 from quantv2x_ros.inference.pipeline import AgentEncoder
-from quantv2x_ros.offline.detect import choose_agents, cloud_input, frame_input
-from quantv2x_ros.offline.detector import detect_once, open_detector
+from quantv2x_ros.offline.agent_grids import AgentGrids
+from quantv2x_ros.offline.detect import choose_agents, cloud_input, frame_input, look
+from quantv2x_ros.offline.detector import open_detector
 from quantv2x_ros.resources import ResourceError, find_bundle
 
 VISIBLE = 10  # points in the union of clouds from which an object must be found
@@ -41,24 +42,29 @@ def union_of_clouds(given):
     ).astype(np.float32)
 
 
+def levelled(detector, frame, agents):
+    return frame_input(AgentGrids(detector.bundle).lay(frame, agents), agents)
+
+
 def score(detector, given, truth, visible):
-    detections, _, _ = detect_once(detector, given.clouds, given.ego_to_agents)
+    detections = look(detector, given).detections
     near = (np.abs(truth.boxes[:, 0]) <= 100.0) & (np.abs(truth.boxes[:, 1]) <= 40.0)
     return recall_precision(detections, truth.boxes, None, iou=0.3, optional=~(visible & near))
 
 
 def test_five_opv2v_agents_find_more_than_any_one_of_them(detector, shared_dir):
     frame = Scenario.open(shared_dir / "data" / "opv2v_format_5agents").frame("000000")
-    together = frame_input(frame, choose_agents(frame, None, "all", 5))
-    truth = frame.truth(together.ego)
-    visible = points_in_boxes(union_of_clouds(together), truth.boxes) >= VISIBLE
+    raw = frame_input(frame, choose_agents(frame, None, "all", 5))
+    truth = frame.truth(raw.ego)
+    visible = points_in_boxes(union_of_clouds(raw), truth.boxes) >= VISIBLE
+    together = levelled(detector, frame, list(raw.clouds))
     result = score(detector, together, truth, visible)
     ids = set(truth.ids[visible].tolist())
     alone = {}
     for agent in frame.agents:
         own = frame.truth(agent)
         seen = np.array([object_id in ids for object_id in own.ids])
-        alone[agent] = score(detector, frame_input(frame, [agent]), own, seen).found
+        alone[agent] = score(detector, levelled(detector, frame, [agent]), own, seen).found
     print(f"together {result}, alone {alone}")
     assert len(together.clouds) == 5
     assert result.recall >= 0.6
@@ -67,8 +73,9 @@ def test_five_opv2v_agents_find_more_than_any_one_of_them(detector, shared_dir):
 
 
 def test_a_real_128_beam_sweep_shows_objects_on_the_ground(detector, shared_dir):
-    given = cloud_input(shared_dir / "data" / "vls128" / "1585897255376374245.pcd")
-    detections, _, _ = detect_once(detector, given.clouds, given.ego_to_agents)
+    path = shared_dir / "data" / "vls128" / "1585897255376374245.pcd"
+    detections = look(detector, cloud_input(path, detector.bundle.sensor_heights)).detections
+    given = cloud_input(path)
     confident = detections.boxes[detections.scores >= 0.4]
     assert len(confident) >= 3
     counts = points_in_boxes(given.clouds[given.ego], confident)

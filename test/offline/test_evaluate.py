@@ -96,15 +96,15 @@ def test_real_engines_are_evaluated_over_all_frames(bundles, dataset):
 
 
 def test_the_truth_is_that_of_all_agents_even_for_an_ego_alone(witness, dataset):
-    together = evaluate(witness, dataset, EvaluationConfig())
-    alone = evaluate(witness, dataset, EvaluationConfig(ego_only=True))
+    together = evaluate(witness, dataset, EvaluationConfig(level=False))
+    alone = evaluate(witness, dataset, EvaluationConfig(level=False, ego_only=True))
     assert together["objects"] == alone["objects"]
     assert alone["agents"] == 1
     assert {len(payloads) for payloads, _ in witness.heard[6:]} == {1}
 
 
 def test_peers_are_heard_with_their_transforms(witness, dataset, frames):
-    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig())
+    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(level=False))
     for frame, (payloads, transforms) in zip(frames, witness.heard, strict=True):
         agents = heard_agents(frame, payloads)
         assert sorted(agents) == sorted(frame.agents_in_range(agents[0]))
@@ -113,7 +113,9 @@ def test_peers_are_heard_with_their_transforms(witness, dataset, frames):
 
 
 def test_the_number_of_agents_is_limited_to_the_nearest(witness, dataset, frames):
-    config = EvaluationConfig(agents=2, turn_grids=False)  # clouds as the files have them
+    config = EvaluationConfig(
+        level=False, agents=2, turn_grids=False
+    )  # clouds as the files have them
     evaluate(witness, dataset / "test" / "scene_3", config)
     for frame, (payloads, _) in zip(frames, witness.heard, strict=True):
         ego, peer = heard_agents(frame, payloads)
@@ -126,7 +128,7 @@ def test_the_number_of_agents_is_limited_to_the_nearest(witness, dataset, frames
 
 
 def test_latency_brings_old_messages_with_their_old_poses(witness, dataset, frames):
-    config = EvaluationConfig(link=Link(latency_ms=100.0))
+    config = EvaluationConfig(level=False, link=Link(latency_ms=100.0))
     result = evaluate(witness, dataset / "test" / "scene_3", config)
     assert result["latency_ms"] == pytest.approx(100.0)
     assert len(witness.heard[0][0]) == 1  # nothing has arrived yet
@@ -143,7 +145,7 @@ def test_latency_brings_old_messages_with_their_old_poses(witness, dataset, fram
 
 
 def test_some_frames_only_still_hear_delayed_messages(witness, dataset):
-    config = EvaluationConfig(link=Link(latency_ms=100.0), max_frames=2)
+    config = EvaluationConfig(level=False, link=Link(latency_ms=100.0), max_frames=2)
     assert evaluate(witness, dataset, config)["frames"] == 2
     # the first and the last frame of the dataset
     assert [len(payloads) for payloads, _ in witness.heard] == [1, 3]
@@ -151,13 +153,13 @@ def test_some_frames_only_still_hear_delayed_messages(witness, dataset):
 
 @pytest.mark.parametrize(("loss", "expected"), [(0.0, {3}), (1.0, {1})])
 def test_lost_messages_are_not_heard(witness, dataset, loss, expected):
-    evaluate(witness, dataset, EvaluationConfig(link=Link(loss=loss)))
+    evaluate(witness, dataset, EvaluationConfig(level=False, link=Link(loss=loss)))
     assert {len(payloads) for payloads, _ in witness.heard} == expected
 
 
 def cells_heard(bundles, dataset, link):
     witness = Witness(ModelBundle.load(bundles["int8"]))
-    evaluate(witness, dataset, EvaluationConfig(link=link))
+    evaluate(witness, dataset, EvaluationConfig(level=False, link=link))
     return [[cells for _, cells in contents] for contents, _ in witness.heard]
 
 
@@ -207,7 +209,7 @@ def test_parity_restores_what_is_lost(bundles, dataset):
 
 def test_what_is_not_sent_takes_no_bytes_and_is_not_perceived(bundles, dataset):
     detector = open_detector(bundles["int8"])
-    base = EvaluationConfig(max_frames=2)
+    base = EvaluationConfig(level=False, max_frames=2)
     variants, _ = make_variants(base, ("levels", "max_bytes"), 3, detector.bundle.codebook.levels)
     evaluation = Evaluation(detector, base, variants)
     evaluation.run(open_scenarios(dataset, base))
@@ -228,7 +230,7 @@ def test_a_corner_that_no_other_agent_can_use_arrives_as_background(witness, dat
     narrow = replace(witness.bundle, manifest=replace(witness.bundle.manifest, detection=detection))
     witness = Witness(narrow)
     link = Link(sending=Sending(interest_of_receivers=True))
-    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(link=link))
+    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(level=False, link=link))
     background = tuple(narrow.manifest.codebook.background)
     y, x = narrow.grid.cell_centres()
     corner = np.array([[x[0], y[0], 0.0]])
@@ -253,7 +255,7 @@ def test_a_corner_that_no_other_agent_can_use_arrives_as_background(witness, dat
 
 def test_a_corner_beyond_the_range_of_interest_arrives_as_background(witness, dataset):
     link = Link(sending=Sending(interest_range=8.0))
-    evaluate(witness, dataset, EvaluationConfig(max_frames=2, link=link))
+    evaluate(witness, dataset, EvaluationConfig(level=False, max_frames=2, link=link))
     background = tuple(witness.bundle.manifest.codebook.background)
     for contents, _ in witness.heard:
         (ego_corner, _), *peers = contents
@@ -262,7 +264,11 @@ def test_a_corner_beyond_the_range_of_interest_arrives_as_background(witness, da
 
 
 def test_noise_moves_the_peers_but_not_the_ego(witness, dataset, frames):
-    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(link=Link(pose_noise=0.3)))
+    evaluate(
+        witness,
+        dataset / "test" / "scene_3",
+        EvaluationConfig(level=False, link=Link(pose_noise=0.3)),
+    )
     shifts = []
     for frame, (payloads, transforms) in zip(frames, witness.heard, strict=True):
         agents = heard_agents(frame, payloads)
@@ -279,7 +285,7 @@ def test_noise_moves_the_peers_but_not_the_ego(witness, dataset, frames):
 
 def test_position_and_heading_can_be_disturbed_apart(witness, dataset, frames):
     link = Link(pose_noise=0.0, heading_noise=1.0)
-    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(link=link))
+    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(level=False, link=link))
     turned = 0.0
     for frame, (payloads, transforms) in zip(frames, witness.heard, strict=True):
         exact = frame.ego_to_agents(heard_agents(frame, payloads))
@@ -316,7 +322,11 @@ def test_poses_are_corrected_by_the_objects_that_both_see(bundles, dataset, fram
     for align in (False, True):
         sighted = Sighted(ModelBundle.load(bundles["int8"]), frames)
         link = Link(pose_noise=0.5, heading_noise=0.0, seed=5)
-        evaluate(sighted, dataset / "test" / "scene_3", EvaluationConfig(link=link, align=align))
+        evaluate(
+            sighted,
+            dataset / "test" / "scene_3",
+            EvaluationConfig(level=False, link=link, align=align),
+        )
         fused = [entry for entry in sighted.heard if len(entry[0]) > 1]
         shifts = []
         for frame, (contents, transforms) in zip(frames, fused, strict=True):
@@ -329,7 +339,7 @@ def test_poses_are_corrected_by_the_objects_that_both_see(bundles, dataset, fram
 
 
 def test_all_settings_of_a_pass_share_what_the_agents_sent(witness, dataset):
-    base = EvaluationConfig()
+    base = EvaluationConfig(level=False)
     variants, _ = make_variants(base, ("pose_noise", "latency_ms"), longest=3, levels=3)
     evaluation = Evaluation(
         witness, base, [*variants, Variant("alone", 0.0, replace(base, ego_only=True))]
@@ -341,7 +351,7 @@ def test_all_settings_of_a_pass_share_what_the_agents_sent(witness, dataset):
     assert {point["frames"] for point in result["sweeps"]["latency_ms"]} == {2}
     assert {point["frames"] for point in result["sweeps"]["pose_noise"]} == {6}
     single = Witness(witness.bundle)
-    noisy = EvaluationConfig(link=Link(pose_noise=0.5, heading_noise=0.0))
+    noisy = EvaluationConfig(level=False, link=Link(pose_noise=0.5, heading_noise=0.0))
     evaluate(single, dataset, noisy)
     lonely = {transforms.tobytes() for _, transforms in single.heard}
     assert lonely <= {transforms.tobytes() for _, transforms in witness.heard}
@@ -357,8 +367,8 @@ def damaged(tmp_path, dataset):
 
 def test_broken_files_stop_the_evaluation_or_are_named_in_the_result(witness, damaged):
     with pytest.raises(DatasetError, match=r"1/000002\.yaml: the labels of 000002\.bin"):
-        evaluate(witness, damaged, EvaluationConfig())
-    result = evaluate(witness, damaged, EvaluationConfig(skip_broken=True))
+        evaluate(witness, damaged, EvaluationConfig(level=False))
+    result = evaluate(witness, damaged, EvaluationConfig(level=False, skip_broken=True))
     # agent 1 is the ego of scene 4, which goes on with agent 2 in its last frame
     assert result["frames"] == 5
     assert len(result["skipped"]) == 2
