@@ -131,13 +131,13 @@ def test_a_command_that_needs_them_says_in_one_sentence_what_brings_them(run, na
     assert "Traceback" not in result.stderr
 
 
-def test_no_module_but_those_of_training_and_tensorrt_needs_them(run):
+def test_no_module_but_those_of_training_and_of_a_gpu_needs_them(run):
     pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
     code = (
         "import importlib, pkgutil, quantv2x_ros\n"
         "for module in pkgutil.walk_packages(quantv2x_ros.__path__, 'quantv2x_ros.'):\n"
         "    parts = module.name.split('.')\n"
-        "    if 'training' in parts or parts[-1].startswith('tensorrt'): continue\n"
+        "    if 'training' in parts or parts[-1].startswith(('tensorrt', 'gpu_')): continue\n"
         "    if parts[-1] != '__main__': importlib.import_module(module.name)\n"
     )
     result = run("-c", code)
