@@ -29,6 +29,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
 from quantv2x_ros.channel_graph import through_channel
+from quantv2x_ros.core.host_station import THIS_HOST
 from quantv2x_ros.data.bag_topics import POSE_SOURCES, BagTopics
 from quantv2x_ros.executables import require_installed
 from quantv2x_ros.graph import NodeDescription, cooperative_graph
@@ -125,8 +126,9 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "station_id",
-        default_value="1",
-        description="ETSI StationID of the ego with real sensors.",
+        default_value=str(THIS_HOST),
+        description="ETSI StationID of the ego with real sensors. -1: this host's own, from its "
+        "machine id.",
     ),
     DeclareLaunchArgument(
         "use_sim_time",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantv2x_ros.core.host_station import THIS_HOST
 from quantv2x_ros.data.bag_topics import DEFAULT_TOPICS, BagTopics
 from quantv2x_ros.data.recorded_messages import MAP_FRAME
 
@@ -40,7 +41,8 @@ class GraphSettings:
             of the one before, and fusion waits for every agent's sweep.
         loop: whether the replay starts again at its end.
         namespace: of the ego's nodes; peers and replay lie below it.
-        station_id: the ego's station id with real sensors (a replay's agents have their own).
+        station_id: the ego's station id with real sensors (a replay's agents have their own); -1:
+            this host's.
         use_sim_time: ``true``, ``false``, or ``auto``: true with a replay.
         rviz: whether RViz is started.
         fixed_frame: the frame that RViz shows everything in: with real sensors the ``frame_id`` of
@@ -67,7 +69,7 @@ class GraphSettings:
     pace: str = "real_time"
     loop: bool = False
     namespace: str = ""
-    station_id: int = 1
+    station_id: int = THIS_HOST
     use_sim_time: str = "auto"
     rviz: bool = False
     fixed_frame: str = ""
@@ -90,8 +92,11 @@ class GraphSettings:
         _check_choice("use_sim_time", self.use_sim_time, ("auto", "true", "false"))
         if not 0.01 <= self.rate <= 100.0:
             raise GraphError(f"rate: got {self.rate}, allowed are 0.01 to 100")
-        if not 0 <= self.station_id < 2**32:
-            raise GraphError(f"station_id: got {self.station_id}, allowed are 0 to {2**32 - 1}")
+        if not THIS_HOST <= self.station_id < 2**32:
+            raise GraphError(
+                f"station_id: got {self.station_id}, allowed are 0 to {2**32 - 1}, and "
+                f"{THIS_HOST} for this host's own"
+            )
         if not 0 <= self.viewer_port < 2**16:
             raise GraphError(f"viewer_port: got {self.viewer_port}, allowed are 0 to {2**16 - 1}")
         if self.rviz and self.replay == NO_REPLAY and not self.fixed_frame:

@@ -73,6 +73,7 @@ class Observation:
         connections: pairs that were compared.
         stations: heard on the air, by id.
         codebooks: announced: station to model and codebook id.
+        shared: ids that more than one station seems to have: id to why.
         troubles: latest diagnostics that are not OK: node to level (1, 2, 3) and message.
     """
 
@@ -85,6 +86,7 @@ class Observation:
     connections: list[Connection] = field(default_factory=list)
     stations: dict[int, StationHeard] = field(default_factory=dict)
     codebooks: dict[int, tuple[str, int]] = field(default_factory=dict)
+    shared: dict[int, str] = field(default_factory=dict)
     troubles: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
@@ -214,7 +216,10 @@ def _air(seen: Observation) -> list[Finding]:
         )
         for station, heard in sorted(seen.stations.items())
     ]
-    if len(seen.stations) == 1:
+    for station, text in sorted(seen.shared.items()):
+        remedy = f"give each station its own station_id (-1: its host's), not {station}"
+        found.append(Finding(ERROR, "station ids", text, remedy))
+    if len(seen.stations) == 1 and not seen.shared:
         remedy = "check domain, bridge and firewall of the others; alone the ego fuses itself"
         found.append(Finding(WARNING, subject, "one station alone: no peers heard", remedy))
     silent = sorted(seen.codebooks.keys() - seen.stations.keys())

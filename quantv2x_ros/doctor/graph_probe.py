@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.traffic import StationTraffic
+from quantv2x_ros.core.whereabouts import SharedIdError, Whereabouts
 from quantv2x_ros.doctor.graph import CODEBOOK, INDICES, Connection, Observation, StationHeard
 from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.conversions import nanoseconds
 from quantv2x_ros.nodes.graph_names import endpoint_name
 
 NAME = "doctor"
@@ -34,6 +38,9 @@ class GraphProbe(Node):  # type: ignore[misc]
         super().__init__(NAME, **options)
         self._traffic: dict[int, StationTraffic] = {}
         self._codebooks: dict[int, tuple[str, int]] = {}
+        self._announced: dict[int, set[int]] = defaultdict(set)
+        self._whereabouts = Whereabouts()
+        self._shared: dict[int, str] = {}
         self._troubles: dict[str, tuple[int, str]] = {}
         self.create_subscription(BevIndices, INDICES, self._on_indices, qos.indices_input())
         self.create_subscription(Codebook, CODEBOOK, self._on_codebook, qos.latched_input())
@@ -52,6 +59,7 @@ class GraphProbe(Node):  # type: ignore[misc]
             seconds=seconds,
             nodes=[name for name in self._nodes() if name != self.get_fully_qualified_name()],
             codebooks=dict(self._codebooks),
+            shared=self._shared_ids(),
             troubles=dict(self._troubles),
             stations={
                 station: StationHeard(heard.sweeps, heard.sweeps / seconds, heard.mean_bytes)
@@ -61,6 +69,17 @@ class GraphProbe(Node):  # type: ignore[misc]
         for topic, types in self.get_topic_names_and_types():
             self._look_at(topic, types, seen)
         return seen
+
+    def _shared_ids(self) -> dict[int, str]:
+        """Return the ids that more than one station has, and why it seems so."""
+        publishers = self.count_publishers(CODEBOOK)
+        announced = {
+            station: f"station {station} announced itself {len(times)} times, and {publishers} "
+            "publish announcements: two stations share this id, or it was started again meanwhile"
+            for station, times in self._announced.items()
+            if len(times) > 1 and publishers > len(self._announced)
+        }
+        return {**announced, **self._shared}
 
     def _nodes(self) -> list[str]:
         return [
@@ -88,11 +107,21 @@ class GraphProbe(Node):  # type: ignore[misc]
 
     def _on_indices(self, message: BevIndices) -> None:
         traffic = self._traffic.setdefault(message.station_id, StationTraffic())
-        traffic.hear(message.sequence, len(message.payload), time.monotonic())
+        now, place = time.monotonic(), message.sensor_pose.pose.position
+        traffic.hear(message.sequence, len(message.payload), now)
+        position = np.array([place.x, place.y, place.z])
+        sweep = (message.station_id, nanoseconds(message.header.stamp), position, now)
+        try:
+            self._whereabouts.check(*sweep)
+        except SharedIdError as error:
+            self._shared[message.station_id] = str(error)
+        else:
+            self._whereabouts.note(*sweep)
 
     def _on_codebook(self, message: Codebook) -> None:
         model = f"{message.bundle_name} {message.bundle_version}"
         self._codebooks[message.station_id] = (model, message.codebook_id)
+        self._announced[message.station_id].add(nanoseconds(message.header.stamp))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

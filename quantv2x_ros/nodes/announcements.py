@@ -38,21 +38,24 @@ class Announcements:
         self,
         node: BaseNode,
         own_station: int,
-        index_format: IndexFormat,
-        on_heard: Callable[[int], None],
+        index_format: IndexFormat | None,
+        on_heard: Callable[[int], None] = lambda station: None,
+        on_own: Callable[[Codebook], None] = lambda message: None,
     ) -> None:
         """Subscribe.
 
         Args:
             node: whose subscription.
             own_station: its announcements are passed over.
-            index_format: the own one.
+            index_format: the own one; None where other stations are of no interest.
             on_heard: called with new stations that will be understood, but for a flood of them.
+            on_own: called with announcements under the own id.
         """
         self._node = node
         self._own_station = own_station
         self._format = index_format
         self._on_heard = on_heard
+        self._on_own = on_own
         self._known: set[tuple[int, str]] = set()
         self._bucket = TokenBucket(_RATE, _BURST)
         self._waits = TokenBucket(_WAIT_RATE, _WAIT_BURST)
@@ -77,11 +80,12 @@ class Announcements:
             self._subscription = None
             self._return.reset()
             return
+        if message.station_id == self._own_station:
+            self._on_own(message)
+            return
         model = f"{message.bundle_name} {message.bundle_version}"
         key = (message.station_id, model)
-        if message.station_id == self._own_station or key in self._known:
-            return
-        if len(self._known) >= _REMEMBERED:
+        if self._format is None or key in self._known or len(self._known) >= _REMEMBERED:
             return
         self._known.add(key)
         try:

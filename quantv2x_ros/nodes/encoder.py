@@ -14,6 +14,7 @@ from geometry_msgs.msg import PoseWithCovariance
 from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, Codebook
+from quantv2x_ros.core.announcement_watch import AnnouncementWatch
 from quantv2x_ros.core.cloud import CloudError
 from quantv2x_ros.core.grid_turn import TURNED_SUFFIX, turned_points, turned_pose
 from quantv2x_ros.core.levelling import LEVEL_SUFFIX, levelled_points, levelled_pose
@@ -22,9 +23,10 @@ from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, EncodedSweep
 from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.announcements import Announcements
 from quantv2x_ros.nodes.base import BaseNode
 from quantv2x_ros.nodes.cloud_checks import CloudChecks
-from quantv2x_ros.nodes.conversions import pose_to_message
+from quantv2x_ros.nodes.conversions import nanoseconds, pose_to_message
 from quantv2x_ros.nodes.health import HealthDefaults
 from quantv2x_ros.nodes.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.index_output import IndexOutput
@@ -70,10 +72,11 @@ class EncoderNode(BaseNode):
 
     Subscriptions: ``points`` (PointCloud2 of any layout); for the LiDAR's pose in the map frame
     ``pose`` (PoseWithCovarianceStamped), ``odometry`` (Odometry), or ``/tf`` and ``/tf_static``;
-    with ``interest_of_receivers`` or ``turn_grid`` also ``/v2x/bev_indices`` of others.
-    Publications: ``/v2x/bev_indices``, ``/v2x/codebook`` (latched), ``level``,
-    ``/diagnostics``. A sweep is sent with the pose at its own stamp; one without a pose is
-    dropped and counted, never sent with a guess.
+    ``/v2x/codebook``, for others with the own id; with ``interest_of_receivers`` or ``turn_grid``
+    also ``/v2x/bev_indices`` of others. Publications: ``/v2x/bev_indices``, outside `ego` the same
+    as ``own_indices`` for the own fusion node, ``/v2x/codebook`` (latched), ``level``,
+    ``/diagnostics``. A sweep is sent with the pose at its own stamp; one without a pose is dropped
+    and counted, never sent with a guess.
     """
 
     # of a sensor with 10 Hz: slower than its period, sweeps are superseded
@@ -114,7 +117,9 @@ class EncoderNode(BaseNode):
         )
         warm_up_encoder(self._engine)
         self.finished = declare_build_only(self)
-        self._output = IndexOutput(self, self._bundle, self._engine.pool)
+        self._output = IndexOutput(
+            self, self._bundle, self._engine.pool, tell_own=self._own_fusion is None
+        )
         self._receivers = ReceiversInput(
             self, self._station, self._bundle, self._map_frame, may_turn=self._own_fusion is None
         )
@@ -126,7 +131,15 @@ class EncoderNode(BaseNode):
 
     def cleanup(self) -> None:
         """Free the engine."""
-        self.release("_engine", "_bundle", "_output", "_receivers", "_announcer", "_level")
+        self.release(
+            "_engine",
+            "_bundle",
+            "_output",
+            "_receivers",
+            "_announcer",
+            "_announcements",
+            "_level",
+        )
 
     def _declare(self) -> None:
         self._map_frame = declare(
@@ -162,8 +175,23 @@ class EncoderNode(BaseNode):
             self._fusion_first.call_when_idle(self._turn)
         self._sweeps.listen()
         self._receivers.listen()
-        now = self.get_clock().now().to_msg()
-        self._announcer.publish(announcement(self._bundle, self._station, now))
+        self._announcements = Announcements(self, self._station, None, on_own=self._hear_own)
+        self._same_id = AnnouncementWatch()
+        self.create_timer(1.0, self._answer, clock=self.steady_clock)
+        self._announce()
+
+    def _announce(self) -> None:
+        message = announcement(self._bundle, self._station, self.get_clock().now().to_msg())
+        self._same_id.note(nanoseconds(message.header.stamp), time.monotonic())
+        self._announcer.publish(message)
+
+    def _answer(self) -> None:
+        """Announce once more where somebody else seems to have the own id: he answers as well."""
+        if self._same_id.is_due(time.monotonic()):
+            self._announce()
+
+    def _hear_own(self, message: Codebook) -> None:
+        self._same_id.hear(nanoseconds(message.header.stamp), time.monotonic())
 
     def deactivate(self) -> None:
         """Forget the sweep that waits, and its poses."""
@@ -264,10 +292,17 @@ class EncoderNode(BaseNode):
         self._level.reset()
 
     def findings(self) -> Mapping[str, str]:
-        """Return by how much more comes than can be encoded, and how clouds seem to be wrong."""
-        state = self._sweeps.overload.state(time.monotonic())
+        """Return by how much more comes than can be encoded, and what seems to be wrong with it."""
+        now = time.monotonic()
+        state = self._sweeps.overload.state(now)
         overload = {} if state is None else {"overload": str(state)}
-        return {**overload, **self._checks.findings(), **self._input.findings()}
+        found = {**overload, **self._checks.findings(), **self._input.findings()}
+        if self._same_id.is_shared(now):
+            found["shared_id"] = (
+                f"another station announces itself under this station's id {self._station}; "
+                "give each its own station_id (-1: its host's)"
+            )
+        return found
 
     def report_id(self) -> str:
         """Return the station id."""

@@ -18,6 +18,7 @@ from quantv2x_ros.core.collector import SweepRefusedError
 from quantv2x_ros.core.overload import Overload
 from quantv2x_ros.core.peer_ledger import PeerLedger
 from quantv2x_ros.core.sweep import AgentSweep
+from quantv2x_ros.core.whereabouts import shared_text
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import CooperativeDetector
 from quantv2x_ros.nodes.announcements import Announcements
@@ -32,6 +33,7 @@ from quantv2x_ros.nodes.indices_input import REFUSALS, IndicesInput
 from quantv2x_ros.nodes.indices_subscription import IndicesSubscription
 from quantv2x_ros.nodes.level_input import LevelInput
 from quantv2x_ros.nodes.model import declare_build_only, declare_engine, declare_station
+from quantv2x_ros.nodes.own_input import OwnInput
 from quantv2x_ros.nodes.peer_options import declare_aligner, declare_views
 from quantv2x_ros.nodes.peer_report import fused_values, heard_values
 from quantv2x_ros.nodes.wake import Wake
@@ -45,9 +47,10 @@ _WORKERS = 2
 class FusionNode(BaseNode):
     """Fuses the ego's sweeps with its peers' and publishes what is found.
 
-    Subscriptions: ``/v2x/bev_indices``, ``/v2x/codebook``. Publications: ``objects``,
-    ``markers``, ``detections`` (vision_msgs, where installed), ``/diagnostics``. Whatever is
-    wrong with a message drops it, counted by reason and named in the diagnostics.
+    Subscriptions: ``/v2x/bev_indices``, outside `ego` ``own_indices`` of the own encoder,
+    ``/v2x/codebook``. Publications: ``objects``, ``markers``, ``detections`` (vision_msgs, where
+    installed), ``/diagnostics``. Whatever is wrong with a message drops it, counted by reason and
+    named in the diagnostics.
     """
 
     # of a sensor with 10 Hz: objects are known before the sweep after the next one is taken
@@ -99,6 +102,9 @@ class FusionNode(BaseNode):
         warm_up_detector(detector)
         self.finished = declare_build_only(self)
         aligner = declare_aligner(self, detector)
+        self._own = OwnInput(
+            self, self._station, self._own_in_process, self._postpone, self._on_shared
+        )
         self._turns = FrameTurns(self.may_begin, self._input.trust.is_tracked)
         self._worker = FusionWorker(
             detector, collector, views, aligner, self._publish, self._fail, self._on_idle
@@ -117,8 +123,10 @@ class FusionNode(BaseNode):
             self._on_indices,
             self.drop,
             ignored=self._station if self._own_in_process else None,
-            postpone=self._postpone,
+            postpone=self._own.postpone,
+            on_ignored=self._own.hear,
         )
+        self._own.listen(self._indices, self._on_indices)
         self._wake = Wake(self, self._read_due)
         self._levels = None if self._own_in_process else LevelInput(self)
         self._announcements = Announcements(self, self._station, self._format, self._worker.expect)
@@ -147,6 +155,7 @@ class FusionNode(BaseNode):
             "_turns",
             "_wake",
             "_levels",
+            "_own",
         )
 
     def _setter(self, name: str) -> Callable[[float], object]:
@@ -164,6 +173,7 @@ class FusionNode(BaseNode):
             if not self.is_active or self._worker is None:
                 return
             self._input.note_arrival(sweep)
+            self._own.note(sweep.stamp_ns)
             if self._own_in_process and self._encoders_turn is None:  # else the encoder notes it
                 self._overload.note_sweep(sweep.stamp_ns, time.monotonic())
             if sweep.period_ns is None:
@@ -249,6 +259,14 @@ class FusionNode(BaseNode):
         except SweepRefusedError as error:
             self._refuse(sweep.station_id, error.reason, str(error))
 
+    def _on_shared(self, message: BevIndices) -> None:
+        """Tell of another station that has this one's id."""
+        place = message.sensor_pose.pose.position
+        own = None if self._worker is None else self._worker.ego_position
+        self._refuse(
+            self._station, "shared_id", shared_text(self._station, (place.x, place.y), own)
+        )
+
     def _forget(self, station: int) -> None:
         """Forget the sweeps of a station that made room for another one."""
         if self._worker is not None:
@@ -297,6 +315,7 @@ class FusionNode(BaseNode):
     def time_jumped_back(self) -> None:
         """Forget every sweep: they belong to another time."""
         self._input.reset()
+        self._own.reset()
         self._turns.reset()
         self._overload.reset()
         self._ledger.reset()

@@ -114,6 +114,12 @@ class FusionWorker:
         return self._collector.superseded
 
     @property
+    def ego_position(self) -> npt.NDArray[np.float64] | None:
+        """Return where the ego was last, (3,) in the map, metres; None before its first sweep."""
+        pose = self._ego_pose
+        return None if pose is None else pose[:3, 3]
+
+    @property
     def is_idle(self) -> bool:
         """Whether no frame is in work: none is encoded, waits, or is fused."""
         with self._changed:

@@ -20,6 +20,7 @@ from quantv2x_ros.core.tiles import GEONETWORKING_UNIT, TileSettings
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.index_format import IndexFormat
+from quantv2x_ros.nodes.indices_subscription import AIR, OWN
 from quantv2x_ros.nodes.messages import messages_from_tiles
 from quantv2x_ros.nodes.parameters import declare
 from quantv2x_ros.nodes.signer import Signer
@@ -31,13 +32,21 @@ DEFAULT_MIN_OCCUPANCY = 0.25
 class IndexOutput:
     """Publishes index maps as its node's parameters say."""
 
-    def __init__(self, node: Node, bundle: ModelBundle, pool: Executor | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        bundle: ModelBundle,
+        pool: Executor | None = None,
+        tell_own: bool = False,
+    ) -> None:
         """Declare the parameters.
 
         Args:
             node: whose parameters they are.
             bundle: the model whose indices are sent.
             pool: codes messages beside the node's thread; None to code them one after the other.
+            tell_own: whether the own sweeps are published in the own namespace, too, while a fusion
+                node listens there.
 
         Raises:
             ValueError: for a parameter that cannot be used.
@@ -60,9 +69,11 @@ class IndexOutput:
         self._sender = FrameSender(self._format.frame, background, settings, pool)
         self._publisher = node.create_publisher(
             BevIndices,
-            "/v2x/bev_indices",
+            AIR,
             qos.indices_output(),
         )
+        # for a fusion node of the same namespace, which so knows the own sweeps from a stranger's
+        self._own = node.create_publisher(BevIndices, OWN, qos.own_indices()) if tell_own else None
         self._sent: SentFrame | None = None
         self._frames = 0
         self._bytes = 0
@@ -144,8 +155,11 @@ class IndexOutput:
         frame = self._sender.send(indices, self._rate.budget(now), both(self._near, wanted))
         template.sent_levels = frame.sent_levels
         template.omitted_cells = frame.omitted_cells
+        own = self._own if self._own is not None and self._own.get_subscription_count() else None
         for message in messages_from_tiles(frame.tiles, frame.parity, self._format, template):
             self._signer.sign(message)
+            if own is not None:
+                own.publish(message)
             self._publisher.publish(message)
         self._rate.spend(frame.payload_bytes)
         self._sent = frame

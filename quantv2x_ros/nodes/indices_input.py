@@ -21,8 +21,9 @@ from quantv2x_ros.core.pose_uncertainty import PoseUncertaintyError, check_uncer
 from quantv2x_ros.core.reception import Reception, ReceptionError
 from quantv2x_ros.core.replay_guard import ReplayError
 from quantv2x_ros.core.sweep import AgentSweep
+from quantv2x_ros.core.whereabouts import SharedIdError, Whereabouts
 from quantv2x_ros.nodes.clock_tolerance import ClockTolerance
-from quantv2x_ros.nodes.conversions import MessageRefusedError
+from quantv2x_ros.nodes.conversions import MessageRefusedError, nanoseconds
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.messages import tile_from_message
 from quantv2x_ros.nodes.parameters import declare
@@ -37,6 +38,7 @@ REFUSALS = (
     PoseUncertaintyError,
     ReceptionError,
     ReplayError,
+    SharedIdError,
 )
 
 
@@ -102,6 +104,7 @@ class IndicesInput:
             index_format.frame, background, tile_timeout, own_station, grid, conceal
         )
         self._lags: dict[int, LagMinimum] = {}
+        self._whereabouts = Whereabouts()
 
     def _set_tile_timeout(self, seconds: float) -> None:
         self.reception.tile_timeout = seconds
@@ -134,10 +137,13 @@ class IndicesInput:
         """
         latest_ns = self._tolerance.latest_ns
         tile = tile_from_message(message, self._format, self._map_frame, latest_ns, self._check)
-        self.trust.admit(message, self._verified, time.monotonic())
+        now = time.monotonic()
+        self.trust.admit(message, self._verified, now)
+        self._whereabouts.note(tile.station_id, tile.stamp_ns, tile.pose[:3, 3], now)
         for station in self.trust.take_evicted():
             self.reception.forget(station)
             self._lags.pop(station, None)
+            self._whereabouts.forget(station)
             self._on_evicted(station)
         sweep = self.reception.add(tile, time.monotonic())
         if sweep is not None:
@@ -151,7 +157,11 @@ class IndicesInput:
             self._max_heading_sigma,
             f"station {message.station_id}",
         )
-        self._verified = self.trust.check(message, time.monotonic())
+        now, place = time.monotonic(), message.sensor_pose.pose.position
+        position = np.array([place.x, place.y, place.z])
+        stamp_ns = nanoseconds(message.header.stamp)
+        self._verified = self.trust.check(message, now)
+        self._whereabouts.check(message.station_id, stamp_ns, position, now)
 
     def note_arrival(self, sweep: AgentSweep) -> None:
         """Note how long a sweep took, to tell clock offsets; the own ones are the measure."""
@@ -172,4 +182,5 @@ class IndicesInput:
         """Forget everything, as after a jump in time."""
         self.reception.reset()
         self.trust.reset()
+        self._whereabouts.reset()
         self._lags.clear()

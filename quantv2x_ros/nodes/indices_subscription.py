@@ -21,6 +21,8 @@ from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.peers import RATE_REFUSALS
 from quantv2x_ros.nodes import qos
 
+#: Where stations hear each other, and where the own encoder is heard, in the own namespace.
+AIR, OWN = "/v2x/bev_indices", "own_indices"
 #: Messages taken at a time before timers and the clock get their turn, and the time [s] after which
 #: they do even if there are fewer: sweeps that are decoded take milliseconds each.
 _BATCH, _BATCH_TIME = 256, 0.02
@@ -40,7 +42,11 @@ _LEAST_WORK = 1 / 16
 
 
 class IndicesSubscription:
-    """Takes messages, asks whether their station may speak, and hands them on."""
+    """Takes messages, asks whether their station may speak, and hands them on.
+
+    Attributes:
+        ignored: station whose messages are passed over; None: nobody's.
+    """
 
     def __init__(
         self,
@@ -51,6 +57,8 @@ class IndicesSubscription:
         on_refused: Callable[[str, str, int], object],
         ignored: int | None = None,
         postpone: Callable[[int, int, bytes], bool] = lambda station, stamp_ns, content: False,
+        on_ignored: Callable[[bytes], object] = lambda content: None,
+        topic: str = AIR,
     ) -> None:
         """Subscribe.
 
@@ -65,8 +73,11 @@ class IndicesSubscription:
             ignored: station whose messages are passed over, such as the own one.
             postpone: asked with station id, stamp [ns] and content of each that may speak; true
                 where it keeps the message, to give it to `read` later or not at all.
+            on_ignored: takes the messages that are passed over.
+            topic: where they come: from the air, or the own ones from the own encoder.
         """
-        self._ignored = ignored
+        self.ignored = ignored
+        self._on_ignored = on_ignored
         self._may_speak = may_speak
         self._spend = spend
         self._on_message = on_message
@@ -74,11 +85,17 @@ class IndicesSubscription:
         self._postpone = postpone
         self._subscription = node.create_subscription(
             BevIndices,
-            "/v2x/bev_indices",
+            topic,
             self._on_bytes,
-            qos.indices_input(),
+            qos.indices_input() if topic == AIR else qos.own_indices(),
             raw=True,
         )
+
+    @property
+    def topic_name(self) -> str:
+        """The topic's full name."""
+        name: str = self._subscription.topic_name
+        return name
 
     def _on_bytes(self, content: bytes) -> None:
         """Handle a message and those that wait behind it."""
@@ -104,7 +121,8 @@ class IndicesSubscription:
         """Take a message; returns a key of `RATE_REFUSALS` where it was refused unread."""
         try:
             station = station_of(content)
-            if station == self._ignored:
+            if station == self.ignored:
+                self._on_ignored(content)
                 return ""
             now = time.monotonic()
             reason = self._may_speak(station, now)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
+from quantv2x_ros.core.host_station import THIS_HOST, host_station
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.engine import BACKENDS
 from quantv2x_ros.nodes.parameters import declare
@@ -13,15 +14,32 @@ from quantv2x_ros.resources import find_bundle
 
 
 def declare_station(node: Node) -> int:
-    """Declare and return the node's own station id."""
-    return declare(
+    """Declare and return the node's own station id.
+
+    Raises:
+        ValueError: for a value that is none, or a host's kept id that is none.
+    """
+    station = declare(
         node,
         "station_id",
-        1,
-        "ETSI StationID of this station; no two stations in reach may share one.",
-        low=0,
+        THIS_HOST,
+        "ETSI StationID of this station; no two stations in reach may share one. -1: this host's "
+        "own, from its machine id.",
+        low=THIS_HOST,
         high=2**32 - 1,
     )
+    if station != THIS_HOST:
+        return station
+    own = host_station()
+    text = f"station id {own.station_id}: this host's own, from {own.source}"
+    if own.is_kept:
+        node.get_logger().info(text)
+    else:
+        node.get_logger().warning(
+            f"{text}, since there is neither a machine id nor a state folder that can be written; "
+            "set station_id, or XDG_STATE_HOME"
+        )
+    return own.station_id
 
 
 def declare_engine(node: Node, bundle: ModelBundle | None) -> tuple[ModelBundle, str, int | None]:

@@ -59,6 +59,13 @@ def indices_output() -> QoSProfile:
     )
 
 
+def own_indices() -> QoSProfile:
+    """The own sweeps from encoder to fusion, where they are processes of one host: none is lost."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.RELIABLE
+    )
+
+
 def channel_input() -> QoSProfile:
     """What stations send through a simulated channel: the channel alone decides what is lost."""
     return QoSProfile(

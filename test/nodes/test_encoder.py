@@ -327,7 +327,7 @@ def test_a_damaged_bundle_ends_the_start_with_a_clear_error(ros, parameters, tmp
         ({"backend": "abacus"}, "'abacus', allowed are auto, openvino, tensorrt"),
         ({"levels": 9}, "levels.*0 to 8"),
         ({"parity": -0.1}, "parity"),
-        ({"station_id": -1}, "station_id"),
+        ({"station_id": -2}, "station_id"),
         ({"station_id": "one"}, "station_id"),
     ],
 )

@@ -58,3 +58,29 @@ def test_it_sees_nodes_policies_stations_codebooks_and_complaints(ros):
     assert "eliab" in cloud.problem or "est effort" in cloud.problem
     errors = {finding.subject for finding in judge(seen) if finding.level == ERROR}
     assert errors == {"topic /points"}
+
+
+def test_stations_that_share_an_id_are_named_and_the_network_is_not_blamed(ros):
+    cars = [ros.add(rclpy.create_node("encoder", namespace=name)) for name in ("red", "blue")]
+    probe = ros.add(GraphProbe())
+    for number, car in enumerate(cars):
+        announcer = car.create_publisher(Codebook, "/v2x/codebook", qos.latched())
+        message = Codebook(station_id=1, bundle_name="b", bundle_version="1", codebook_id=9)
+        message.header.stamp.sec = 100 + number
+        announcer.publish(message)
+    ros.spin_until(lambda: 1 in probe.observation(1.0).shared)
+    assert "announced itself 2 times" in probe.observation(1.0).shared[1]
+    air = cars[0].create_publisher(BevIndices, "/v2x/bev_indices", 10)
+    ros.connect(air)
+    for number in range(6):
+        message = BevIndices(station_id=1, sequence=number)
+        message.header.stamp.nanosec = 50_000_000 * number
+        message.sensor_pose.pose.position.x = 45.0 * (number % 2)
+        air.publish(message)
+    ros.spin_until(lambda: "in two places" in probe.observation(1.0).shared[1])
+    found = judge(probe.observation(1.0))
+    (shared,) = [finding for finding in found if finding.subject == "station ids"]
+    assert shared.level == ERROR
+    assert "(0.0, 0.0) m and (45.0, 0.0) m, 45 m apart" in shared.text
+    assert "station_id" in shared.remedy
+    assert not any("firewall" in finding.remedy for finding in found)
