@@ -24,6 +24,7 @@ from quantv2x_ros.core.fusion_steps import (
     Wait,
 )
 from quantv2x_ros.core.places import Places
+from quantv2x_ros.core.reach import OutOfReachError, Reach
 from quantv2x_ros.core.sweep import AgentSweep
 
 __all__ = ["ComputePyramid", "Fuse", "HeldSweep", "SweepCollector", "SweepRefusedError", "Wait"]
@@ -45,6 +46,7 @@ class SweepCollector(Generic[Pyramid]):
         max_agents: agents in one fusion, the ego included.
         peer_timeout: oldest peer sweep that counts, seconds before the ego's sweep.
         peer_wait: longest wait for a peer's sweep that is due, seconds after the ego's arrived.
+        reach: how far away peers may be; None: anywhere.
         superseded: sweeps that were never used, since a newer one came first.
         places: who takes part where there are more than can.
     """
@@ -53,6 +55,7 @@ class SweepCollector(Generic[Pyramid]):
     max_agents: int
     peer_timeout: float
     peer_wait: float
+    reach: Reach | None = None
     superseded: int = 0
     _ego: HeldSweep[Pyramid] | None = None
     _next_ego: HeldSweep[Pyramid] | None = None
@@ -236,7 +239,8 @@ class SweepCollector(Generic[Pyramid]):
             best = min(sweeps, key=lambda held: abs(held.sweep.stamp_ns - ego.stamp_ns))
             age = ego.stamp_ns - best.sweep.stamp_ns
             if abs(age) <= self._timeout_ns:
-                live.append(best)
+                if self._is_near(best.sweep, ego):
+                    live.append(best)
             elif age > 0:
                 expired.append((station, age / 1e9))
         position = ego.pose[:3, 3]
@@ -247,6 +251,16 @@ class SweepCollector(Generic[Pyramid]):
             )
         )
         return live, tuple(expired)
+
+    def _is_near(self, sweep: AgentSweep, ego: AgentSweep) -> bool:
+        """Whether a peer's map can be of use; messages of one that cannot be are refused, too."""
+        if self.reach is None:
+            return True
+        try:
+            self.reach.check(sweep.station_id, sweep.pose, ego.pose)
+        except OutOfReachError:
+            return False
+        return True
 
     def _is_late(self, ego: AgentSweep) -> bool:
         """Whether sweeps of the ego's sensor were left out before this one; it is fused now."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
+from quantv2x_ros.core.receiver_defaults import CLOCK_TOLERANCE
 from quantv2x_ros.nodes.parameters import declare
 
 
@@ -25,7 +26,7 @@ class ClockTolerance:
         tolerance = declare(
             node,
             "clock_tolerance",
-            0.5,
+            CLOCK_TOLERANCE,
             "How far a sweep's stamp may lie in the future by this node's clock [s].",
             low=0.0,
             high=60.0,

@@ -19,6 +19,7 @@ from quantv2x_ros.core.cloud import CloudError
 from quantv2x_ros.core.grid_turn import TURNED_SUFFIX, turned_points, turned_pose
 from quantv2x_ros.core.levelling import LEVEL_SUFFIX, levelled_points, levelled_pose
 from quantv2x_ros.core.pose import invert
+from quantv2x_ros.core.self_check import SelfCheck
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.pipeline import AgentEncoder, EncodedSweep
@@ -104,6 +105,7 @@ class EncoderNode(BaseNode):
         self._own_fusion = own_fusion
         self._given_bundle = bundle
         self._sequence = 0
+        self._same_id, self._self_check = AnnouncementWatch(), SelfCheck()
         self._station = declare_station(self)
         self.begin()
 
@@ -176,7 +178,6 @@ class EncoderNode(BaseNode):
         self._sweeps.listen()
         self._receivers.listen()
         self._announcements = Announcements(self, self._station, None, on_own=self._hear_own)
-        self._same_id = AnnouncementWatch()
         self.create_timer(1.0, self._answer, clock=self.steady_clock)
         self._announce()
 
@@ -239,6 +240,8 @@ class EncoderNode(BaseNode):
             self._own_fusion.accept_own(self._own(sweep, encoded, level), stages)
         coded = time.perf_counter()
         self._send(header, pose, sweep.covariance, encoded.indices)
+        behind_ns = self.get_clock().now().nanoseconds - sweep.stamp_ns
+        self._self_check.note(behind_ns / 1e9, sweep.covariance, time.monotonic())
         stages["wire"] = 1e3 * (time.perf_counter() - coded)
         self.note_frame({**stages, "total": 1e3 * (time.perf_counter() - start)})
         self._checks.look(sweep, placed)
@@ -290,6 +293,7 @@ class EncoderNode(BaseNode):
         self._receivers.reset()
         self._checks.reset()
         self._level.reset()
+        self._self_check.reset()
 
     def findings(self) -> Mapping[str, str]:
         """Return by how much more comes than can be encoded, and what seems to be wrong with it."""
@@ -297,6 +301,7 @@ class EncoderNode(BaseNode):
         state = self._sweeps.overload.state(now)
         overload = {} if state is None else {"overload": str(state)}
         found = {**overload, **self._checks.findings(), **self._input.findings()}
+        found |= self._self_check.findings(now)
         if self._same_id.is_shared(now):
             found["shared_id"] = (
                 f"another station announces itself under this station's id {self._station}; "

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.collector import SweepRefusedError
@@ -24,7 +25,11 @@ from quantv2x_ros.inference.pipeline import CooperativeDetector
 from quantv2x_ros.nodes.announcements import Announcements
 from quantv2x_ros.nodes.base import BaseNode
 from quantv2x_ros.nodes.frame_turns import FrameTurns
-from quantv2x_ros.nodes.fusion_options import declare_collector, declare_score_threshold
+from quantv2x_ros.nodes.fusion_options import (
+    declare_collector,
+    declare_reach,
+    declare_score_threshold,
+)
 from quantv2x_ros.nodes.fusion_output import FusionOutput
 from quantv2x_ros.nodes.fusion_worker import FusionWorker, Outcome
 from quantv2x_ros.nodes.health import HealthDefaults
@@ -76,6 +81,7 @@ class FusionNode(BaseNode):
         self._worker: FusionWorker | None = None
         self._ledger = PeerLedger()
         self._frames = 0
+        self._out_of_range = 0
         self._last: Outcome | None = None
         self._taking = threading.Lock()  # the own sweeps come in the encoder's thread
         self._overload = Overload()
@@ -90,8 +96,16 @@ class FusionNode(BaseNode):
         self._format = IndexFormat.of(self._bundle)
         collector = declare_collector(self, self._station, self._bundle, self._setter)
         background = np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
+        collector.reach = reach = declare_reach(self, self._bundle.grid)
         self._input = IndicesInput(
-            self, self._station, self._format, self._bundle.grid, background, self._forget
+            self,
+            self._station,
+            self._format,
+            self._bundle.grid,
+            background,
+            self._forget,
+            reach,
+            self._ego_pose,
         )
         collector.places.standings = self._input.trust
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
@@ -262,10 +276,13 @@ class FusionNode(BaseNode):
     def _on_shared(self, message: BevIndices) -> None:
         """Tell of another station that has this one's id."""
         place = message.sensor_pose.pose.position
-        own = None if self._worker is None else self._worker.ego_position
-        self._refuse(
-            self._station, "shared_id", shared_text(self._station, (place.x, place.y), own)
-        )
+        pose = self._ego_pose()
+        own = None if pose is None else pose[:2, 3]
+        text = shared_text(self._station, (place.x, place.y), own)
+        self._refuse(self._station, "shared_id", text)
+
+    def _ego_pose(self) -> npt.NDArray[np.float64] | None:
+        return None if self._worker is None else self._worker.ego_pose
 
     def _forget(self, station: int) -> None:
         """Forget the sweeps of a station that made room for another one."""
@@ -275,7 +292,10 @@ class FusionNode(BaseNode):
     def _refuse(self, station: int, reason: str, text: str) -> None:
         """Count a peer's message or sweep that is not used, and remember it against the peer."""
         self._ledger.refuse(station, reason, text, time.monotonic())
-        self.drop(reason, text)
+        if reason == "out_of_range":
+            self._out_of_range += 1  # nothing is wrong with it
+        else:
+            self.drop(reason, text)
 
     def _publish(self, outcome: Outcome) -> None:
         """Publish a fused frame; called in the worker's thread."""
@@ -336,6 +356,7 @@ class FusionNode(BaseNode):
         values = {
             "superseded sweeps": str(self._worker.superseded if self._worker else 0),
             "messages not read": str(self._turns.unread),
+            "messages from out of range": str(self._out_of_range),
             "partial sweeps": str(self._input.reception.partial),
             "abandoned sweeps": str(self._input.reception.abandoned),
             "sweeps with lost cells filled": str(self._input.reception.concealed),

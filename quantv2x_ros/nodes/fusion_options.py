@@ -10,6 +10,9 @@ from typing import Any
 from rclpy.node import Node
 
 from quantv2x_ros.core.collector import SweepCollector
+from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.reach import MAX_DISTANCE, Reach
+from quantv2x_ros.core.receiver_defaults import PEER_TIMEOUT
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.nodes.parameters import declare
 
@@ -39,7 +42,7 @@ def declare_collector(
     peer_timeout = declare(
         node,
         "peer_timeout",
-        0.3,
+        PEER_TIMEOUT,
         "Oldest peer sweep that is fused, against the ego's sweep [s].",
         low=0.01,
         high=10.0,
@@ -57,8 +60,29 @@ def declare_collector(
     return SweepCollector(station, max_agents, peer_timeout, peer_wait)
 
 
+def declare_reach(node: Node, grid: BevGrid) -> Reach:
+    """Declare and return how far away peers may be.
+
+    Args:
+        node: whose parameter.
+        grid: of all stations' maps.
+    """
+    reach = Reach(grid)
+    reach.max_distance = declare(
+        node,
+        "max_peer_distance",
+        MAX_DISTANCE,
+        "Peers further away are not fused, nor those whose map does not meet the own [m].",
+        low=1.0,
+        high=10_000.0,
+        on_change=lambda value: setattr(reach, "max_distance", value),
+    )
+    return reach
+
+
 def declare_score_threshold(node: Node, setter: Setter) -> float:
     """Declare and return the score that objects must exceed; negative: the bundle knows.
+
 
     Args:
         node: whose parameter.

@@ -114,10 +114,9 @@ class FusionWorker:
         return self._collector.superseded
 
     @property
-    def ego_position(self) -> npt.NDArray[np.float64] | None:
-        """Return where the ego was last, (3,) in the map, metres; None before its first sweep."""
-        pose = self._ego_pose
-        return None if pose is None else pose[:3, 3]
+    def ego_pose(self) -> npt.NDArray[np.float64] | None:
+        """Return the ego's newest pose (4, 4) in the map, metres; None before its first sweep."""
+        return self._ego_pose
 
     @property
     def is_idle(self) -> bool:

@@ -18,12 +18,14 @@ from quantv2x_ros.core.grid import BevGrid
 from quantv2x_ros.core.parity import ParityError
 from quantv2x_ros.core.peers import PeerRefusedError
 from quantv2x_ros.core.pose_uncertainty import PoseUncertaintyError, check_uncertainty
+from quantv2x_ros.core.reach import OutOfReachError, Reach
+from quantv2x_ros.core.receiver_defaults import MAX_HEADING_SIGMA, MAX_POSITION_SIGMA
 from quantv2x_ros.core.reception import Reception, ReceptionError
 from quantv2x_ros.core.replay_guard import ReplayError
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.core.whereabouts import SharedIdError, Whereabouts
 from quantv2x_ros.nodes.clock_tolerance import ClockTolerance
-from quantv2x_ros.nodes.conversions import MessageRefusedError, nanoseconds
+from quantv2x_ros.nodes.conversions import MessageRefusedError, nanoseconds, pose_from_message
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.messages import tile_from_message
 from quantv2x_ros.nodes.parameters import declare
@@ -33,6 +35,7 @@ from quantv2x_ros.nodes.trust import Trust
 REFUSALS = (
     AssemblyError,
     MessageRefusedError,
+    OutOfReachError,
     ParityError,
     PeerRefusedError,
     PoseUncertaintyError,
@@ -58,6 +61,8 @@ class IndicesInput:
         grid: BevGrid,
         background: npt.NDArray[np.uint8],
         on_evicted: Callable[[int], None],
+        reach: Reach,
+        ego_pose: Callable[[], npt.NDArray[np.float64] | None],
     ) -> None:
         """Declare the parameters.
 
@@ -68,6 +73,8 @@ class IndicesInput:
             grid: of the index maps.
             background: (planes,) uint8, codes that fill holes.
             on_evicted: called with stations that made room for others.
+            reach: how far peers' maps are of use.
+            ego_pose: returns the ego's newest one (4, 4), or None before its first sweep.
 
         Raises:
             ValueError: for a parameter that cannot be used.
@@ -75,6 +82,8 @@ class IndicesInput:
         self._node = node
         self._own_station = own_station
         self._on_evicted = on_evicted
+        self._reach = reach
+        self._ego_pose = ego_pose
         self._verified = False
         self._format = index_format
         self._map_frame = declare(
@@ -114,7 +123,7 @@ class IndicesInput:
         self._max_position_sigma = declare(
             self._node,
             "max_position_sigma",
-            2.0,
+            MAX_POSITION_SIGMA,
             "Largest standard deviation of a peer's position on the ground [m].",
             low=0.0,
             high=1000.0,
@@ -122,7 +131,7 @@ class IndicesInput:
         degrees = declare(
             self._node,
             "max_heading_sigma",
-            3.0,
+            MAX_HEADING_SIGMA,
             "Largest standard deviation of a peer's heading [degrees].",
             low=0.0,
             high=180.0,
@@ -157,11 +166,13 @@ class IndicesInput:
             self._max_heading_sigma,
             f"station {message.station_id}",
         )
-        now, place = time.monotonic(), message.sensor_pose.pose.position
-        position = np.array([place.x, place.y, place.z])
-        stamp_ns = nanoseconds(message.header.stamp)
+        station, ego = message.station_id, self._ego_pose()
+        pose = pose_from_message(message.sensor_pose, f"station {station}")
+        if ego is not None and station != self._own_station:
+            self._reach.check(station, pose, ego)
+        now, stamp_ns = time.monotonic(), nanoseconds(message.header.stamp)
         self._verified = self.trust.check(message, now)
-        self._whereabouts.check(message.station_id, stamp_ns, position, now)
+        self._whereabouts.check(station, stamp_ns, pose[:3, 3], now)
 
     def note_arrival(self, sweep: AgentSweep) -> None:
         """Note how long a sweep took, to tell clock offsets; the own ones are the measure."""

@@ -553,6 +553,31 @@ def test_a_pose_that_is_too_uncertain_is_refused_with_both_values(ego):
     ego.expect_still_alive()
 
 
+@pytest.mark.parametrize(
+    ("metres", "counted", "text"),
+    [
+        (5_400_000.0, "dropped: other_map", "5,400 km away"),
+        (350.0, "station 2 last refusal", "350 m away, allowed are 300 m"),
+    ],
+)
+def test_a_peer_out_of_reach_is_named_and_does_not_contribute(ego, metres, counted, text):
+    message = ego.messages(2, 1000)[0]
+    message.sensor_pose.pose.position.x += metres
+    ego.air.publish(message)
+    ego.send(1, 1000)
+    assert list(ego.fused(1).contributing_stations) == [1], "before anything was known of the ego"
+    for frame in range(1, 3):
+        message.header.stamp = time_message((1000 + 100 * frame) * MS)
+        message.sequence += 1
+        ego.air.publish(message)
+        ego.send(1, 1000 + 100 * frame)
+        assert list(ego.fused(1 + frame).contributing_stations) == [1]
+    ego.ros.spin_until(lambda: text in (ego.reported(counted) or ""))
+    ego.send(2, 1300)
+    ego.send(1, 1300)
+    ego.ros.spin_until(lambda: len(ego.objects) == 4)
+
+
 def test_a_station_that_sends_too_much_is_refused_and_others_are_heard(
     ros, parameters, bundle, indices
 ):
