@@ -83,7 +83,6 @@ def declare_reach(node: Node, grid: BevGrid) -> Reach:
 def declare_score_threshold(node: Node, setter: Setter) -> float:
     """Declare and return the score that objects must exceed; negative: the bundle knows.
 
-
     Args:
         node: whose parameter.
         setter: see `declare_collector`.
