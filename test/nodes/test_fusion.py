@@ -557,7 +557,7 @@ def test_a_pose_that_is_too_uncertain_is_refused_with_both_values(ego):
     ("metres", "counted", "text"),
     [
         (5_400_000.0, "dropped: other_map", "5,400 km away"),
-        (350.0, "station 2 last refusal", "350 m away, allowed are 300 m"),
+        (350.0, "station 2 last refusal", "362 m away, allowed are 300 m"),
     ],
 )
 def test_a_peer_out_of_reach_is_named_and_does_not_contribute(ego, metres, counted, text):
