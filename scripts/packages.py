@@ -86,23 +86,10 @@ def use_all_cores(env: dict[str, str]) -> None:
     """Lets the build use every core, whatever else runs.
 
     colcon would add `-l` and the number of cores: then a machine under load, be it from the
-    installation that has just ended, compiles one file after the other. Ninja also waits for files,
-    where CMake's makefiles wait for whole targets.
+    installation that has just ended, compiles one file after the other.
     """
     if not env.get("MAKEFLAGS"):
         env["MAKEFLAGS"] = f"-j{len(os.sched_getaffinity(0))}"
-    if (VENV / "bin/ninja").exists():
-        env.setdefault("CMAKE_GENERATOR", "Ninja")
-
-
-def forget_other_generator(generator: str) -> None:
-    """Removes a build folder of the messages that another CMake generator has made."""
-    folder = ROOT / "build/quantv2x_msgs"
-    cache = folder / "CMakeCache.txt"
-    if cache.is_file():
-        text = cache.read_text(encoding="utf-8")
-        if f"CMAKE_GENERATOR:INTERNAL={generator}\n" not in text:
-            shutil.rmtree(folder)
 
 
 def ensure_build(environment: str, ros: str) -> None:
@@ -122,7 +109,6 @@ def ensure_build(environment: str, ros: str) -> None:
     # setuptools would install modules again that were removed from the source since.
     shutil.rmtree(ROOT / "build/quantv2x_ros/build", ignore_errors=True)
     use_all_cores(env)
-    forget_other_generator(env.get("CMAKE_GENERATOR", "Unix Makefiles"))
     bytecode = [VENV_PYTHON, ROOT / "scripts/write_bytecode.py"]
     crash = "A library that was installed ends Python when it is imported, see above."
     with announced("Building quantv2x_msgs and quantv2x_ros"), beside(bytecode, crash):

@@ -256,23 +256,9 @@ def test_build_uses_all_cores_unless_told_otherwise(scripts: dict[str, ModuleTyp
     env: dict[str, str] = {}
     scripts["packages"].use_all_cores(env)
     assert env["MAKEFLAGS"] == f"-j{len(os.sched_getaffinity(0))}"
-    env = {"MAKEFLAGS": "-j1", "CMAKE_GENERATOR": "Unix Makefiles"}
+    env = {"MAKEFLAGS": "-j1"}
     scripts["packages"].use_all_cores(env)
-    assert env == {"MAKEFLAGS": "-j1", "CMAKE_GENERATOR": "Unix Makefiles"}
-
-
-def test_build_folder_of_another_generator_is_left(
-    tmp_path: Path, scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    packages = scripts["packages"]
-    monkeypatch.setattr(packages, "ROOT", tmp_path)
-    cache = tmp_path / "build/quantv2x_msgs/CMakeCache.txt"
-    cache.parent.mkdir(parents=True)
-    cache.write_text("CMAKE_GENERATOR:INTERNAL=Unix Makefiles\n")
-    packages.forget_other_generator("Unix Makefiles")
-    assert cache.is_file()
-    packages.forget_other_generator("Ninja")
-    assert not cache.exists()
+    assert env == {"MAKEFLAGS": "-j1"}
 
 
 def test_bytecode_is_written_for_what_the_nodes_import(tmp_path: Path) -> None:
