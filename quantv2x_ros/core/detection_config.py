@@ -96,6 +96,16 @@ class DetectionConfig:
         """
         return replace(self, score_threshold=threshold, class_thresholds=())
 
+    def for_ranking(self, threshold: float) -> DetectionConfig:
+        """Return these settings as average precision wants them: each class is ranked for itself.
+
+        Of two rivals both are ranked: the less likely one may be the right one of its class.
+
+        Raises:
+            DetectionError: the threshold is out of range.
+        """
+        return replace(self.with_threshold(threshold), competing=())
+
     def thresholds(self, classes: int) -> npt.NDArray[np.float32]:
         """Return the score threshold of each class, (classes,) float32.
 

@@ -155,6 +155,15 @@ class ModelBundle:
         detection = self.manifest.detection.with_threshold(threshold)
         return replace(self, manifest=replace(self.manifest, detection=detection))
 
+    def for_ranking(self, threshold: float) -> ModelBundle:
+        """Return this bundle as average precision is measured; see `DetectionConfig.for_ranking`.
+
+        Raises:
+            DetectionError: for a threshold out of range.
+        """
+        detection = self.manifest.detection.for_ranking(threshold)
+        return replace(self, manifest=replace(self.manifest, detection=detection))
+
     @property
     def detection(self) -> DetectionConfig:
         """Settings of the post-processing."""

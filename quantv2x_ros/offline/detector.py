@@ -178,7 +178,8 @@ def open_detector(
             no codebook has touched.
         backend: Of the engines: `auto`, `openvino` or `tensorrt`.
         threads: Threads of a CPU engine; 0: one a core.
-        score_threshold: In the place of the bundle's; `None` keeps it.
+        score_threshold: Boxes from this score on are ranked, each class for itself, in the place of
+            what the bundle gives; `None` keeps that.
 
     Raises:
         BundleError: If the bundle is damaged, or has not this precision.
@@ -186,7 +187,7 @@ def open_detector(
     """
     bundle = ModelBundle.load(folder)
     if score_threshold is not None:
-        bundle = bundle.with_score_threshold(score_threshold)
+        bundle = bundle.for_ranking(score_threshold)
     if precision in ("", bundle.precision):
         return EngineDetector(bundle, backend, threads)
     if precision == UNCODED:

@@ -256,7 +256,8 @@ def test_one_threshold_in_the_place_of_those_of_the_classes() -> None:
     config = DetectionConfig.recommended()
     assert config.lowest_threshold == 0.4
     assert config.with_threshold(0.2).thresholds(3).tolist() == [np.float32(0.2)] * 3
-    assert config.with_threshold(0.2).competing == config.competing
+    assert config.with_threshold(0.2).competing == config.competing != ()
+    assert config.for_ranking(0.2) == replace(config.with_threshold(0.2), competing=())
 
 
 def test_what_is_kept_overlaps_no_more_than_the_threshold(

@@ -71,7 +71,8 @@ def test_an_evaluation_turns_them_unless_told_otherwise(
 
     monkeypatch.setattr(Moments, "add", remember)
     evaluation = Evaluation(
-        open_detector(bundle.folder, "int8", threads=1), EvaluationConfig(turn_grids=turns)
+        open_detector(bundle.folder, "int8", threads=1),
+        EvaluationConfig(turn_grids=turns, level=False),
     )
     scenario = Scenario.open(folder)
     evaluation.run([scenario])

@@ -86,7 +86,7 @@ class Measurement:
     @property
     def _ranked(self) -> ModelBundle:
         """The bundle with the boxes that the published evaluation ranks."""
-        return self.bundle.with_score_threshold(PROTOCOL_SCORE)
+        return self.bundle.for_ranking(PROTOCOL_SCORE)
 
     @property
     def _few(self) -> EvaluationConfig:
