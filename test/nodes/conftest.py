@@ -155,6 +155,7 @@ class Sensors:
         self.clouds = ros.node.create_publisher(PointCloud2, "points", 10)
         self.poses = ros.node.create_publisher(PoseWithCovarianceStamped, "pose", 10)
         self.indices = ros.collect(BevIndices, "/v2x/bev_indices")
+        self.air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 100)
 
     def send(self, second: int) -> None:
         self.send_pose(second)

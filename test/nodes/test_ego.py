@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import copy
+import threading
+
 import numpy as np
 import pytest
 
@@ -95,3 +98,97 @@ def test_fusion_knows_when_the_encoder_is_at_work(ros, sensors, parameters, bund
     assert noted
     assert noted[0::2] == [True] * len(noted[0::2])
     assert noted[1::2] == [False] * len(noted[1::2])
+
+
+class Busy:
+    """An ego whose fusion is held up, so that more sweeps come than it can fuse."""
+
+    def __init__(self, ros, sensors, monkeypatch, values):
+        self.ros, self.sensors = ros, sensors
+        self.may_fuse = threading.Event()
+        fuse = CooperativeDetector.fuse
+
+        def held_up(detector, *arguments):
+            assert self.may_fuse.wait(60.0)
+            return fuse(detector, *arguments)
+
+        self.encoder, self.fusion = (
+            ros.add(node) for node in create_ego(parameter_overrides=values)
+        )
+        monkeypatch.setattr(CooperativeDetector, "fuse", held_up)
+        self.objects = ros.collect(DetectedObject3DArray, "objects")
+        sensors.connect()
+
+    def send(self, *seconds):
+        for second in seconds:
+            self.sensors.send(second)
+            self.ros.spin_for(0.3)
+
+    def let_fuse(self, frames):
+        self.may_fuse.set()
+        self.ros.spin_until(lambda: len(self.objects) >= frames)
+        self.ros.spin_for(0.5)
+
+    @property
+    def fused(self):
+        return [message.header.stamp.sec for message in self.objects]
+
+    @property
+    def sent(self):
+        return sorted({m.header.stamp.sec for m in self.sensors.indices if m.station_id == 1})
+
+
+@pytest.fixture
+def busy(ros, sensors, parameters, bundle, monkeypatch):
+    def make(**values):
+        overrides = parameters(
+            bundle=str(bundle.folder), clock_tolerance=60.0, crop_ego_body=False, **values
+        )
+        return Busy(ros, sensors, monkeypatch, overrides)
+
+    return make
+
+
+def test_no_sweep_is_encoded_that_will_not_be_fused(busy):
+    ego = busy()
+    ego.send(10, 11, 12, 13)
+    ego.let_fuse(2)
+    assert ego.fused == [10, 13], "one frame is in work, then the newest is next"
+    assert ego.sent == [10, 13]
+    assert ego.encoder.report()[1]["skipped sweeps"] == "2"
+
+
+def test_a_vehicle_may_rather_broadcast_every_sweep(busy):
+    ego = busy(priority="broadcast")
+    ego.send(10, 11, 12, 13)
+    assert ego.sent == [10, 11, 12, 13]
+    ego.let_fuse(2)
+    assert ego.fused == [10, 13]
+
+
+def test_of_a_peers_sweeps_only_those_near_the_next_frame_are_read(busy):
+    ego = busy(peer_wait=0.0, tile_timeout=1.0)
+    ego.send(10)
+    of_peer = [copy.deepcopy(m) for m in ego.sensors.indices]
+    for sequence, (second, tenths) in enumerate(((10, 2), (10, 4), (11, 0))):
+        for message in of_peer:
+            message.station_id, message.sequence = 2, sequence
+            message.header.stamp.sec, message.header.stamp.nanosec = second, tenths * 100_000_000
+            ego.sensors.air.publish(message)
+        ego.ros.spin_for(0.2)
+    ego.send(11)
+    ego.let_fuse(2)
+    assert ego.fused == [10, 11]
+    assert list(ego.objects[1].contributing_stations) == [1, 2]
+    assert int(ego.fusion.report()[1]["messages not read"]) == 2 * len(of_peer)
+
+
+def test_the_next_sweep_begins_though_the_one_before_came_to_nothing(busy):
+    ego = busy()
+    ego.may_fuse.set()
+    broken = ego.sensors._points
+    ego.sensors._points = np.zeros((0, 4), np.float32)
+    ego.send(10)
+    ego.sensors._points = broken
+    ego.send(11)
+    ego.ros.spin_until(lambda: 11 in ego.fused)
