@@ -19,7 +19,7 @@ _HALF_PERIOD_NS = 50_000_000
 class FrameTurns:
     """Decides which messages are read now, and which ones the next frame wants.
 
-    The subscription's thread calls `postpone` and `due`, others `begin`.
+    Any thread may call it.
     """
 
     def __init__(self, is_idle: Callable[[], bool], is_tracked: Callable[[int], bool]) -> None:
@@ -60,14 +60,21 @@ class FrameTurns:
             stamp_ns: time of its sweep, nanoseconds.
             content: serialized.
         """
+        if self._is_idle():
+            return False
         with self._lock:
-            frame_ns, reach_ns = self._frame_ns, self._reach_ns
-        if frame_ns is None or self._is_idle():
-            return False
-        if not reach_ns < stamp_ns - frame_ns < _HORIZON_NS:
-            return False
-        self._waiting.keep(station, WaitingMessage(stamp_ns, content), self._is_tracked(station))
+            if self._frame_ns is None:
+                return False
+            if not self._reach_ns < stamp_ns - self._frame_ns < _HORIZON_NS:
+                return False
+            message = WaitingMessage(stamp_ns, content)
+            self._waiting.keep(station, message, self._is_tracked(station))
         return True
+
+    def has_waiting(self) -> bool:
+        """Whether any message waits."""
+        with self._lock:
+            return len(self._waiting) > 0
 
     def due(self, own_station: int | None) -> list[bytes]:
         """Return the messages that waited for the frame in work, to be read now.
@@ -78,16 +85,18 @@ class FrameTurns:
         Args:
             own_station: None where the own sweeps do not come as messages.
         """
-        if not len(self._waiting):
-            return []
+        is_idle = self._is_idle()
         with self._lock:
-            frame_ns, reach_ns = self._frame_ns, self._reach_ns
-        if self._is_idle():
-            frame_ns = None if own_station is None else self._waiting.newest_stamp(own_station)
-        return [message.content for message in self._waiting.take(frame_ns, reach_ns)]
+            frame_ns = self._frame_ns
+            if is_idle:
+                frame_ns = None
+                if own_station is not None:
+                    frame_ns = self._waiting.newest_stamp(own_station)
+            taken = self._waiting.take(frame_ns, self._reach_ns)
+        return [message.content for message in taken]
 
     def reset(self) -> None:
         """Forget everything, as after a jump in time."""
         with self._lock:
             self._frame_ns = None
-        self._waiting.clear()
+            self._waiting.clear()

@@ -207,7 +207,7 @@ class FusionNode(BaseNode):
             return
         if stamp_ns is not None and self.is_active:
             self._turns.begin(stamp_ns)
-            self._wake()
+            self._ask_to_read(worker)
         worker.note_encoding(stamp_ns is not None)
 
     def may_begin(self) -> bool:
@@ -221,7 +221,14 @@ class FusionNode(BaseNode):
 
     def pass_turn(self) -> None:
         """See `OwnFusion`."""
-        if self.is_active:
+        worker = self._worker
+        if worker is not None and self.is_active:
+            self._ask_to_read(worker)
+
+    def _ask_to_read(self, worker: FusionWorker) -> None:
+        """Let the node's thread read what waits, before the next frame is fused."""
+        if self._turns.has_waiting():
+            worker.note_reading(True)
             self._wake()
 
     def _on_idle(self) -> None:
@@ -242,6 +249,8 @@ class FusionNode(BaseNode):
         """Read what has waited for the frame in work, or for the next one."""
         for content in self._turns.due(None if self._own_in_process else self._station):
             self._indices.read(content)
+        if self._worker is not None:
+            self._worker.note_reading(False)
 
     def _on_indices(self, message: BevIndices) -> None:
         try:

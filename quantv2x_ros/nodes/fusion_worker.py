@@ -100,6 +100,7 @@ class FusionWorker:
         self._stopping = False
         self._fusing = False
         self._own_encoding = False
+        self._reading = False
         self._ego_pose: npt.NDArray[np.float64] | None = None
         self._threads = [
             threading.Thread(target=self._run, name=f"fusion {number}", daemon=True)
@@ -154,6 +155,12 @@ class FusionWorker:
         if self.is_idle:
             self._on_idle()
 
+    def note_reading(self, begun: bool) -> None:
+        """Say when messages that waited for this frame begin and end to be read: it waits."""
+        with self._changed:
+            self._reading = begun
+            self._changed.notify_all()
+
     def expect(self, station_id: int) -> None:
         """See `SweepCollector.expect`."""
         with self._changed:
@@ -180,6 +187,7 @@ class FusionWorker:
         with self._changed:
             self._collector.reset()
             self._ego_pose = None
+            self._reading = False
 
     def stop(self) -> None:
         """End the threads after their current steps."""
@@ -207,7 +215,7 @@ class FusionWorker:
             while not self._stopping:
                 step = self._collector.next_step(
                     time.monotonic(),
-                    may_fuse=not self._fusing,
+                    may_fuse=not (self._fusing or self._reading),
                     may_prepare=not self._own_encoding,
                 )
                 if not isinstance(step, Wait):

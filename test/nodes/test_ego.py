@@ -169,13 +169,16 @@ def test_a_vehicle_may_rather_broadcast_every_sweep(busy):
 def test_of_a_peers_sweeps_only_those_near_the_next_frame_are_read(busy):
     ego = busy(peer_wait=0.0, tile_timeout=1.0)
     ego.send(10)
+    ego.ros.connect(ego.sensors.air)
+    ego.ros.spin_until(lambda: ego.sensors.indices)
     of_peer = [copy.deepcopy(m) for m in ego.sensors.indices]
     for sequence, (second, tenths) in enumerate(((10, 2), (10, 4), (11, 0))):
         for message in of_peer:
             message.station_id, message.sequence = 2, sequence
             message.header.stamp.sec, message.header.stamp.nanosec = second, tenths * 100_000_000
             ego.sensors.air.publish(message)
-        ego.ros.spin_for(0.2)
+        ego.ros.spin_for(0.5)
+    assert of_peer
     ego.send(11)
     ego.let_fuse(2)
     assert ego.fused == [10, 11]
