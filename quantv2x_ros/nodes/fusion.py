@@ -243,7 +243,11 @@ class FusionNode(BaseNode):
         """See `IndicesSubscription`."""
         if station == self._station:
             self._overload.note_sweep(stamp_ns, time.monotonic())
-        return self._turns.postpone(station, stamp_ns, content)
+        if not self._turns.postpone(station, stamp_ns, content):
+            return False
+        if self.may_begin():  # the frame was done meanwhile, so that nobody else will ask
+            self.pass_turn()
+        return True
 
     def _read_due(self) -> None:
         """Read what has waited for the frame in work, or for the next one."""

@@ -13,6 +13,8 @@ from quantv2x_ros.nodes.playlist import Event, Playlist
 
 #: Time between clock messages, seconds; each one wakes every node that goes by it.
 _CLOCK_PERIOD = 0.04
+#: A time after that of all messages, nanoseconds.
+_AFTER_ALL_NS = 1 << 62
 #: Time between two looks at whether playing may go on, seconds.
 _POLL = 0.004
 #: Time between two words about whom playing waits for, seconds.
@@ -166,6 +168,7 @@ class Player:
             except TimeoutError:
                 continue  # reading is slow: the clock stands still meanwhile
             if item is None:
+                self._hold_back(_AFTER_ALL_NS)
                 self._stopped.wait(_LINGER)
                 return
             if isinstance(item, BaseException):
