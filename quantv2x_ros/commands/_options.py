@@ -18,6 +18,17 @@ AgentNames = Annotated[
     str, typer.Option(help="all, a number, or names with commas between, the ego first.")
 ]
 Level = Annotated[bool, typer.Option(help="Agents level their clouds by their own ground planes.")]
+CloudMount = Annotated[
+    str,
+    typer.Option(
+        help="Where the LiDAR's frame (x forward, y left, z up) is in that of the clouds, if they"
+        " are in another one: x,y,z [m],roll,pitch,yaw [degrees], for base_link"
+        " --cloud-mount=0,0,1.9,0,0,0. Poses are then of the clouds' frame."
+    ),
+]
+CloudScale = Annotated[
+    float, typer.Option(help="Metres in a unit of the clouds: 0.001 for millimetres.")
+]
 ResultFile = Annotated[Path, typer.Option(help="File to write the result to.")]
 
 # Of those that make a bundle of a trained network.

@@ -10,7 +10,15 @@ from typing import Annotated
 
 import typer
 
-from quantv2x_ros.commands._options import Backend, Bundle, Level, ResultFile, Threads
+from quantv2x_ros.commands._options import (
+    Backend,
+    Bundle,
+    CloudMount,
+    CloudScale,
+    Level,
+    ResultFile,
+    Threads,
+)
 
 ScoreThreshold = Annotated[
     float | None,
@@ -41,20 +49,25 @@ def command(
     threads: Threads = 0,
     score_threshold: ScoreThreshold = None,
     level: Level = True,
+    cloud_mount: CloudMount = "",
+    cloud_scale: CloudScale = 1.0,
     picture: Annotated[
         Path | None,
         typer.Option(help="PNG to draw: the ego alone beside the cooperation."),
     ] = None,
 ) -> None:
-    """Detect objects in one frame: boxes in the ego's LiDAR frame, metres and radians."""
+    """Detect objects in one frame: boxes in the frame of the ego's cloud, metres and radians."""
     if (scenario is None) == (cloud is None):
         raise typer.BadParameter("give either --scenario or --cloud")
 
+    from quantv2x_ros.core.cloud_placement import parse_placement
     from quantv2x_ros.data.errors import DatasetError
+    from quantv2x_ros.data.frame import read_cloud
     from quantv2x_ros.data.scenario import Scenario
     from quantv2x_ros.inference.bundle import ModelBundle
     from quantv2x_ros.offline import detect as offline
     from quantv2x_ros.offline.agent_grids import AgentGrids
+    from quantv2x_ros.offline.cloud_notes import cloud_note
     from quantv2x_ros.offline.detector import EngineDetector
     from quantv2x_ros.offline.report import write_json
     from quantv2x_ros.resources import find_bundle
@@ -62,12 +75,16 @@ def command(
     model = ModelBundle.load(find_bundle(bundle))
     if score_threshold is not None:
         model = model.with_score_threshold(score_threshold)
-    moment = ""
+    placement = parse_placement(cloud_mount, cloud_scale)
+    moment, notes = "", {}
     broken: list[DatasetError] = []
     if scenario is not None:
         source = Scenario.open(scenario, skip_broken=True)
         frame, broken = offline.read_frame(source, timestamp, ego)
         chosen = offline.choose_agents(frame, ego or None, agents, model.max_agents)
+        frame = frame.placed(placement)
+        for name in chosen:
+            notes[name] = cloud_note(frame[name].points, model.grid.lidar_range, placement)
         frame = AgentGrids(model, level=level).lay(frame, chosen)
         given, moment = offline.frame_input(frame, chosen), frame.timestamp
         heading = f"{source.folder.name} {moment}"
@@ -76,12 +93,18 @@ def command(
             print(f"note: the bundle fuses {model.max_agents} agents; left out: {left}")
     elif cloud is not None:
         heights = model.sensor_heights if level else None
-        given, heading = offline.cloud_input(cloud, heights), cloud.name
+        given, heading = offline.cloud_input(cloud, heights, placement), cloud.name
+        points = read_cloud(cloud, infrastructure=False, placement=placement)
+        notes[given.ego] = cloud_note(points, model.grid.lidar_range, placement)
     detector = EngineDetector(model, backend, threads)
     outcome = offline.detect(detector, given)
     report = offline.as_report(given, outcome, model.classes)
     left_out = [str(error) for error in broken]
-    write_json(json, {**report, "timestamp": moment, "bundle": model.name, "left_out": left_out})
+    notes = {name: text for name, text in notes.items() if text}
+    further = {"timestamp": moment, "bundle": model.name, "left_out": left_out, "notes": notes}
+    write_json(json, {**report, **further})
+    for name, text in notes.items():
+        print(f"note: agent {name}: {text}")
     for line in left_out:
         print(f"left out: {line}", file=sys.stderr)
     total = sum(outcome.stage_ms.values())

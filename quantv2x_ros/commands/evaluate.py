@@ -5,7 +5,15 @@
 from __future__ import annotations
 
 from quantv2x_ros.commands import _evaluate_options as option
-from quantv2x_ros.commands._options import Backend, Bundle, Level, ResultFile, Threads
+from quantv2x_ros.commands._options import (
+    Backend,
+    Bundle,
+    CloudMount,
+    CloudScale,
+    Level,
+    ResultFile,
+    Threads,
+)
 
 
 def command(
@@ -39,6 +47,8 @@ def command(
     compensate: option.Compensate = False,
     turn_grids: option.TurnGrids = True,
     level: Level = True,
+    cloud_mount: CloudMount = "",
+    cloud_scale: CloudScale = 1.0,
     sweep: option.Sweep = "",
     streaming: option.Streaming = "",
     report: option.Report = None,
@@ -49,6 +59,7 @@ def command(
     skip_broken: option.SkipBroken = False,
 ) -> None:
     """Evaluate on a dataset: AP by class at BEV IoU 0.3, 0.5 and 0.7, and bytes a message."""
+    from quantv2x_ros.core.cloud_placement import parse_placement
     from quantv2x_ros.core.frame_sender import SendSettings
     from quantv2x_ros.core.tiles import TileSettings
     from quantv2x_ros.offline.channel_file import read_channel
@@ -84,6 +95,7 @@ def command(
         compensate=compensate,
         turn_grids=turn_grids,
         level=level,
+        placement=parse_placement(cloud_mount, cloud_scale),
     )
     request = Request.parse(data, config, sweep, streaming, report, compare or (), worst)
     detector = open_detector(find_bundle(bundle), precision, backend, threads, score_threshold)

@@ -38,6 +38,12 @@ class CloudPlacement:
         """Whether the two frames differ."""
         return not np.array_equal(self.mount, np.eye(4))
 
+    @property
+    def numbers(self) -> list[float]:
+        """The mount as x, y, z [m], roll, pitch, yaw [degrees]."""
+        angles = np.degrees(mat2euler(self.mount[:3, :3], axes="sxyz"))
+        return [float(value) for value in (*self.mount[:3, 3], *angles)]
+
     def apply(self, cloud: Float32) -> Float32:
         """Return a cloud (P, 4) in the LiDAR frame, metres; itself where nothing is to be done."""
         if not self.is_moved and self.scale == 1.0:
@@ -48,6 +54,10 @@ class CloudPlacement:
         placed[:, :3] = cloud[:, :3] @ turn.T
         placed[:, :3] += matrix[:3, 3].astype(np.float32)
         return placed
+
+
+#: That of a cloud in its LiDAR's frame, in metres.
+NOT_MOVED = CloudPlacement()
 
 
 def placement_of(mount: list[float], scale: float = 1.0) -> CloudPlacement:
@@ -102,9 +112,8 @@ class PlacementRemedy:
         Args:
             further: (4, 4) where the LiDAR frame should be in the frame that is taken for it.
         """
-        whole = self.placement.mount @ further
-        angles = np.degrees(mat2euler(whole[:3, :3], axes="sxyz"))
-        numbers = [*np.round(whole[:3, 3], 2), *np.round(angles, 1)]
+        whole = CloudPlacement(self.placement.mount @ further).numbers
+        numbers = [*np.round(whole[:3], 2), *np.round(whole[3:], 1)]
         texts = [f"{number + 0.0:g}" for number in numbers]
         if self.of_command:
             return f"--cloud-mount={','.join(texts)}"

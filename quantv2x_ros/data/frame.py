@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.cloud_placement import CloudPlacement
 from quantv2x_ros.core.grid_turn import turned_points, turned_pose
 from quantv2x_ros.core.levelling import levelled_points, levelled_pose
 from quantv2x_ros.core.pose import matrix_from_v2x, transform_between
@@ -95,8 +96,15 @@ class WorldObject:
         return np.concatenate([pose[:3, 3], self.size, [yaw]])
 
 
-def read_cloud(path: Path, *, infrastructure: bool) -> npt.NDArray[np.float32]:
+def read_cloud(
+    path: Path, *, infrastructure: bool, placement: CloudPlacement | None = None
+) -> npt.NDArray[np.float32]:
     """Read an agent's sweep, without the agent's own body if it is a vehicle.
+
+    Args:
+        path: The file.
+        infrastructure: Whether the agent is none.
+        placement: How the file's frame lies to the LiDAR's; `None` if it is that.
 
     Returns:
         (P, 4) float32 x, y, z, 0 in the LiDAR frame, metres.
@@ -104,9 +112,10 @@ def read_cloud(path: Path, *, infrastructure: bool) -> npt.NDArray[np.float32]:
     Raises:
         DatasetError: If the cloud is missing or damaged.
     """
-    if has_suffix(path, (".bin",)):
-        return read_bin(path, vehicle=not infrastructure)
-    points = read_pcd(path)
+    is_bin = has_suffix(path, (".bin",))
+    points = read_bin(path, vehicle=False) if is_bin else read_pcd(path)
+    if placement is not None:
+        points = placement.apply(points)
     return points if infrastructure else drop_ego_body(points)
 
 
@@ -124,6 +133,7 @@ class AgentFrame:
             are in, radians; see `core.grid_turn`.
         level: (4, 4) from the LiDAR's frame to the levelled one; `None` where it was not levelled;
             see `core.levelling`.
+        placement: How the file's frame lies to the LiDAR's; `None` where it is that.
     """
 
     agent: str
@@ -133,6 +143,7 @@ class AgentFrame:
     objects: tuple[WorldObject, ...]
     turn: float = 0.0
     level: npt.NDArray[np.float64] | None = None
+    placement: CloudPlacement | None = None
 
     @cached_property
     def points(self) -> npt.NDArray[np.float32]:
@@ -141,10 +152,25 @@ class AgentFrame:
         Raises:
             DatasetError: If the cloud is missing or damaged.
         """
-        points = read_cloud(self.cloud_path, infrastructure=self.infrastructure)
+        points = read_cloud(
+            self.cloud_path, infrastructure=self.infrastructure, placement=self.placement
+        )
         if self.level is not None:
             points = levelled_points(points, self.level)
         return turned_points(points, self.turn) if self.turn else points
+
+    def placed(self, placement: CloudPlacement) -> AgentFrame:
+        """Return the same agent in the LiDAR's frame, where its files are in another one.
+
+        Args:
+            placement: How that lies to the LiDAR's frame; `pose` has been of it.
+
+        Raises:
+            ValueError: If it is placed, levelled or turned already.
+        """
+        if self.placement is not None or self.level is not None or self.turn:
+            raise ValueError(f"agent {self.agent} is placed once, and before all else")
+        return replace(self, pose=self.pose @ placement.mount, placement=placement)
 
     @property
     def lidar_pose(self) -> npt.NDArray[np.float64]:
@@ -203,6 +229,11 @@ class Frame:
                 f"Choose one of {', '.join(self.agents)}",
             )
         return self.agents[agent]
+
+    def placed(self, placement: CloudPlacement) -> Frame:
+        """Return the frame with all agents placed; see `AgentFrame`."""
+        agents = {name: agent.placed(placement) for name, agent in self.agents.items()}
+        return replace(self, agents=agents)
 
     def turned(self, turns: Mapping[str, float]) -> Frame:
         """Return the frame with some agents turned, by name and radians; see `AgentFrame`."""

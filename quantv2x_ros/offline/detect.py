@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.cloud_placement import CloudPlacement
 from quantv2x_ros.core.detection import Detections
 from quantv2x_ros.core.levelling import Levelling, in_sensor_frame, levelled_points
-from quantv2x_ros.core.pose import invert, transform_points
+from quantv2x_ros.core.mounting import mount_matrix
+from quantv2x_ros.core.pose import invert, quaternion_from_matrix, transform_points
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import Frame, read_cloud
 from quantv2x_ros.data.layout import CLOUD_SUFFIXES, has_suffix
@@ -32,12 +34,14 @@ class Input:
         ego_to_agents: (N, 4, 4) from the frame of the ego's map to that of each agent's.
         truth_boxes: (M, 7) in the ego's LiDAR frame, `None` where there is no truth.
         level: (4, 4) from the ego's LiDAR frame to that of its map; `None` where they are the same.
+        placement: How the clouds' own frames lie to the LiDARs'.
     """
 
     clouds: dict[str, Cloud]
     ego_to_agents: npt.NDArray[np.float64]
     truth_boxes: npt.NDArray[np.float32] | None
     level: npt.NDArray[np.float64] | None = None
+    placement: CloudPlacement = field(default_factory=CloudPlacement)
 
     @property
     def ego(self) -> str:
@@ -47,7 +51,7 @@ class Input:
     def alone(self) -> Input:
         """The same without the peers."""
         clouds = {self.ego: self.clouds[self.ego]}
-        return Input(clouds, self.ego_to_agents[:1], self.truth_boxes, self.level)
+        return replace(self, clouds=clouds, ego_to_agents=self.ego_to_agents[:1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,31 +125,36 @@ def choose_agents(frame: Frame, ego: str | None, agents: str, limit: int) -> lis
 
 def frame_input(frame: Frame, agents: Sequence[str]) -> Input:
     """Gather the clouds, poses and truth of some agents, the ego first."""
+    ego = frame[agents[0]]
     return Input(
         {name: frame[name].points for name in agents},
         frame.ego_to_agents(agents),
         frame.truth(agents[0]).boxes,
-        frame[agents[0]].level,
+        ego.level,
+        ego.placement or CloudPlacement(),
     )
 
 
-def cloud_input(path: Path, heights: tuple[float, float] | None = None) -> Input:
+def cloud_input(
+    path: Path, heights: tuple[float, float] | None = None, placement: CloudPlacement | None = None
+) -> Input:
     """Read a single `.pcd` or `.bin` cloud of a vehicle.
 
     Args:
         path: The file.
         heights: It is levelled for sensors so high above the ground, see `Levelling`; `None`
             leaves it as it is.
+        placement: How its frame lies to the LiDAR's; `None` if it is that.
 
     Raises:
         DatasetError: If it cannot be read.
     """
     if not has_suffix(path, CLOUD_SUFFIXES):
         raise DatasetError(path, f"a cloud of type {path.suffix!r} is unknown", "Give .pcd or .bin")
-    points = read_cloud(path, infrastructure=False)
+    points = read_cloud(path, infrastructure=False, placement=placement)
     level = None if heights is None else Levelling(heights).update(points, 0.0)
     cloud = points if level is None else levelled_points(points, level)
-    return Input({path.stem: cloud}, np.eye(4)[None], None, level)
+    return Input({path.stem: cloud}, np.eye(4)[None], None, level, placement or CloudPlacement())
 
 
 def look(detector: Detector, given: Input) -> Outcome:
@@ -161,15 +170,17 @@ def detect(detector: Detector, given: Input) -> Outcome:
 
 
 def as_report(given: Input, outcome: Outcome, classes: Sequence[str]) -> dict[str, Any]:
-    """Return the result as plain values: metres and radians in the ego's LiDAR frame."""
+    """Return the result as plain values: metres and radians in the frame of the ego's cloud.
+
+    Where that is not the LiDAR's, a box has its full `orientation` (quaternion x, y, z, w) beside
+    the heading that is left of it in the x-y plane.
+    """
     found = outcome.detections
     objects = [
         {
             "class": classes[int(label) - 1],
             "score": float(score),
-            "center": [float(value) for value in box[:3]],
-            "size": [float(value) for value in box[3:6]],
-            "yaw": float(box[6]),
+            **_box_in_cloud(box, given.placement),
         }
         for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True)
     ]
@@ -179,6 +190,21 @@ def as_report(given: Input, outcome: Outcome, classes: Sequence[str]) -> dict[st
         "objects": objects,
         "bytes": outcome.payload_bytes,
         "ms": outcome.stage_ms,
+    }
+
+
+def _box_in_cloud(box: npt.NDArray[np.float32], placement: CloudPlacement) -> dict[str, Any]:
+    """Return a box (7,) of the LiDAR's frame in that of the cloud."""
+    size = [float(value) for value in box[3:6]]
+    centre, yaw = [float(value) for value in box[:3]], float(box[6])
+    if not placement.is_moved:
+        return {"center": centre, "size": size, "yaw": yaw}
+    pose = placement.mount @ mount_matrix([*centre, 0.0, 0.0, float(np.degrees(yaw))])
+    return {
+        "center": pose[:3, 3].tolist(),
+        "size": size,
+        "yaw": float(np.arctan2(pose[1, 0], pose[0, 0])),
+        "orientation": quaternion_from_matrix(pose).tolist(),
     }
 
 

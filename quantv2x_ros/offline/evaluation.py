@@ -140,7 +140,7 @@ class Evaluation:
     ) -> Moment | None:
         """Read a frame and let its agents send; `None` if it is left out."""
         try:
-            frame = scenario.frame(timestamp)
+            frame = scenario.frame(timestamp).placed(self.config.placement)
             agents = choose_agents(frame, self.config)
             if not agents:
                 self.without_ego += 1

@@ -131,6 +131,7 @@ def draw_frame(path: Path, evaluation: Evaluation, frame: RatedFrame) -> Path:
     """Draw one frame, the ego alone beside the cooperation."""
     detector, config = evaluation.detector, evaluation.config
     moment = Scenario.open(frame.folder, skip_broken=True).frame(frame.timestamp)
+    moment = moment.placed(config.placement)
     grids = AgentGrids(detector.bundle, level=config.level, turn=config.turn_grids)
     moment = grids.lay(moment, frame.agents)
     given = frame_input(moment, frame.agents)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from quantv2x_ros.core.channel_settings import ChannelSettings
+from quantv2x_ros.core.cloud_placement import NOT_MOVED, CloudPlacement
 from quantv2x_ros.core.frame_sender import SendSettings
 from quantv2x_ros.data.frame import COMMUNICATION_RANGE
 from quantv2x_ros.data.modes import check_mode
@@ -129,6 +130,7 @@ class EvaluationConfig:
         compensate: Carry moving objects in peers' late messages on to now.
         turn_grids: Roadside units lay their grids along their receivers' roads, see `GridTurn`.
         level: Agents level their clouds by their ground planes, see `Levelling`.
+        placement: How the clouds' frames lie to the LiDARs'.
         skip_broken: Leave frames with damaged files out, and list the files, instead of stopping.
     """
 
@@ -144,6 +146,7 @@ class EvaluationConfig:
     compensate: bool = False
     turn_grids: bool = True
     level: bool = True
+    placement: CloudPlacement = NOT_MOVED
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for values out of range, ModeError for unknown modes."""
@@ -178,6 +181,8 @@ class EvaluationConfig:
             "compensate": self.compensate,
             "turn_grids": self.turn_grids,
             "level": self.level,
+            "cloud_mount": self.placement.numbers,
+            "cloud_scale": self.placement.scale,
             "latency_ms": 1e3 * FRAME_PERIOD * link.delay,
             "pose_noise": link.pose_noise,
             "heading_noise": link.heading_deviation,
