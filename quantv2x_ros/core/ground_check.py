@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.cloud_placement import PlacementRemedy
 from quantv2x_ros.core.ground_plane import MAX_SLOPE, GroundPlane, find_ground
+from quantv2x_ros.core.levelling import SENSOR_HEIGHTS
 from quantv2x_ros.core.pose import Matrix
 
 Float32 = npt.NDArray[np.float32]
 
 #: Height of a LiDAR above the ground that the model expects, metres.
-EXPECTED_HEIGHT = 1.9
+EXPECTED_HEIGHT = SENSOR_HEIGHTS[0]
 #: Heights that LiDARs on vehicles and masts have, metres: below and above, the frame is another.
 LEAST_HEIGHT, MOST_HEIGHT = 0.7, 12.0
 #: Tilt up to which it may be the road, and clouds are levelled, radians.

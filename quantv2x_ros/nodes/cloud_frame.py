@@ -23,11 +23,13 @@ class CloudPlace:
         placement: to the frame that the model sees it in.
         frame: the name of that frame.
         fixed: what the parameters say of the way to it, without TF.
+        cloud_frame: name of the frame that the cloud came in.
     """
 
     placement: CloudPlacement
     frame: str
     fixed: CloudPlacement
+    cloud_frame: str
 
 
 class CloudFrame:
@@ -86,4 +88,4 @@ class CloudFrame:
             lidar = self._tree.lookup(frame, self._lidar_frame, stamp_ns)
             placement, base = replace(placement, mount=lidar @ placement.mount), self._lidar_frame
         name = base + LIDAR_SUFFIX if self._fixed.is_moved else base
-        return CloudPlace(placement, name, self._fixed)
+        return CloudPlace(placement, name, self._fixed, frame)

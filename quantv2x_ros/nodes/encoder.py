@@ -224,7 +224,8 @@ class EncoderNode(BaseNode):
             self.drop("cloud", str(error))
             return
         header = Header(stamp=sweep.message.header.stamp, frame_id=sweep.place.frame)
-        placed, pose, level = points, sweep.pose, self._level.of(points, header)
+        placed, pose = points, sweep.pose
+        level = self._level.of(points, header.stamp, sweep.place)
         if level is not None:
             points, pose = levelled_points(points, level), levelled_pose(pose, level)
             header.frame_id += LEVEL_SUFFIX

@@ -7,13 +7,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 
 from quantv2x_ros.core.levelling import LEVEL_SUFFIX
-from quantv2x_ros.core.pose import PoseError
+from quantv2x_ros.core.pose import Matrix, PoseError
 from quantv2x_ros.core.sweep import AgentSweep
 from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.conversions import nanoseconds, transform_from_message
@@ -32,7 +30,7 @@ class LevelInput:
             node: whose subscription and log.
         """
         self._node = node
-        self._levels: OrderedDict[tuple[int, str], npt.NDArray[np.float64]] = OrderedDict()
+        self._levels: OrderedDict[tuple[int, str], tuple[str, Matrix]] = OrderedDict()
         self._subscription = node.create_subscription(
             TransformStamped, "level", self._on_level, qos.pose_input()
         )
@@ -41,13 +39,14 @@ class LevelInput:
     def with_level(self, sweep: AgentSweep) -> AgentSweep:
         """Return a sweep whose boxes are told in its cloud's frame.
 
-        One that was levelled, but whose transform has not come, stays as it is: its frame's name
-        says so.
+        One that was levelled or mounted, but whose transform has not come, stays as it is: its
+        frame's name says so.
         """
-        if not sweep.frame_id.endswith(LEVEL_SUFFIX):
-            return sweep
-        to_frame = self._levels.get((sweep.stamp_ns, sweep.frame_id))
-        if to_frame is None:
+        found = self._levels.get((sweep.stamp_ns, sweep.frame_id))
+        if found is not None:
+            frame_id, to_frame = found
+            return replace(sweep, frame_id=frame_id, to_frame=to_frame)
+        if sweep.frame_id.endswith(LEVEL_SUFFIX):
             self.unknown += 1
             self._node.get_logger().warning(
                 f"objects are in {sweep.frame_id} and not in the LiDAR's frame: the encoder's "
@@ -55,9 +54,7 @@ class LevelInput:
                 "encoder with level:=false",
                 throttle_duration_sec=10.0,
             )
-            return sweep
-        frame_id = sweep.frame_id.removesuffix(LEVEL_SUFFIX)
-        return replace(sweep, frame_id=frame_id, to_frame=to_frame)
+        return sweep
 
     def _on_level(self, message: TransformStamped) -> None:
         try:
@@ -69,6 +66,6 @@ class LevelInput:
             )
             return
         key = (nanoseconds(message.header.stamp), message.child_frame_id)
-        self._levels[key] = to_frame
+        self._levels[key] = message.header.frame_id, to_frame
         while len(self._levels) > _KEPT:
             self._levels.popitem(last=False)

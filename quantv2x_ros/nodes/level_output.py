@@ -8,20 +8,22 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from std_msgs.msg import Header
 
 from quantv2x_ros.core.levelling import LEVEL_SUFFIX, Levelling
-from quantv2x_ros.core.pose import invert
+from quantv2x_ros.core.pose import Matrix, invert
 from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.cloud_frame import CloudPlace
 from quantv2x_ros.nodes.conversions import nanoseconds, transform_to_message
 from quantv2x_ros.nodes.parameters import declare
 
 
 class LevelOutput:
-    """Finds the levelled frame of each sweep, and tells it on the topic ``level``."""
+    """Finds the levelled frame of each sweep; the topic ``level`` tells how maps lie to clouds."""
 
     def __init__(self, node: Node, bundle: ModelBundle) -> None:
         """Declare the parameter.
@@ -43,29 +45,38 @@ class LevelOutput:
         self._publisher = node.create_publisher(TransformStamped, "level", qos.output())
         self._unlevelled = 0
 
-    def of(self, points: npt.NDArray[np.float32], header: Header) -> npt.NDArray[np.float64] | None:
-        """Return the (4, 4) transform from the cloud's frame to the levelled one.
+    def of(
+        self, points: npt.NDArray[np.float32], stamp: Time, place: CloudPlace
+    ) -> npt.NDArray[np.float64] | None:
+        """Return the (4, 4) transform from the LiDAR's frame to the levelled one.
 
         Args:
             points: (P, 4) of a sweep, as the model would see them.
-            header: its stamp and the name of its frame.
+            stamp: its time.
+            place: how its cloud lies.
 
         Returns:
             The transform; None where the cloud is to be left as it is.
         """
-        if self._levelling is None:
-            return None
-        level = self._levelling.update(points, nanoseconds(header.stamp) / 1e9)
-        if level is None:
-            self._unlevelled += 1
-            return None
+        level = None
+        if self._levelling is not None:
+            level = self._levelling.update(points, nanoseconds(stamp) / 1e9)
+            self._unlevelled += level is None
+        mount = place.placement.mount
+        if level is not None:
+            self._tell(stamp, place, place.frame + LEVEL_SUFFIX, mount @ invert(level))
+        elif place.placement.is_moved:
+            self._tell(stamp, place, place.frame, mount)
+        return level
+
+    def _tell(self, stamp: Time, place: CloudPlace, frame: str, to_cloud: Matrix) -> None:
+        """Publish the way from the frame of a map to that of its cloud."""
         message = TransformStamped(
-            header=Header(stamp=header.stamp, frame_id=header.frame_id),
-            child_frame_id=header.frame_id + LEVEL_SUFFIX,
-            transform=transform_to_message(invert(level)),
+            header=Header(stamp=stamp, frame_id=place.cloud_frame),
+            child_frame_id=frame,
+            transform=transform_to_message(to_cloud),
         )
         self._publisher.publish(message)
-        return level
 
     def reset(self) -> None:
         """Forget the ground, as after a jump in time."""

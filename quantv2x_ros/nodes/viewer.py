@@ -173,13 +173,13 @@ class ViewerNode(BaseNode):
             self.drop(error.reason, str(error))
 
     def _on_level(self, message: TransformStamped) -> None:
-        """Take how the ego's encoder has levelled its cloud."""
+        """Take how the ego's encoder has mounted and levelled its cloud."""
         try:
             level = invert(transform_from_message(message.transform))
         except PoseError as error:
             self.drop("level", str(error))
             return
-        self._scene.hear_level(message.child_frame_id, level)
+        self._scene.hear_level(message.child_frame_id, level, message.header.frame_id)
 
     def _on_objects(self, message: DetectedObject3DArray) -> None:
         objects = SeenObjects(

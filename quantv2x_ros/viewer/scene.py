@@ -156,15 +156,17 @@ class Scene:
         self._latency_ms: tuple[float, float] | None = None
         self._dropped: Mapping[str, str] = {}
         self._level: tuple[str, Float64] | None = None
+        self._levelled_cloud = ""
 
-    def hear_level(self, frame_id: str, level: Float64) -> None:
-        """Take how the ego has levelled its cloud.
+    def hear_level(self, frame_id: str, level: Float64, cloud_frame: str) -> None:
+        """Take how the ego has mounted and levelled its cloud.
 
         Args:
-            frame_id: of the levelled frame.
-            level: (4, 4) from the LiDAR's frame to that.
+            frame_id: of the frame of its map.
+            level: (4, 4) from the cloud's frame to that.
+            cloud_frame: name of the cloud's frame.
         """
-        self._level = frame_id, level
+        self._level, self._levelled_cloud = (frame_id, level), cloud_frame
 
     def hear_objects(self, objects: SeenObjects, now: float) -> None:
         """Take a fused frame, heard at ``now``, seconds of a steady clock."""
@@ -258,13 +260,13 @@ class Scene:
         return views
 
     def _level_of(self, beacon: Beacon) -> Float64 | None:
-        """Return (4, 4) from the LiDAR's frame to the levelled one, where that is known."""
+        """Return (4, 4) from the cloud's frame to that of its map, where that is known."""
         if self._level is None or self._level[0] != beacon.frame_id:
             return None
         return self._level[1]
 
     def _lidar_pose(self, beacon: Beacon) -> Float64:
-        """Return the pose of the ego's LiDAR, in whose frame boxes are."""
+        """Return the pose of the ego's clouds, in whose frame boxes are."""
         level = self._level_of(beacon)
         return beacon.pose if level is None else beacon.pose @ level
 
@@ -274,8 +276,8 @@ class Scene:
         if cloud is not None:
             return cloud.points
         lidar = beacon.frame_id.removesuffix(TURNED_SUFFIX).removesuffix(LEVEL_SUFFIX)
-        cloud = self._clouds.get(lidar)
         level = self._level_of(beacon)
+        cloud = self._clouds.get(lidar if level is None else self._levelled_cloud)
         if cloud is not None and level is not None:
             return levelled_points(cloud.points, level)
         if cloud is None or cloud.pose is None:

@@ -22,6 +22,7 @@ from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.nodes.conversions import pose_from_message, pose_to_message, time_message
 from quantv2x_ros.nodes.ego import create_ego
 from quantv2x_ros.nodes.encoder import EncoderNode
+from quantv2x_ros.nodes.fusion import FusionNode
 from quantv2x_ros.nodes.index_format import IndexFormat
 from quantv2x_ros.nodes.messages import tile_from_message
 from quantv2x_ros.nodes.parameters import ParameterError
@@ -167,6 +168,34 @@ def test_boxes_and_markers_come_out_in_the_frame_of_the_cloud(ros, parameters, b
     shown = [(one, other) for one, other in pairs if one.action == Marker.ADD]
     assert {one.type for one, _ in shown} >= {Marker.CUBE, Marker.LINE_LIST, Marker.SPHERE}
     for one, other in shown:
+        np.testing.assert_allclose(as_matrix(other.pose), matrix @ as_matrix(one.pose), atol=1e-3)
+
+
+def test_a_fusion_apart_from_its_encoder_gives_boxes_in_the_frame_of_the_cloud_too(
+    ros, parameters, bundle
+):
+    mount, found = MOUNTS["upside down"], {}
+    heard = ros.collect(DetectedObject3DArray, "objects")
+    for key, given in (("plain", [0.0] * 6), ("mounted", mount)):
+        shared = {"bundle": str(bundle.folder), "station_id": 1}
+        sending = {"cloud_mount": given, "crop_ego_body": False, "pose_timeout": 5.0}
+        nodes = [
+            EncoderNode(parameter_overrides=parameters(**shared, **sending, max_payload_bytes=0)),
+            FusionNode(parameter_overrides=parameters(**shared, clock_tolerance=60.0)),
+        ]
+        vehicle, before = Vehicle(ros, nodes), len(heard)
+        ros.spin_until(lambda: ros.node.count_subscribers("level") >= 1)
+        ros.spin_until(lambda: ros.node.count_subscribers("/v2x/bev_indices") >= 2)
+        ros.spin_for(0.3)
+        vehicle.send(given)
+        ros.spin_until(lambda seen=before: len(heard) > seen)
+        found[key] = heard[-1]
+        for node in nodes:
+            ros.remove(node)
+    assert found["mounted"].header.frame_id == "sensor"
+    matrix = placement_of(mount).mount
+    assert len(found["plain"].objects) == len(found["mounted"].objects) > 0
+    for one, other in zip(found["plain"].objects, found["mounted"].objects, strict=True):
         np.testing.assert_allclose(as_matrix(other.pose), matrix @ as_matrix(one.pose), atol=1e-3)
 
 

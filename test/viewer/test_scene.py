@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.pose import matrix_from_v2x, transform_points
+from quantv2x_ros.core.pose import invert, matrix_from_v2x, transform_points
 from quantv2x_ros.viewer.scene import MAX_STATIONS, Beacon, Scene, SeenObjects
 from quantv2x_ros.viewer.tables import numbers
 
@@ -108,6 +108,26 @@ def test_the_cloud_of_a_turned_grid_lies_where_its_sensor_saw_it(scene):
     assert peer.cloud.dtype == np.float32
     on_the_map = transform_points(transform_points(peer.cloud, peer.pose), EGO_POSE)
     np.testing.assert_allclose(on_the_map, transform_points(points, sensor), atol=1e-4)
+
+
+def test_a_mounted_cloud_and_its_boxes_lie_together():
+    """The ego's cloud is in base_link, its map in a frame 1.9 m above and turned a little."""
+    to_map_frame = invert(matrix_from_v2x([0.0, 0.0, 1.9, 0.0, 5.0, 0.0]))
+    scene = Scene(max_points=100, lifetime=1.0)
+    scene.hear_level("base_link_lidar_level", to_map_frame, "base_link")
+    mine = Beacon(1, 1000 * MS, "base_link_lidar_level", EGO_POSE, EXTENT)
+    scene.hear_station(mine, 7, 900, 10.0)
+    scene.hear_station(beacon(2, PEER_POSE), 3, 500, 10.0)
+    points = np.array([[10.0, 2.0, 0.0, 0.0]], np.float32)
+    scene.hear_cloud("base_link", points, 10.0)
+    boxes = np.array([[10.0, 2.0, 0.0, 4.0, 2.0, 1.5, 0.0]], np.float32)
+    scene.hear_objects(SeenObjects(1000 * MS, "base_link", boxes, ("vehicle",), (1, 2)), 10.0)
+    view = scene.view(10.1)
+    ego, peer = view.agents
+    shown = transform_points(ego.cloud, ego.pose)
+    np.testing.assert_allclose(shown, points[:, :3], atol=1e-5)
+    map_place = transform_points(peer.pose[None, :3, 3], EGO_POSE @ to_map_frame)[0]
+    np.testing.assert_allclose(map_place, PEER_POSE[:3, 3], atol=1e-9)
 
 
 def test_the_ground_lies_under_the_egos_cloud(scene):
