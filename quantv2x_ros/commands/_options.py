@@ -22,7 +22,7 @@ CloudMount = Annotated[
     str,
     typer.Option(
         help="Where the LiDAR's frame (x forward, y left, z up) is in that of the clouds, if they"
-        " are in another one: x,y,z [m],roll,pitch,yaw [degrees], for base_link"
+        " are in another one: x,y,z in metres, roll,pitch,yaw in degrees, for base_link"
         " --cloud-mount=0,0,1.9,0,0,0. Poses are then of the clouds' frame."
     ),
 ]
