@@ -8,6 +8,7 @@ computed afterwards, by the same engines on the same sweeps without the peers.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,5 +120,6 @@ def draw(seen: Sequence[Pair], folder: Path, name: str) -> tuple[Path, Path]:
         View.around(scenes),
         headings=[f"{name} {pair.timestamp}" for pair in seen],
         frames_per_second=5.0,
+        processes=os.cpu_count() or 1,
     )
     return picture, animation

@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +72,7 @@ def save_animation(
     headings: Iterable[str] | None = None,
     frames_per_second: float = 10.0,
     dots_per_inch: int = 60,
+    processes: int = 1,
 ) -> None:
     """Write an animated GIF that repeats forever.
 
@@ -77,21 +83,23 @@ def save_animation(
         headings: Text above each frame.
         frames_per_second: Speed.
         dots_per_inch: Resolution.
+        processes: How many draw at the same time.
 
     Raises:
         ValueError: If there is no frame.
     """
-    figure: Figure | None = None
-    images: list[Image.Image] = []
-    texts = iter(headings) if headings is not None else None
-    for panels in frames:
-        if figure is None:
-            figure = _figure(len(panels), view)
-            figure.set_dpi(dots_per_inch)
-        _draw(figure, panels, view, next(texts) if texts is not None else "")
-        images.append(_render(figure, images[0] if images else None))
-    if not images:
+    texts: Iterator[str] = itertools.repeat("") if headings is None else iter(headings)
+    todo = [_Frame(tuple(panels), view, next(texts), dots_per_inch) for panels in frames]
+    if not todo:
         raise ValueError(f"{path}: an animation needs one frame at least")
+    images = [_image(todo[0])]  # its palette is that of all
+    rest = [replace(frame, palette_of=images[0]) for frame in todo[1:]]
+    if processes > 1 and len(rest) > processes:
+        # new interpreters: the threads of engines and of DDS do not survive a fork
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+            images += pool.map(_image, rest)
+    else:
+        images += map(_image, rest)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     images[0].save(
@@ -102,6 +110,32 @@ def save_animation(
         loop=0,
         optimize=False,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """What is drawn of a frame of an animation, and how."""
+
+    panels: tuple[Panel, ...]
+    view: View
+    heading: str
+    dots_per_inch: int
+    palette_of: Image.Image | None = None
+
+
+def _image(frame: _Frame) -> Image.Image:
+    """Draw a frame; runs in any process."""
+    figure = _figure_of(len(frame.panels), frame.view, frame.dots_per_inch)
+    _draw(figure, frame.panels, frame.view, frame.heading)
+    return _render(figure, frame.palette_of)
+
+
+@lru_cache(maxsize=1)
+def _figure_of(panels: int, view: View, dots_per_inch: int) -> Figure:
+    """Return a figure for frames of one kind, which are drawn into it one after the other."""
+    figure = _figure(panels, view)
+    figure.set_dpi(dots_per_inch)
+    return figure
 
 
 def panel_title(name: str, scene: Scene) -> str:

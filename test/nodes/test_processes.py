@@ -109,7 +109,11 @@ def test_the_same_scene_gives_the_same_boxes_again_and_from_its_bag(
     bag = tmp_path / "bag"
     record_scenario(Scenario.open(scenario_folder), bag)
     settings = GraphSettings(
-        bundle=str(bundle_folder), replay=str(bag), agents="agent_1,agent_2", pace="results", threads=1
+        bundle=str(bundle_folder),
+        replay=str(bag),
+        agents="agent_1,agent_2",
+        pace="results",
+        threads=1,
     )
     nodes = cooperative_graph(settings, ReplaySource.find(settings.replay, settings.agents))
     again, _ = play(ros, nodes, tmp_path / "again.log", patient)

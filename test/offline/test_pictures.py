@@ -126,6 +126,17 @@ def test_an_animation_has_all_its_frames(tmp_path):
         assert image.info["loop"] == 0
 
 
+def test_several_processes_draw_the_same_animation_as_one(tmp_path):
+    view = View(-30.0, 30.0, -30.0, 30.0)
+    scenes = [scene_with([[4.0 * n, *CAR[1:]]], [CAR]) for n in range(5)]
+    files = [tmp_path / "one.gif", tmp_path / "two.gif"]
+    for processes, path in enumerate(files, start=1):
+        frames = [[("", scene)] for scene in scenes]
+        headings = [str(n) for n in range(5)]
+        save_animation(path, frames, view, headings=headings, processes=processes)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
 def test_an_animation_without_frames_is_refused(tmp_path):
     with pytest.raises(ValueError, match="needs one frame"):
         save_animation(tmp_path / "none.gif", [], View(-30.0, 30.0, -30.0, 30.0))
