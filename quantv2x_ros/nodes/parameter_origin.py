@@ -23,6 +23,7 @@ _PARAMETERS = "ros__parameters"
 _OF_THE_LAUNCH = (
     *("bundle", "backend", "threads", "station_id", "build_only", "max_agents", "score_threshold"),
     *("path", "agents", "rate", "loop", "indices", "port", "peer_points", "autostart"),
+    *("pace", "points_topic", "pose_topic", "pose_source"),
 )
 
 

@@ -31,7 +31,7 @@ BAG_TOPICS = {"points_topic", "pose_topic", "pose_source"}
 OF_THE_LAUNCH = {
     "encoder": {"bundle", "backend", "threads", "station_id", "build_only"},
     "fusion": {"bundle", "backend", "threads", "station_id", "build_only", *OF_THE_BUNDLE},
-    "replay": {"path", "agents", "rate", "loop", "indices", *BAG_TOPICS},
+    "replay": {"path", "agents", "rate", "pace", "loop", "indices", *BAG_TOPICS},
     "viewer": {"port", "peer_points"},
     "channel": set(),
 }

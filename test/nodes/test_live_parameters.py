@@ -59,7 +59,7 @@ def test_timeouts_of_fusion_are_applied_and_checked(ros, parameters):
     collector = fusion._worker._collector
     assert (collector.peer_timeout, collector.peer_wait) == (0.7, 0.2)
     assert fusion._input.reception.tile_timeout == 0.3
-    assert "peer_wait" in remote.set(peer_timeout=0.5, peer_wait=2.0)
+    assert "peer_wait" in remote.set(peer_timeout=0.5, peer_wait=61.0)
     assert collector.peer_timeout == 0.7, "all or nothing"
     assert "read-only" in remote.set(max_peers=3)
 
