@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from quantv2x_ros.core.cache_folder import cache_folder, find_cache_folder
 
@@ -23,6 +24,10 @@ logger = logging.getLogger(__name__)
 ENGINES = "engines"
 #: Engines that nobody has loaded for so long are removed, seconds.
 UNUSED = 30 * 86400.0
+#: Folder beside it of the files that processes lock, so that one of them builds an engine.
+LOCKS = "locks"
+#: Longest wait for another process that builds the same engine, seconds.
+LONGEST_BUILD = 900.0
 
 
 def cache_root() -> Path | None:
@@ -102,32 +107,49 @@ class EngineCache:
             yield None
             return
         try:
-            with _alone(root / f".{self._name}.lock"):
+            with _alone(root.parent / LOCKS / self._name):
                 if self.folder.is_dir():  # another process has built it meanwhile
                     yield self.folder
                     return
                 yield temporary
                 if any(temporary.iterdir()):
-                    temporary.rename(self.folder)
+                    with contextlib.suppress(OSError):  # another one was faster: its engine stays
+                        temporary.rename(self.folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time into the body; a lock ends with its process at the latest."""
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Let one process at a time into the body, so that none builds what another one is building.
+
+    It saves work, no more: where files cannot be locked, or the other one takes very long, both
+    build. A lock ends with its process at the latest, and holds nobody up in its own.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.open("w"))
+            _wait_for(lock)
+        except OSError as error:
+            logger.info("engines are built without a lock %s: %s", path, error)
         yield
+
+
+def _wait_for(lock: IO[str]) -> None:
+    """Wait until no other process holds a lock, or for `LONGEST_BUILD`."""
+    end = time.monotonic() + LONGEST_BUILD
+    while time.monotonic() < end:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except (BlockingIOError, PermissionError):  # what POSIX allows a system to say
+            time.sleep(0.05)
 
 
 def _remove_unused(root: Path) -> None:
     """Remove engines, and remains of interrupted builds, that are long unused."""
-    for path in root.iterdir():
-        if time.time() - path.stat().st_mtime <= UNUSED:
-            continue
-        if path.is_dir():
-            logger.info("removing the engine %s, not used for 30 days", path)
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    for folder in root.iterdir():
+        if folder.is_dir() and time.time() - folder.stat().st_mtime > UNUSED:
+            logger.info("removing the engine %s, not used for 30 days", folder)
+            shutil.rmtree(folder, ignore_errors=True)

@@ -194,6 +194,30 @@ def test_an_engine_appears_complete_or_not_at_all(
     assert list(cache_root().iterdir()) == [cache.folder]
 
 
+def test_a_process_waits_for_another_one_that_builds_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    program = (
+        "from quantv2x_ros.inference.cache import EngineCache\n"
+        "with EngineCache('engine', 'key').open() as folder:\n"
+        "    print((folder / 'plan').exists(), flush=True)\n"
+    )
+    with EngineCache("engine", "key").open() as folder:
+        other = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(3.0)
+        assert folder is not None
+        (folder / "plan").write_text("whole")
+    said, errors = other.communicate(timeout=60.0)
+    assert said.strip() == "True", errors
+
+
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
