@@ -162,6 +162,7 @@ def test_the_grid_is_measured_to_be_exact_and_wider_weights_as_the_processor_is(
 @pytest.mark.parametrize("isa", ["AVX2", "AVX512_CORE"])
 def test_all_of_it_holds_where_onednn_is_held_to_less(isa: str, repository: Path) -> None:
     environment: dict[str, Any] = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa}
+    environment.pop("PYTEST_ADDOPTS", None)  # of this run, as colcon gives them
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     chosen = "int64 or measured"
     result = subprocess.run(
