@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 
-#: Sweeps of which the sensor's period is told; where some were lost the shortest step is right.
+#: Sweeps of which the sensor's period is told.
 _STEPS = 10
 #: A step longer than this is no period but a pause, nanoseconds.
 _PAUSE_NS = 2_000_000_000
@@ -15,6 +16,8 @@ _PAUSE_NS = 2_000_000_000
 _WINDOW = 5.0
 #: A share of the sweeps this large is all of them.
 _ALL = 0.9
+#: Share of the time in work from which sweeps that are missing were lost here, and not before.
+_BUSY = 0.8
 #: Sweeps that may be in work, or on their way to it.
 _IN_WORK = 2.0
 
@@ -48,13 +51,16 @@ class Overload:
         """Nothing has come yet."""
         self._steps: deque[int] = deque(maxlen=_STEPS)
         self._came: deque[tuple[int, float]] = deque()
-        self._done: deque[float] = deque()
+        self._done: deque[tuple[float, float]] = deque()
         self._begun: float | None = None
 
     @property
     def period_ns(self) -> int | None:
-        """Time between two sweeps of the sensor, nanoseconds; None before the second."""
-        return min(self._steps, default=None)
+        """Time between two sweeps of the sensor, nanoseconds; None before the second.
+
+        Sweeps that were lost make steps longer, so the shorter ones are the sensor's.
+        """
+        return sorted(self._steps)[len(self._steps) // 4] if self._steps else None
 
     def note_sweep(self, stamp_ns: int, now: float) -> None:
         """Note a sweep that came, whatever becomes of it.
@@ -73,10 +79,15 @@ class Overload:
         while now - self._came[0][1] > _WINDOW:
             self._came.popleft()
 
-    def note_done(self, now: float) -> None:
-        """Note a sweep that is worked on to its end, at ``now`` seconds of a steady clock."""
-        self._done.append(now)
-        while now - self._done[0] > 2 * _WINDOW:
+    def note_done(self, now: float, seconds: float = 0.0) -> None:
+        """Note a sweep that is worked on to its end.
+
+        Args:
+            now: seconds of a steady clock.
+            seconds: that it took, in which no other sweep could be received.
+        """
+        self._done.append((now, seconds))
+        while now - self._done[0][0] > 2 * _WINDOW:
             self._done.popleft()
 
     def state(self, now: float) -> OverloadState | None:
@@ -85,17 +96,25 @@ class Overload:
         Args:
             now: seconds of a steady clock.
         """
-        period = self.period_ns
-        if period is None or self._begun is None or now - self._begun < _WINDOW:
+        if self._begun is None or now - self._begun < _WINDOW:
             return None
-        (first_ns, first), (last_ns, last) = self._came[0], self._came[-1]
+        (_, first), (_, last) = self._came[0], self._came[-1]
         if now - last > _WINDOW or last <= first:
             return None
-        offered = (last_ns - first_ns) / period  # those that were lost on the way, too
-        done = sum(first < when for when in self._done)
+        work = [seconds for when, seconds in self._done if first < when]
+        offered, done = len(self._came) - 1, len(work)
+        if sum(work) > _BUSY * (now - first):
+            offered += self._lost()
         if offered - done < max(_IN_WORK, (1.0 - _ALL) * offered):
             return None
         return OverloadState(offered / (last - first), done / (now - first))
+
+    def _lost(self) -> int:
+        """Return how many sweeps are missing between those that came, by the sensor's period."""
+        period = self.period_ns or 0
+        stamps = [stamp_ns for stamp_ns, _ in self._came]
+        steps = [b - a for a, b in itertools.pairwise(stamps)]
+        return sum(max(0, round(step / period) - 1) for step in steps) if period else 0
 
     def reset(self) -> None:
         """Forget everything, as after a jump in time."""

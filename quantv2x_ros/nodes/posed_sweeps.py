@@ -146,8 +146,10 @@ class PosedSweeps:
         if self._ready is None or not self._may_take():
             return False
         ready, self._ready = self._ready, None
+        start = time.monotonic()
         self._take(ready)
-        self.overload.note_done(time.monotonic())
+        now = time.monotonic()
+        self.overload.note_done(now, now - start)
         return True
 
     def _set_timeout(self, seconds: float) -> None:

@@ -46,8 +46,8 @@ def test_sweeps_that_were_lost_on_the_way_count_too():
     for number in range(100):
         if number % 4 in (0, 1):  # the step between two neighbours shows the sensor's period
             overload.note_sweep(number * 100 * MS, number / 10)
-        if number % 4 == 0:
-            overload.note_done(number / 10)
+        if number % 4 == 1:
+            overload.note_done(number / 10, 0.38)
     state = overload.state(10.0)
     assert state is not None
     assert state.offered_hz == pytest.approx(10.0, rel=0.05)
@@ -76,3 +76,12 @@ def test_a_slow_sensor_whose_every_sweep_is_done_late_overloads_nobody():
         if number:
             overload.note_done(2.5 * number - 0.1)  # just before the next one comes
         assert overload.state(2.5 * number + 2.0) is None
+
+
+def test_an_irregular_sensor_overloads_no_node_that_has_time():
+    overload = Overload()
+    for number in range(60):
+        stamp = number * 200 + (number % 3) * 60
+        overload.note_sweep(stamp * MS, stamp / 1000)
+        overload.note_done(stamp / 1000 + 0.05, 0.05)
+        assert overload.state(stamp / 1000 + 0.1) is None
