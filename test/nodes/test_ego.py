@@ -142,7 +142,11 @@ class Busy:
 def busy(ros, sensors, parameters, bundle, monkeypatch):
     def make(**values):
         overrides = parameters(
-            bundle=str(bundle.folder), clock_tolerance=60.0, crop_ego_body=False, **values
+            bundle=str(bundle.folder),
+            station_id=1,
+            clock_tolerance=60.0,
+            crop_ego_body=False,
+            **values,
         )
         return Busy(ros, sensors, monkeypatch, overrides)
 

@@ -103,11 +103,11 @@ def test_objects_of_an_ego_are_in_its_lidar_s_frame(ros, parameters, bundle, sen
 
 
 def test_so_are_those_of_a_fusion_whose_encoder_is_elsewhere(ros, parameters, bundle, send):
-    ros.add(EncoderNode(parameter_overrides=parameters(**WHOLE)))
-    fusion = ros.add(FusionNode(parameter_overrides=parameters(clock_tolerance=60.0)))
+    encoder = ros.add(EncoderNode(parameter_overrides=parameters(**WHOLE)))
+    fusion = ros.add(FusionNode(parameter_overrides=parameters(station_id=1, clock_tolerance=60.0)))
     objects = ros.collect(DetectedObject3DArray, "objects")
-    ros.spin_until(lambda: ros.node.count_subscribers("/v2x/bev_indices") >= 1)
-    ros.spin_until(lambda: ros.node.count_subscribers("level") >= 1)
+    heard = ("/level", "/own_indices", "/v2x/bev_indices")
+    ros.connect(*(p for p in encoder.publishers if p.topic_name in heard))
     send(10)
     ros.spin_until(lambda: objects)
     assert objects[0].header.frame_id == "lidar"
@@ -125,7 +125,7 @@ def test_without_the_transform_the_frame_s_name_says_that_it_is_the_levelled_one
             cli_args=["--ros-args", "-r", "level:=elsewhere"],
         )
     )
-    fusion = ros.add(FusionNode(parameter_overrides=parameters(clock_tolerance=60.0)))
+    fusion = ros.add(FusionNode(parameter_overrides=parameters(station_id=1, clock_tolerance=60.0)))
     objects = ros.collect(DetectedObject3DArray, "objects")
     ros.spin_until(lambda: ros.node.count_subscribers("/v2x/bev_indices") >= 1)
     send(10)
