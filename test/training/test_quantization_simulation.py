@@ -86,7 +86,7 @@ def test_a_part_alone_rounds_nothing_else(exported: Exported) -> None:
 def test_the_sensitivity_table_has_a_row_for_each_part(
     exported: Exported, scenario_folder: Path
 ) -> None:
-    config = EvaluationConfig(agents=2, max_frames=1)
+    config = EvaluationConfig(agents=2, max_frames=3)
     rows = sensitivity(exported.graphs, exported.bundle, scenario_folder, config)
     assert [row["part"] for row in rows] == ["nothing", *PARTS, "everything"]
     assert rows[0]["boxes"]["same_share"] == 1.0
