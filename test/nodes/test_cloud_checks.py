@@ -61,12 +61,12 @@ class Vehicle:
     def send(self, points, frame="lidar", pose=None):
         """Send a sweep, and wait for what comes of it."""
         self.number += 1
-        before, stamp = len(self.sent), time_message(time.time_ns())
+        stamp = time_message(time.time_ns())
         message = PoseWithCovarianceStamped(header=Header(stamp=stamp, frame_id="map"))
         message.pose.pose = pose_to_message(np.eye(4) if pose is None else pose)
         self.poses.publish(message)
         self.clouds.publish(message_from_points(points, Header(stamp=stamp, frame_id=frame)))
-        self.ros.spin_until(lambda: len(self.sent) > before)
+        self.ros.spin_until(lambda: any(tile.header.stamp == stamp for tile in self.sent))
 
     def drive(self, points, until, count=60):
         """Send sweeps until the diagnostics hold a text, and return them; fail if they do not."""
