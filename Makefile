@@ -4,6 +4,8 @@
 # Every target prepares by itself what it needs; see scripts/prepare.sh.
 
 SHELL := /bin/bash
+# Some images set this, and each of half a dozen processes would compile all that it imports, each time.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 
 # Further arguments of the command that a target runs, as in `make demo ARGS="--rate 5"`.

@@ -4,10 +4,14 @@
 
 colcon hides failures: `colcon test` exits with 0 on them, `colcon test-result` also counts what
 earlier runs have left, and no test at all is a success to both. Arguments go on to pytest.
+
+Files of tests run side by side, one on each of up to four cores; `-n 0` runs them one after the
+other.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -15,6 +19,19 @@ from pathlib import Path
 
 from packages import COLCON
 from steps import ROOT
+
+
+#: A worker takes about 2 GiB of memory.
+MOST_WORKERS = 4
+
+
+def side_by_side(arguments: list[str]) -> list[str]:
+    """Returns pytest's options for tests side by side; none where the arguments choose."""
+    if any(argument.startswith(("-n", "--numprocesses", "--dist")) for argument in arguments):
+        return []
+    workers = min(os.cpu_count() or 1, MOST_WORKERS)
+    # in the order of test/conftest.py, the longest first
+    return ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def colcon(*arguments: str) -> int:
@@ -44,7 +61,7 @@ def main(pytest_arguments: list[str]) -> int:
     """
     for path in ROOT.glob("build/*/pytest.xml"):
         path.unlink()
-    pytest = ["--pytest-args", "-rs", *pytest_arguments]
+    pytest = ["--pytest-args", "-rs", *side_by_side(pytest_arguments), *pytest_arguments]
     ran = colcon("test", "--event-handlers", "console_direct+", *pytest)
     listed = colcon("test-result", "--verbose")
     counts = count(sorted(ROOT.glob("build/*/pytest.xml")))

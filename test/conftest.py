@@ -23,6 +23,11 @@ OWN_PROCESS = "QUANTV2X_TEST_OWN_PROCESS"
 SESSION = "QUANTV2X_TEST_SESSION"
 os.environ[SESSION] = str(os.getpid())
 
+# Workers share the cores: threads that wait for each other spin, and take the time of the others.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if _WORKERS > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
+
 # Node processes of a test must neither meet another run's, another worker's of this run, nor a
 # robot's on the network. Domains 0 to 101 are usable on every platform; 0 is the default one, and
 # so left alone.
@@ -169,6 +174,37 @@ def scenario_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert len(list(folder.rglob("*.bin"))) == 18
     assert np.fromfile(folder / "1" / "000000.bin", np.float32).size > 4000
     return folder
+
+
+#: Files that take longest, the longest first: side by side none of them may be left for the end.
+LONGEST_FIRST = (
+    "test_whole_way.py",
+    "test_quantization_simulation.py",
+    "test_report.py",
+    "test_quantize_command.py",
+    "test_quantization_reconstruction.py",
+    "test_processes.py",
+    "test_lint.py",
+    "test_export_bundle.py",
+    "test_demo.py",
+    "test_several_processes.py",
+    "test_fusion.py",
+    "test_ego.py",
+    "test_cloud_checks.py",
+    "test_cloud_frame.py",
+    "test_benchmark_command.py",
+    "test_heard_replay.py",
+    "test_placed_clouds.py",
+    "test_tensorrt_graph.py",
+    "test_stages.py",
+    "test_same_bits.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; within a file the order stays."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
 class OwnProcessFile(pytest.File):
