@@ -20,7 +20,6 @@ from pathlib import Path
 from packages import COLCON
 from steps import ROOT
 
-
 #: A worker takes about 2 GiB of memory.
 MOST_WORKERS = 4
 
