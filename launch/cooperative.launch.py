@@ -28,12 +28,13 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
-from quantv2x_ros.channel_graph import through_channel
-from quantv2x_ros.core.host_station import THIS_HOST
+from quantv2x_ros.core.peers.host_station import THIS_HOST
 from quantv2x_ros.data.bag_topics import POSE_SOURCES, BagTopics
-from quantv2x_ros.executables import require_installed
-from quantv2x_ros.graph import NodeDescription, cooperative_graph
-from quantv2x_ros.graph_settings import (
+from quantv2x_ros.environment.middleware import middleware_environment
+from quantv2x_ros.graph.executables import require_installed
+from quantv2x_ros.graph.graph import NodeDescription, cooperative_graph, through_channel
+from quantv2x_ros.graph.replay_source import ReplaySource
+from quantv2x_ros.graph.settings import (
     BACKENDS,
     LOG_LEVELS,
     NO_REPLAY,
@@ -41,8 +42,6 @@ from quantv2x_ros.graph_settings import (
     GraphError,
     GraphSettings,
 )
-from quantv2x_ros.middleware import middleware_environment
-from quantv2x_ros.replay_source import ReplaySource
 
 BOOLEANS = ("true", "false")
 

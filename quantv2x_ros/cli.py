@@ -18,7 +18,7 @@ import typer
 import typer.core
 
 from quantv2x_ros import __version__, commands
-from quantv2x_ros.companions import explain_missing
+from quantv2x_ros.environment.errors import in_words
 
 
 def command_modules() -> dict[str, str]:
@@ -61,35 +61,6 @@ class CommandGroup(typer.core.TyperGroup):
                 raise
             print(f"error: {text}", file=sys.stderr)
             raise typer.Exit(1) from error
-
-
-def in_words(error: Exception) -> str:
-    """Words an error for the terminal.
-
-    Args:
-        error: What a command raised.
-
-    Returns:
-        One sentence about the input or about what is not installed; empty for a fault of the
-        program, whose traceback says more.
-    """
-    if isinstance(error, ImportError):
-        return explain_missing(error)
-    return str(error) if is_input_error(error) else ""
-
-
-def is_input_error(error: Exception) -> bool:
-    """Tells an error about the input, which its message explains, from a fault of the program.
-
-    Args:
-        error: What a command raised.
-
-    Returns:
-        True for the ValueError and RuntimeError classes that this package defines, whose messages
-        name the cause and the remedy, and for files that cannot be read or written.
-    """
-    is_own = type(error).__module__.split(".")[0] == __name__.split(".")[0]
-    return isinstance(error, OSError) or (is_own and isinstance(error, (ValueError, RuntimeError)))
 
 
 def _print_version(wanted: bool) -> None:

@@ -26,8 +26,8 @@ def main() -> int:
     """Runs the check and returns the exit code."""
     from quantv2x_ros.benchmark.gpu_check import check_gpu
     from quantv2x_ros.benchmark.gpu_steps import GpuCheckSettings
-    from quantv2x_ros.offline.report import write_json
-    from quantv2x_ros.resources import find_bundle
+    from quantv2x_ros.environment.resources import find_bundle
+    from quantv2x_ros.evaluation.report import write_json
 
     parser = argparse.ArgumentParser(description="Check all that needs an NVIDIA GPU.")
     parser.add_argument("--json", type=Path, required=True, help="file for the result")

@@ -131,7 +131,7 @@ def calm_bundle_folder(bundle_folder: Path, tmp_path_factory: pytest.TempPathFac
     import numpy as np
     import yaml
 
-    from quantv2x_ros.inference.bundle_files import file_sha256
+    from quantv2x_ros.inference.model.bundle_files import file_sha256
 
     changes = {
         "head.onnx": {"cls.weight.scale": (0.1, 0.0), "cls.bias": (0.1, -10.0)},

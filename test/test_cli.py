@@ -98,7 +98,7 @@ def test_simulate_writes_the_v2x_real_layout(repository: Path, tmp_path: Path) -
 
 
 def test_own_errors_of_what_cannot_run_are_told_from_faults() -> None:
-    from quantv2x_ros.inference.engine import EngineError
+    from quantv2x_ros.inference.engine.engine import EngineError
 
     assert cli.is_input_error(EngineError("backend tensorrt cannot run"))
     assert not cli.is_input_error(RuntimeError("a fault"))

@@ -11,7 +11,7 @@ import json
 import sys
 
 from quantv2x_ros.benchmark.settings import BenchmarkSettings
-from quantv2x_ros.cli import in_words
+from quantv2x_ros.environment.errors import in_words
 
 
 def main(task: str, text: str) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.boxes import bev_iou
-from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.core.geometry.boxes import bev_iou
 
 #: BEV IoU from which two boxes of one class are the same.
 OVERLAP = 0.5

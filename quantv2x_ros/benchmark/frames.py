@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from quantv2x_ros.benchmark.settings import BenchmarkError
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.default_scene import default_scene
-from quantv2x_ros.offline.detect import choose_agents, frame_input
+from quantv2x_ros.evaluation.detect import choose_agents, frame_input
+from quantv2x_ros.graph.replay_source import default_scene
 
 #: Spread of the copies that top up a cloud with too few points, metres.
 JITTER = 0.02

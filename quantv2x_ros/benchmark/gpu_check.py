@@ -20,10 +20,10 @@ import quantv2x_ros
 from quantv2x_ros.benchmark.gpu_engine import GpuCheckError
 from quantv2x_ros.benchmark.gpu_steps import GpuCheckSettings, engine_names
 from quantv2x_ros.benchmark.settings import BenchmarkSettings
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.engine import EngineError
-from quantv2x_ros.inference.tensorrt_api import load_tensorrt
-from quantv2x_ros.inference.tensorrt_cuda import what_is_missing
+from quantv2x_ros.inference.engine.engine import EngineError
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.trt.api import load_tensorrt
+from quantv2x_ros.inference.trt.cuda import what_is_missing
 
 #: Time for all steps, seconds: below 8 minutes with what starts and ends beside them.
 TOTAL_SECONDS = 465.0

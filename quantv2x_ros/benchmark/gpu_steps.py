@@ -32,10 +32,10 @@ from quantv2x_ros.benchmark.gpu_engine import (
 from quantv2x_ros.benchmark.machine import describe_machine
 from quantv2x_ros.benchmark.ours import OurPipeline
 from quantv2x_ros.benchmark.samples import Samples
-from quantv2x_ros.default_scene import SEED, default_scene
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.graph.replay_source import SEED, default_scene
 from quantv2x_ros.inference.engine_set import OWN_PYRAMID, build_engines, tensorrt_profiles
-from quantv2x_ros.inference.tensorrt_api import load_tensorrt
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.trt.api import load_tensorrt
 
 #: Seeds of the scenes whose boxes are compared; the benchmark and the demo play others.
 SCENE_SEEDS = (SEED + 1, SEED + 2, SEED + 3)
@@ -81,7 +81,7 @@ def machine(settings: GpuCheckSettings) -> dict[str, Any]:
     found["tensorrt"] = load_tensorrt().label
     if settings.plans:
         return found
-    from quantv2x_ros.inference.tensorrt_cuda import gpu
+    from quantv2x_ros.inference.trt.cuda import gpu
 
     device = gpu()
     with device.active():
@@ -113,7 +113,7 @@ def engine(settings: GpuCheckSettings, name: str) -> dict[str, Any]:
     Raises:
         GpuCheckError: for layers or runs that are not as they should be.
     """
-    from quantv2x_ros.inference.tensorrt import TensorRtEngine
+    from quantv2x_ros.inference.trt.engine import TensorRtEngine
 
     bundle = ModelBundle.load(Path(settings.bundle))
     profile = tensorrt_profiles(bundle)[name]

@@ -10,7 +10,7 @@ from quantv2x_ros.benchmark.frames import load_frame
 from quantv2x_ros.benchmark.machine import peak_memory
 from quantv2x_ros.benchmark.ours import OurPipeline
 from quantv2x_ros.benchmark.settings import BenchmarkSettings
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 SIDES = ("ours", "torch_fp32")
 
@@ -25,7 +25,7 @@ def measure_memory(settings: BenchmarkSettings, side: str) -> dict[str, float]:
     if side == "ours":
         run = OurPipeline(bundle, settings.backend, settings.threads).run
     else:
-        from quantv2x_ros.training.benchmark.plain import PlainPipeline
+        from quantv2x_ros.benchmark.torch_reference.plain import PlainPipeline
 
         run = PlainPipeline(bundle, settings.threads).run
     peaks = {"0": peak_memory()}

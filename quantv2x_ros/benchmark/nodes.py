@@ -12,19 +12,68 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.benchmark.machine import describe_machine
-from quantv2x_ros.benchmark.node_times import summarize_frames
+from quantv2x_ros.benchmark.node_times import FrameTimes, summarize_frames
 from quantv2x_ros.benchmark.settings import INSTRUCTION_SETS, BenchmarkError, check_isa
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.default_scene import default_scene
-from quantv2x_ros.graph import cooperative_graph
-from quantv2x_ros.graph_settings import GraphSettings
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.offline.index_recorder import IndexRecorder
-from quantv2x_ros.process_graph import ProcessGraph, node_environment
-from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.evaluation.index_recorder import IndexRecorder
+from quantv2x_ros.graph.graph import cooperative_graph
+from quantv2x_ros.graph.processes import ProcessGraph, node_environment
+from quantv2x_ros.graph.replay_source import ReplaySource, default_scene
+from quantv2x_ros.graph.settings import GraphSettings
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.nodes.common import qos
+from quantv2x_ros.nodes.common.conversions import nanoseconds
+
+_RELIABLE = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class NodeObserver(Node):  # type: ignore[misc]
+    """A node that only listens. A sweep's pose leaves replay just before its cloud.
+
+    Attributes:
+        frames: what came when, by the sweep's stamp, nanoseconds.
+    """
+
+    def __init__(self, station: int) -> None:
+        """Subscribe.
+
+        Args:
+            station: the ego's.
+        """
+        super().__init__("benchmark_observer")
+        self._station = station
+        self.frames: dict[int, FrameTimes] = {}
+        self.create_subscription(PoseWithCovarianceStamped, "pose", self._on_pose, _RELIABLE)
+        self.create_subscription(BevIndices, "/v2x/bev_indices", self._on_indices, _RELIABLE)
+        self.create_subscription(DetectedObject3DArray, "objects", self._on_objects, qos.output())
+
+    def _frame(self, message: object) -> FrameTimes:
+        stamp = nanoseconds(message.header.stamp)  # type: ignore[attr-defined]
+        return self.frames.setdefault(stamp, FrameTimes())
+
+    def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
+        self._frame(message).sweep = time.monotonic()
+
+    def _on_indices(self, message: BevIndices) -> None:
+        frame, now = self._frame(message), time.monotonic()
+        if message.station_id == self._station:
+            frame.own_indices = now
+        else:
+            frame.peers_indices = now
+
+    def _on_objects(self, message: DetectedObject3DArray) -> None:
+        frame = self._frame(message)
+        frame.objects = time.monotonic()
+        frame.agents = len(message.contributing_stations)
+
 
 #: Longest wait for the first output, seconds: a first start compiles engines and kernels.
 _START_LIMIT = 240.0
@@ -183,7 +232,7 @@ def _watch(
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    from quantv2x_ros.benchmark.node_observer import NodeObserver
+    from quantv2x_ros.benchmark.nodes import NodeObserver
 
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import time
 
 from quantv2x_ros.benchmark.frames import BenchmarkFrame, Cloud
-from quantv2x_ros.core.detection import Detections
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 Times = dict[str, float]
 

@@ -27,8 +27,8 @@ from quantv2x_ros.benchmark.scaling import (
     scale_range,
 )
 from quantv2x_ros.benchmark.settings import BenchmarkSettings
-from quantv2x_ros.core.detection import Detections
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 #: Stages of which both sides have a time.
 SHARED_STAGES = ("encoder", "fusion", "detection", "frame")
@@ -90,13 +90,13 @@ def measure(settings: BenchmarkSettings, report: Report) -> dict[str, Any]:
 def _plain(bundle: ModelBundle, settings: BenchmarkSettings) -> Pipeline | None:
     if not settings.torch:
         return None
-    from quantv2x_ros.training.benchmark.plain import PlainPipeline
+    from quantv2x_ros.benchmark.torch_reference.plain import PlainPipeline
 
     return PlainPipeline(bundle, settings.threads)
 
 
 def _polygon_nms() -> Callable[..., Any]:
-    from quantv2x_ros.training.benchmark.polygons import polygon_nms
+    from quantv2x_ros.benchmark.torch_reference.polygons import polygon_nms
 
     return polygon_nms
 
@@ -157,8 +157,7 @@ def _scaling(
 def _roofline(
     bundle: ModelBundle, settings: BenchmarkSettings, stages: dict[str, dict[str, float]]
 ) -> dict[str, Any]:
-    from quantv2x_ros.benchmark.ceilings import int8_ceiling, memory_ceiling
-    from quantv2x_ros.benchmark.costs import engine_cost
+    from quantv2x_ros.benchmark.roofline import engine_cost, int8_ceiling, memory_ceiling
 
     ceilings = Ceilings(int8_ceiling(settings.threads), memory_ceiling(settings.threads))
     costs = other_costs(bundle, settings.points, settings.agents)

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from quantv2x_ros.benchmark.frames import BenchmarkFrame, with_points
 from quantv2x_ros.benchmark.ours import OurPipeline
 from quantv2x_ros.benchmark.samples import Samples, compare, summarize, time_calls
-from quantv2x_ros.core.detection import nms
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.core.detection.detection import nms
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 POINTS = (10_000, 30_000, 60_000, 120_000)
 CANDIDATES = (100, 300, 500, 1000)

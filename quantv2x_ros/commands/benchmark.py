@@ -41,8 +41,8 @@ def command(
     from quantv2x_ros.benchmark.processes import run_benchmark
     from quantv2x_ros.benchmark.report import print_result
     from quantv2x_ros.benchmark.settings import BenchmarkSettings
-    from quantv2x_ros.offline.report import write_json
-    from quantv2x_ros.resources import find_bundle
+    from quantv2x_ros.environment.resources import find_bundle
+    from quantv2x_ros.evaluation.report import write_json
 
     settings = BenchmarkSettings(
         bundle=str(find_bundle(bundle)),

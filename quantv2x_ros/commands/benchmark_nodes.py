@@ -41,15 +41,15 @@ def command(
     ] = False,
 ) -> None:
     """Run an agent's nodes as processes that are played sweeps and peers' indices; time them."""
-    from quantv2x_ros.demo.environment import enter_workspace
+    from quantv2x_ros.environment.workspace import enter_workspace
 
     enter_workspace()  # the messages' types
     from rich.progress import Progress
 
     from quantv2x_ros.benchmark.nodes import NodeBenchmarkSettings, measure_nodes
     from quantv2x_ros.benchmark.report import print_nodes
-    from quantv2x_ros.offline.report import write_json
-    from quantv2x_ros.resources import find_bundle
+    from quantv2x_ros.environment.resources import find_bundle
+    from quantv2x_ros.evaluation.report import write_json
 
     cores = threads or os.cpu_count() or 1
     folder = str(find_bundle(bundle))

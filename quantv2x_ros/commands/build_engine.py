@@ -28,9 +28,9 @@ def command(
 
     from rich.progress import Progress
 
-    from quantv2x_ros.inference.bundle import ModelBundle
+    from quantv2x_ros.environment.resources import find_bundle
     from quantv2x_ros.inference.engine_set import build_engines
-    from quantv2x_ros.resources import find_bundle
+    from quantv2x_ros.inference.model.bundle import ModelBundle
 
     loaded = ModelBundle.load(find_bundle(bundle))
     with Progress() as bar:

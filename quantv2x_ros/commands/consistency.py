@@ -25,13 +25,13 @@ def command(
     """Let every peer of a dataset be honest and lie, and count whom `consistency_check` flags."""
     from rich.progress import Progress
 
-    from quantv2x_ros.inference.bundle import ModelBundle
-    from quantv2x_ros.offline.consistency_trial import ConsistencyTrial
-    from quantv2x_ros.offline.detector import EngineDetector
-    from quantv2x_ros.offline.evaluate import open_scenarios
-    from quantv2x_ros.offline.report import write_json
-    from quantv2x_ros.offline.settings import EvaluationConfig
-    from quantv2x_ros.resources import find_bundle
+    from quantv2x_ros.environment.resources import find_bundle
+    from quantv2x_ros.evaluation.consistency_trial import ConsistencyTrial
+    from quantv2x_ros.evaluation.detector import EngineDetector
+    from quantv2x_ros.evaluation.evaluate import open_scenarios
+    from quantv2x_ros.evaluation.report import write_json
+    from quantv2x_ros.evaluation.settings import EvaluationConfig
+    from quantv2x_ros.inference.model.bundle import ModelBundle
 
     config = EvaluationConfig(mode=mode, agents=agents)
     detector = EngineDetector(ModelBundle.load(find_bundle(bundle)), backend, threads)

@@ -75,14 +75,14 @@ def command(
     json: ValuesFile = None,
 ) -> None:
     """Play a scene through the real nodes in processes of their own, and watch it live."""
-    from quantv2x_ros.demo.environment import enter_workspace
+    from quantv2x_ros.environment.workspace import enter_workspace
 
     enter_workspace()
     from rich.console import Console
 
     from quantv2x_ros.demo.run import DemoSettings, run_demo, until_interrupted
-    from quantv2x_ros.graph_settings import GraphSettings
-    from quantv2x_ros.offline.report import write_json
+    from quantv2x_ros.evaluation.report import write_json
+    from quantv2x_ros.graph.settings import GraphSettings
 
     console = Console()
     graph = GraphSettings(

@@ -60,17 +60,17 @@ def command(
     if (scenario is None) == (cloud is None):
         raise typer.BadParameter("give either --scenario or --cloud")
 
-    from quantv2x_ros.core.cloud_placement import parse_placement
+    from quantv2x_ros.core.placement.cloud_placement import parse_placement
     from quantv2x_ros.data.errors import DatasetError
     from quantv2x_ros.data.frame import read_cloud
     from quantv2x_ros.data.scenario import Scenario
-    from quantv2x_ros.inference.bundle import ModelBundle
-    from quantv2x_ros.offline import detect as offline
-    from quantv2x_ros.offline.agent_grids import AgentGrids
-    from quantv2x_ros.offline.cloud_notes import cloud_note
-    from quantv2x_ros.offline.detector import EngineDetector
-    from quantv2x_ros.offline.report import write_json
-    from quantv2x_ros.resources import find_bundle
+    from quantv2x_ros.environment.resources import find_bundle
+    from quantv2x_ros.evaluation import detect as offline
+    from quantv2x_ros.evaluation.agent_grids import AgentGrids
+    from quantv2x_ros.evaluation.cloud_notes import cloud_note
+    from quantv2x_ros.evaluation.detector import EngineDetector
+    from quantv2x_ros.evaluation.report import write_json
+    from quantv2x_ros.inference.model.bundle import ModelBundle
 
     model = ModelBundle.load(find_bundle(bundle))
     if score_threshold is not None:

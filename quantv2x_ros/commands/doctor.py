@@ -33,12 +33,12 @@ def command(
     json: Annotated[Path | None, typer.Option(help="File to write the findings to.")] = None,
 ) -> None:
     """Examine this machine, or a running graph, or a dataset; exit code 1 if anything is broken."""
-    from quantv2x_ros.offline.report import write_json
+    from quantv2x_ros.evaluation.report import write_json
 
     if data is not None:
         _examine_data(data, clouds, json)
         return
-    from quantv2x_ros.demo.environment import WorkspaceError, enter_workspace
+    from quantv2x_ros.environment.workspace import WorkspaceError, enter_workspace
 
     try:
         enter_workspace()
@@ -75,9 +75,9 @@ def _examine_graph(seconds: float) -> list[Finding]:
 def _examine_data(data: Path, clouds: bool, json: Path | None) -> None:
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from quantv2x_ros.offline.dataset_doctor import examine_dataset
-    from quantv2x_ros.offline.dataset_report import print_census
-    from quantv2x_ros.offline.report import write_json
+    from quantv2x_ros.doctor.dataset_doctor import examine_dataset
+    from quantv2x_ros.doctor.dataset_report import print_census
+    from quantv2x_ros.evaluation.report import write_json
 
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:

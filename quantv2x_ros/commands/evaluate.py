@@ -59,16 +59,16 @@ def command(
     skip_broken: option.SkipBroken = False,
 ) -> None:
     """Evaluate on a dataset: AP by class at BEV IoU 0.3, 0.5 and 0.7, and bytes a message."""
-    from quantv2x_ros.core.cloud_placement import parse_placement
-    from quantv2x_ros.core.frame_sender import SendSettings
-    from quantv2x_ros.core.tiles import TileSettings
-    from quantv2x_ros.offline.channel_file import read_channel
-    from quantv2x_ros.offline.detector import open_detector
-    from quantv2x_ros.offline.report import print_precision, write_json
-    from quantv2x_ros.offline.session import Request, run
-    from quantv2x_ros.offline.settings import EvaluationConfig, Link, Sending
-    from quantv2x_ros.progress import counted
-    from quantv2x_ros.resources import find_bundle
+    from quantv2x_ros.commands._detectors import open_detector
+    from quantv2x_ros.core.placement.cloud_placement import parse_placement
+    from quantv2x_ros.core.transport.frame_sender import SendSettings
+    from quantv2x_ros.core.transport.tiles import TileSettings
+    from quantv2x_ros.environment.progress import counted
+    from quantv2x_ros.environment.resources import find_bundle
+    from quantv2x_ros.evaluation.channel_file import read_channel
+    from quantv2x_ros.evaluation.report import print_precision, write_json
+    from quantv2x_ros.evaluation.session import Request, run
+    from quantv2x_ros.evaluation.settings import EvaluationConfig, Link, Sending
 
     how = SendSettings(TileSettings(max_payload_bytes), levels, min_occupancy, parity)
     link = Link(

@@ -55,8 +55,8 @@ def command(
     """Export a trained network as a bundle: ONNX engines, tables, weights and a manifest."""
     from rich.progress import track
 
+    from quantv2x_ros.training.checkpoint import load_checkpoint
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
-    from quantv2x_ros.training.export.checkpoint import load_checkpoint
     from quantv2x_ros.training.export.sparse_heads import record_sparse_heads
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
     from quantv2x_ros.training.quantization.post_training import QuantizationConfig

@@ -41,14 +41,14 @@ def command(
     json: Annotated[Path | None, typer.Option(help="File for the report.")] = None,
 ) -> None:
     """Measure the fusion rate with and without an attacker; phases take turns."""
-    from quantv2x_ros.demo.environment import enter_workspace
+    from quantv2x_ros.environment.workspace import enter_workspace
 
     enter_workspace()
     from json import dumps
 
     from rich.console import Console
 
-    from quantv2x_ros.graph_settings import GraphSettings
+    from quantv2x_ros.graph.settings import GraphSettings
     from quantv2x_ros.soak.flood import FloodSettings, run_flood
 
     console = Console()

@@ -15,7 +15,7 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder for the two files; made if need be.")],
 ) -> None:
     """Make an Ed25519 key pair: STATION.key stays on the station, STATION.pem goes to its peers."""
-    from quantv2x_ros.core.key_ring import generate_keys
+    from quantv2x_ros.core.peers.key_ring import generate_keys
 
     private_path, public_path = generate_keys(out, station)
     print(f"private key: {private_path} (parameter signing_key of the station's encoder)")

@@ -94,16 +94,16 @@ def command(
     json: ReportFile = None,
 ) -> None:
     """Quantize a trained network and export it: scales, rounding, size, bit operations."""
-    from quantv2x_ros.offline.report import write_json
-    from quantv2x_ros.offline.settings import EvaluationConfig
+    from quantv2x_ros.evaluation.report import write_json
+    from quantv2x_ros.evaluation.settings import EvaluationConfig
+    from quantv2x_ros.training.checkpoint import load_checkpoint
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
-    from quantv2x_ros.training.export.checkpoint import load_checkpoint
+    from quantv2x_ros.training.export.measurement import Measurement
     from quantv2x_ros.training.export.sparse_heads import record_sparse_heads
     from quantv2x_ros.training.float_precision import choose_bfloat16
     from quantv2x_ros.training.quantization.aware_training import AwareTrainingConfig
     from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
-    from quantv2x_ros.training.quantization.measurement import Measurement
     from quantv2x_ros.training.quantization.post_training import QuantizationConfig
     from quantv2x_ros.training.quantization.report import print_report
     from quantv2x_ros.training.quantization.workflow import Workflow

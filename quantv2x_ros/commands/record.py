@@ -39,16 +39,16 @@ def command(
     """
     from quantv2x_ros.data.recording import RecordOptions, record_scenario
     from quantv2x_ros.data.scenario import Scenario
-    from quantv2x_ros.progress import counting_progress
-    from quantv2x_ros.replay_source import ReplaySource
+    from quantv2x_ros.environment.progress import counting_progress
+    from quantv2x_ros.graph.replay_source import ReplaySource
 
     source = Scenario.open(scenario, skip_broken=True)
     names = ReplaySource.find(str(scenario), agents).agents
     supplement = None
     if indices:
-        from quantv2x_ros.inference.bundle import ModelBundle
-        from quantv2x_ros.offline.index_recorder import IndexRecorder
-        from quantv2x_ros.resources import find_bundle
+        from quantv2x_ros.environment.resources import find_bundle
+        from quantv2x_ros.evaluation.index_recorder import IndexRecorder
+        from quantv2x_ros.inference.model.bundle import ModelBundle
 
         model = ModelBundle.load(find_bundle(bundle))
         supplement = IndexRecorder(model, names, backend, threads)

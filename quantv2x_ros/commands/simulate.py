@@ -28,7 +28,7 @@ def command(
 ) -> None:
     """Write simulated scenes as a V2X-Real dataset: OUT/SPLIT/SCENE/AGENT/TIMESTAMP.{bin,yaml}."""
     from quantv2x_ros.data.simulator import write_scenario
-    from quantv2x_ros.progress import counting_progress
+    from quantv2x_ros.environment.progress import counting_progress
 
     with counting_progress() as progress:
         task = progress.add_task("Simulating", total=scenes * frames)

@@ -41,15 +41,15 @@ def command(
     json: Annotated[Path | None, typer.Option(help="File for the report.")] = None,
 ) -> None:
     """Run ego, peers and channel for long; report memory, gaps and drops by reason."""
-    from quantv2x_ros.demo.environment import enter_workspace
+    from quantv2x_ros.environment.workspace import enter_workspace
 
     enter_workspace()
     from json import dumps
 
     from rich.console import Console
 
-    from quantv2x_ros.core.channel_settings import ChannelSettings
-    from quantv2x_ros.graph_settings import GraphSettings
+    from quantv2x_ros.core.channel.channel_model import ChannelSettings
+    from quantv2x_ros.graph.settings import GraphSettings
     from quantv2x_ros.soak.run import SoakSettings, run_soak
 
     console = Console()

@@ -79,7 +79,7 @@ def command(
     sync_batchnorm: SyncBatchnorm = False,
 ) -> None:
     """Train one stage; each starts from the one before. See docs/training.md."""
-    from quantv2x_ros.resources import shared_folder
+    from quantv2x_ros.environment.resources import shared_folder
     from quantv2x_ros.training.config import TrainingConfigError
     from quantv2x_ros.training.config_file import load_config
     from quantv2x_ros.training.stage import Devices, StageRun, run_stage

@@ -22,7 +22,7 @@ def command(
     """Train the prior of a bundle's indices; the bundle gets a new codebook id with it."""
     from rich.progress import track
 
-    from quantv2x_ros.inference.bundle import ModelBundle
+    from quantv2x_ros.inference.model.bundle import ModelBundle
     from quantv2x_ros.training.export.prior_writer import install_prior
     from quantv2x_ros.training.prior.index_maps import IndexMaps
     from quantv2x_ros.training.prior.learn import PriorRecipe, learn_prior

@@ -21,8 +21,6 @@ from numba.core.codegen import get_host_cpu_features
 
 from quantv2x_ros.core.cache_folder import cache_folder
 
-__all__ = ["njit", "wide_vectors"]
-
 #: What processors that keep their clock have, and what holds LLVM back.
 _KEEPS_CLOCK, _NARROW = "amx-tile", "prefer-256-bit"
 

@@ -18,10 +18,7 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag2, QosDurability
 from rosbags.rosbag2 import Reader
 
 from quantv2x_ros.data.bag_files import fault_of, refuse_unreadable, storage_files
-from quantv2x_ros.data.bag_writer import STORAGES, BagWriter
 from quantv2x_ros.data.errors import BagError
-
-__all__ = ["STORAGES", "BagError", "BagMessage", "BagReader", "BagTopic", "BagWriter"]
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 

@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.cloud_placement import CloudPlacement
-from quantv2x_ros.core.grid_turn import turned_points, turned_pose
-from quantv2x_ros.core.levelling import levelled_points, levelled_pose
-from quantv2x_ros.core.pose import matrix_from_v2x, transform_between
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x, transform_between
+from quantv2x_ros.core.placement.cloud_placement import CloudPlacement
+from quantv2x_ros.core.placement.levelling import levelled_points, levelled_pose
+from quantv2x_ros.core.transport.grid_turn import turned_points, turned_pose
 from quantv2x_ros.data.agent_yaml import ObjectRecord
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.layout import has_suffix

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quantv2x_ros.core.levelling import SENSOR_HEIGHTS, Levelling
+from quantv2x_ros.core.placement.levelling import SENSOR_HEIGHTS, Levelling
 from quantv2x_ros.data.frame import Frame
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.pose import quaternion_from_matrix
+from quantv2x_ros.core.geometry.pose import quaternion_from_matrix
 from quantv2x_ros.data.frame import WorldObject
 from quantv2x_ros.data.message_types import message_types, serialize
 

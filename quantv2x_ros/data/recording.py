@@ -13,6 +13,7 @@ from typing import Protocol
 from quantv2x_ros.data.agent_names import agent_namespace
 from quantv2x_ros.data.bag_writer import BagWriter
 from quantv2x_ros.data.errors import BagError, DatasetError
+from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.frame_store import FrameStore, RecordedMessage
 from quantv2x_ros.data.recorded_messages import (
     MARKERS_TYPE,
@@ -24,7 +25,7 @@ from quantv2x_ros.data.recorded_messages import (
     serialize_transforms,
     serialize_truth,
 )
-from quantv2x_ros.data.scenario import FRAME_PERIOD, Frame, Scenario
+from quantv2x_ros.data.scenario import FRAME_PERIOD, Scenario
 from quantv2x_ros.data.v2x_real import CLASSES
 
 TRANSFORM_TOPIC = "/tf"

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quantv2x_ros.core.detection import DetectionConfig
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.grid_turn import GridTurn
+from quantv2x_ros.core.detection.detection import DetectionConfig
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.transport.grid_turn import GridTurn
 from quantv2x_ros.data.frame import Frame
 
 

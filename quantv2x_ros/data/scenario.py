@@ -9,18 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantv2x_ros.data.agent_names import agent_namespace, station_id
+from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.data.agent_reader import read_agent
 from quantv2x_ros.data.bag_files import is_bag_like
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.foreign_layouts import foreign_layout, refuse_foreign
 from quantv2x_ros.data.frame import (
-    COMMUNICATION_RANGE,
-    AgentFrame,
     Frame,
-    Truth,
-    WorldObject,
-    read_cloud,
 )
 from quantv2x_ros.data.layout import (
     CLOUD_SUFFIXES,
@@ -30,24 +25,6 @@ from quantv2x_ros.data.layout import (
     list_files,
     scenario_folders,
 )
-from quantv2x_ros.data.modes import MODES, select_agents
-
-__all__ = [
-    "COMMUNICATION_RANGE",
-    "MODES",
-    "AgentFrame",
-    "DatasetError",
-    "Frame",
-    "Scenario",
-    "Truth",
-    "WorldObject",
-    "agent_namespace",
-    "find_scenarios",
-    "open_whole",
-    "read_cloud",
-    "select_agents",
-    "station_id",
-]
 
 _LOGGER = logging.getLogger(__name__)
 _BAG_REMEDY = (

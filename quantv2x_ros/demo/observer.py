@@ -14,9 +14,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
-from quantv2x_ros.core.statistics import RateMeter
-from quantv2x_ros.core.traffic import StationTraffic
-from quantv2x_ros.nodes.conversions import nanoseconds
+from quantv2x_ros.core.monitoring.statistics import RateMeter
+from quantv2x_ros.core.monitoring.traffic import StationTraffic
+from quantv2x_ros.nodes.common.conversions import nanoseconds
 
 _RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.engine import choose_backend
+from quantv2x_ros.inference.backends import choose_backend
 from quantv2x_ros.inference.engine_set import are_ready, build_engines
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 #: Without a terminal, a line this often, seconds.
 _LINE_PERIOD = 3.0

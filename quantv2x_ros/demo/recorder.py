@@ -19,12 +19,12 @@ from visualization_msgs.msg import MarkerArray
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.data.agent_names import agent_namespace
-from quantv2x_ros.data.bag import BagWriter
+from quantv2x_ros.data.bag_writer import BagWriter
 from quantv2x_ros.data.recorded_messages import TRANSFORM_TYPE, serialize_transforms
 from quantv2x_ros.data.recording import TRANSFORM_TOPIC
-from quantv2x_ros.graph import absolute
-from quantv2x_ros.nodes.conversions import pose_from_message
-from quantv2x_ros.replay_source import ReplaySource, topic_of
+from quantv2x_ros.graph.graph import absolute
+from quantv2x_ros.graph.replay_source import ReplaySource, topic_of
+from quantv2x_ros.nodes.common.conversions import pose_from_message
 
 #: Where a message's first stamp lies in its CDR: behind the encapsulation, and behind the length of
 #: an array where the message is one.

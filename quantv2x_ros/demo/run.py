@@ -18,15 +18,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress
 
-from quantv2x_ros.data.bag import BagWriter
+from quantv2x_ros.data.bag_writer import BagWriter
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.demo.preparation import prepare_engines
-from quantv2x_ros.graph import cooperative_graph
-from quantv2x_ros.graph_settings import GraphSettings
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.process_graph import ProcessGraph, node_environment
-from quantv2x_ros.replay_source import ReplaySource
-from quantv2x_ros.resources import find_bundle
+from quantv2x_ros.environment.resources import find_bundle
+from quantv2x_ros.graph.graph import cooperative_graph
+from quantv2x_ros.graph.processes import ProcessGraph, node_environment
+from quantv2x_ros.graph.replay_source import ReplaySource
+from quantv2x_ros.graph.settings import GraphSettings
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 #: Longest wait for the next objects, seconds: a first start compiles kernels.
 PATIENCE = 240.0
@@ -216,7 +216,7 @@ def _draw(
     """Leave picture and animation, and count what cooperation found."""
     from quantv2x_ros.data.scenario import Scenario
     from quantv2x_ros.demo.souvenir import draw, pairs
-    from quantv2x_ros.offline.detector import EngineDetector
+    from quantv2x_ros.evaluation.detector import EngineDetector
 
     scenario = Scenario.open(source.path, skip_broken=True)
     bundle = ModelBundle.load(find_bundle(settings.graph.bundle))

@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from quantv2x_msgs.msg import DetectedObject3DArray
-from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.data.recording import frame_stamp
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.nodes.objects import boxes_from_message
-from quantv2x_ros.offline.agent_grids import AgentGrids
-from quantv2x_ros.offline.detect import Outcome, as_scene, frame_input, look
-from quantv2x_ros.offline.detector import EngineDetector
-from quantv2x_ros.offline.pictures import panel_title, save_animation, save_comparison
-from quantv2x_ros.offline.scene import Scene, View
+from quantv2x_ros.evaluation.agent_grids import AgentGrids
+from quantv2x_ros.evaluation.detect import Outcome, as_scene, frame_input, look
+from quantv2x_ros.evaluation.detector import EngineDetector
+from quantv2x_ros.evaluation.pictures import panel_title, save_animation, save_comparison
+from quantv2x_ros.evaluation.scene import Scene, View
+from quantv2x_ros.nodes.fusion.objects import boxes_from_message
 
 #: Frames of the animation at least, where so many were fused with all agents; less than twice so
 #: many at most.

@@ -16,12 +16,12 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 
 from quantv2x_msgs.msg import BevIndices, Codebook
-from quantv2x_ros.core.traffic import StationTraffic
-from quantv2x_ros.core.whereabouts import SharedIdError, Whereabouts
+from quantv2x_ros.core.monitoring.traffic import StationTraffic
+from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
 from quantv2x_ros.doctor.graph import CODEBOOK, INDICES, Connection, Observation, StationHeard
-from quantv2x_ros.nodes import qos
-from quantv2x_ros.nodes.conversions import nanoseconds
-from quantv2x_ros.nodes.graph_names import endpoint_name
+from quantv2x_ros.nodes.common import qos
+from quantv2x_ros.nodes.common.conversions import nanoseconds
+from quantv2x_ros.nodes.common.graph_names import endpoint_name
 
 NAME = "doctor"
 

@@ -4,18 +4,60 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import struct
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from quantv2x_ros.core.cache_folder import find_cache_folder
-from quantv2x_ros.doctor.clock import clock_state
 from quantv2x_ros.doctor.findings import ERROR, OK, WARNING, Finding
 from quantv2x_ros.doctor.processor import processor
-from quantv2x_ros.middleware import PROFILE_VARIABLES, fast_dds_version, profile_variables
-from quantv2x_ros.resources import find_bundle
+from quantv2x_ros.environment.middleware import (
+    PROFILE_VARIABLES,
+    fast_dds_version,
+    profile_variables,
+)
+from quantv2x_ros.environment.resources import find_bundle
+
+# struct timex of adjtimex(2) up to its status, on 64-bit Linux: modes, padding, offset, frequency,
+# maximum error, estimated error [µs], status.
+_TIMEX = struct.Struct("@I4xlllli")
+_SIZE = 256  # more than the whole structure
+_UNSYNCHRONISED = 0x40  # STA_UNSYNC
+
+
+@dataclass(frozen=True)
+class ClockState:
+    """What the kernel knows of its clock.
+
+    Attributes:
+        synchronised: whether a daemon (NTP, PTP) disciplines it.
+        max_error_ms: how far it may be off, milliseconds.
+    """
+
+    synchronised: bool
+    max_error_ms: float
+
+
+def clock_state() -> ClockState | None:
+    """Return the state of the clock; None where the system does not tell."""
+    if sys.platform != "linux" or sys.maxsize < 2**32:
+        return None
+    buffer = ctypes.create_string_buffer(_SIZE)  # modes 0: read only
+    try:
+        result = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
+    except (AttributeError, OSError):
+        return None
+    if result < 0:
+        return None
+    _, _, _, max_error, _, status = _TIMEX.unpack_from(buffer.raw)
+    return ClockState(not status & _UNSYNCHRONISED, max_error / 1000.0)
+
 
 #: Below this a best-effort cloud of 1 to 2 MB does not fit into Fast DDS's shared memory, bytes.
 _SEGMENT = 16 * 2**20
@@ -159,7 +201,8 @@ def socket_buffers(path: Path) -> Finding:
 
 def engines() -> list[Finding]:
     """Examine which backends can run."""
-    from quantv2x_ros.inference.engine import EngineError, available_backends, choose_backend
+    from quantv2x_ros.inference.backends import available_backends, choose_backend
+    from quantv2x_ros.inference.engine.engine import EngineError
 
     findings = []
     for name, reason in available_backends().items():
@@ -180,7 +223,7 @@ def engines() -> list[Finding]:
 
 def model(bundle: str) -> Finding:
     """Examine the model bundle: every file's checksum, and that the parts fit."""
-    from quantv2x_ros.inference.bundle import ModelBundle
+    from quantv2x_ros.inference.model.bundle import ModelBundle
 
     try:
         folder = find_bundle(bundle)

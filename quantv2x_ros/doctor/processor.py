@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from quantv2x_ros.core.weight_grid import WEIGHT_LIMITS
 from quantv2x_ros.doctor.findings import ERROR, OK, WARNING, Finding
-from quantv2x_ros.inference.processor import exact_weights, has_bfloat16, held_to, int8_kind
-from quantv2x_ros.resources import find_bundle
+from quantv2x_ros.environment.resources import find_bundle
+from quantv2x_ros.inference.cpu.processor import exact_weights, has_bfloat16, held_to, int8_kind
 
 #: Greatest magnitude of the weights of bundles that state none.
 _OLDER = 127
@@ -19,7 +19,7 @@ def processor(bundle: str = "") -> list[Finding]:
     Args:
         bundle: folder or name of the model bundle; empty for the default one.
     """
-    from quantv2x_ros.inference.engine import available_backends
+    from quantv2x_ros.inference.backends import available_backends
 
     if available_backends()["openvino"]:
         return [bfloat16()]
@@ -28,7 +28,7 @@ def processor(bundle: str = "") -> list[Finding]:
 
 def int8() -> Finding:
     """Examine whether INT8 is multiplied exactly, by a convolution with large numbers."""
-    from quantv2x_ros.inference.exactness import share_of_wrong_sums
+    from quantv2x_ros.inference.cpu.exactness import share_of_wrong_sums
 
     grid = WEIGHT_LIMITS[8]
     try:
@@ -56,8 +56,8 @@ def layers(bundle: str) -> list[Finding]:
     """Examine in which precision a bundle's layers run; nothing of a bundle that cannot be read."""
     import openvino
 
-    from quantv2x_ros.inference.bundle import ModelBundle
-    from quantv2x_ros.inference.wide_weights import weights_by_layer
+    from quantv2x_ros.inference.cpu.wide_weights import weights_by_layer
+    from quantv2x_ros.inference.model.bundle import ModelBundle
 
     try:
         loaded = ModelBundle.load(find_bundle(bundle))

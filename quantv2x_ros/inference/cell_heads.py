@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.active_cells import ActiveCells
-from quantv2x_ros.core.cell_kernels import gather_patches, scatter_blocks
-from quantv2x_ros.core.fusion import fuse_cells
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.core.fusion.active_cells import ActiveCells, gather_patches, scatter_blocks
+from quantv2x_ros.core.fusion.fusion import fuse_cells
+from quantv2x_ros.inference.cpu.row_engine import Keep, Outputs, RowEngine, Rows
+from quantv2x_ros.inference.cpu.row_parts import DEBLOCKS, HEADS, RESULT, SHRINK
 from quantv2x_ros.inference.heads import deciding_scores
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import LEVELS, AgentPyramid, HeadMaps, StageTimer
-from quantv2x_ros.inference.row_engine import Keep, Outputs, RowEngine, Rows
-from quantv2x_ros.inference.row_parts import DEBLOCKS, HEADS, RESULT, SHRINK
 from quantv2x_ros.inference.window import HeadWindow
 
 Array = npt.NDArray[Any]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.columns import NeededColumns
-from quantv2x_ros.core.detection import Detections, detect
-from quantv2x_ros.core.fusion import agent_shares, mask_scores
-from quantv2x_ros.core.pose import check_pose, warp_theta
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.engine import choose_backend
+from quantv2x_ros.core.detection.detection import Detections, detect
+from quantv2x_ros.core.fusion.columns import NeededColumns
+from quantv2x_ros.core.fusion.fusion import agent_shares, mask_scores
+from quantv2x_ros.core.geometry.pose import check_pose, warp_theta
+from quantv2x_ros.inference.backends import choose_backend
 from quantv2x_ros.inference.heads import create_heads, deciding_scores
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.pyramid_engines import PyramidEngines
 from quantv2x_ros.inference.results import (
     AgentPyramid,

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy.typing as npt
 
-from quantv2x_ros.core.pillar_net import PillarNet
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.engine import create_engine
+from quantv2x_ros.core.pillars.pillar_net import PillarNet
+from quantv2x_ros.inference.backends import create_engine
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import EncodedSweep, StageTimer
 
 

@@ -9,46 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from quantv2x_ros import __version__
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.cache import EngineCache
-from quantv2x_ros.inference.engine import DECODED, EngineError, Shapes
-from quantv2x_ros.inference.profile import Profile
-from quantv2x_ros.inference.results import LEVELS
-
-#: Channels of the pyramid's levels (NETWORK section 4).
-LEVEL_CHANNELS = (64, 128, 256)
+from quantv2x_ros.inference.engine.cache import EngineCache
+from quantv2x_ros.inference.engine.engine import EngineError
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.shapes import (
+    encoder_shapes,
+    fuse_shapes,
+    own_pyramid_shapes,
+    pyramid_shapes,
+)
+from quantv2x_ros.inference.trt.profile import Profile
 
 #: Name of the plan that computes the ego's pyramid from its own feature.
 OWN_PYRAMID = "own_pyramid"
 
 #: Receives an engine's name, the fraction built, and what is being done.
 Report = Callable[[str, float, str], None]
-
-
-def encoder_shapes(bundle: ModelBundle) -> Shapes:
-    """Shapes of the encoder engine's inputs."""
-    return {"pillars_nhwc": (1, *bundle.grid.pillar_shape, bundle.pillar_weights.channels)}
-
-
-def pyramid_shapes(bundle: ModelBundle) -> Shapes:
-    """Shapes of the pyramid engine's inputs."""
-    return {"indices": (1, bundle.codebook.planes, *bundle.grid.shape)}
-
-
-def own_pyramid_shapes(bundle: ModelBundle) -> Shapes:
-    """Shapes of what the pyramid engine takes of the ego's own feature, see `DECODED`."""
-    return {DECODED: (1, *bundle.grid.shape, bundle.codebook.channels)}
-
-
-def fuse_shapes(bundle: ModelBundle) -> Shapes:
-    """Shapes of the fuse engine's inputs; -1 stands for the number of agents."""
-    height, width = bundle.grid.shape
-    shapes: dict[str, tuple[int, ...]] = {"theta": (-1, 2, 3)}
-    for level in range(LEVELS):
-        size = (height >> level, width >> level)
-        shapes[f"level{level}_nhwc"] = (-1, *size, LEVEL_CHANNELS[level])
-        shapes[f"score{level}_nhwc"] = (-1, *size, 1)
-    return shapes
 
 
 def tensorrt_profiles(bundle: ModelBundle) -> dict[str, Profile]:
@@ -91,9 +67,9 @@ def build_engines(
         return _openvino(bundle, report)
     if backend != "tensorrt":
         raise EngineError(f"backend: got '{backend}', engines are built for tensorrt or openvino")
-    from quantv2x_ros.inference.tensorrt_api import load_tensorrt
-    from quantv2x_ros.inference.tensorrt_cuda import gpu
-    from quantv2x_ros.inference.tensorrt_plan import ANY_GPU, ensure_plan
+    from quantv2x_ros.inference.trt.api import load_tensorrt
+    from quantv2x_ros.inference.trt.cuda import gpu
+    from quantv2x_ros.inference.trt.plan import ANY_GPU, ensure_plan
 
     library = load_tensorrt()
     name = ANY_GPU if library.builds_without_gpu else gpu().name
@@ -119,8 +95,8 @@ def openvino_engines(bundle: ModelBundle) -> int:
 
     The encoder's, a pyramid's in each width, the head's, and those of its parts for some cells.
     """
+    from quantv2x_ros.inference.cpu.row_parts import PARTS
     from quantv2x_ros.inference.pyramid_engines import engine_widths
-    from quantv2x_ros.inference.row_parts import PARTS
 
     pyramids = 1 if bundle.parity else len(engine_widths(bundle))
     return 2 + pyramids + (len(PARTS) if bundle.manifest.sparse_heads else 0)
@@ -141,9 +117,9 @@ def _mark(bundle: ModelBundle) -> EngineCache:
 
 
 def _openvino(bundle: ModelBundle, report: Report | None) -> dict[str, dict[str, Any]]:
+    from quantv2x_ros.inference.cpu.engine import watch_engines
     from quantv2x_ros.inference.detector import CooperativeDetector
     from quantv2x_ros.inference.encoder import AgentEncoder
-    from quantv2x_ros.inference.openvino import watch_engines
 
     total, done = openvino_engines(bundle), 0
 

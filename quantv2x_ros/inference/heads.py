@@ -10,12 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.active_cells import DECIDING_LEVEL
-from quantv2x_ros.core.fusion import fuse_level, highest_scores
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.engine import Engine, choose_backend, create_engine
-from quantv2x_ros.inference.engine_set import fuse_shapes
+from quantv2x_ros.core.fusion.active_cells import DECIDING_LEVEL
+from quantv2x_ros.core.fusion.fusion import fuse_level, highest_scores
+from quantv2x_ros.inference.backends import choose_backend, create_engine
+from quantv2x_ros.inference.engine.engine import Engine
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import LEVELS, AgentPyramid, HeadMaps, StageTimer
+from quantv2x_ros.inference.shapes import fuse_shapes
 from quantv2x_ros.inference.window import HeadWindow
 
 Thetas = npt.NDArray[np.float64]

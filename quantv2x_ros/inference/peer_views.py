@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from quantv2x_ros.core.consistency import (
+from quantv2x_ros.core.fusion.consistency import (
     ConsistencySettings,
     OccupancyView,
     PeerConsistency,
     compare_views,
 )
-from quantv2x_ros.core.motion_compensation import move_objects
-from quantv2x_ros.core.occupancy_tracks import OccupancyTracks, TrackSettings
-from quantv2x_ros.core.pose import transform_between
-from quantv2x_ros.core.sweep import AgentSweep
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.core.fusion.motion_compensation import move_objects
+from quantv2x_ros.core.fusion.occupancy_tracks import OccupancyTracks, TrackSettings
+from quantv2x_ros.core.geometry.pose import transform_between
+from quantv2x_ros.core.transport.sweep import AgentSweep
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import AgentPyramid
 
 #: What happens to a peer whose map contradicts the ego's.

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.detection import Detections
-from quantv2x_ros.core.pose import invert, transform_between
-from quantv2x_ros.core.pose_alignment import Alignment, AlignmentSettings, align_peer
-from quantv2x_ros.core.sweep import AgentSweep
+from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.core.fusion.pose_alignment import Alignment, AlignmentSettings, align_peer
+from quantv2x_ros.core.geometry.pose import invert, transform_between
+from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.results import AgentPyramid
 

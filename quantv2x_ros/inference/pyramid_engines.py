@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.columns import NeededColumns
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.engine import DECODED, Engine, choose_backend, create_engine
-from quantv2x_ros.inference.engine_set import own_pyramid_shapes, pyramid_shapes
+from quantv2x_ros.core.fusion.columns import NeededColumns
+from quantv2x_ros.inference.backends import choose_backend, create_engine
+from quantv2x_ros.inference.engine.engine import DECODED, Engine
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import LEVELS, FeatureArray
+from quantv2x_ros.inference.shapes import own_pyramid_shapes, pyramid_shapes
 from quantv2x_ros.inference.window import ALIGNMENT
 
 Maps = tuple[tuple[FeatureArray, ...], tuple[npt.NDArray[np.float32], ...]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.detection import Detections
+from quantv2x_ros.core.detection.detection import Detections
 
 LEVELS = 3
 #: The codebook's maps: uint8 as in the bundle's precision, or float32.

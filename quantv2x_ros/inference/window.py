@@ -7,9 +7,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from quantv2x_ros.core.columns import REGRESSION_REACH
-from quantv2x_ros.core.detection import DetectionConfig
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.detection.detection import DetectionConfig
+from quantv2x_ros.core.fusion.columns import REGRESSION_REACH
+from quantv2x_ros.core.geometry.grid import BevGrid
 
 #: Two 3x3 convolutions reach two cells beyond what is kept.
 HALO = 2

@@ -9,16 +9,9 @@ import os
 import signal
 import sys
 
+from quantv2x_ros.graph.graph import EXECUTABLES
 from quantv2x_ros.nodes import entry
 
-EXECUTABLES = {
-    "encoder": entry.encoder,
-    "fusion": entry.fusion,
-    "ego": entry.ego,
-    "replay": entry.replay,
-    "channel": entry.channel,
-    "viewer": entry.viewer,
-}
 #: Process id of the parent that this process is not to survive.
 PARENT_VARIABLE = "QUANTV2X_PARENT_PID"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -38,4 +31,4 @@ if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in EXECUTABLES:
         sys.exit(f"usage: python -m quantv2x_ros.nodes {{{','.join(EXECUTABLES)}}} [--ros-args …]")
     follow_parent()
-    sys.exit(EXECUTABLES[sys.argv.pop(1)]())
+    sys.exit(getattr(entry, sys.argv.pop(1))())

@@ -17,7 +17,7 @@ import rclpy
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from quantv2x_ros.nodes.parameters import declarations
+from quantv2x_ros.nodes.common.parameters import declarations
 
 BEGIN, END = "<!-- parameters: made by the nodes -->", "<!-- end of parameters -->"
 #: Parameters whose default the model bundle gives.
@@ -62,9 +62,9 @@ def all_nodes(bundle: str, scenario: str) -> Iterator[Mapping[str, Node]]:
         scenario: for replay.
     """
     from quantv2x_ros.nodes.channel import ChannelNode
-    from quantv2x_ros.nodes.encoder import EncoderNode
-    from quantv2x_ros.nodes.fusion import FusionNode
-    from quantv2x_ros.nodes.replay import ReplayNode
+    from quantv2x_ros.nodes.encoder.encoder import EncoderNode
+    from quantv2x_ros.nodes.fusion.fusion import FusionNode
+    from quantv2x_ros.nodes.replay.replay import ReplayNode
     from quantv2x_ros.nodes.viewer import ViewerNode
 
     values: Mapping[str, Mapping[str, object]] = {

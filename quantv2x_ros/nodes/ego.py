@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from quantv2x_ros.nodes.base import BaseNode
-from quantv2x_ros.nodes.encoder import EncoderNode
-from quantv2x_ros.nodes.fusion import FusionNode
+from quantv2x_ros.nodes.common.base import BaseNode
+from quantv2x_ros.nodes.encoder.encoder import EncoderNode
+from quantv2x_ros.nodes.fusion.fusion import FusionNode
 
 
 def create_ego(**options: Any) -> list[BaseNode]:

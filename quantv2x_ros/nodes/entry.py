@@ -7,17 +7,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from quantv2x_ros.nodes.runner import run
+from quantv2x_ros.nodes.common.runner import run
 
 if TYPE_CHECKING:
-    from quantv2x_ros.nodes.base import BaseNode
+    from quantv2x_ros.nodes.common.base import BaseNode
 
 
 def encoder() -> int:
     """Run the encoder of one agent."""
 
     def create() -> Sequence[BaseNode]:
-        from quantv2x_ros.nodes.encoder import EncoderNode
+        from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 
         return [EncoderNode()]
 
@@ -28,7 +28,7 @@ def fusion() -> int:
     """Run fusion alone; the own indices come over DDS from a separate encoder."""
 
     def create() -> Sequence[BaseNode]:
-        from quantv2x_ros.nodes.fusion import FusionNode
+        from quantv2x_ros.nodes.fusion.fusion import FusionNode
 
         return [FusionNode()]
 
@@ -61,7 +61,7 @@ def replay() -> int:
     """Play a dataset folder or a rosbag2 as topics."""
 
     def create() -> Sequence[BaseNode]:
-        from quantv2x_ros.nodes.replay import ReplayNode
+        from quantv2x_ros.nodes.replay.replay import ReplayNode
 
         return [ReplayNode()]
 

@@ -15,19 +15,19 @@ from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
 from sensor_msgs.msg import PointCloud2
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
-from quantv2x_ros.core.cloud import CloudError
-from quantv2x_ros.core.pose import PoseError, invert
-from quantv2x_ros.nodes import qos
-from quantv2x_ros.nodes.base import BaseNode
-from quantv2x_ros.nodes.conversions import (
+from quantv2x_ros.core.geometry.pose import PoseError, invert
+from quantv2x_ros.core.pillars.cloud import CloudError
+from quantv2x_ros.nodes.common import qos
+from quantv2x_ros.nodes.common.base import BaseNode
+from quantv2x_ros.nodes.common.conversions import (
     MessageRefusedError,
     nanoseconds,
     pose_from_message,
     transform_from_message,
 )
-from quantv2x_ros.nodes.objects import boxes_from_message
-from quantv2x_ros.nodes.parameters import declare
-from quantv2x_ros.nodes.point_cloud import cloud_from_message
+from quantv2x_ros.nodes.common.parameters import declare
+from quantv2x_ros.nodes.common.point_cloud import cloud_from_message
+from quantv2x_ros.nodes.fusion.objects import boxes_from_message
 from quantv2x_ros.viewer.page import Page
 from quantv2x_ros.viewer.scene import Beacon, Scene, SeenObjects
 

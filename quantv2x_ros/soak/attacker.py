@@ -26,8 +26,8 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message, serialize_message
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.nodes import qos
-from quantv2x_ros.nodes.indices_subscription import station_place
+from quantv2x_ros.nodes.air.indices_subscription import station_place
+from quantv2x_ros.nodes.common import qos
 
 TOPIC = "/v2x/bev_indices"
 UNHEARD_TOPIC = "/v2x/nobody_listens"

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from quantv2x_ros.graph import cooperative_graph
-from quantv2x_ros.graph_settings import GraphSettings
-from quantv2x_ros.process_graph import ProcessGraph, node_environment
-from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.graph.graph import cooperative_graph
+from quantv2x_ros.graph.processes import ProcessGraph, node_environment
+from quantv2x_ros.graph.replay_source import ReplaySource
+from quantv2x_ros.graph.settings import GraphSettings
 
 PHASES = ("quiet", "unheard", "attack")
 #: Not measured at the beginning of a phase, seconds: queues of the one before run empty.

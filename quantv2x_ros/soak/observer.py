@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
 from quantv2x_msgs.msg import DetectedObject3DArray
-from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.soak.report import DropLedger
 
 

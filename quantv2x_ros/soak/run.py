@@ -13,12 +13,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from quantv2x_ros.channel_graph import through_channel
-from quantv2x_ros.core.channel_settings import ChannelSettings
-from quantv2x_ros.graph import NodeDescription, cooperative_graph
-from quantv2x_ros.graph_settings import GraphSettings
-from quantv2x_ros.process_graph import ProcessGraph, node_environment
-from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.core.channel.channel_model import ChannelSettings
+from quantv2x_ros.graph.graph import NodeDescription, cooperative_graph, through_channel
+from quantv2x_ros.graph.processes import ProcessGraph, node_environment
+from quantv2x_ros.graph.replay_source import ReplaySource
+from quantv2x_ros.graph.settings import GraphSettings
 from quantv2x_ros.soak.report import memory_growth, missed_deadlines
 
 #: Longest wait for the first result, seconds: a first start compiles engines and kernels.

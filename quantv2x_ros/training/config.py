@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 
-from quantv2x_ros.core.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL, BevGrid
+from quantv2x_ros.core.geometry.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL, BevGrid
 from quantv2x_ros.training.float_precision import FULL, PRECISIONS
 from quantv2x_ros.training.losses import LossWeights
 from quantv2x_ros.training.network import NetworkConfig

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.pose import transform_between
+from quantv2x_ros.core.geometry.pose import transform_between
 from quantv2x_ros.data.frame import Frame
 
 Array = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import lightning
 
-from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.core.detection.anchors import AnchorSet
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.training.config import TrainingConfig
 from quantv2x_ros.training.loader import SampleLoader, StepSampler, epoch_loader, validation_loader

@@ -11,7 +11,7 @@ import logging
 
 import torch
 
-from quantv2x_ros.inference.processor import has_bfloat16, int8_kind
+from quantv2x_ros.inference.cpu.processor import has_bfloat16, int8_kind
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.core.detection.anchors import AnchorSet
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.training.losses import TargetBatch
 from quantv2x_ros.training.points import PillarInput

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from quantv2x_ros.core.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL, BevGrid
-from quantv2x_ros.core.pose import warp_theta
+from quantv2x_ros.core.geometry.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL, BevGrid
+from quantv2x_ros.core.geometry.pose import warp_theta
 from quantv2x_ros.training.blocks import BasicBlock, PillarFeatureNet
 from quantv2x_ros.training.codebook import ResidualCodebook
 from quantv2x_ros.training.points import PillarInput, pillar_input

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.pillars import PillarGrouper, check_points
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.pillars.pillars import PillarGrouper, check_points
 
 
 class PillarInput(NamedTuple):

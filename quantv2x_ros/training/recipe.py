@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.training.network import NetworkConfig, QuantV2XNetwork
 
 #: V2X-Real's range in x and y. Two metres more below, so that a sensor on a pole of 5 m sees the

@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from quantv2x_ros.core.detection import detect
-from quantv2x_ros.core.fusion import mask_scores
-from quantv2x_ros.core.pose import warp_theta
-from quantv2x_ros.core.wire import decode_indices, encode_indices
-from quantv2x_ros.inference.bundle import BundleError, ModelBundle
-from quantv2x_ros.inference.bundle_files import CHECKPOINT_FILE
-from quantv2x_ros.offline.detector import Broadcast, Cells, Cloud, Fused, IndexArray, Percept
-from quantv2x_ros.training.export.checkpoint import load_checkpoint
+from quantv2x_ros.core.coding.wire import decode_indices, encode_indices
+from quantv2x_ros.core.detection.detection import detect
+from quantv2x_ros.core.fusion.fusion import mask_scores
+from quantv2x_ros.core.geometry.pose import warp_theta
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.bundle_files import CHECKPOINT_FILE
+from quantv2x_ros.inference.model.manifest import BundleError
+from quantv2x_ros.inference.protocol import Broadcast, Cells, Cloud, Fused, IndexArray, Percept
+from quantv2x_ros.training.checkpoint import load_checkpoint
 from quantv2x_ros.training.points import pillar_input
 from quantv2x_ros.training.published import CheckpointError
 from quantv2x_ros.training.pyramid import fuse_frame

@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from quantv2x_ros.training.export.checkpoint import save_checkpoint
+from quantv2x_ros.training.checkpoint import save_checkpoint
 from quantv2x_ros.training.network import QuantV2XNetwork
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from quantv2x_ros.core.anchors import AnchorSet
-from quantv2x_ros.core.boxes import points_in_boxes
-from quantv2x_ros.core.breakdown import CLEAR_POINTS
-from quantv2x_ros.core.detection import DetectionConfig
-from quantv2x_ros.core.grid import PILLAR_MULTIPLE, BevGrid
-from quantv2x_ros.core.pose import warp_theta
+from quantv2x_ros.core.detection.anchors import AnchorSet
+from quantv2x_ros.core.detection.detection import DetectionConfig
+from quantv2x_ros.core.detection.evaluation import CLEAR_POINTS
+from quantv2x_ros.core.geometry.boxes import points_in_boxes
+from quantv2x_ros.core.geometry.grid import PILLAR_MULTIPLE, BevGrid
+from quantv2x_ros.core.geometry.pose import warp_theta
 from quantv2x_ros.data.frame import COMMUNICATION_RANGE, Frame
 from quantv2x_ros.data.levels import AgentLevels
 from quantv2x_ros.data.modes import check_mode, possible_egos, select_agents

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.pillars import check_points
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.pillars.pillars import check_points
 from quantv2x_ros.training.network import NetworkConfig, QuantV2XNetwork
 
 #: Voxels along one cell of the BEV feature: two sparse convolutions halve the grid.

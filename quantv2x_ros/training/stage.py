@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
+import time
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,23 +16,81 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, WeightAveraging
+from lightning.pytorch.callbacks import (
+    Callback,
+    ModelCheckpoint,
+    ProgressBar,
+    RichProgressBar,
+    WeightAveraging,
+)
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.core.detection.anchors import AnchorSet
 from quantv2x_ros.training.codebook import ResidualCodebook
-from quantv2x_ros.training.codebook_init import initialise_codebook
-from quantv2x_ros.training.codebook_prices import set_prices
+from quantv2x_ros.training.codebook_init import initialise_codebook, set_prices
 from quantv2x_ros.training.config import TrainingConfig, TrainingConfigError
 from quantv2x_ros.training.data_module import SplitModule
 from quantv2x_ros.training.float_precision import choose_precision
 from quantv2x_ros.training.module import StageModule
 from quantv2x_ros.training.network import QuantV2XNetwork
-from quantv2x_ros.training.progress import training_progress
 from quantv2x_ros.training.safe_files import LastState, SafeCheckpointIO, save_network
 from quantv2x_ros.training.samples import Sample
 from quantv2x_ros.training.start import NETWORK_FILE, load_start
-from quantv2x_ros.training.termination import EndOnTermination
+
+
+class EndOnTermination(Callback):
+    """Lets SIGTERM end a process that trains with others at once.
+
+    Lightning's own handler tells the others by a collective operation. Where they are in another
+    one, of the step, all wait for ever. The newest state on the disk is whole at any time, so
+    nothing has to be done before the end.
+    """
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Put the signal's own action back where several processes train."""
+        if trainer.world_size > 1:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+#: Seconds between the lines of a log.
+LINE_EVERY = 30.0
+
+
+class ProgressLines(Callback):
+    """Prints the losses now and then, where no terminal can show a bar."""
+
+    def __init__(self) -> None:
+        self._shown = -float("inf")
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        index: int,
+    ) -> None:
+        """Print a line if the one before is old."""
+        if trainer.is_global_zero and time.monotonic() - self._shown >= LINE_EVERY:
+            self._shown = time.monotonic()
+            losses = {k: float(v) for k, v in trainer.callback_metrics.items() if "train/" in k}
+            parts = "  ".join(f"{name[6:]} {value:.3f}" for name, value in losses.items())
+            print(f"epoch {trainer.current_epoch} step {trainer.global_step}  {parts}", flush=True)
+
+    def on_validation_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule
+    ) -> None:
+        """Print the mean average precision."""
+        if trainer.is_global_zero:
+            values = {k: float(v) for k, v in trainer.callback_metrics.items() if "/mAP" in k}
+            parts = "  ".join(f"{name[9:]} {value:.3f}" for name, value in values.items())
+            print(f"epoch {trainer.current_epoch} validation  {parts}", flush=True)
+
+
+def training_progress() -> Callback:
+    """Return the callback that shows progress here."""
+    return RichProgressBar() if sys.stdout.isatty() else ProgressLines()
+
 
 _LOGGER = logging.getLogger(__name__)
 

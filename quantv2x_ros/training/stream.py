@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.core.detection.anchors import AnchorSet
 from quantv2x_ros.data.coverage import absent_classes
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import Frame

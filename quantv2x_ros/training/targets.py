@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.anchors import AnchorSet
-from quantv2x_ros.core.boxes import direction_bin, encode_boxes
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.detection.anchors import AnchorSet
+from quantv2x_ros.core.geometry.boxes import direction_bin, encode_boxes
+from quantv2x_ros.core.geometry.grid import BevGrid
 
 IGNORED = -1
 BACKGROUND = 0

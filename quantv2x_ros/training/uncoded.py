@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from quantv2x_ros.core.wire import encode_indices
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.offline.detector import Broadcast, Cells, Cloud, IndexArray, Percept
-from quantv2x_ros.offline.settings import EvaluationSettingError
+from quantv2x_ros.core.coding.wire import encode_indices
+from quantv2x_ros.evaluation.settings import EvaluationSettingError
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.protocol import Broadcast, Cells, Cloud, IndexArray, Percept
 from quantv2x_ros.training.points import pillar_input
 from quantv2x_ros.training.reference import NetworkDetector
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import viser
 
-from quantv2x_ros.core.boxes import BOX_EDGES, BOX_FACES, corners
-from quantv2x_ros.core.pose import quaternion_from_matrix
+from quantv2x_ros.core.geometry.boxes import BOX_EDGES, BOX_FACES, corners
+from quantv2x_ros.core.geometry.pose import quaternion_from_matrix
 from quantv2x_ros.viewer.palette import agent_colour, class_colour
 from quantv2x_ros.viewer.scene import AgentView, Float32, View
 from quantv2x_ros.viewer.tables import numbers

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.grid import area_corners
-from quantv2x_ros.core.grid_turn import TURNED_SUFFIX
-from quantv2x_ros.core.levelling import LEVEL_SUFFIX, levelled_points
-from quantv2x_ros.core.pose import transform_between, transform_points
-from quantv2x_ros.core.traffic import StationTraffic
+from quantv2x_ros.core.geometry.grid import area_corners
+from quantv2x_ros.core.geometry.pose import transform_between, transform_points
+from quantv2x_ros.core.monitoring.traffic import StationTraffic
+from quantv2x_ros.core.placement.levelling import LEVEL_SUFFIX, levelled_points
+from quantv2x_ros.core.transport.grid_turn import TURNED_SUFFIX
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

@@ -16,8 +16,8 @@ from quantv2x_ros.benchmark.roofline import Ceilings, StageCost, roofline
 from quantv2x_ros.benchmark.samples import Samples, compare, summarize, time_calls
 from quantv2x_ros.benchmark.scaling import crowd, narrowed
 from quantv2x_ros.benchmark.settings import BenchmarkError, BenchmarkSettings
-from quantv2x_ros.core.detection import Detections
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.core.geometry.grid import BevGrid
 
 
 def test_settings_survive_the_way_to_the_measuring_process() -> None:

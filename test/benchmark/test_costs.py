@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from quantv2x_ros.benchmark.costs import engine_cost
-from quantv2x_ros.benchmark.roofline import engine_shapes
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.benchmark.roofline import engine_cost, engine_shapes
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 
 def test_the_default_bundle_costs_what_the_network_costs(repository: Path) -> None:

@@ -35,13 +35,13 @@ from quantv2x_ros.benchmark.gpu_steps import (
     time_stages,
 )
 from quantv2x_ros.benchmark.ours import OurPipeline
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.bundle_files import file_sha256
-from quantv2x_ros.inference.engine import Array
+from quantv2x_ros.inference.cpu.engine import OpenVinoEngine
+from quantv2x_ros.inference.engine.engine import Array
 from quantv2x_ros.inference.engine_set import tensorrt_profiles
-from quantv2x_ros.inference.openvino import OpenVinoEngine
-from quantv2x_ros.inference.tensorrt_cuda import what_is_missing
-from quantv2x_ros.inference.tensorrt_layers import EngineLayer
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.bundle_files import file_sha256
+from quantv2x_ros.inference.trt.cuda import what_is_missing
+from quantv2x_ros.inference.trt.layers import EngineLayer
 
 INT8 = EngineLayer("block1.conv1.conv", "CaskConvolution", ("int8",))
 FLOAT = EngineLayer("block1.conv2.conv", "CaskConvolution", ("float",))
@@ -137,7 +137,7 @@ def test_a_convolution_that_is_not_int8_is_named() -> None:
 def test_the_numbers_of_an_engine_are_compared_with_the_rewritten_files(
     bundle: ModelBundle, tmp_path: Path
 ) -> None:
-    from quantv2x_ros.inference.tensorrt_graph import tensorrt_model
+    from quantv2x_ros.inference.trt.graph import tensorrt_model
 
     profile = tensorrt_profiles(bundle)["fuse"]
     path = bundle.engine_path("fuse")

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pytest
 from hypothesis import settings
 
-from quantv2x_ros.core import index_context
-from quantv2x_ros.core.codebook import ResidualCodebook
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.index_model import IndexModel, first_table
+from quantv2x_ros.core.codebook.codebook import ResidualCodebook
+from quantv2x_ros.core.coding import index_kernels as index_context
+from quantv2x_ros.core.coding.index_model import IndexModel, first_table
+from quantv2x_ros.core.geometry.grid import BevGrid
 
 # An example's first call may compile a Numba kernel for seconds; time is not what is tested.
 settings.register_profile("untimed", deadline=None)

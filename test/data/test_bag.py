@@ -5,8 +5,9 @@
 import numpy as np
 import pytest
 
-from quantv2x_ros.data.bag import STORAGES, BagError, BagReader, BagWriter
-from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.bag import BagReader
+from quantv2x_ros.data.bag_writer import STORAGES, BagWriter
+from quantv2x_ros.data.errors import BagError, DatasetError
 from quantv2x_ros.data.message_types import deserialize, message_types, serialize
 from quantv2x_ros.data.recorded_messages import (
     MARKERS_TYPE,
@@ -87,7 +88,7 @@ def test_a_recorded_scenario_holds_every_sweep_and_pose(tmp_path, small_scenario
 
 @BOTH
 def test_poses_survive_with_their_rotation(tmp_path, small_scenario, storage):
-    from quantv2x_ros.core.pose import matrix_from_quaternion
+    from quantv2x_ros.core.geometry.pose import matrix_from_quaternion
 
     scenario = Scenario.open(small_scenario(frames=1))
     record_scenario(scenario, tmp_path / "bag", RecordOptions(storage))

@@ -16,13 +16,15 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Ros2Writer
 from rosbags.typesys import Stores, get_typestore
 
-from quantv2x_ros.data.bag import STORAGES, BagError, BagReader, BagWriter
+from quantv2x_ros.data.bag import BagReader
 from quantv2x_ros.data.bag_files import is_bag_like
+from quantv2x_ros.data.bag_writer import STORAGES, BagWriter
+from quantv2x_ros.data.errors import BagError, DatasetError
 from quantv2x_ros.data.message_types import deserialize, message_types
 from quantv2x_ros.data.recorded_messages import POINTS_TYPE, POSE_TYPE, serialize_cloud
-from quantv2x_ros.data.scenario import DatasetError, Scenario, find_scenarios
-from quantv2x_ros.offline.dataset_doctor import examine_dataset
-from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.data.scenario import Scenario, find_scenarios
+from quantv2x_ros.doctor.dataset_doctor import examine_dataset
+from quantv2x_ros.graph.replay_source import ReplaySource
 
 BOTH = pytest.mark.parametrize("storage", sorted(STORAGES))
 SECOND = 1_000_000_000

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from quantv2x_ros.data.bag import STORAGES, BagReader, BagWriter
+from quantv2x_ros.data.bag import BagReader
 from quantv2x_ros.data.bag_times import BagTimes, duration_text, time_text
+from quantv2x_ros.data.bag_writer import STORAGES, BagWriter
 from quantv2x_ros.data.recorded_messages import POSE_TYPE
 
 NOW = 1_700_000_000_000_000_000

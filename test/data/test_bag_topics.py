@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import pytest
 
-from quantv2x_ros.data.bag import BagError, BagWriter
 from quantv2x_ros.data.bag_topics import (
     ODOMETRY_TYPE,
     ROOT_AGENT,
@@ -15,8 +14,10 @@ from quantv2x_ros.data.bag_topics import (
     BagTopics,
     BagTopicsError,
 )
+from quantv2x_ros.data.bag_writer import BagWriter
+from quantv2x_ros.data.errors import BagError
 from quantv2x_ros.data.recorded_messages import POINTS_TYPE, POSE_TYPE, TRANSFORM_TYPE
-from quantv2x_ros.replay_source import ReplaySource, ReplaySourceError
+from quantv2x_ros.graph.replay_source import ReplaySource, ReplaySourceError
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import shutil
 
 import pytest
 
-from quantv2x_ros.data.scenario import DatasetError, Scenario, find_scenarios
-from quantv2x_ros.offline.dataset_doctor import examine_dataset
+from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.scenario import Scenario, find_scenarios
+from quantv2x_ros.doctor.dataset_doctor import examine_dataset
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.scenario import Scenario
 
 VEHICLE = "vehicle_1_000030.trimmed.yaml"

@@ -10,9 +10,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.agent_yaml import read_agent_yaml
-from quantv2x_ros.data.scenario import DatasetError, Scenario
+from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.v2x_real import write_agent_frame
 
 POSE = (420.0, -310.0, 12.0, 1.0, 35.0, -2.0)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from quantv2x_ros.data.numeric_yaml import NumericLoader
+from quantv2x_ros.data.agent_yaml import NumericLoader
 
 PYTHON = "!!python/object/apply:"
 NUMBERS = st.one_of(

@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.pose import matrix_from_quaternion
-from quantv2x_ros.data.bag import BagError, BagReader
-from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.core.geometry.pose import matrix_from_quaternion
+from quantv2x_ros.data.bag import BagReader
+from quantv2x_ros.data.errors import BagError, DatasetError
 from quantv2x_ros.data.message_types import deserialize
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario

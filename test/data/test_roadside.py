@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.grid_turn import GridTurn
+from quantv2x_ros.commands._detectors import open_detector
+from quantv2x_ros.core.transport.grid_turn import GridTurn
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import write_scenario
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.offline.detector import open_detector
-from quantv2x_ros.offline.evaluation import Evaluation
-from quantv2x_ros.offline.moments import Moments
-from quantv2x_ros.offline.settings import EvaluationConfig
+from quantv2x_ros.evaluation.evaluation import Evaluation
+from quantv2x_ros.evaluation.moments import Moments
+from quantv2x_ros.evaluation.settings import EvaluationConfig
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 AGENTS = ["1", "2", "-1"]
 

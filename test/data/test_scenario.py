@@ -9,15 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantv2x_ros.core.pose import matrix_from_v2x, transform_points
-from quantv2x_ros.data.scenario import (
-    DatasetError,
-    Scenario,
-    agent_namespace,
-    find_scenarios,
-    select_agents,
-    station_id,
-)
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x, transform_points
+from quantv2x_ros.data.agent_names import agent_namespace, station_id
+from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.modes import select_agents
+from quantv2x_ros.data.scenario import Scenario, find_scenarios
 
 
 def test_a_nested_scenario_lists_vehicles_before_infrastructure(small_scenario):

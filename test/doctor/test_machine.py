@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
 from quantv2x_ros.doctor import machine
-from quantv2x_ros.doctor.clock import ClockState, clock_state
 from quantv2x_ros.doctor.findings import ERROR, OK, WARNING, Finding, FindingError
-from quantv2x_ros.resources import shared_folder
+from quantv2x_ros.doctor.machine import ClockState, clock_state
+from quantv2x_ros.environment.resources import shared_folder
 
 
 @pytest.fixture

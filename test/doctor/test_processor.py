@@ -14,7 +14,7 @@ import pytest
 
 from quantv2x_ros.doctor import processor
 from quantv2x_ros.doctor.findings import ERROR, OK, WARNING
-from quantv2x_ros.inference import exactness
+from quantv2x_ros.inference.cpu import exactness
 
 PROGRAM = """
 import sys

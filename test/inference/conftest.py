@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.training.export.random_bundle import build_random_bundle
 
 #: Squared distances closer than this are a near tie (README of the golden data).

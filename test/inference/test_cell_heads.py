@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from quantv2x_ros.core.detection import detect
+from quantv2x_ros.core.detection.detection import detect
 from quantv2x_ros.inference import cell_heads
-from quantv2x_ros.inference.bundle import ModelBundle
 from quantv2x_ros.inference.cell_heads import CellHeads
-from quantv2x_ros.inference.manifest import SparseHeads
-from quantv2x_ros.inference.openvino import OpenVinoEngine
-from quantv2x_ros.inference.pipeline import AgentEncoder, AgentPyramid, CooperativeDetector
-from quantv2x_ros.inference.results import HeadMaps, StageTimer
-from quantv2x_ros.inference.row_parts import DEBLOCKS, HEADS, ROWS, SHRINK
+from quantv2x_ros.inference.cpu.engine import OpenVinoEngine
+from quantv2x_ros.inference.cpu.row_parts import DEBLOCKS, HEADS, ROWS, SHRINK
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.manifest import SparseHeads
+from quantv2x_ros.inference.results import AgentPyramid, HeadMaps, StageTimer
 from quantv2x_ros.inference.window import HeadWindow
 from quantv2x_ros.training.export.random_bundle import random_frames
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.pose import warp_theta
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.core.geometry.pose import warp_theta
+from quantv2x_ros.inference.backends import create_engine
 from quantv2x_ros.inference.detector import CooperativeDetector
-from quantv2x_ros.inference.engine import create_engine
-from quantv2x_ros.inference.engine_set import fuse_shapes
 from quantv2x_ros.inference.heads import DeviceHeads, HostHeads, create_heads
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import StageTimer
+from quantv2x_ros.inference.shapes import fuse_shapes
 from quantv2x_ros.inference.window import HeadWindow
 
 

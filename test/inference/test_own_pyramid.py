@@ -13,14 +13,18 @@ import pytest
 import torch
 import yaml
 
-from quantv2x_ros.inference.bundle import BundleError, ModelBundle
-from quantv2x_ros.inference.bundle_files import OWN_FILE, file_sha256
-from quantv2x_ros.inference.engine import DECODED, EngineError, create_engine
-from quantv2x_ros.inference.engine_set import OWN_PYRAMID, pyramid_shapes, tensorrt_profiles
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector, PipelineError
-from quantv2x_ros.inference.tensorrt_graph import tensorrt_model
-from quantv2x_ros.inference.tensorrt_lookup import behind_lookup
-from quantv2x_ros.training.export.checkpoint import load_checkpoint
+from quantv2x_ros.inference.backends import create_engine
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.engine.engine import DECODED, EngineError
+from quantv2x_ros.inference.engine_set import OWN_PYRAMID, tensorrt_profiles
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.bundle_files import OWN_FILE, file_sha256
+from quantv2x_ros.inference.model.manifest import BundleError
+from quantv2x_ros.inference.results import PipelineError
+from quantv2x_ros.inference.shapes import pyramid_shapes
+from quantv2x_ros.inference.trt.graph import behind_lookup, tensorrt_model
+from quantv2x_ros.training.checkpoint import load_checkpoint
 from quantv2x_ros.training.export.random_bundle import build_random_bundle, random_frames
 
 

@@ -12,11 +12,12 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from quantv2x_ros.core.boxes import corners
-from quantv2x_ros.core.detection import DetectionConfig
-from quantv2x_ros.core.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.core.detection.detection import DetectionConfig
+from quantv2x_ros.core.geometry.boxes import corners
+from quantv2x_ros.core.geometry.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
 from quantv2x_ros.training.network import QuantV2XNetwork, load_published
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.sweep import AgentSweep
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.core.transport.sweep import AgentSweep
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.peer_views import PeerViews
 from quantv2x_ros.inference.results import AgentPyramid
 

@@ -9,14 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.pose import PoseError
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import (
-    AgentEncoder,
-    AgentPyramid,
-    CooperativeDetector,
-    PipelineError,
-)
+from quantv2x_ros.core.geometry.pose import PoseError
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.results import AgentPyramid, PipelineError
 from quantv2x_ros.training.export.random_bundle import random_frames
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.pose import matrix_from_v2x, transform_between
-from quantv2x_ros.core.pose_alignment import AlignmentSettings
-from quantv2x_ros.core.sweep import AgentSweep
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.core.fusion.pose_alignment import AlignmentSettings
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x, transform_between
+from quantv2x_ros.core.transport.sweep import AgentSweep
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.pose_aligner import HeldAlignment, PoseAligner
 
 POSE = matrix_from_v2x([100.0, 50.0, 1.8, 0.0, 30.0, 0.0])

@@ -7,9 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.pose import matrix_from_v2x, transform_between
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x, transform_between
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.pyramid_engines import PyramidEngines, engine_widths
 from quantv2x_ros.training.export.random_bundle import build_random_bundle, random_cloud
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 #: Encodes, fuses and detects with every engine of a bundle, and writes all that it computes.
 PROGRAM = """
@@ -20,8 +20,8 @@ import sys
 import numpy as np
 from dataclasses import replace
 from pathlib import Path
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.manifest import SparseHeads
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.manifest import SparseHeads
 from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
 from quantv2x_ros.training.export.random_bundle import random_frames
 

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.engine import EngineError, create_engine
-from quantv2x_ros.inference.engine_set import fuse_shapes, pyramid_shapes
-from quantv2x_ros.inference.openvino import OpenVinoEngine
-from quantv2x_ros.inference.tensorrt_cuda import what_is_missing
-from quantv2x_ros.inference.tensorrt_graph import tensorrt_model
+from quantv2x_ros.inference.backends import create_engine
+from quantv2x_ros.inference.cpu.engine import OpenVinoEngine
+from quantv2x_ros.inference.engine.engine import EngineError
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.shapes import fuse_shapes, pyramid_shapes
+from quantv2x_ros.inference.trt.cuda import what_is_missing
+from quantv2x_ros.inference.trt.graph import tensorrt_model
 
 if TYPE_CHECKING:
-    from quantv2x_ros.inference.tensorrt import TensorRtEngine
+    from quantv2x_ros.inference.trt.engine import TensorRtEngine
 
 MISSING = what_is_missing()
 needs_gpu = pytest.mark.skipif(bool(MISSING), reason=f"TensorRT needs {MISSING}")
@@ -27,7 +28,7 @@ needs_gpu = pytest.mark.skipif(bool(MISSING), reason=f"TensorRT needs {MISSING}"
 
 @pytest.fixture(scope="module")
 def pyramid(int8_bundle: ModelBundle) -> TensorRtEngine:
-    from quantv2x_ros.inference.tensorrt import TensorRtEngine
+    from quantv2x_ros.inference.trt.engine import TensorRtEngine
 
     return TensorRtEngine(int8_bundle.engine_path("pyramid"), pyramid_shapes(int8_bundle))
 
@@ -90,7 +91,7 @@ def test_several_threads_may_take_turns(pyramid: TensorRtEngine) -> None:
 
 @needs_gpu
 def test_the_number_of_agents_is_free_up_to_the_greatest(int8_bundle: ModelBundle) -> None:
-    from quantv2x_ros.inference.tensorrt import TensorRtEngine
+    from quantv2x_ros.inference.trt.engine import TensorRtEngine
 
     shapes = fuse_shapes(int8_bundle)
     engine = TensorRtEngine(int8_bundle.engine_path("fuse"), shapes, max_agents=3)

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantv2x_ros.core.detection import DetectionConfig
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.core.detection.detection import DetectionConfig
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.window import ALIGNMENT, HALO, HeadWindow
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
 from quantv2x_ros.training.export.random_bundle import random_frames, random_network

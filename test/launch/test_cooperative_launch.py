@@ -19,8 +19,8 @@ if shutil.which("ros2") is None:
 
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.offline.index_recorder import IndexRecorder
+from quantv2x_ros.evaluation.index_recorder import IndexRecorder
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 HAS_RVIZ = any(
     (Path(prefix) / "share/ament_index/resource_index/packages/rviz2").exists()

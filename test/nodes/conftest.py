@@ -169,7 +169,7 @@ class Sensors:
         self.poses.publish(message)
 
     def send_cloud(self, second: int) -> None:
-        from quantv2x_ros.nodes.point_cloud import message_from_points
+        from quantv2x_ros.nodes.common.point_cloud import message_from_points
 
         self.clouds.publish(message_from_points(self._points, self._header(second, "lidar")))
 

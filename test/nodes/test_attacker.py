@@ -15,7 +15,7 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.soak.attacker import INVENTED, TOPIC, UNHEARD_TOPIC
 
 

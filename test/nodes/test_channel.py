@@ -16,8 +16,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.nodes import qos
 from quantv2x_ros.nodes.channel import ChannelNode
+from quantv2x_ros.nodes.common import qos
 
 
 class Air:

@@ -14,15 +14,15 @@ import yaml
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
-from quantv2x_ros.nodes.__main__ import EXECUTABLES
+from quantv2x_ros.graph.graph import EXECUTABLES
+from quantv2x_ros.nodes.common.parameter_origin import known_to_this_package
+from quantv2x_ros.nodes.common.parameters import declarations
 from quantv2x_ros.nodes.documentation import (
     DocumentationError,
     all_nodes,
     parameter_table,
     with_table,
 )
-from quantv2x_ros.nodes.parameter_origin import known_to_this_package
-from quantv2x_ros.nodes.parameters import declarations
 
 NODES = ("channel", "encoder", "fusion", "replay", "viewer")
 OF_THE_BUNDLE = {"max_agents"}

@@ -16,12 +16,13 @@ pytest.importorskip("torch", reason="torch, which makes the bundle, is not insta
 from sensor_msgs.msg import PointCloud2
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.nodes.common.point_cloud import cloud_from_message
 from quantv2x_ros.nodes.ego import create_ego
-from quantv2x_ros.nodes.encoder import EncoderNode
-from quantv2x_ros.nodes.fusion import FusionNode
-from quantv2x_ros.nodes.point_cloud import cloud_from_message
+from quantv2x_ros.nodes.encoder.encoder import EncoderNode
+from quantv2x_ros.nodes.fusion.fusion import FusionNode
 from quantv2x_ros.training.export.random_bundle import build_random_bundle
 
 

@@ -26,17 +26,17 @@ from rclpy.serialization import deserialize_message, serialize_message  # noqa: 
 
 from quantv2x_msgs.msg import BevIndices  # noqa: E402
 from quantv2x_ros.core import wire  # noqa: E402
-from quantv2x_ros.core.frame_sender import FrameSender, SendSettings  # noqa: E402
-from quantv2x_ros.core.reception import Reception  # noqa: E402
-from quantv2x_ros.core.signing import is_signed_by, sign  # noqa: E402
-from quantv2x_ros.core.tiles import TilePlace, TileSettings  # noqa: E402
-from quantv2x_ros.inference.bundle import ModelBundle  # noqa: E402
-from quantv2x_ros.nodes.conversions import pose_to_message  # noqa: E402
-from quantv2x_ros.nodes.index_format import IndexFormat  # noqa: E402
-from quantv2x_ros.nodes.indices_input import REFUSALS  # noqa: E402
-from quantv2x_ros.nodes.messages import messages_from_tiles, tile_from_message  # noqa: E402
-from quantv2x_ros.nodes.signed_message import signed_content  # noqa: E402
-from quantv2x_ros.resources import ResourceError, find_bundle  # noqa: E402
+from quantv2x_ros.core.peers.signing import is_signed_by, sign  # noqa: E402
+from quantv2x_ros.core.transport.frame_sender import FrameSender, SendSettings  # noqa: E402
+from quantv2x_ros.core.transport.reception import Reception  # noqa: E402
+from quantv2x_ros.core.transport.tiles import TilePlace, TileSettings  # noqa: E402
+from quantv2x_ros.environment.resources import ResourceError, find_bundle  # noqa: E402
+from quantv2x_ros.inference.model.bundle import ModelBundle  # noqa: E402
+from quantv2x_ros.nodes.air.index_format import IndexFormat  # noqa: E402
+from quantv2x_ros.nodes.air.messages import messages_from_tiles, tile_from_message  # noqa: E402
+from quantv2x_ros.nodes.air.signed_message import signed_content  # noqa: E402
+from quantv2x_ros.nodes.common.conversions import pose_to_message  # noqa: E402
+from quantv2x_ros.nodes.fusion.indices_input import REFUSALS  # noqa: E402
 
 MESSAGES = int(os.environ.get("QUANTV2X_FUZZ_MESSAGES", "3000"))
 #: Messages of an example, which come to one receiver in a row.

@@ -17,7 +17,7 @@ from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.doctor.findings import ERROR
 from quantv2x_ros.doctor.graph import judge
 from quantv2x_ros.doctor.graph_probe import GraphProbe
-from quantv2x_ros.nodes import qos
+from quantv2x_ros.nodes.common import qos
 
 
 def test_it_sees_nodes_policies_stations_codebooks_and_complaints(ros):

@@ -19,9 +19,9 @@ from rclpy.serialization import deserialize_message
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.nodes.bag_playlist import BagPlaylist
-from quantv2x_ros.offline.index_recorder import IndexRecorder
+from quantv2x_ros.evaluation.index_recorder import IndexRecorder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.nodes.replay.bag_playlist import BagPlaylist
 
 TYPES = {"/v2x/bev_indices": BevIndices, "/v2x/codebook": Codebook}
 

@@ -15,13 +15,13 @@ from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3DArray
 from quantv2x_ros.data.bag import BagReader
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.graph import cooperative_graph
-from quantv2x_ros.graph_settings import GraphSettings
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.nodes.fusion import FusionNode
-from quantv2x_ros.nodes.replay import ReplayNode
-from quantv2x_ros.offline.index_recorder import IndexRecorder
-from quantv2x_ros.replay_source import ReplaySource, ReplaySourceError
+from quantv2x_ros.evaluation.index_recorder import IndexRecorder
+from quantv2x_ros.graph.graph import cooperative_graph
+from quantv2x_ros.graph.replay_source import ReplaySource, ReplaySourceError
+from quantv2x_ros.graph.settings import GraphSettings
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.nodes.fusion.fusion import FusionNode
+from quantv2x_ros.nodes.replay.replay import ReplayNode
 
 FRAMES = 6
 

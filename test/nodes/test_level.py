@@ -15,16 +15,17 @@ from std_msgs.msg import Header
 from transforms3d.euler import euler2mat
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
-from quantv2x_ros.core.levelling import Levelling, in_sensor_frame, levelled_points
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x
+from quantv2x_ros.core.placement.levelling import Levelling, in_sensor_frame, levelled_points
 from quantv2x_ros.demo.souvenir import detections_of
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
-from quantv2x_ros.nodes.conversions import pose_to_message, time_message
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.nodes.common.conversions import pose_to_message, time_message
+from quantv2x_ros.nodes.common.point_cloud import message_from_points
 from quantv2x_ros.nodes.ego import create_ego
-from quantv2x_ros.nodes.encoder import EncoderNode
-from quantv2x_ros.nodes.fusion import FusionNode
-from quantv2x_ros.nodes.point_cloud import message_from_points
+from quantv2x_ros.nodes.encoder.encoder import EncoderNode
+from quantv2x_ros.nodes.fusion.fusion import FusionNode
 
 SECOND = 1_000_000_000
 #: All cells in one message.

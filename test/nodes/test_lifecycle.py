@@ -21,11 +21,11 @@ from sensor_msgs.msg import PointCloud2
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.nodes.channel import ChannelNode
+from quantv2x_ros.nodes.common.parameters import ParameterError
 from quantv2x_ros.nodes.ego import create_ego
-from quantv2x_ros.nodes.encoder import EncoderNode
-from quantv2x_ros.nodes.fusion import FusionNode
-from quantv2x_ros.nodes.parameters import ParameterError
-from quantv2x_ros.nodes.replay import ReplayNode
+from quantv2x_ros.nodes.encoder.encoder import EncoderNode
+from quantv2x_ros.nodes.fusion.fusion import FusionNode
+from quantv2x_ros.nodes.replay.replay import ReplayNode
 from quantv2x_ros.nodes.viewer import ViewerNode
 
 SECOND = 1_000_000_000

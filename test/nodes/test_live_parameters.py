@@ -12,10 +12,10 @@ from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.nodes.encoder import EncoderNode
-from quantv2x_ros.nodes.fusion import FusionNode
-from quantv2x_ros.nodes.parameters import declare
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.nodes.common.parameters import declare
+from quantv2x_ros.nodes.encoder.encoder import EncoderNode
+from quantv2x_ros.nodes.fusion.fusion import FusionNode
 
 
 class Remote:

@@ -19,16 +19,16 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 from lifecycle_msgs.msg import State, Transition
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
-from quantv2x_ros.graph import cooperative_graph
-from quantv2x_ros.graph_settings import GraphSettings
-from quantv2x_ros.nodes.conversions import nanoseconds
-from quantv2x_ros.process_graph import (
+from quantv2x_ros.graph.graph import cooperative_graph
+from quantv2x_ros.graph.processes import (
     ProcessGraph,
     ProcessGraphError,
     command_of,
     node_environment,
 )
-from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.graph.replay_source import ReplaySource
+from quantv2x_ros.graph.settings import GraphSettings
+from quantv2x_ros.nodes.common.conversions import nanoseconds
 
 
 @pytest.fixture
@@ -210,8 +210,8 @@ def test_build_only_builds_the_engines_and_ends(ros, bundle_folder, tmp_path):
 def test_nodes_do_not_survive_a_killed_parent(graph, tmp_path):
     script = (
         "import sys, time\n"
-        "from quantv2x_ros.process_graph import ProcessGraph\n"
-        "from quantv2x_ros.graph import NodeDescription\n"
+        "from quantv2x_ros.graph.processes import ProcessGraph\n"
+        "from quantv2x_ros.graph.graph import NodeDescription\n"
         "node = NodeDescription('quantv2x_ros', 'encoder', '/', {'bundle': sys.argv[1]})\n"
         "graph = ProcessGraph([node])\n"
         "print(graph.processes[0].pid, flush=True)\n"

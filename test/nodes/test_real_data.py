@@ -12,15 +12,15 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 from quantv2x_msgs.msg import DetectedObject3DArray
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.demo.souvenir import detections_of
-from quantv2x_ros.graph import cooperative_graph
-from quantv2x_ros.graph_settings import GraphSettings
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.offline.agent_grids import AgentGrids
-from quantv2x_ros.offline.detect import frame_input, look
-from quantv2x_ros.offline.detector import EngineDetector
-from quantv2x_ros.process_graph import ProcessGraph
-from quantv2x_ros.replay_source import ReplaySource
-from quantv2x_ros.resources import ResourceError, find_bundle
+from quantv2x_ros.environment.resources import ResourceError, find_bundle
+from quantv2x_ros.evaluation.agent_grids import AgentGrids
+from quantv2x_ros.evaluation.detect import frame_input, look
+from quantv2x_ros.evaluation.detector import EngineDetector
+from quantv2x_ros.graph.graph import cooperative_graph
+from quantv2x_ros.graph.processes import ProcessGraph
+from quantv2x_ros.graph.replay_source import ReplaySource
+from quantv2x_ros.graph.settings import GraphSettings
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,10 @@ from rclpy.qos import (
     qos_check_compatible,
 )
 
-from quantv2x_ros.graph import cooperative_graph
-from quantv2x_ros.graph_settings import GraphSettings
-from quantv2x_ros.process_graph import ProcessGraph
-from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.graph.graph import cooperative_graph
+from quantv2x_ros.graph.processes import ProcessGraph
+from quantv2x_ros.graph.replay_source import ReplaySource
+from quantv2x_ros.graph.settings import GraphSettings
 
 #: Displays of rviz_default_plugins, and the messages that they subscribe to.
 MESSAGES = {

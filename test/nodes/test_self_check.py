@@ -11,7 +11,7 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
 
-from quantv2x_ros.nodes.encoder import EncoderNode
+from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 
 
 @pytest.fixture

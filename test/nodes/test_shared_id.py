@@ -11,11 +11,11 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 from diagnostic_msgs.msg import DiagnosticArray
 
 from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3DArray
-from quantv2x_ros.core.host_station import HOST_STATIONS
-from quantv2x_ros.nodes import qos
+from quantv2x_ros.core.peers.host_station import HOST_STATIONS
+from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.ego import create_ego
-from quantv2x_ros.nodes.encoder import EncoderNode
-from quantv2x_ros.nodes.fusion import FusionNode
+from quantv2x_ros.nodes.encoder.encoder import EncoderNode
+from quantv2x_ros.nodes.fusion.fusion import FusionNode
 
 
 class Diagnostics:

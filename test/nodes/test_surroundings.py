@@ -17,9 +17,9 @@ from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.doctor.findings import ERROR, OK
 from quantv2x_ros.doctor.graph import judge
 from quantv2x_ros.doctor.graph_probe import GraphProbe
-from quantv2x_ros.nodes.conversions import time_message
-from quantv2x_ros.nodes.encoder import EncoderNode
-from quantv2x_ros.nodes.type_watch import type_name
+from quantv2x_ros.nodes.common.conversions import time_message
+from quantv2x_ros.nodes.common.type_watch import type_name
+from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 
 WARN = DiagnosticStatus.WARN
 

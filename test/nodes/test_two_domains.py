@@ -27,10 +27,10 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from sensor_msgs.msg import PointCloud2
 
 from quantv2x_msgs.msg import DetectedObject3DArray
-from quantv2x_ros.graph import cooperative_graph
-from quantv2x_ros.graph_settings import GraphSettings
-from quantv2x_ros.process_graph import ProcessGraph
-from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.graph.graph import cooperative_graph
+from quantv2x_ros.graph.processes import ProcessGraph
+from quantv2x_ros.graph.replay_source import ReplaySource
+from quantv2x_ros.graph.settings import GraphSettings
 
 #: The two replays do not start at the same moment.
 PATIENT = """

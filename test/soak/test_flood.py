@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from quantv2x_ros.graph_settings import GraphSettings
+from quantv2x_ros.graph.settings import GraphSettings
 from quantv2x_ros.soak.flood import FloodError, FloodSettings, Window, processor_time, summary
 
 

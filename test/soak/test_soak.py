@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from quantv2x_ros.channel_graph import HEARD_TOPIC, SENT_TOPIC
-from quantv2x_ros.core.channel_settings import ChannelSettings
-from quantv2x_ros.graph_settings import GraphSettings
-from quantv2x_ros.replay_source import ReplaySource
+from quantv2x_ros.core.channel.channel_model import ChannelSettings
+from quantv2x_ros.graph.graph import HEARD_TOPIC, SENT_TOPIC
+from quantv2x_ros.graph.replay_source import ReplaySource
+from quantv2x_ros.graph.settings import GraphSettings
 from quantv2x_ros.soak.report import DropLedger, memory_growth, missed_deadlines
 from quantv2x_ros.soak.run import SoakError, SoakSettings, soak_graph
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.geometry.grid import BevGrid
 
 #: Squared distances closer than this are a near tie (README of the golden data).
 NEAR_TIE = 1e-4

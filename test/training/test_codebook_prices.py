@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from quantv2x_ros.core.codebook import CodebookError
-from quantv2x_ros.core.codebook import ResidualCodebook as FoldedCodebook
+from quantv2x_ros.core.codebook.codebook import ResidualCodebook as FoldedCodebook
+from quantv2x_ros.core.codebook.folding import CodebookError
 from quantv2x_ros.training.codebook import ResidualCodebook
-from quantv2x_ros.training.codebook_init import initialise_codebook
-from quantv2x_ros.training.codebook_prices import set_prices
+from quantv2x_ros.training.codebook_init import initialise_codebook, set_prices
 from quantv2x_ros.training.codebook_usage import CodebookUsage
 from quantv2x_ros.training.config import CodebookSection, TrainingConfigError
 from quantv2x_ros.training.published import to_published

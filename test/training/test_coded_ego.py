@@ -11,25 +11,26 @@ import numpy as np
 import pytest
 import torch
 
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.pose import warp_theta
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.geometry.pose import warp_theta
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.training.checkpoint import load_checkpoint
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
-from quantv2x_ros.training.export.checkpoint import load_checkpoint
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs
 from quantv2x_ros.training.export.random_bundle import (
     SMALL_RANGE,
     VOXEL,
     random_frames,
     random_network,
 )
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.network import QuantV2XNetwork
+from quantv2x_ros.training.quantization.aware_training import Student
 from quantv2x_ros.training.quantization.crops import CropMaker
 from quantv2x_ros.training.quantization.post_training import QuantizationConfig, quantize_network
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame, run_frame
 from quantv2x_ros.training.quantization.streams import Stream
-from quantv2x_ros.training.quantization.student import Student
 
 GRID = BevGrid(SMALL_RANGE, VOXEL)
 

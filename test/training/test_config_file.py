@@ -4,7 +4,7 @@
 
 import pytest
 
-from quantv2x_ros.resources import shared_folder
+from quantv2x_ros.environment.resources import shared_folder
 from quantv2x_ros.training.config import TrainingConfigError
 from quantv2x_ros.training.config_file import load_config
 from quantv2x_ros.training.recipe import default_network

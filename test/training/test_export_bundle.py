@@ -13,17 +13,18 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.data.v2x_real import write_agent_frame
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.bundle_files import CHECKPOINT_FILE
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.bundle_files import CHECKPOINT_FILE
+from quantv2x_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from quantv2x_ros.training.export.bundle_writer import (
     BundleSettings,
     export_bundle,
     record_measured,
 )
-from quantv2x_ros.training.export.checkpoint import load_checkpoint, save_checkpoint
 from quantv2x_ros.training.export.random_bundle import (
     SMALL_RANGE,
     VOXEL,

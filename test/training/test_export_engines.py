@@ -15,22 +15,23 @@ import openvino
 import pytest
 import torch
 
-from quantv2x_ros.core.fusion import fuse_level
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.pose import warp_theta
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.openvino import OpenVinoEngine
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.core.fusion.fusion import fuse_level
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.geometry.pose import warp_theta
+from quantv2x_ros.inference.cpu.engine import OpenVinoEngine
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
-from quantv2x_ros.training.export.graph import Concatenation, Graph, TensorSpec
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs
 from quantv2x_ros.training.export.random_bundle import (
     SMALL_RANGE,
     VOXEL,
     random_frames,
     random_network,
 )
-from quantv2x_ros.training.quantization.executor import GraphExecutor
+from quantv2x_ros.training.graphs.executor import GraphExecutor
+from quantv2x_ros.training.graphs.graph import Concatenation, Graph, TensorSpec
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.quantization.post_training import QuantizationConfig, quantize_network
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame, run_frame
 

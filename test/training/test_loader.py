@@ -10,8 +10,8 @@ import pytest
 import torch
 import yaml
 
-from quantv2x_ros.core.anchors import AnchorSet
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.detection.anchors import AnchorSet
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import write_scenario

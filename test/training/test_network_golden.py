@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from quantv2x_ros.core.pose import warp_theta
+from quantv2x_ros.core.geometry.pose import warp_theta
 from quantv2x_ros.training.network import QuantV2XNetwork, load_published
 from quantv2x_ros.training.points import pillar_input
 from quantv2x_ros.training.published import CheckpointError, to_published

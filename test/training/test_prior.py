@@ -13,16 +13,16 @@ import pytest
 from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
-from quantv2x_ros.core.codebook_id import codebook_id
-from quantv2x_ros.core.index_tree import check_tree, ways
-from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices, packed_size
+from quantv2x_ros.core.codebook.codebook import codebook_id
+from quantv2x_ros.core.coding.index_model import check_tree, ways
+from quantv2x_ros.core.coding.wire import IndexPrior, decode_indices, encode_indices, packed_size
 from quantv2x_ros.data.v2x_real import write_agent_frame
-from quantv2x_ros.inference.bundle import BundleError, ModelBundle
-from quantv2x_ros.inference.bundle_files import PRIOR_FILE
-from quantv2x_ros.inference.manifest import MANIFEST_NAME
-from quantv2x_ros.inference.pipeline import AgentEncoder
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.bundle_files import PRIOR_FILE
+from quantv2x_ros.inference.model.manifest import MANIFEST_NAME, BundleError
 from quantv2x_ros.training.export.random_bundle import random_cloud
-from quantv2x_ros.training.prior.code_tree import code_tree
+from quantv2x_ros.training.prior.learn import code_tree
 
 
 @pytest.fixture(scope="module")

@@ -10,22 +10,25 @@ import numpy as np
 import pytest
 import torch
 
-from quantv2x_ros.core.anchors import AnchorSet
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.core.detection.anchors import AnchorSet
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.training.export.random_bundle import (
     SMALL_RANGE,
     VOXEL,
     random_frames,
     random_network,
 )
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
+from quantv2x_ros.training.graphs.scales import QuantizationError
 from quantv2x_ros.training.loader import training_loader
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.quantization.aware_training import (
     DISTILLATION,
+    STAGES,
     AwareTraining,
     AwareTrainingConfig,
     Batches,
+    Student,
     channel_divergence,
     view_distillation,
     view_masks,
@@ -34,8 +37,6 @@ from quantv2x_ros.training.quantization.post_training import (
     QuantizationConfig,
     quantize_network,
 )
-from quantv2x_ros.training.quantization.scales import QuantizationError
-from quantv2x_ros.training.quantization.student import STAGES, Student
 from quantv2x_ros.training.samples import SampleConfig
 
 GRID = BevGrid(SMALL_RANGE, VOXEL)

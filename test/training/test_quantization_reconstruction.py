@@ -10,19 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.training.export.random_bundle import (
     SMALL_RANGE,
     VOXEL,
     random_frames,
     random_network,
 )
+from quantv2x_ros.training.graphs.executor import round_to_scale
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
+from quantv2x_ros.training.graphs.scales import (
+    QuantizationError,
+    TensorScale,
+)
 from quantv2x_ros.training.quantization.alignment import Alignment
 from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
 from quantv2x_ros.training.quantization.blocks import split_blocks
 from quantv2x_ros.training.quantization.crops import Crop, CropMaker
-from quantv2x_ros.training.quantization.executor import round_to_scale
 from quantv2x_ros.training.quantization.learnable import (
     AdaptiveRounding,
     LearnableNodes,
@@ -34,10 +38,6 @@ from quantv2x_ros.training.quantization.post_training import (
     quantize_network,
 )
 from quantv2x_ros.training.quantization.reconstruction import BlockResult, Reconstruction
-from quantv2x_ros.training.quantization.scales import (
-    QuantizationError,
-    TensorScale,
-)
 
 GRID = BevGrid(SMALL_RANGE, VOXEL)
 CONFIG = ReconstructionConfig(

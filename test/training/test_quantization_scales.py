@@ -10,19 +10,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantv2x_ros.training.export.folding import _deblock
-from quantv2x_ros.training.export.graph import Convolution, Graph, TensorSpec
-from quantv2x_ros.training.pyramid import Pyramid
-from quantv2x_ros.training.quantization.executor import (
+from quantv2x_ros.training.graphs.executor import (
     GraphExecutor,
     depth_to_space,
     round_to_scale,
 )
-from quantv2x_ros.training.quantization.histogram import Histogram
-from quantv2x_ros.training.quantization.scales import (
+from quantv2x_ros.training.graphs.folding import _deblock
+from quantv2x_ros.training.graphs.graph import Convolution, Graph, TensorSpec
+from quantv2x_ros.training.graphs.scales import (
     TensorScale,
     quantize_weight,
 )
+from quantv2x_ros.training.pyramid import Pyramid
+from quantv2x_ros.training.quantization.calibration import Histogram
 
 
 def convolution(groups: int = 1, channels: int = 128, size: int = 3, seed: int = 0) -> Convolution:

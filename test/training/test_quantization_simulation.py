@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.bundle_files import CHECKPOINT_FILE
-from quantv2x_ros.offline.detector import EngineDetector
-from quantv2x_ros.offline.settings import EvaluationConfig
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.evaluation.detector import EngineDetector
+from quantv2x_ros.evaluation.settings import EvaluationConfig
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.bundle_files import CHECKPOINT_FILE
+from quantv2x_ros.training.checkpoint import load_checkpoint
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
-from quantv2x_ros.training.export.checkpoint import load_checkpoint
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
 from quantv2x_ros.training.quantization.comparison import compare, measure
 from quantv2x_ros.training.quantization.post_training import (

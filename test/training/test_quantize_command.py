@@ -14,11 +14,10 @@ from onnx import numpy_helper
 from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.data.v2x_real import write_agent_frame
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.training.export.checkpoint import save_checkpoint
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.training.checkpoint import save_checkpoint
 from quantv2x_ros.training.export.random_bundle import (
     SMALL_RANGE,
     VOXEL,
@@ -26,6 +25,8 @@ from quantv2x_ros.training.export.random_bundle import (
     random_frames,
     random_network,
 )
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
+from quantv2x_ros.training.graphs.scales import QuantizationError
 from quantv2x_ros.training.pyramid import LEVELS
 from quantv2x_ros.training.quantization.calibration import calibrate
 from quantv2x_ros.training.quantization.cost import network_cost
@@ -33,7 +34,6 @@ from quantv2x_ros.training.quantization.post_training import (
     QuantizationConfig,
     quantize_network,
 )
-from quantv2x_ros.training.quantization.scales import QuantizationError
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 GRID = BevGrid(SMALL_RANGE, VOXEL)

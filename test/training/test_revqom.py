@@ -8,23 +8,25 @@ import numpy as np
 import pytest
 import torch
 
-from quantv2x_ros.core.codebook import CodebookError, ResidualCodebook
-from quantv2x_ros.core.detection import detect
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.core.codebook.codebook import ResidualCodebook
+from quantv2x_ros.core.codebook.folding import CodebookError
+from quantv2x_ros.core.coding.wire import IndexPrior, decode_indices, encode_indices
+from quantv2x_ros.core.detection.detection import detect
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from quantv2x_ros.training.codebook_init import initialise_codebook
 from quantv2x_ros.training.codebook_usage import CodebookUsage, revive
 from quantv2x_ros.training.export.bundle_writer import export_bundle
-from quantv2x_ros.training.export.checkpoint import load_checkpoint, save_checkpoint
-from quantv2x_ros.training.export.folding import fold_codebook
 from quantv2x_ros.training.export.random_bundle import (
     SMALL_RANGE,
     VOXEL,
     random_frames,
     random_network,
 )
+from quantv2x_ros.training.graphs.folding import fold_codebook
 from quantv2x_ros.training.network import NetworkConfig, NetworkConfigError, QuantV2XNetwork
 from quantv2x_ros.training.points import pillar_input
 from quantv2x_ros.training.revqom import ReVQomCodebook

@@ -8,7 +8,7 @@ import signal
 import pytest
 import torch
 
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.training.network import NetworkConfig, QuantV2XNetwork
 from quantv2x_ros.training.safe_files import SafeCheckpointIO, save_network
 

@@ -5,11 +5,11 @@
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.anchors import AnchorSet
-from quantv2x_ros.core.boxes import points_in_boxes
-from quantv2x_ros.core.detection import DetectionConfig
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.core.pose import matrix_from_v2x, transform_between, transform_points
+from quantv2x_ros.core.detection.anchors import AnchorSet
+from quantv2x_ros.core.detection.detection import DetectionConfig
+from quantv2x_ros.core.geometry.boxes import points_in_boxes
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x, transform_between, transform_points
 from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import write_scenario

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.training.network import NetworkConfig
 from quantv2x_ros.training.second import (
     LAYERS,

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pytest
 import yaml
 
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.manifest import MANIFEST_NAME
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.manifest import MANIFEST_NAME
 from quantv2x_ros.training.export import sparse_heads
 from quantv2x_ros.training.export.random_bundle import random_frames
 from quantv2x_ros.training.export.sparse_heads import (

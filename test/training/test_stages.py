@@ -10,9 +10,10 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from quantv2x_ros.core.anchors import AnchorSet
+from quantv2x_ros.core.detection.anchors import AnchorSet
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.simulator import write_scenario
+from quantv2x_ros.training.checkpoint import load_checkpoint
 from quantv2x_ros.training.config import (
     CodebookSection,
     GridSection,
@@ -23,7 +24,6 @@ from quantv2x_ros.training.config import (
     TrainingConfigError,
 )
 from quantv2x_ros.training.data_module import EpochSampler, SplitModule
-from quantv2x_ros.training.export.checkpoint import load_checkpoint
 from quantv2x_ros.training.losses import LossWeights, occupancy_loss
 from quantv2x_ros.training.module import StageModule, step_losses
 from quantv2x_ros.training.network import QuantV2XNetwork
@@ -247,7 +247,7 @@ def test_occupancy_is_supervised_in_every_stage(data, stage):
 
 
 def test_occupancy_targets_hold_every_class_and_nothing_but_0_and_1(data):
-    from quantv2x_ros.core.grid import BevGrid
+    from quantv2x_ros.core.geometry.grid import BevGrid
     from quantv2x_ros.training.targets import occupancy_map
 
     grid = BevGrid(small_stage(1).grid.lidar_range, small_stage(1).grid.voxel_size)

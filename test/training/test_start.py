@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.training.network import NetworkConfig, QuantV2XNetwork
 from quantv2x_ros.training.published import CheckpointError, to_published
 from quantv2x_ros.training.safe_files import save_network

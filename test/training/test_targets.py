@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantv2x_ros.core.anchors import AnchorSet
-from quantv2x_ros.core.boxes import correct_heading, decode_boxes
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.detection.anchors import AnchorSet
+from quantv2x_ros.core.geometry.boxes import correct_heading, decode_boxes
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.training.targets import TargetAssigner, occupancy_map
 
 GRID = BevGrid((-25.6, -12.8, -5.0, 25.6, 12.8, 1.0), (0.4, 0.4, 6.0))

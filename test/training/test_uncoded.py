@@ -12,10 +12,10 @@ import torch
 from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
+from quantv2x_ros.commands._detectors import open_detector
 from quantv2x_ros.data.simulator import write_scenario
-from quantv2x_ros.offline.detector import open_detector
-from quantv2x_ros.offline.settings import EvaluationSettingError
-from quantv2x_ros.training.export.checkpoint import load_checkpoint
+from quantv2x_ros.evaluation.settings import EvaluationSettingError
+from quantv2x_ros.training.checkpoint import load_checkpoint
 from quantv2x_ros.training.export.random_bundle import build_random_bundle
 from quantv2x_ros.training.points import pillar_input
 

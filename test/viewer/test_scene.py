@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.pose import invert, matrix_from_v2x, transform_points
+from quantv2x_ros.core.geometry.pose import invert, matrix_from_v2x, transform_points
 from quantv2x_ros.viewer.scene import MAX_STATIONS, Beacon, Scene, SeenObjects
 from quantv2x_ros.viewer.tables import numbers
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.simulator.heightfield import HeightField
 from quantv2x_ros.data.simulator.primitives import PartSet
 from quantv2x_ros.data.simulator.raycast import ground_height

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.simulator.frames import SimulatedAgent, SimulatedFrame, SimulatedObject
 from quantv2x_ros.data.simulator.ground import Ground, Pose6
 from quantv2x_ros.data.simulator.layouts import LAYOUTS

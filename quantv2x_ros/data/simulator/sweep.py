@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.simulator.ground import Ground, Pose6
 from quantv2x_ros.data.simulator.primitives import PartSet
-from quantv2x_ros.data.simulator.raycast import GROUND, NO_PART, cast_sweep
+from quantv2x_ros.data.simulator.raycast import NO_PART, cast_sweep
 from quantv2x_ros.data.simulator.sensors import SensorModel
 
 GROUND_REFLECTIVITY = 0.18
@@ -95,6 +95,3 @@ def take_sweep(
     owner = owner[kept].astype(np.int32)
     hits = np.bincount(owner[owner >= 0], minlength=objects)
     return Sweep(points, owner, hits.astype(np.int64))
-
-
-__all__ = ["GROUND", "Sweep", "take_sweep"]

@@ -16,10 +16,10 @@ import onnx
 import torch
 import yaml
 
-from quantv2x_ros.core.anchors import AnchorSet
-from quantv2x_ros.core.detection import DetectionConfig
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.bundle_files import (
+from quantv2x_ros.core.detection.anchors import AnchorSet
+from quantv2x_ros.core.detection.detection import DetectionConfig
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.bundle_files import (
     CHECKPOINT_FILE,
     CODEBOOK_FILE,
     ENGINE_FILES,
@@ -27,18 +27,18 @@ from quantv2x_ros.inference.bundle_files import (
     PILLAR_FILE,
     file_sha256,
 )
-from quantv2x_ros.inference.manifest import MANIFEST_NAME, CodebookInfo, Manifest
-from quantv2x_ros.training.export.checkpoint import save_checkpoint
-from quantv2x_ros.training.export.engines import (
+from quantv2x_ros.inference.model.manifest import MANIFEST_NAME, CodebookInfo, Manifest
+from quantv2x_ros.training.checkpoint import save_checkpoint
+from quantv2x_ros.training.graphs.engines import (
     encoder_model,
     fuse_model,
     head_model,
     pyramid_model,
 )
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
+from quantv2x_ros.training.graphs.scales import QuantizationError, weight_limit
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.quantization.post_training import QuantizationConfig, quantize_network
-from quantv2x_ros.training.quantization.scales import QuantizationError, weight_limit
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 

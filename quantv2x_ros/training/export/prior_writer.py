@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from quantv2x_ros.core.codebook_id import codebook_id
-from quantv2x_ros.core.index_model import IndexModel
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.bundle_files import PRIOR_FILE, file_sha256
-from quantv2x_ros.inference.manifest import MANIFEST_NAME
+from quantv2x_ros.core.codebook.codebook import codebook_id
+from quantv2x_ros.core.coding.index_model import IndexModel
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.bundle_files import PRIOR_FILE, file_sha256
+from quantv2x_ros.inference.model.manifest import MANIFEST_NAME
 
 
 def install_prior(folder: str | Path, model: IndexModel) -> ModelBundle:

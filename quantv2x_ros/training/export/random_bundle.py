@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from quantv2x_ros.core.grid import BevGrid
-from quantv2x_ros.inference.bundle import ModelBundle
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
 from quantv2x_ros.training.network import NetworkConfig, QuantV2XNetwork
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from quantv2x_ros.core.detection import PROTOCOL_SCORE
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.manifest import MANIFEST_NAME, SparseHeads
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.core.detection.detection import PROTOCOL_SCORE
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.manifest import MANIFEST_NAME, SparseHeads
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 #: Share of the cells with a candidate that may be left out; an object has ten or more of them.

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.data.scenario import open_whole
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.inference.pipeline import AgentEncoder
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
 
 
 class IndexMaps:

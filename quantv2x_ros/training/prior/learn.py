@@ -10,19 +10,122 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 from torch.nn import functional
 
-from quantv2x_ros.core import index_context as context
-from quantv2x_ros.core import index_kernels as kernels
-from quantv2x_ros.core.index_model import IndexModel
-from quantv2x_ros.core.index_tree import ways
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.training.prior.code_tree import code_tree
-from quantv2x_ros.training.prior.networks import PlaneNetwork, assemble
-from quantv2x_ros.training.prior.occupancy import learn_occupancy
-from quantv2x_ros.training.prior.samples import CellSamples
+from quantv2x_ros.core.coding import index_kernels as context
+from quantv2x_ros.core.coding import index_kernels as kernels
+from quantv2x_ros.core.coding.index_model import IndexModel, ways
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.training.prior.samples import CellSamples, learn_occupancy
+
+Float = npt.NDArray[np.floating]
+
+
+def code_tree(
+    vectors: Float, counts: npt.NDArray[np.integer], background: int
+) -> npt.NDArray[np.int16]:
+    """Build a tree for the entropy coder.
+
+    The root asks whether a code is the background's. All other branches halve the occurrences of
+    their codes along the direction in which their vectors differ most.
+
+    Args:
+        vectors: (k, C) what each code decodes to.
+        counts: (k,) occurrences.
+        background: the commonest code.
+
+    Returns:
+        (k - 1, 2) int16, as in `IndexModel.children`.
+    """
+    weights = counts.astype(np.float64) + 0.5  # codes that were never seen still have a place
+    children: list[list[int]] = [[-1, -1]]
+    others = np.setdiff1d(np.arange(len(vectors)), [background])
+    children[0][1] = ~background
+    waiting = [(0, 0, others)]  # parent, bit, codes below
+    while waiting:
+        parent, bit, codes = waiting.pop()
+        if len(codes) == 1:
+            children[parent][bit] = ~int(codes[0])
+            continue
+        children[parent][bit] = len(children)
+        children.append([-1, -1])
+        low, high = _halves(codes, vectors[codes].astype(np.float64), weights[codes])
+        waiting += [(len(children) - 1, 0, low), (len(children) - 1, 1, high)]
+    return np.array(children, np.int16)
+
+
+def _halves(
+    codes: npt.NDArray[np.int64], vectors: Float, weights: Float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Two parts, neither empty, of about equal weight along the first principal direction."""
+    centred = vectors - np.average(vectors, axis=0, weights=weights)
+    _, _, directions = np.linalg.svd(centred * np.sqrt(weights)[:, None], full_matrices=False)
+    order = np.argsort(centred @ directions[0], kind="stable")
+    share = np.cumsum(weights[order]) / weights.sum()
+    cut = int(np.clip(np.abs(share - 0.5).argmin() + 1, 1, len(codes) - 1))
+    return codes[order[:cut]], codes[order[cut:]]
+
 
 IndexArray = npt.NDArray[np.uint8]
+
+
+class PlaneNetwork(nn.Module):
+    """The network of one plane in floating point; `core.index_kernels` is its integer twin."""
+
+    def __init__(self, tables: int, size: int) -> None:
+        super().__init__()
+        hidden = context.HIDDEN
+        self.tables = nn.Parameter(0.1 * torch.randn(tables, size + 1, hidden))
+        self.hidden_bias = nn.Parameter(torch.zeros(hidden))
+        self.branches = nn.Linear(hidden, size - 1)
+        self.offsets = torch.arange(tables) * (size + 1)
+
+    def forward(self, neighbours: torch.Tensor) -> torch.Tensor:
+        """Logits (N, k - 1) of all branches from neighbours' codes (N, tables)."""
+        flat = self.tables.flatten(0, 1)
+        hidden = functional.embedding_bag(neighbours + self.offsets, flat, mode="sum")
+        limit = kernels.HIDDEN_MAX / 2**kernels.HIDDEN_BITS
+        logits: torch.Tensor = self.branches((hidden + self.hidden_bias).clamp(0.0, limit))
+        return logits
+
+
+def assemble(
+    networks: list[PlaneNetwork],
+    children: npt.NDArray[np.int16],
+    background: IndexArray,
+    occupancy: npt.NDArray[np.float32],
+) -> IndexModel:
+    """Round the networks of all planes to the coder's integers."""
+
+    def whole(values: torch.Tensor, bits: int, dtype: type[np.generic]) -> npt.NDArray[np.generic]:
+        limits = np.iinfo(dtype)  # type: ignore[type-var]
+        scaled = np.rint(values.detach().double().numpy() * 2.0**bits)
+        return scaled.clip(limits.min, limits.max).astype(dtype)
+
+    unit = kernels.HIDDEN_BITS
+    tables, biases = [], []
+    for plane, network in enumerate(networks):
+        seen = [plane] * context.OWN + [e for e in range(plane) for _ in range(context.EARLIER)]
+        empty = torch.from_numpy(background.astype(np.int64))[seen]
+        common = network.tables[torch.arange(len(seen)), empty]
+        tables.append(whole(network.tables - common[:, None], unit, np.int16))
+        biases.append(whole(network.hidden_bias + common.sum(0), unit, np.int16))
+    return IndexModel(
+        tables=np.concatenate(tables),
+        hidden_bias=np.stack(biases),
+        weights=np.stack(
+            [whole(n.branches.weight, kernels.WEIGHT_BITS, np.int16) for n in networks]
+        ),
+        weight_bias=np.stack(
+            [whole(n.branches.bias, kernels.LOGIT_BITS, np.int32) for n in networks]
+        ),
+        children=children,
+        background=background,
+        occupancy=occupancy,
+    )
+
+
 #: Shows the progress of steps under a title.
 Progress = Callable[[Sequence[int], str], Iterable[int]]
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import torch
 
-from quantv2x_ros.training.export.graph import Convolution, Score
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.training.graphs.graph import Convolution, Score
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.pyramid import fuse_frame
 from quantv2x_ros.training.quantization.crops import Crop
 from quantv2x_ros.training.quantization.learnable import AdaptiveRounding, LearnableNodes

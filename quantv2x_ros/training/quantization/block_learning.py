@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from quantv2x_ros.inference.processor import has_bfloat16
+from quantv2x_ros.inference.cpu.processor import has_bfloat16
+from quantv2x_ros.training.graphs.scales import QuantizationError
 from quantv2x_ros.training.quantization.alignment import Alignment
 from quantv2x_ros.training.quantization.learnable import AdaptiveRounding, LearnableNodes
-from quantv2x_ros.training.quantization.scales import QuantizationError
 from quantv2x_ros.training.quantization.streams import Maps
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quantv2x_ros.training.export.graph import Concatenation, Convolution, Graph, Node, TensorSpec
+from quantv2x_ros.training.graphs.graph import Concatenation, Convolution, Graph, Node, TensorSpec
 
 
 def node_sources(node: Node) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quantv2x_ros.core.grid import BevGrid
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.data.scenario import open_whole
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 from quantv2x_ros.training.samples import SampleConfig, choose_agents

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.boxes import bev_iou
-from quantv2x_ros.core.detection import Detections
-from quantv2x_ros.core.matching import match_frame
-from quantv2x_ros.offline.detector import Detector, Fused, Percept
-from quantv2x_ros.offline.evaluate import evaluate
-from quantv2x_ros.offline.settings import EvaluationConfig
+from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.core.detection.matching import match_frame
+from quantv2x_ros.core.geometry.boxes import bev_iou
+from quantv2x_ros.evaluation.evaluate import evaluate
+from quantv2x_ros.evaluation.settings import EvaluationConfig
+from quantv2x_ros.inference.protocol import Detector, Fused, Percept
 
 #: BEV IoU from which two detectors' boxes of one class are the same box.
 SAME_BOX = 0.7

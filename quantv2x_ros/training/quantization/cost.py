@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from quantv2x_ros.training.export.graph import Convolution, Graph
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.training.graphs.graph import Convolution, Graph
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 
 FLOAT_BITS = 32
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from quantv2x_ros.core.grid import PILLAR_MULTIPLE, BevGrid
-from quantv2x_ros.core.pillar_net import PillarNet, PillarWeights
-from quantv2x_ros.core.pose import warp_theta
+from quantv2x_ros.core.geometry.grid import PILLAR_MULTIPLE, BevGrid
+from quantv2x_ros.core.geometry.pose import warp_theta
+from quantv2x_ros.core.pillars.pillar_net import PillarNet, PillarWeights
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 from quantv2x_ros.training.samples import crop_grid
 

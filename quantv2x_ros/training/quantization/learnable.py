@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional
 
 from quantv2x_ros.training.blocks import WIDE_GROUP, widened_weight
-from quantv2x_ros.training.export.graph import Concatenation, Convolution, Node, Score
-from quantv2x_ros.training.quantization.executor import depth_to_space, score_of
-from quantv2x_ros.training.quantization.scales import (
+from quantv2x_ros.training.graphs.executor import depth_to_space, score_of
+from quantv2x_ros.training.graphs.graph import Concatenation, Convolution, Node, Score
+from quantv2x_ros.training.graphs.scales import (
     QuantizedWeight,
     TensorScale,
     TensorScales,

@@ -11,11 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.training.export.graph import Concatenation, Convolution, Graph
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name
-from quantv2x_ros.training.network import QuantV2XNetwork
-from quantv2x_ros.training.quantization.calibration import Calibration, calibrate
-from quantv2x_ros.training.quantization.scales import (
+from quantv2x_ros.training.graphs.graph import Concatenation, Convolution, Graph
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs, tensor_name
+from quantv2x_ros.training.graphs.scales import (
     BITS,
     METHODS,
     UNSIGNED_MAX,
@@ -24,6 +22,8 @@ from quantv2x_ros.training.quantization.scales import (
     TensorScale,
     quantize_weight,
 )
+from quantv2x_ros.training.network import QuantV2XNetwork
+from quantv2x_ros.training.quantization.calibration import Calibration, calibrate
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 HEADS = ("int8", "fp32", "body")

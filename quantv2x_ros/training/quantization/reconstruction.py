@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs, tensor_name
+from quantv2x_ros.training.graphs.scales import QuantizationError
 from quantv2x_ros.training.quantization.alignment import Alignment
 from quantv2x_ros.training.quantization.block_learning import (
     BlockTask,
@@ -26,7 +27,6 @@ from quantv2x_ros.training.quantization.block_learning import (
 from quantv2x_ros.training.quantization.blocks import Block, split_blocks
 from quantv2x_ros.training.quantization.crops import Crop
 from quantv2x_ros.training.quantization.learnable import AdaptiveRounding, LearnableNodes
-from quantv2x_ros.training.quantization.scales import QuantizationError
 from quantv2x_ros.training.quantization.streams import Stream, mean_square_error
 
 Report = Callable[["BlockResult", int, int], object]

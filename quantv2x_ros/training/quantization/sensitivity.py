@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.offline.settings import EvaluationConfig
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name
+from quantv2x_ros.evaluation.settings import EvaluationConfig
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs, tensor_name
 from quantv2x_ros.training.quantization.comparison import compare, measure
 from quantv2x_ros.training.quantization.simulation import SimulatedDetector
 

@@ -12,23 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from quantv2x_ros.core.detection import detect
-from quantv2x_ros.core.fusion import mask_scores
-from quantv2x_ros.core.pillar_net import PillarNet
-from quantv2x_ros.core.pose import warp_theta
-from quantv2x_ros.core.wire import IndexPrior, decode_indices, encode_indices
-from quantv2x_ros.inference.bundle import ModelBundle
-from quantv2x_ros.offline.detector import (
-    Broadcast,
-    Cells,
-    Cloud,
-    Fused,
-    IndexArray,
-    Percept,
-)
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs, tensor_name
+from quantv2x_ros.core.coding.wire import IndexPrior, decode_indices, encode_indices
+from quantv2x_ros.core.detection.detection import detect
+from quantv2x_ros.core.fusion.fusion import mask_scores
+from quantv2x_ros.core.geometry.pose import warp_theta
+from quantv2x_ros.core.pillars.pillar_net import PillarNet
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.protocol import Broadcast, Cells, Cloud, Fused, IndexArray, Percept
+from quantv2x_ros.training.graphs.executor import Observer
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs, tensor_name
 from quantv2x_ros.training.pyramid import fuse_frame
-from quantv2x_ros.training.quantization.executor import Observer
 
 Float32 = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.uint8]

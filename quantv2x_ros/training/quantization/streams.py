@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from quantv2x_ros.training.export.graph import Graph, TensorSpec
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.training.graphs.executor import GraphExecutor, round_to_scale
+from quantv2x_ros.training.graphs.graph import Graph, TensorSpec
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.pyramid import fuse_frame
 from quantv2x_ros.training.quantization.blocks import Block, is_head, node_sources
 from quantv2x_ros.training.quantization.crops import Crop
-from quantv2x_ros.training.quantization.executor import GraphExecutor, round_to_scale
 
 #: A tensor of every crop, (N, C, h, w) each.
 Maps = list[torch.Tensor]

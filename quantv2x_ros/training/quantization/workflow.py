@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.progress import track
 
-from quantv2x_ros.core.anchors import AnchorSet
-from quantv2x_ros.progress import counting_progress
-from quantv2x_ros.training.export.network_graphs import NetworkGraphs
+from quantv2x_ros.core.detection.anchors import AnchorSet
+from quantv2x_ros.environment.progress import counting_progress
+from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.loader import training_loader
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.quantization.aware_training import AwareTraining, AwareTrainingConfig

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.simulator import SimulatedFrame, SimulatedObject, simulate_scene
 from quantv2x_ros.data.simulator.mounts import agent_ids
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.simulator import cars, people, trucks
 from quantv2x_ros.data.simulator.raycast import cast_sweep
 from quantv2x_ros.data.simulator.shape import Shape

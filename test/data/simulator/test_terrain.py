@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.simulator import scene as scene_module
 from quantv2x_ros.data.simulator.ground import Ground
 from quantv2x_ros.data.simulator.heightfield import HeightField

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quantv2x_ros.core.pose import matrix_from_v2x
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import simulate_scene, write_scenario
 

@@ -1,0 +1,8 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The entropy coder of index maps."""
+
+from quantv2x_ros.core.coding.index_model import IndexModel, IndexModelError, IndexTreeError
+from quantv2x_ros.core.coding.wire import IndexPrior, WireError
+
+__all__ = ["IndexModel", "IndexModelError", "IndexPrior", "IndexTreeError", "WireError"]

@@ -1,0 +1,181 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Tiles of index maps: what part of a frame each holds, and how they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.coding.wire import (
+    HEADER_BYTES,
+    IndexPrior,
+    WireError,
+    decode_indices,
+    packed_size,
+)
+
+IndexArray = npt.NDArray[np.uint8]
+
+#: Payload of a GeoNetworking packet, bytes.
+GEONETWORKING_UNIT = 1398
+#: Tiles of a frame, at most.
+MAX_TILES = 1024
+
+
+@dataclass(frozen=True)
+class TilePlace:
+    """What part of a frame a tile holds.
+
+    Attributes:
+        first_level: its coarsest level.
+        levels: number of levels.
+        first_row: its first row.
+        rows: number of rows.
+        first_column: its first column.
+        columns: number of columns.
+    """
+
+    first_level: int
+    levels: int
+    first_row: int
+    rows: int
+    first_column: int
+    columns: int
+
+    def planes(self, segments: int) -> slice:
+        """The planes that it holds, where each level has some segments."""
+        return slice(self.first_level * segments, (self.first_level + self.levels) * segments)
+
+    @property
+    def cells(self) -> tuple[slice, slice]:
+        """The rows and columns that it holds."""
+        return (
+            slice(self.first_row, self.first_row + self.rows),
+            slice(self.first_column, self.first_column + self.columns),
+        )
+
+    def columns_between(self, first: int, last: int) -> TilePlace:
+        """The same levels and rows, from column first to before last of its own."""
+        column = self.first_column + first
+        return TilePlace(
+            self.first_level, self.levels, self.first_row, self.rows, column, last - first
+        )
+
+    def rows_between(self, first: int, last: int) -> TilePlace:
+        """The same levels and columns, from row first to before last of its own."""
+        row = self.first_row + first
+        return TilePlace(
+            self.first_level, self.levels, row, last - first, self.first_column, self.columns
+        )
+
+    def check(self, levels: int, rows: int, columns: int) -> None:
+        """Check that it lies within a map.
+
+        Raises:
+            WireError: naming what does not.
+        """
+        for name, first, count, size in (
+            ("levels", self.first_level, self.levels, levels),
+            ("rows", self.first_row, self.rows, rows),
+            ("columns", self.first_column, self.columns, columns),
+        ):
+            if not (first >= 0 and count >= 1 and first + count <= size):
+                raise WireError(
+                    f"a tile holds {name} {first} to {first + count - 1} of a map with {size} "
+                    f"{name}"
+                )
+
+
+@dataclass(frozen=True)
+class FrameFormat:
+    """What sender and receiver of tiles have in common.
+
+    Attributes:
+        prior: of the codebook.
+        levels: of the codebook.
+        segments: of a level.
+        rows: H of the map.
+        columns: W of the map.
+    """
+
+    prior: IndexPrior
+    levels: int
+    segments: int
+    rows: int
+    columns: int
+
+    def __post_init__(self) -> None:
+        """Raise WireError for a map that no payload could hold."""
+        packed_size(self.shape, self.prior)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(planes, H, W) of an index map."""
+        return (self.levels * self.segments, self.rows, self.columns)
+
+    def tile_shape(self, place: TilePlace) -> tuple[int, int, int]:
+        """(planes, rows, columns) of a tile's indices."""
+        return (place.levels * self.segments, place.rows, place.columns)
+
+    def decode(
+        self, place: TilePlace, payload: bytes | bytearray | memoryview
+    ) -> npt.NDArray[np.uint8]:
+        """Check a tile's place and decode its payload, (planes, rows, columns).
+
+        Raises:
+            WireError: for a place outside of the map, or a payload that is damaged.
+        """
+        place.check(self.levels, self.rows, self.columns)
+        first = place.first_level * self.segments
+        return decode_indices(payload, self.prior, self.tile_shape(place), first)
+
+
+@dataclass(frozen=True)
+class TileSettings:
+    """How frames are cut.
+
+    Attributes:
+        max_payload_bytes: largest payload; 0 for one tile a frame, whatever its size.
+        coarse_first: the coarsest level has tiles of its own, which come first; else tiles hold all
+            levels of their cells, which takes fewer bytes.
+    """
+
+    max_payload_bytes: int = GEONETWORKING_UNIT
+    coarse_first: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise WireError for a size that no tile fits into."""
+        if self.max_payload_bytes < 0 or 0 < self.max_payload_bytes <= HEADER_BYTES:
+            raise WireError(
+                f"max_payload_bytes must be 0 or more than {HEADER_BYTES}, got "
+                f"{self.max_payload_bytes}"
+            )
+
+    def layers(self, levels: int) -> list[tuple[int, int]]:
+        """First level and number of levels of each layer, the most important first."""
+        if not self.coarse_first or levels == 1 or self.max_payload_bytes == 0:
+            return [(0, levels)]
+        return [(0, 1), (1, levels - 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class CodedTile:
+    """A tile to send.
+
+    Attributes:
+        place: what it holds.
+        payload: its bytes.
+        occupied: cells of it that do not hold the background in all its levels.
+    """
+
+    place: TilePlace
+    payload: bytes
+    occupied: int
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of the payload without its header."""
+        return len(self.payload) - HEADER_BYTES

@@ -1,0 +1,7 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What surrounds the program: its files, its companions, the middleware, the terminal.
+
+* resources: ResourceError.
+* workspace: WorkspaceError.
+"""

@@ -1,0 +1,117 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What an evaluation tells beyond one number: parts of the truth, curves, the worst frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quantv2x_ros.core.detection.evaluation import (
+    RANGE_BANDS,
+    SIGHTS,
+    AveragePrecision,
+    Breakdown,
+    range_groups,
+    sight_groups,
+)
+from quantv2x_ros.core.detection.matching import FrameScore, recall_precision
+from quantv2x_ros.core.geometry.pose import transform_between, transform_points
+from quantv2x_ros.data.frame import Truth
+from quantv2x_ros.evaluation.moments import Moment
+from quantv2x_ros.evaluation.receiver import View
+
+WORST_OVERLAP = 0.3
+"""BEV IoU from which an object of a frame counts as found when frames are ranked."""
+
+
+@dataclass(frozen=True)
+class RatedFrame:
+    """How well one frame went.
+
+    Attributes:
+        folder: Its scenario.
+        timestamp: Its name.
+        agents: Who took part, the ego first.
+        score: Found, missed and false; objects that nobody sees need not be found.
+    """
+
+    folder: Path
+    timestamp: str
+    agents: tuple[str, ...]
+    score: FrameScore
+
+    @property
+    def errors(self) -> int:
+        """Objects missed and made up."""
+        return self.score.missed + self.score.false
+
+
+class Details:
+    """Gathers them, frame by frame.
+
+    Args:
+        metric: Makes an empty metric.
+    """
+
+    def __init__(self, metric: Callable[[], AveragePrecision]) -> None:
+        self._metric = metric
+        self._agents: dict[int, AveragePrecision] = {}
+        self._ranges = Breakdown(RANGE_BANDS, metric)
+        self._sights = Breakdown(SIGHTS, metric)
+        self.frames: list[RatedFrame] = []
+
+    def add(self, moment: Moment, view: View, truth: Truth, whole: AveragePrecision) -> None:
+        """Add one frame.
+
+        Args:
+            moment: The frame.
+            view: What the ego saw.
+            truth: What is there.
+            whole: The metric of all, which matches.
+        """
+        matches = whole.match(view.detections, truth.boxes, truth.labels)
+        self._agents.setdefault(view.agents, self._metric()).add_matches(matches)
+        boxes = view.detections.boxes
+        self._ranges.add(matches, range_groups(truth.boxes), range_groups(boxes))
+        clouds = [
+            transform_points(
+                moment.frame[name].points,
+                transform_between(moment.frame[name].pose, moment.frame[moment.ego].lidar_pose),
+            ).astype(np.float32)
+            for name in moment.sent
+        ]
+        sights = sight_groups(truth.boxes, clouds)
+        self._sights.add(matches, sights, sight_groups(boxes, clouds))
+        inside = (np.abs(truth.boxes[:, 0]) <= whole.range_x) & (
+            np.abs(truth.boxes[:, 1]) <= whole.range_y
+        )
+        score = recall_precision(
+            view.detections,
+            truth.boxes,
+            truth.labels,
+            iou=WORST_OVERLAP,
+            optional=(sights == SIGHTS.index("seen by nobody")) | ~inside,
+        )
+        self.frames.append(
+            RatedFrame(moment.frame.folder, moment.frame.timestamp, tuple(moment.sent), score)
+        )
+
+    def compute(self) -> dict[str, Any]:
+        """Return each part's result by the name of its breakdown."""
+        return {
+            "by_agents": {
+                str(count): {**metric.compute(), "frames": metric.frames}
+                for count, metric in sorted(self._agents.items())
+            },
+            "by_range": self._ranges.compute(),
+            "by_sight": self._sights.compute(),
+        }
+
+    def worst(self, count: int) -> list[RatedFrame]:
+        """Return the frames with most errors, the worst first."""
+        return sorted(self.frames, key=lambda frame: -frame.errors)[:count]

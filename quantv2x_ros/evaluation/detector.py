@@ -1,0 +1,113 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Clouds of several agents in, boxes out: the engines of a bundle, or its FP32 network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.coding.wire import decode_indices, encode_indices
+from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.protocol import (
+    Broadcast,
+    Cells,
+    Cloud,
+    Detector,
+    Fused,
+    IndexArray,
+    Percept,
+)
+from quantv2x_ros.inference.results import FeatureArray
+
+
+class EngineDetector:
+    """Runs the engines of a bundle, as the nodes do."""
+
+    plain_bytes = 0
+
+    def __init__(self, bundle: ModelBundle, backend: str = "auto", threads: int = 0) -> None:
+        """Compile the engines.
+
+        Args:
+            bundle: The model.
+            backend: `auto`, `openvino` or `tensorrt`.
+            threads: Threads of a CPU engine; 0: one a core.
+        """
+        self.bundle = bundle
+        self.precision = bundle.precision
+        self._encoder = AgentEncoder(bundle, backend, threads or None, keep_own=True)
+        self._detector = CooperativeDetector(bundle, backend, threads or None)
+        book = bundle.codebook
+        self._prior = bundle.prior
+        self._shape = (book.levels * book.segments, *bundle.grid.shape)
+
+    def broadcast(self, points: Cloud) -> Broadcast:
+        """Encode a sweep into the bytes of its index map."""
+        sweep = self._encoder.encode(points)
+        payload = encode_indices(sweep.indices, self._prior)
+        return Broadcast(payload, dict(sweep.stage_ms), sweep.own)
+
+    def decode(self, payload: bytes) -> IndexArray:
+        """Read a message's index map."""
+        return decode_indices(payload, self._prior, self._shape)
+
+    def perceive(
+        self,
+        indices: IndexArray,
+        received: Cells | None = None,
+        ego_to_agent: npt.NDArray[np.float64] | None = None,
+    ) -> Percept:
+        """Compute one agent's pyramid."""
+        pyramid = self._detector.pyramid(indices, received, ego_to_agent)
+        return Percept(pyramid, dict(pyramid.stage_ms))
+
+    def perceive_own(self, own: FeatureArray) -> Percept:
+        """Compute the ego's pyramid from its own feature."""
+        pyramid = self._detector.own_pyramid(own)
+        return Percept(pyramid, dict(pyramid.stage_ms))
+
+    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+        """Fuse the agents' pyramids."""
+        result = self._detector.fuse([percept.content for percept in percepts], ego_to_agents)
+        return Fused(result.detections, dict(result.stage_ms))
+
+
+def add_stages(times: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Add milliseconds up, stage by stage."""
+    total: dict[str, float] = {}
+    for stages in times:
+        for stage, milliseconds in stages.items():
+            total[stage] = total.get(stage, 0.0) + milliseconds
+    return total
+
+
+def detect_once(
+    detector: Detector, clouds: Mapping[str, Cloud], ego_to_agents: npt.NDArray[np.float64]
+) -> tuple[Detections, dict[str, int], dict[str, float]]:
+    """Run one frame through the detector.
+
+    Args:
+        detector: What detects.
+        clouds: Sweeps by agent, the ego first, each in its own LiDAR frame.
+        ego_to_agents: (N, 4, 4) from the ego's coordinates to each agent's.
+
+    Returns:
+        Detections in the ego's frame, bytes each agent sends, milliseconds of each stage.
+    """
+    sent = {agent: detector.broadcast(points) for agent, points in clouds.items()}
+    percepts = [
+        detector.perceive(detector.decode(item.payload), None, transform)
+        if peer or item.own is None
+        else detector.perceive_own(item.own)
+        for peer, (item, transform) in enumerate(zip(sent.values(), ego_to_agents, strict=True))
+    ]
+    fused = detector.fuse(percepts, ego_to_agents)
+    steps = [*(item.stage_ms for item in sent.values()), *(item.stage_ms for item in percepts)]
+    stages = add_stages([*steps, fused.stage_ms])
+    return fused.detections, {agent: len(item.payload) for agent, item in sent.items()}, stages

@@ -1,0 +1,235 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Average precision of a detector over a dataset, also on a bad link.
+
+All settings of a run are measured in one pass over the frames, so that every sweep is read, encoded
+and perceived once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.data.frame import Frame
+from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.evaluation.agent_grids import AgentGrids
+from quantv2x_ros.evaluation.inbox import HISTORY
+from quantv2x_ros.evaluation.moments import Moment, Moments, choose_agents
+from quantv2x_ros.evaluation.motion import PAST
+from quantv2x_ros.evaluation.radio import Radio
+from quantv2x_ros.evaluation.receiver import Receiver
+from quantv2x_ros.evaluation.scores import Scores
+from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
+from quantv2x_ros.evaluation.sweeps import Variant
+from quantv2x_ros.evaluation.traffic import Traffic
+from quantv2x_ros.inference.protocol import Detector
+
+#: What else can be done about a damaged file.
+SKIP_HINT = "leave damaged files out: --skip-broken"
+
+Progress = Callable[[int, int], object]
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """An evaluation while it runs, and its result.
+
+    Attributes:
+        detector: What detects.
+        config: The base settings.
+        variants: Further settings, measured on the same frames.
+        streaming_ms: Latencies of streaming AP; `None` in it stands for the measured one.
+        detailed: Whether to gather details.
+        scores: What was measured so far.
+    """
+
+    detector: Detector
+    config: EvaluationConfig
+    variants: Sequence[Variant] = ()
+    streaming_ms: Sequence[float | None] = ()
+    detailed: bool = False
+    skipped: list[DatasetError] = field(default_factory=list, init=False)
+    empty: list[DatasetError] = field(default_factory=list, init=False)
+    without_ego: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        """Make empty scores.
+
+        Raises:
+            EvaluationSettingError: For more agents than the bundle fuses.
+        """
+        most = self.detector.bundle.max_agents
+        if self.config.agents > most:
+            raise EvaluationSettingError(
+                f"agents must be 1 to {most}, which bundle {self.detector.bundle.name} fuses, got"
+                f" {self.config.agents}"
+            )
+        self.scores = Scores(
+            self.detector.bundle.classes,
+            self.config,
+            self.variants,
+            self.streaming_ms,
+            self.detailed,
+        )
+        configs = self.scores.configs
+        self._radio = Radio(self.detector)
+        self._traffic = {config.link.sending: Traffic() for config in configs}
+        past = PAST if any(config.compensate for config in configs) else 0
+        heard = 0 if all(config.link.is_perfect for config in configs) else HISTORY
+        self._keep = max(config.link.delay for config in configs) + past + heard + 1
+
+    def run(self, scenarios: Sequence[Scenario], progress: Progress | None = None) -> None:
+        """Go through the scenarios.
+
+        Args:
+            scenarios: As opened.
+            progress: Called with the number of frames done and of all.
+
+        Raises:
+            DatasetError: If a file is damaged (unless those are skipped), or no frame could be
+                evaluated.
+        """
+        total = sum(len(scenario.timestamps) for scenario in scenarios)
+        wanted = _spread(total, self.config.max_frames)
+        done = seen = 0
+        for index, scenario in enumerate(scenarios):
+            self.skipped += scenario.broken
+            numbers = range(len(scenario.timestamps))
+            needed = {number for number in numbers if done + number in wanted}
+            for number in self._scenario(index, scenario, needed):
+                if number in needed:
+                    seen += 1
+                    if progress is not None:
+                        progress(seen, len(wanted))
+            done += len(scenario.timestamps)
+        if self.scores.metric.frames == 0:
+            raise DatasetError(
+                scenarios[0].folder.parent,
+                f"no frame could be evaluated in mode {self.config.mode}: {self.without_ego} of"
+                f" {len(wanted)} have no ego, {len(self.skipped)} files are broken",
+                "Choose another mode or data",
+            )
+
+    def _scenario(self, index: int, scenario: Scenario, needed: set[int]) -> Iterator[int]:
+        """Go through one scenario; yields the number of each frame that is done."""
+        grids = AgentGrids(
+            self.detector.bundle, level=self.config.level, turn=self.config.turn_grids
+        )
+        moments = Moments(self.detector, self._keep, grids)
+        receivers = {
+            config: Receiver(self.detector, self._radio, config, index)
+            for config in self.scores.configs
+        }
+        self.scores.start_scenario()
+        for number, timestamp in enumerate(scenario.timestamps):
+            # a delayed message needs the frames before the one that is evaluated, motion more
+            ahead = range(number, number + self._keep)
+            if needed.intersection(ahead) or (self.scores.streams and needed):
+                moment = self._moment(scenario, timestamp, number, moments)
+                if moment is not None:
+                    self._evaluate(moment, moments, receivers, number in needed)
+            yield number
+
+    def _moment(
+        self, scenario: Scenario, timestamp: str, number: int, moments: Moments
+    ) -> Moment | None:
+        """Read a frame and let its agents send; `None` if it is left out."""
+        try:
+            frame = scenario.frame(timestamp).placed(self.config.placement)
+            agents = choose_agents(frame, self.config)
+            if not agents:
+                self.without_ego += 1
+                return None
+            self._note_empty(frame, agents)
+            moment = moments.add(number, frame, agents)
+        except DatasetError as error:
+            if not self.config.skip_broken:
+                raise error.with_hint(SKIP_HINT) from error
+            self.skipped.append(error)
+            return None
+        self._weigh(moment)
+        return moment
+
+    def _note_empty(self, frame: Frame, agents: Sequence[str]) -> None:
+        """Note clouds without a point, which are evaluated unless damaged files are left out.
+
+        Raises:
+            DatasetError: If one is there, and those are left out.
+        """
+        for path in (frame[name].cloud_path for name in agents if not len(frame[name].points)):
+            error = DatasetError(path, "the cloud has no point", "Copy it again")
+            if self.config.skip_broken:
+                raise error
+            self.empty.append(error.with_hint(SKIP_HINT))
+
+    def _weigh(self, moment: Moment) -> None:
+        """Note how long the messages are, by every way of sending them."""
+        for sending, traffic in self._traffic.items():
+            for sent in moment.sent.values():
+                if self.detector.plain_bytes:
+                    traffic.add_plain(self.detector.plain_bytes)
+                else:
+                    traffic.add(self._radio.send(sent, sending))
+
+    def _evaluate(
+        self,
+        moment: Moment,
+        moments: Moments,
+        receivers: dict[EvaluationConfig, Receiver],
+        counts: bool,
+    ) -> None:
+        """Detect with all settings at a moment."""
+        for receiver in receivers.values():
+            receiver.listen(moments, moment)
+        if not counts and not self.scores.streams:
+            return
+        truth = moment.frame.truth(moment.ego, list(moment.sent))
+        base = receivers[self.config].view(moments, moment)
+        self.scores.stream(moment, base, truth if counts else None)
+        if not counts:
+            return
+        views = {
+            config: receivers[config].view(moments, moment)
+            for config in self.scores.configs_at(moment.number)
+        }
+        self.scores.add(moment, truth, {self.config: base, **views})
+
+    def result(self) -> dict[str, Any]:
+        """Return the result.
+
+        Returns:
+            `{"AP": {class: {"0.3": …}}, "mAP": {…}, "objects": {…}, "bytes_per_frame": …,
+            "frames": …}` with what the messages take (see `Traffic.compute`), the settings, and
+            what was asked for beyond, see `Scores.further`.
+        """
+        traffic = self._traffic[self.config.link.sending].compute()
+        return {
+            **self.scores.metric.compute(),
+            **traffic,
+            "bits_per_cell": 8.0 * traffic["bytes_per_frame"] / self.cells,
+            "frames": self.scores.metric.frames,
+            "bundle": self.detector.bundle.name,
+            "precision": self.detector.precision,
+            "score_threshold": self.detector.bundle.detection.score_threshold,
+            **self.config.as_dict(),
+            "skipped": [str(error) for error in self.skipped],
+            "frames_without_ego": self.without_ego,
+            **self.scores.further(self._traffic),
+        }
+
+    @property
+    def cells(self) -> int:
+        """Cells of an index map."""
+        return int(np.prod(self.detector.bundle.grid.shape))
+
+
+def _spread(total: int, count: int) -> Sequence[int] | set[int]:
+    """Return frame numbers, evenly spread."""
+    if count == 0 or count >= total:
+        return range(total)
+    return {int(number) for number in np.linspace(0, total - 1, count).round()}

@@ -1,0 +1,117 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the link takes and what a bad one costs: all sweeps of it in one table and one plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from quantv2x_ros.evaluation import markdown, plots
+from quantv2x_ros.evaluation.sweeps import (
+    BUDGETS,
+    INTEREST,
+    LEVELS,
+    LINK,
+    LOSSES,
+    OCCUPANCY,
+    RECEIVERS,
+    STATIONS,
+)
+
+Result = Mapping[str, Any]
+
+PLOT = "link.png"
+#: What a row of the table is called.
+_NAMES = {
+    "loss": "{:.0%} of the tiles lost",
+    "loss_holes": "{:.0%} lost, not concealed",
+    "burst_loss": "{:.0%} lost in bursts",
+    STATIONS: "{:.0f} further stations on the air",
+    LEVELS: "`levels: {:.0f}`",
+    OCCUPANCY: "`min_occupancy: {:g}`",
+    INTEREST: "`interest_range: {:g}`",
+    RECEIVERS: "`interest_of_receivers: true`",
+    BUDGETS: "`max_bytes_per_frame: {:,.0f}`",
+}
+_LOSS_LABELS = {
+    "loss": "each for itself",
+    "loss_holes": "each for itself, not concealed",
+    "burst_loss": "in bursts of 5",
+}
+_RATE_LABELS = {
+    LEVELS: "levels",
+    OCCUPANCY: "min_occupancy",
+    INTEREST: "interest_range",
+    RECEIVERS: "interest_of_receivers",
+    BUDGETS: "max_bytes_per_frame",
+}
+#: Overlap that both are about.
+_IOU = "0.3"
+
+
+def link_table(result: Result) -> str:
+    """Return a Markdown table with a row for each point of the link's sweeps; empty without any."""
+    sweeps = {name: result["sweeps"][name] for name in LINK if name in result.get("sweeps", {})}
+    if not sweeps:
+        return ""
+    base = result["mAP"]
+    rows = [_row("as given", result, base)]
+    for name, points in sweeps.items():
+        for point in points:
+            same = point["bytes_per_frame"] == result["bytes_per_frame"] and point["mAP"] == base
+            if same and point["value"] == 0.0 and name != STATIONS:
+                continue  # the setting as given once more
+            rows.append(_row(_NAMES[name].format(point["value"]), point, base))
+    header = ["", "packets, median", "bytes, mean", "Mbit/s at 10 Hz", "mAP@0.3", "change"]
+    return markdown.table([*header, "mAP@0.5"], rows)
+
+
+def _row(name: str, point: Result, base: Mapping[str, float]) -> list[object]:
+    return [
+        name,
+        f"{point['median_packets']:g}",
+        round(point["bytes_per_frame"]),
+        f"{point['mbit_per_second']:.2f}",
+        point["mAP"][_IOU],
+        f"{point['mAP'][_IOU] - base[_IOU]:+.3f}",
+        point["mAP"]["0.5"],
+    ]
+
+
+def plot_link(path: Path, result: Result, alone: Result | None) -> bool:
+    """Draw mAP over losses on the left, over the bit rate on the right.
+
+    Args:
+        path: A `.png` file.
+        result: Of an evaluation with sweeps.
+        alone: The ego without peers, as a level line.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    sweeps = result.get("sweeps", {})
+    losses = {_LOSS_LABELS[name]: sweeps[name] for name in LOSSES if name in sweeps}
+    rates = {label: sweeps[name] for name, label in _RATE_LABELS.items() if name in sweeps}
+    if not losses and not rates:
+        return False
+    panels = [
+        plots.Panel(
+            "lost tiles",
+            {
+                label: [(point["value"], point["mAP"][_IOU]) for point in points]
+                for label, points in losses.items()
+            },
+        ),
+        plots.Panel(
+            "Mbit/s of a peer at 10 Hz",
+            {
+                label: sorted((point["mbit_per_second"], point["mAP"][_IOU]) for point in points)
+                for label, points in rates.items()
+            },
+        ),
+    ]
+    level = None if alone is None else alone["mAP"][_IOU]
+    plots.plot_panels(path, [panel for panel in panels if panel.curves], f"mAP@{_IOU}", level)
+    return True

@@ -1,0 +1,152 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the agents of a scenario sent lately: each sweep is computed once for all settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.core.geometry.pose import transform_between
+from quantv2x_ros.core.transport.frame_sender import SentFrame
+from quantv2x_ros.data.frame import Frame
+from quantv2x_ros.data.modes import possible_egos, select_agents
+from quantv2x_ros.data.scenario import FRAME_PERIOD
+from quantv2x_ros.evaluation.agent_grids import AgentGrids
+from quantv2x_ros.evaluation.settings import EvaluationConfig, Sending
+from quantv2x_ros.inference.protocol import Broadcast, Detector, IndexArray, Percept
+
+
+@dataclass(eq=False)
+class Sent:
+    """What one agent sent at one time.
+
+    Attributes:
+        detector: Encoded it, and perceives it.
+        broadcast: What it sent, and what it kept.
+        indices: Its index map.
+        pose: (4, 4) grid_to_map: of the sensor as its cloud was levelled and turned.
+        encoding_ms: Time that the sender took, milliseconds.
+        ego_to_agent: (4, 4) from the frame of the moment's ego to that of its grid.
+        level: (4, 4) from its LiDAR's frame to the levelled one; `None` where it was not levelled.
+        listeners: (4, 4) grid_to_map of all other agents.
+        frames: Its tiles by the way they are sent, as far as they were asked for.
+        arrived: What a receiver makes of those, if none is lost.
+    """
+
+    detector: Detector
+    broadcast: Broadcast
+    indices: IndexArray
+    pose: npt.NDArray[np.float64]
+    encoding_ms: float
+    ego_to_agent: npt.NDArray[np.float64]
+    level: npt.NDArray[np.float64] | None = None
+    listeners: tuple[npt.NDArray[np.float64], ...] = ()
+    frames: dict[Sending, SentFrame] = field(default_factory=dict)
+    arrived: dict[Sending, Percept | None] = field(default_factory=dict)
+
+    @cached_property
+    def percept(self) -> Percept:
+        """What a receiver makes of it if all of it arrives."""
+        return self.detector.perceive(self.indices, None, self.ego_to_agent)
+
+    @cached_property
+    def own_percept(self) -> Percept:
+        """What the agent itself makes of its sweep."""
+        if self.broadcast.own is None:
+            return self.percept
+        return self.detector.perceive_own(self.broadcast.own)
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One frame and what was sent in it.
+
+    Attributes:
+        number: Of the frame in its scenario, counted from 0.
+        frame: The frame, in it agents as their grids lie.
+        sent: By agent, the ego first.
+        alone: What agents see by themselves, each in its own frame, as far as it was asked for.
+    """
+
+    number: int
+    frame: Frame
+    sent: dict[str, Sent]
+    alone: dict[str, Detections] = field(default_factory=dict)
+
+    @property
+    def ego(self) -> str:
+        """Name of the ego."""
+        return next(iter(self.sent))
+
+
+def choose_agents(frame: Frame, config: EvaluationConfig) -> list[str]:
+    """Return who takes part, the ego first, then the nearest peers; empty without an ego."""
+    if not possible_egos(frame, config.mode):
+        return []
+    ego, *peers = select_agents(frame, config.mode, limit=config.communication_range)
+    origin = frame[ego].pose[:2, 3]
+    peers.sort(key=lambda name: float(np.hypot(*(frame[name].pose[:2, 3] - origin))))
+    return [ego, *peers[: config.agents - 1]]
+
+
+class Moments:
+    """The last moments of one scenario."""
+
+    def __init__(self, detector: Detector, keep: int, grids: AgentGrids | None = None) -> None:
+        """Start at the beginning of a scenario.
+
+        Args:
+            detector: Encodes and perceives.
+            keep: Frames that are remembered.
+            grids: Lays the agents' grids; `None` leaves them as the sensors lie.
+        """
+        self._detector = detector
+        self._keep = keep
+        self._grids = grids
+        self._moments: dict[int, Moment] = {}
+
+    def add(self, number: int, frame: Frame, agents: Sequence[str]) -> Moment:
+        """Let agents send in a new frame.
+
+        Raises:
+            DatasetError: If a cloud is missing or damaged.
+        """
+        if self._grids is not None:
+            frame = self._grids.lay(frame, agents, FRAME_PERIOD * number)
+        sent = {name: self._send(frame, name, agents) for name in agents}
+        moment = Moment(number, frame, sent)
+        self._moments[number] = moment
+        for old in [key for key in self._moments if key <= number - self._keep]:
+            del self._moments[old]
+        return moment
+
+    def at(self, number: int) -> Moment | None:
+        """Return a moment; `None` before the first, or where the frame was left out."""
+        return self._moments.get(number)
+
+    def alone(self, moment: Moment, name: str) -> Detections:
+        """Return what an agent sees by itself, in its own frame; computed once."""
+        if name not in moment.alone:
+            percept = moment.sent[name].own_percept
+            moment.alone[name] = self._detector.fuse([percept], np.eye(4)[None]).detections
+        return moment.alone[name]
+
+    def _send(self, frame: Frame, name: str, agents: Sequence[str]) -> Sent:
+        broadcast = self._detector.broadcast(frame[name].points)
+        indices = self._detector.decode(broadcast.payload)
+        return Sent(
+            detector=self._detector,
+            broadcast=broadcast,
+            indices=indices,
+            pose=frame[name].pose,
+            encoding_ms=sum(broadcast.stage_ms.values()),
+            ego_to_agent=transform_between(frame[agents[0]].pose, frame[name].pose),
+            level=frame[name].level,
+            listeners=tuple(frame[other].pose for other in agents if other != name),
+        )

@@ -1,0 +1,139 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the settings of an evaluation score: average precision, streaming, sweeps, details."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from quantv2x_ros.core.detection.evaluation import AveragePrecision
+from quantv2x_ros.data.frame import Truth
+from quantv2x_ros.evaluation.details import Details
+from quantv2x_ros.evaluation.moments import Moment
+from quantv2x_ros.evaluation.receiver import View
+from quantv2x_ros.evaluation.settings import EvaluationConfig, Sending
+from quantv2x_ros.evaluation.streaming import StreamingPrecision, first_frame
+from quantv2x_ros.evaluation.sweeps import Variant
+from quantv2x_ros.evaluation.traffic import Traffic
+
+
+class Scores:
+    """Gathers them, frame by frame; settings that are the same share a metric.
+
+    Args:
+        classes: Names of the classes.
+        config: The base settings.
+        variants: Further settings, measured on the same frames.
+        streaming_ms: Latencies of streaming AP; `None` in it stands for the measured one.
+        detailed: Whether to gather details.
+
+    Attributes:
+        metric: Average precision with the base settings.
+        details: Of the base settings; empty where none are gathered.
+        streams: Streaming AP.
+        configs: All settings, the base first.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        config: EvaluationConfig,
+        variants: Sequence[Variant],
+        streaming_ms: Sequence[float | None],
+        detailed: bool,
+    ) -> None:
+        self._classes = classes
+        self._config = config
+        self._variants = variants
+        self._detailed = detailed
+        self.metric = self._new_metric()
+        self.details = Details(self._new_metric)
+        self._alone = Details(self._new_metric)
+        first = first_frame(streaming_ms)
+        self.streams = [
+            StreamingPrecision(self._new_metric(), ms, 0 if ms is None else first)
+            for ms in streaming_ms
+        ]
+        settings = [(variant.config, variant.first_number) for variant in variants]
+        self._variant_metrics = {key: self._new_metric() for key in settings}
+        self.configs = tuple(dict.fromkeys([config, *(each for each, _ in settings)]))
+
+    def _new_metric(self) -> AveragePrecision:
+        return AveragePrecision(self._classes, protocol=self._config.protocol)
+
+    def start_scenario(self) -> None:
+        """Forget what streams were showing."""
+        for stream in self.streams:
+            stream.start_scenario()
+
+    def stream(self, moment: Moment, view: View, truth: Truth | None) -> None:
+        """Take a frame for streaming AP.
+
+        Args:
+            moment: Every one, in order.
+            view: What the base settings see.
+            truth: `None` for a frame that is not evaluated.
+        """
+        pose = moment.frame[moment.ego].lidar_pose
+        for stream in self.streams:
+            stream.step(moment.number, pose, view.detections, view.latency_ms, truth)
+
+    def configs_at(self, number: int) -> list[EvaluationConfig]:
+        """Return the settings, beside the base, for which a frame of a scenario counts."""
+        counting = {config for config, first in self._variant_metrics if number >= first}
+        return [config for config in self.configs[1:] if config in counting]
+
+    def add(self, moment: Moment, truth: Truth, views: Mapping[EvaluationConfig, View]) -> None:
+        """Take an evaluated frame.
+
+        Args:
+            moment: The frame.
+            truth: Its objects.
+            views: What is seen with the base settings and those of `configs_at`.
+        """
+        base = views[self._config]
+        self.metric.add(base.detections, truth.boxes, truth.labels)
+        if self._detailed:
+            self.details.add(moment, base, truth, self.metric)
+        for (config, first), metric in self._variant_metrics.items():
+            if moment.number >= first:
+                metric.add(views[config].detections, truth.boxes, truth.labels)
+                if self._detailed and config.ego_only and first == 0:
+                    self._alone.add(moment, views[config], truth, metric)
+
+    def further(self, traffic: Mapping[Sending, Traffic]) -> dict[str, Any]:
+        """Return what was asked for beyond the base settings' average precision.
+
+        Args:
+            traffic: What the messages take, by the way of sending.
+
+        Returns:
+            `sweeps`, `streaming`, `by_agents`, `by_range`, `by_sight`, and the latter two of the
+            ego alone as `alone`; each where it was asked for.
+        """
+        result: dict[str, Any] = {}
+        if self._variants:
+            result["sweeps"] = self._sweeps(traffic)
+        if self.streams:
+            result["streaming"] = [stream.compute() for stream in self.streams]
+        if self._detailed:
+            result.update(self.details.compute())
+            if self._alone.frames:
+                parts = self._alone.compute()
+                result["alone"] = {name: parts[name] for name in ("by_range", "by_sight")}
+        return result
+
+    def _sweeps(self, traffic: Mapping[Sending, Traffic]) -> dict[str, list[dict[str, Any]]]:
+        table: dict[str, list[dict[str, Any]]] = {}
+        for variant in self._variants:
+            metric = self._variant_metrics[variant.config, variant.first_number]
+            point = {
+                "value": variant.value,
+                "first_number": variant.first_number,
+                "frames": metric.frames,
+                **traffic[variant.config.link.sending].compute(),
+                **metric.compute(),
+            }
+            table.setdefault(variant.sweep, []).append(point)
+        return table

@@ -1,0 +1,146 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the command `evaluate` does: one pass over the data, and the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quantv2x_ros.evaluation.detector import EngineDetector
+from quantv2x_ros.evaluation.evaluate import open_scenarios
+from quantv2x_ros.evaluation.evaluation import Evaluation, Progress
+from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
+from quantv2x_ros.evaluation.sweeps import (
+    COMPENSATED,
+    STEPS,
+    alone_variants,
+    make_variants,
+    parse_sweeps,
+)
+from quantv2x_ros.inference.protocol import Detector
+
+MEASURED = "measured"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        data: A dataset, a split of one, or a scenario.
+        config: The base settings.
+        sweeps: Names of the sweeps.
+        streaming_ms: Latencies of streaming AP; `None` is the measured one.
+        report: Folder for tables, plots and pictures; `None` for none.
+        compare: Results of other evaluations by name, for the rate-accuracy table.
+        worst: Pictures of the worst frames.
+    """
+
+    data: Path
+    config: EvaluationConfig
+    sweeps: tuple[str, ...] = ()
+    streaming_ms: tuple[float | None, ...] = ()
+    report: Path | None = None
+    compare: tuple[tuple[str, dict[str, Any]], ...] = ()
+    worst: int = 4
+
+    @classmethod
+    def parse(
+        cls,
+        data: Path,
+        config: EvaluationConfig,
+        sweep: str,
+        streaming: str,
+        report: Path | None,
+        compare: Sequence[Path],
+        worst: int,
+    ) -> Request:
+        """Read the command's texts; a report asks for all that is not said.
+
+        Raises:
+            EvaluationSettingError: For a sweep, latency or file that makes no sense.
+        """
+        sweeps = parse_sweeps(sweep or ("all" if report is not None else ""))
+        latencies = parse_latencies(streaming)
+        if report is not None and not streaming:
+            latencies = (None, *STEPS["latency_ms"])
+        others = tuple((path.stem, read_result(path)) for path in compare)
+        return cls(data, config, sweeps, latencies, report, others, worst)
+
+
+def parse_latencies(text: str) -> tuple[float | None, ...]:
+    """Read latencies in milliseconds separated by commas, `measured` among them.
+
+    Raises:
+        EvaluationSettingError: For what is neither.
+    """
+    latencies: list[float | None] = []
+    for item in (item.strip() for item in text.split(",") if item.strip()):
+        try:
+            value = None if item == MEASURED else float(item)
+        except ValueError:
+            value = -1.0
+        if value is not None and not 0.0 <= value < float("inf"):
+            raise EvaluationSettingError(
+                f"streaming must be milliseconds or '{MEASURED}', separated by commas, got {item!r}"
+            )
+        latencies.append(value)
+    return tuple(latencies)
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read the JSON of another evaluation.
+
+    Raises:
+        EvaluationSettingError: If it is none.
+    """
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EvaluationSettingError(f"{path} is not JSON: {error}") from error
+    if not isinstance(result, dict) or not {"mAP", "AP", "bytes_per_frame"} <= set(result):
+        raise EvaluationSettingError(
+            f"{path} is no result of `evaluate`: it has no mAP, AP and bytes_per_frame"
+        )
+    return result
+
+
+def run(detector: Detector, request: Request, progress: Progress | None = None) -> dict[str, Any]:
+    """Evaluate, and write the report if one is asked for.
+
+    Returns:
+        See `Evaluation.result`; with `notes` on what could not be measured.
+
+    Raises:
+        DatasetError: If the dataset is damaged, or holds no scenario.
+    """
+    scenarios = open_scenarios(request.data, request.config)
+    longest = max(len(scenario.timestamps) for scenario in scenarios)
+    sweeps, unmeasured = request.sweeps, []
+    if COMPENSATED in sweeps and not isinstance(detector, EngineDetector):
+        sweeps = tuple(name for name in sweeps if name != COMPENSATED)
+        unmeasured = [f"{COMPENSATED} is left out: it works on the pyramids of a bundle's engines"]
+    variants, notes = make_variants(
+        request.config, sweeps, longest, detector.bundle.codebook.levels
+    )
+    notes += unmeasured
+    if request.report is not None and not request.config.ego_only:
+        variants += alone_variants(request.config, variants)
+    evaluation = Evaluation(detector, request.config, variants, request.streaming_ms, detailed=True)
+    evaluation.run(scenarios, progress)
+    result = evaluation.result()
+    absent = [name for name, count in result["objects"].items() if not count]
+    if absent:
+        notes.append(f"no object of class {', '.join(absent)}: not in the mean")
+    notes += [str(error) for error in evaluation.empty]
+    result["notes"] = notes
+    if request.report is not None:
+        # draws with matplotlib, which a plain evaluation does without
+        from quantv2x_ros.evaluation.report_folder import write_report
+
+        write_report(request.report, result, evaluation, request.compare, request.worst)
+    return result

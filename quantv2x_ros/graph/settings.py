@@ -1,0 +1,126 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a user says of the graph: the arguments of the launch file, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantv2x_ros.core.peers.host_station import THIS_HOST
+from quantv2x_ros.data.bag_topics import DEFAULT_TOPICS, BagTopics
+from quantv2x_ros.data.recorded_messages import MAP_FRAME
+
+BACKENDS = ("auto", "openvino", "tensorrt")
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+#: What a replay's time goes by; see the replay node.
+PACES = ("real_time", "results")
+#: Value of ``replay`` for real sensors.
+NO_REPLAY = "none"
+
+
+class GraphError(ValueError):
+    """Arguments that describe no graph."""
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """The arguments of ``cooperative.launch.py``.
+
+    Attributes:
+        bundle: folder or name of a model bundle; empty for the default one.
+        backend: one of `BACKENDS`.
+        replay: scenario folder or rosbag2; empty for a simulated scene, ``none`` for real sensors.
+        agents: ``all``, a number, or names with commas between, the ego first.
+        indices: whether a bag's indices are played instead of its clouds.
+        heard: whether a bag's indices of stations that are not played are, too.
+        topics: how the topics of a bag's agents, or of the real sensors, are called.
+        map_frame: frame of all poses.
+        rate: speed of the replay against real time.
+        pace: one of `PACES`: with ``results`` the rate is the most, each sweep waits for the boxes
+            of the one before, and fusion waits for every agent's sweep.
+        loop: whether the replay starts again at its end.
+        namespace: of the ego's nodes; peers and replay lie below it.
+        station_id: the ego's station id with real sensors (a replay's agents have their own); -1:
+            this host's.
+        use_sim_time: ``true``, ``false``, or ``auto``: true with a replay.
+        rviz: whether RViz is started.
+        fixed_frame: the frame that RViz shows everything in: with real sensors the ``frame_id`` of
+            the ego's clouds; empty for a replay's, which has ``ego``.
+        viewer: whether the live scene is served to browsers on this machine.
+        viewer_port: where; 0 for any free port.
+        log_level: one of `LOG_LEVELS`.
+        params_file: YAML files with further parameters, commas between; empty for none.
+        autostart: whether the nodes configure and activate themselves; else a lifecycle manager
+            does, by their services.
+        threads: CPU threads of each engine; 0 for all cores to the ego's, and a share of them to
+            the peers', which are guests on its computer.
+    """
+
+    bundle: str = ""
+    backend: str = "auto"
+    replay: str = ""
+    agents: str = "2"
+    indices: bool = False
+    heard: bool = False
+    topics: BagTopics = DEFAULT_TOPICS
+    map_frame: str = MAP_FRAME
+    rate: float = 1.0
+    pace: str = "real_time"
+    loop: bool = False
+    namespace: str = ""
+    station_id: int = THIS_HOST
+    use_sim_time: str = "auto"
+    rviz: bool = False
+    fixed_frame: str = ""
+    viewer: bool = False
+    viewer_port: int = 8080
+    log_level: str = "info"
+    params_file: str = ""
+    threads: int = 0
+    autostart: bool = True
+
+    def __post_init__(self) -> None:
+        """Validate.
+
+        Raises:
+            GraphError: naming the argument, its value and what is allowed.
+        """
+        _check_choice("backend", self.backend, BACKENDS)
+        _check_choice("pace", self.pace, PACES)
+        _check_choice("log_level", self.log_level, LOG_LEVELS)
+        _check_choice("use_sim_time", self.use_sim_time, ("auto", "true", "false"))
+        if not 0.01 <= self.rate <= 100.0:
+            raise GraphError(f"rate: got {self.rate}, allowed are 0.01 to 100")
+        if not THIS_HOST <= self.station_id < 2**32:
+            raise GraphError(
+                f"station_id: got {self.station_id}, allowed are 0 to {2**32 - 1}, and "
+                f"{THIS_HOST} for this host's own"
+            )
+        if not 0 <= self.viewer_port < 2**16:
+            raise GraphError(f"viewer_port: got {self.viewer_port}, allowed are 0 to {2**16 - 1}")
+        if self.rviz and self.replay == NO_REPLAY and not self.fixed_frame:
+            raise GraphError(
+                "fixed_frame: RViz shows real sensors in the frame_id of the ego's clouds, which is"
+                " not given; allowed is any frame, such as fixed_frame:=lidar_top"
+            )
+        for name in self.params_files:
+            if not Path(name).is_file():
+                raise GraphError(f"params_file: there is no file {name}")
+
+    @property
+    def params_files(self) -> tuple[str, ...]:
+        """The files with further parameters; where two say something, the later one wins."""
+        return tuple(name.strip() for name in self.params_file.split(",") if name.strip())
+
+    @property
+    def sim_time(self) -> bool:
+        """Whether the nodes go by ``/clock``."""
+        if self.use_sim_time == "auto":
+            return self.replay != NO_REPLAY
+        return self.use_sim_time == "true"
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise GraphError(f"{name}: got {value!r}, allowed are {', '.join(allowed)}")

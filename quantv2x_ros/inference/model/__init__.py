@@ -1,0 +1,7 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The model bundle on disk.
+
+* bundle: ModelBundle.
+* manifest: BundleError, CodebookInfo, SparseHeads, Manifest.
+"""

@@ -1,0 +1,106 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of cooperative detection, whatever carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.inference.model.bundle import ModelBundle
+
+Cloud = npt.NDArray[np.float32]
+
+
+IndexArray = npt.NDArray[np.uint8]
+
+
+Cells = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Broadcast:
+    """What one agent sends for one sweep.
+
+    Attributes:
+        payload: The bytes on the air.
+        stage_ms: Time of each stage that made them, milliseconds.
+        own: What stays with the agent, for its own pyramid; only the detector that made it can read
+            it. `None` where that pyramid is made of the indices, too.
+    """
+
+    payload: bytes
+    stage_ms: Mapping[str, float]
+    own: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Percept:
+    """What the ego makes of one agent's indices before it fuses them.
+
+    Attributes:
+        content: Only the detector that made it can read it.
+        stage_ms: Time of each stage that made it, milliseconds.
+    """
+
+    content: Any
+    stage_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Fused:
+    """What the ego makes of its own sweep and its peers' messages.
+
+    Attributes:
+        detections: Boxes in the ego's LiDAR frame.
+        stage_ms: Time of each stage, milliseconds, without those of the percepts.
+    """
+
+    detections: Detections
+    stage_ms: Mapping[str, float]
+
+
+class Detector(Protocol):
+    """The steps of cooperative detection.
+
+    Attributes:
+        bundle: Model that is used.
+        precision: `int8`, `fp32`, or `fp32, uncoded`.
+        plain_bytes: Of a message that is no coded index map; 0 where it is one.
+    """
+
+    bundle: ModelBundle
+    precision: str
+    plain_bytes: int
+
+    def broadcast(self, points: Cloud) -> Broadcast:
+        """Encode one agent's sweep (P, 4), in its own LiDAR frame."""
+
+    def decode(self, payload: bytes) -> IndexArray:
+        """Read a message's index map (planes, H, W)."""
+
+    def perceive(
+        self,
+        indices: IndexArray,
+        received: Cells | None = None,
+        ego_to_agent: npt.NDArray[np.float64] | None = None,
+    ) -> Percept:
+        """Compute one agent's part.
+
+        Args:
+            indices: (planes, H, W).
+            received: (H, W) cells that arrived; `None` for all.
+            ego_to_agent: (4, 4), so that what no box of the ego depends on may be left out; `None`
+                computes all.
+        """
+
+    def perceive_own(self, own: Any) -> Percept:
+        """Compute the ego's part from what `Broadcast.own` holds."""
+
+    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+        """Detect from the agents' percepts, the ego's first; (N, 4, 4) transforms."""

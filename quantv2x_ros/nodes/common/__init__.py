@@ -1,0 +1,14 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What all nodes have: parameters, life cycle, diagnostics, QoS, conversions.
+
+* base: BaseNode.
+* conversions: MessageRefusedError.
+* health: HealthDefaults, Health.
+* managed: NodeError, ManagedNode.
+* parameters: Declaration, ParameterError.
+* qos_watch: QosWatch.
+* sim_clock: SimClockWatch.
+* type_watch: TypeWatch.
+* wake: Wake.
+"""

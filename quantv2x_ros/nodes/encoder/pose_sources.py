@@ -1,0 +1,244 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Where an agent's pose comes from: a topic with poses or odometry, or TF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
+from nav_msgs.msg import Odometry
+from std_msgs.msg import Header
+
+from quantv2x_ros.core.geometry.pose import covariance_of, mount_matrix, mounted
+from quantv2x_ros.core.geometry.pose_buffer import PoseBuffer
+from quantv2x_ros.nodes.common import qos
+from quantv2x_ros.nodes.common.base import BaseNode
+from quantv2x_ros.nodes.common.conversions import (
+    MessageRefusedError,
+    nanoseconds,
+    pose_from_message,
+)
+from quantv2x_ros.nodes.common.parameters import declare
+from quantv2x_ros.nodes.encoder.transform_tree import TransformTree
+
+Float64 = npt.NDArray[np.float64]
+
+
+class TransformPoses:
+    """Looks the transform from the sensor's frame to the map up; tf2 interpolates."""
+
+    def __init__(self, tree: TransformTree, map_frame: str, covariance: Float64) -> None:
+        """Prepare.
+
+        Args:
+            tree: knows the transforms; whoever has it listens.
+            map_frame: the target.
+            covariance: (36,) that every pose is given: TF has none.
+        """
+        self._tree = tree
+        self._map_frame = map_frame
+        self._covariance = covariance
+
+    @classmethod
+    def declare(
+        cls, node: BaseNode, tree: TransformTree, map_frame: str, used: bool
+    ) -> TransformPoses | None:
+        """Declare the parameters; return the source where it is to be used.
+
+        Args:
+            node: whose parameters.
+            tree: of this node.
+            map_frame: the target.
+            used: whether poses shall come from TF.
+
+        Raises:
+            ParameterError: where they shall, but tf2_ros is not installed.
+        """
+        position = declare(
+            node,
+            "tf_position_sigma",
+            0.1,
+            "Standard deviation of positions from tf that others are told [m]; TF has none.",
+            low=0.0,
+            high=1000.0,
+        )
+        degrees = declare(
+            node,
+            "tf_rotation_sigma",
+            0.5,
+            "Standard deviation of rotations from tf that others are told [degrees].",
+            low=0.0,
+            high=180.0,
+        )
+        if not used:
+            return None
+        tree.require("pose_source", "choose pose or odometry")
+        return cls(tree, map_frame, covariance_of(position, float(np.radians(degrees))))
+
+    def connect(self, on_new: Callable[[], object]) -> None:
+        """See `PoseSource.connect`; the tree listens by itself."""
+
+    def at(self, stamp_ns: int, frame: str) -> tuple[Float64, Float64]:
+        """See `PoseSource.at`."""
+        return self._tree.lookup(self._map_frame, frame, stamp_ns), self._covariance
+
+    def clear(self) -> None:
+        """See `PoseSource.clear`; static transforms stay."""
+        self._tree.clear()
+
+    def sweeps_jumped_back(self, stamp_ns: int) -> None:
+        """See `PoseSource.sweeps_jumped_back`; tf2 refuses all that is older until then."""
+        self.clear()
+
+
+SOURCES = ("pose", "odometry", "tf")
+
+
+class PoseSource(Protocol):
+    """Knows an agent's pose at any time of the recent past."""
+
+    def connect(self, on_new: Callable[[], object]) -> None:
+        """Subscribe; ``on_new`` is called whenever something has become known."""
+
+    def at(self, stamp_ns: int, frame: str) -> tuple[Float64, Float64]:
+        """Return the sensor-to-map pose (4, 4) and its covariance (36,).
+
+        Args:
+            stamp_ns: nanoseconds.
+            frame: of the sensor.
+
+        Raises:
+            PoseUnavailableError: where it is not known.
+        """
+
+    def clear(self) -> None:
+        """Forget everything, as after a jump in time."""
+
+    def sweeps_jumped_back(self, stamp_ns: int) -> None:
+        """Forget what lies in the future of sweeps whose time has jumped back to this."""
+
+
+def declare_pose_source(
+    node: BaseNode, tree: TransformTree, map_frame: str, name: str
+) -> PoseSource:
+    """Declare the parameters and return the source that they choose.
+
+    Args:
+        node: whose parameters.
+        tree: TF as this node sees it.
+        map_frame: that all poses must be in.
+        name: whose pose it is, for errors.
+
+    Raises:
+        ValueError: for a parameter that cannot be used, or TF where tf2_ros is not installed.
+    """
+    source = declare(
+        node,
+        "pose_source",
+        "pose",
+        "Where the LiDAR's pose comes from: the topic pose (PoseWithCovarianceStamped), the topic "
+        "odometry (nav_msgs/Odometry), or tf from map_frame to the cloud's frame (needs tf2_ros).",
+        choices=SOURCES,
+    )
+    max_gap = declare(
+        node,
+        "pose_max_gap",
+        0.5,
+        "Longest time between two poses that is interpolated [s]; of tf, tf2 decides.",
+        low=0.001,
+        high=10.0,
+    )
+    mount = mount_matrix(
+        declare(
+            node,
+            "sensor_mount",
+            [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            "Where the frame of the clouds is in the frame that pose or odometry is of: x, y, z "
+            "[m], roll, pitch, yaw [degrees]; all 0: they are of that frame. Of tf, TF knows.",
+        )
+    )
+    transforms = TransformPoses.declare(node, tree, map_frame, used=source == "tf")
+    if transforms is not None:
+        return transforms
+    kind = Odometry if source == "odometry" else PoseWithCovarianceStamped
+    return TopicPoses(node, kind, source, map_frame, PoseBuffer(max_gap=max_gap), mount, name)
+
+
+class TopicPoses:
+    """Poses of one of the two message types, interpolated."""
+
+    def __init__(
+        self,
+        node: BaseNode,
+        message_type: Any,
+        topic: str,
+        map_frame: str,
+        poses: PoseBuffer,
+        mount: Float64,
+        name: str,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            node: subscribes, and counts what is dropped.
+            message_type: PoseWithCovarianceStamped or Odometry.
+            topic: its topic.
+            map_frame: that poses must be in.
+            poses: keeps them.
+            mount: (4, 4) from the sensor to what the poses are of.
+            name: whose pose it is, for errors.
+        """
+        self._node = node
+        self._message_type = message_type
+        self._topic = topic
+        self._map_frame = map_frame
+        self._poses = poses
+        self._mount = None if np.array_equal(mount, np.eye(4)) else mount
+        self._name = name
+        self._on_new: Callable[[], object] = lambda: None
+
+    def connect(self, on_new: Callable[[], object]) -> None:
+        """See `PoseSource.connect`."""
+        self._on_new = on_new
+        self._node.create_subscription(
+            self._message_type,
+            self._topic,
+            self._on_message,
+            qos.pose_input(),
+        )
+
+    def at(self, stamp_ns: int, frame: str) -> tuple[Float64, Float64]:
+        """See `PoseSource.at`."""
+        return self._poses.at(stamp_ns)
+
+    def clear(self) -> None:
+        """See `PoseSource.clear`."""
+        self._poses.clear()
+
+    def sweeps_jumped_back(self, stamp_ns: int) -> None:
+        """See `PoseSource.sweeps_jumped_back`; poses that have jumped before them stay."""
+        self._poses.jump_back(stamp_ns)
+
+    def _on_message(self, message: PoseWithCovarianceStamped | Odometry) -> None:
+        header: Header = message.header
+        if header.frame_id != self._map_frame:
+            self._node.drop(
+                "pose_frame",
+                f"{self._topic} in frame {header.frame_id!r}, expected {self._map_frame!r}",
+            )
+            return
+        pose: PoseWithCovariance = message.pose
+        try:
+            matrix = pose_from_message(pose, self._name)
+        except MessageRefusedError as error:
+            self._node.drop(error.reason, str(error))
+            return
+        covariance: npt.ArrayLike = pose.covariance
+        if self._mount is not None:
+            matrix, covariance = mounted(matrix, covariance, self._mount)
+        self._poses.add(nanoseconds(header.stamp), matrix, covariance)
+        self._on_new()

@@ -1,0 +1,166 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Hears where other stations are, and so what of the own map they can use."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+
+from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.geometry.pose import PoseUncertaintyError, check_uncertainty
+from quantv2x_ros.core.peers.peers import PeerRefusedError
+from quantv2x_ros.core.peers.replay_guard import ReplayError
+from quantv2x_ros.core.transport.grid_turn import GridTurn
+from quantv2x_ros.core.transport.receivers import Receivers
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.nodes.air.index_format import IndexFormat
+from quantv2x_ros.nodes.air.indices_subscription import IndicesSubscription
+from quantv2x_ros.nodes.air.messages import check_message
+from quantv2x_ros.nodes.air.trust import ClockTolerance, Trust
+from quantv2x_ros.nodes.common.conversions import MessageRefusedError
+from quantv2x_ros.nodes.common.parameters import ParameterError, declare
+
+#: Largest standard deviations of a receiver's position [m] and heading [rad]: three of both, in
+#: quadrature and 100 m away, stay within `MARGIN` of `core.receivers`.
+MAX_POSITION_SIGMA = 1.5
+MAX_HEADING_SIGMA = 0.02
+
+
+class ReceiversInput:
+    """Listens to other stations' messages for their poses alone.
+
+    A message is checked as fusion checks it, and not decoded. A station whose pose is too uncertain
+    is sent everything: fusion may take it yet, or align it.
+    """
+
+    def __init__(
+        self, node: Node, own_station: int, bundle: ModelBundle, map_frame: str, *, may_turn: bool
+    ) -> None:
+        """Declare the parameters.
+
+        Args:
+            node: whose parameters, clock and subscription.
+            own_station: id of the own station, whose messages are passed over.
+            bundle: the model that all share.
+            map_frame: name of the map frame that all share.
+            may_turn: whether the grid may be turned; not where an own fusion takes the maps, whose
+                boxes are in the LiDAR's frame.
+
+        Raises:
+            ValueError: for a parameter or key ring that cannot be used.
+        """
+        self._node = node
+        self._own_station = own_station
+        self._map_frame = map_frame
+        self._format = IndexFormat.of(bundle)
+        self._is_wanted = declare(
+            node,
+            "interest_of_receivers",
+            False,
+            "Cells outside the detection ranges of all stations heard lately are not sent; while "
+            "none is heard, all are.",
+        )
+        self._turns = declare(
+            node,
+            "turn_grid",
+            False,
+            "Lay the grid along the roads of the stations heard lately, for a roadside unit that "
+            "only sends: its maps are then in a frame of their own, the LiDAR's name and _grid.",
+        )
+        if self._turns and not may_turn:
+            raise ParameterError(
+                "turn_grid: got true, but this station fuses its own maps, whose boxes are in the "
+                "LiDAR's frame; leave it false, or start an encoder alone"
+            )
+        self._tolerance = ClockTolerance(node)
+        self._trust = Trust(node, own_station)
+        self._receivers = Receivers(bundle.grid, bundle.detection)
+        self._turn = GridTurn(bundle.grid, bundle.detection)
+        self._refused: Counter[str] = Counter()
+
+    def listen(self) -> None:
+        """Subscribe, where it is wanted."""
+        if self._is_wanted or self._turns:
+            self._subscription = IndicesSubscription(
+                self._node,
+                self._trust.may_speak,
+                self._trust.spend,
+                self._on_message,
+                self._refuse,
+                ignored=self._own_station,
+            )
+
+    def wanted(self, pose: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_] | None:
+        """Return the cells that somebody can use, (H, W); None for all.
+
+        Args:
+            pose: (4, 4) grid-to-map of this station.
+        """
+        return self._receivers.wanted(pose, time.monotonic()) if self._is_wanted else None
+
+    def turn(self, pose: npt.NDArray[np.float64]) -> float:
+        """Return how far the grid is to be turned from the sensor, radians; see `GridTurn`.
+
+        Args:
+            pose: (4, 4) sensor-to-map of this station.
+        """
+        if not self._turns:
+            return 0.0
+        return self._turn.towards(pose, self._receivers.poses(time.monotonic()))
+
+    def reset(self) -> None:
+        """Forget everyone, as after a jump in time."""
+        self._receivers.clear()
+        self._turn.reset()
+        self._trust.reset()
+
+    def report(self) -> Mapping[str, str]:
+        """Who is heard, and what was refused, for the diagnostics."""
+        if not (self._is_wanted or self._turns):
+            return {}
+        turned = {"grid turned [degrees]": f"{np.degrees(self._turn.yaw):.1f}"}
+        refused = {
+            f"receivers' messages refused: {reason}": str(count)
+            for reason, count in self._refused.items()
+        }
+        heard = {"receivers heard": str(self._receivers.count(time.monotonic()))}
+        return {**heard, **(turned if self._turns else {}), **refused}
+
+    def _on_message(self, message: BevIndices) -> None:
+        now = time.monotonic()
+        latest_ns = self._tolerance.latest_ns
+        try:
+            pose, _ = check_message(message, self._format, self._map_frame, latest_ns, self._admit)
+            known = pose if self._is_certain(message) else None
+        except (MessageRefusedError, PeerRefusedError, PoseUncertaintyError, ReplayError) as error:
+            self._refuse(error.reason, str(error))
+            return
+        self._receivers.hear(message.station_id, known, now)
+        self._trust.note_fused([message.station_id], now)  # its message was of use
+
+    @staticmethod
+    def _is_certain(message: BevIndices) -> bool:
+        """Tell whether a station knows well enough where it is; a broken covariance is raised."""
+        covariance, name = message.sensor_pose.covariance, f"station {message.station_id}"
+        try:
+            check_uncertainty(covariance, MAX_POSITION_SIGMA, MAX_HEADING_SIGMA, name)
+        except PoseUncertaintyError as error:
+            if error.reason != "pose_uncertain":
+                raise
+            return False
+        return True
+
+    def _admit(self, message: BevIndices) -> None:
+        now = time.monotonic()
+        self._trust.admit(message, self._trust.check(message, now), now)  # it is not decoded
+
+    def _refuse(self, reason: str, text: str, count: int = 1) -> None:
+        """Count a message that is not used: no fault of the own sweeps, which go out in full."""
+        self._refused[reason] += count
+        self._node.get_logger().debug(f"not heard as a receiver: {text}")

@@ -1,0 +1,15 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The fusion node: index messages in, objects out.
+
+* announcements: Announcements.
+* frame_turns: FrameTurns.
+* fusion: FusionNode.
+* fusion_output: FusionOutput.
+* fusion_worker: TimedPyramid, Outcome, FusionWorker.
+* indices_input: IndicesInput.
+* level_input: LevelInput.
+* markers: FusedAgent.
+* objects: FusedFrame.
+* own_input: OwnInput.
+"""

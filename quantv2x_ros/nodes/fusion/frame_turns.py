@@ -1,0 +1,102 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One frame is in work at a time: what is for later ones waits outside, unread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from quantv2x_ros.core.transport.waiting_messages import WaitingMessage, WaitingMessages
+
+#: A message of a time further ahead than this is for no frame that will be: it is read at once, so
+#: that it is refused and told, nanoseconds.
+_HORIZON_NS = 2_000_000_000
+#: Half the time between two sweeps of a sensor whose period is not known, nanoseconds.
+_HALF_PERIOD_NS = 50_000_000
+
+
+class FrameTurns:
+    """Decides which messages are read now, and which ones the next frame wants.
+
+    Any thread may call it.
+    """
+
+    def __init__(self, is_idle: Callable[[], bool], is_tracked: Callable[[int], bool]) -> None:
+        """No frame is in work.
+
+        Args:
+            is_idle: whether no frame is in work.
+            is_tracked: whether a station, by its id, is one that is listened to.
+        """
+        self._is_idle = is_idle
+        self._is_tracked = is_tracked
+        self._lock = threading.Lock()
+        self._frame_ns: int | None = None
+        self._reach_ns = _HALF_PERIOD_NS
+        self._waiting = WaitingMessages()
+
+    @property
+    def unread(self) -> int:
+        """Messages that no frame needed, and that nobody read."""
+        return self._waiting.unread
+
+    def begin(self, stamp_ns: int, period_ns: int | None = None) -> None:
+        """Note that a frame begins, or what is known of it by now.
+
+        Args:
+            stamp_ns: time of the ego's sweep, nanoseconds.
+            period_ns: of the ego's sensor, nanoseconds; None: as it was known before.
+        """
+        with self._lock:
+            self._frame_ns = stamp_ns
+            self._reach_ns = self._reach_ns if period_ns is None else period_ns // 2
+
+    def postpone(self, station: int, stamp_ns: int, content: bytes) -> bool:
+        """Keep a message that is for a later frame than the one in work; false: it is for this one.
+
+        Args:
+            station: its sender.
+            stamp_ns: time of its sweep, nanoseconds.
+            content: serialized.
+        """
+        if self._is_idle():
+            return False
+        with self._lock:
+            if self._frame_ns is None:
+                return False
+            if not self._reach_ns < stamp_ns - self._frame_ns < _HORIZON_NS:
+                return False
+            message = WaitingMessage(stamp_ns, content)
+            self._waiting.keep(station, message, self._is_tracked(station))
+        return True
+
+    def has_waiting(self) -> bool:
+        """Whether any message waits."""
+        with self._lock:
+            return len(self._waiting) > 0
+
+    def due(self, own_station: int | None) -> list[bytes]:
+        """Return the messages that waited for the frame in work, to be read now.
+
+        Where none is in work, those are the own newest sweep's and what is near it, or, where the
+        own sweeps do not come as messages, the newest of each station: they will be near the next.
+
+        Args:
+            own_station: None where the own sweeps do not come as messages.
+        """
+        is_idle = self._is_idle()
+        with self._lock:
+            frame_ns = self._frame_ns
+            if is_idle:
+                frame_ns = None
+                if own_station is not None:
+                    frame_ns = self._waiting.newest_stamp(own_station)
+            taken = self._waiting.take(frame_ns, self._reach_ns)
+        return [message.content for message in taken]
+
+    def reset(self) -> None:
+        """Forget everything, as after a jump in time."""
+        with self._lock:
+            self._frame_ns = None
+            self._waiting.clear()

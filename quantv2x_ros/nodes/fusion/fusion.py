@@ -1,0 +1,517 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Fusion node: the ego's and its peers' indices in, 3D boxes out."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+
+from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.fusion.collector import SweepCollector
+from quantv2x_ros.core.fusion.fusion_steps import SweepRefusedError
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.monitoring.overload import Overload
+from quantv2x_ros.core.peers.peer_ledger import PeerLedger
+from quantv2x_ros.core.peers.reach import MAX_DISTANCE, Reach
+from quantv2x_ros.core.peers.whereabouts import shared_text
+from quantv2x_ros.core.receiver_defaults import PEER_TIMEOUT
+from quantv2x_ros.core.transport.sweep import AgentSweep
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.peer_views import CHECKS, PeerViews
+from quantv2x_ros.inference.pose_aligner import HeldAlignment, PoseAligner
+from quantv2x_ros.nodes.air.index_format import IndexFormat
+from quantv2x_ros.nodes.air.indices_subscription import IndicesSubscription
+from quantv2x_ros.nodes.common.base import BaseNode
+from quantv2x_ros.nodes.common.health import HealthDefaults
+from quantv2x_ros.nodes.common.model import declare_build_only, declare_engine, declare_station
+from quantv2x_ros.nodes.common.parameters import declare
+from quantv2x_ros.nodes.common.wake import Wake
+from quantv2x_ros.nodes.common.warm_up import warm_up_detector
+from quantv2x_ros.nodes.fusion.announcements import Announcements
+from quantv2x_ros.nodes.fusion.frame_turns import FrameTurns
+from quantv2x_ros.nodes.fusion.fusion_output import FusionOutput, fused_values, heard_values
+from quantv2x_ros.nodes.fusion.fusion_worker import FusionWorker, Outcome
+from quantv2x_ros.nodes.fusion.indices_input import REFUSALS, IndicesInput
+from quantv2x_ros.nodes.fusion.level_input import LevelInput
+from quantv2x_ros.nodes.fusion.own_input import OwnInput
+
+#: Makes what takes a named parameter's new values.
+Setter = Callable[[str], Callable[[float], object]]
+
+
+def declare_collector(
+    node: Node, station: int, bundle: ModelBundle, setter: Setter
+) -> SweepCollector[Any]:
+    """Declare the parameters and return the collector that they describe.
+
+    Args:
+        node: whose parameters.
+        station: the own one.
+        bundle: the model.
+        setter: of what may be changed while the node runs.
+    """
+    max_agents = declare(
+        node,
+        "max_agents",
+        bundle.max_agents,
+        "Most agents fused, the ego included; the nearest count.",
+        low=1,
+        high=bundle.max_agents,
+    )
+    peer_timeout = declare(
+        node,
+        "peer_timeout",
+        PEER_TIMEOUT,
+        "Oldest peer sweep that is fused, against the ego's sweep [s].",
+        low=0.01,
+        high=10.0,
+        on_change=setter("peer_timeout"),
+    )
+    peer_wait = declare(
+        node,
+        "peer_wait",
+        0.03,
+        "Longest wait for peers' sweeps that are due, after the own one arrived [s].",
+        low=0.0,
+        high=60.0,
+        on_change=setter("peer_wait"),
+    )
+    return SweepCollector(station, max_agents, peer_timeout, peer_wait)
+
+
+def declare_reach(node: Node, grid: BevGrid) -> Reach:
+    """Declare and return how far away peers may be.
+
+    Args:
+        node: whose parameter.
+        grid: of all stations' maps.
+    """
+    reach = Reach(grid)
+    reach.max_distance = declare(
+        node,
+        "max_peer_distance",
+        MAX_DISTANCE,
+        "Peers further away are not fused, nor those whose map does not meet the own [m].",
+        low=1.0,
+        high=10_000.0,
+        on_change=lambda value: setattr(reach, "max_distance", value),
+    )
+    return reach
+
+
+def declare_score_threshold(node: Node, setter: Setter) -> float:
+    """Declare and return the score that objects must exceed; negative: the bundle knows.
+
+    Args:
+        node: whose parameter.
+        setter: see `declare_collector`.
+    """
+    return declare(
+        node,
+        "score_threshold",
+        -1.0,
+        "Objects with a lower score are not published; -1: the bundle's threshold of each class.",
+        low=-1.0,
+        high=0.999,
+        on_change=setter("score_threshold"),
+    )
+
+
+def declare_aligner(node: Node, detector: CooperativeDetector) -> HeldAlignment | None:
+    """Declare the parameters and return what corrects peers' poses; None where nothing does.
+
+    Args:
+        node: whose parameters.
+        detector: of the model.
+    """
+    wanted = declare(
+        node,
+        "align_poses",
+        False,
+        "Correct peers' poses by what both see; costs the heads once more an agent each time.",
+    )
+    period = declare(
+        node,
+        "align_period",
+        1.0,
+        "Time between corrections of a peer's pose; one holds until the next [s].",
+        low=0.0,
+        high=60.0,
+    )
+    return HeldAlignment(PoseAligner(detector), period) if wanted else None
+
+
+def declare_views(node: Node, bundle: ModelBundle) -> PeerViews:
+    """Declare the parameters and return what they describe.
+
+    Args:
+        node: whose parameters.
+        bundle: the model.
+    """
+    check = declare(
+        node,
+        "consistency_check",
+        "flag",
+        "A peer whose map contradicts the ego's: off, named in the diagnostics, or excluded.",
+        choices=CHECKS,
+    )
+    compensate = declare(
+        node,
+        "compensate_motion",
+        True,
+        "Move objects in peers' older maps on by their estimated velocity.",
+    )
+    return PeerViews(bundle, check, compensate)
+
+
+#: Pyramids computed at the same time: the ego's and a peer's come together. More would leave each
+#: too few threads.
+_WORKERS = 2
+
+
+class FusionNode(BaseNode):
+    """Fuses the ego's sweeps with its peers' and publishes what is found.
+
+    Subscriptions: ``/v2x/bev_indices``, outside `ego` ``own_indices`` of the own encoder,
+    ``/v2x/codebook``. Publications: ``objects``, ``markers``, ``detections`` (vision_msgs, where
+    installed), ``/diagnostics``. Whatever is wrong with a message drops it, counted by reason and
+    named in the diagnostics.
+    """
+
+    # of a sensor with 10 Hz: objects are known before the sweep after the next one is taken
+    expected: ClassVar[HealthDefaults] = HealthDefaults(1.0, "sweep to objects=200")
+
+    def __init__(
+        self, *, bundle: ModelBundle | None = None, own_in_process: bool = False, **options: Any
+    ) -> None:
+        """Create the node; unless its lifecycle is left to others, load the model and subscribe.
+
+        Args:
+            bundle: the model bundle where it is loaded already.
+            own_in_process: the own sweeps come through `accept_own`; those on the topic, which
+                are the same, are then not used.
+            options: passed on to `rclpy.lifecycle.LifecycleNode`.
+
+        Raises:
+            ValueError: for a parameter or bundle that cannot be used.
+        """
+        super().__init__("fusion", **options)
+        self._own_in_process = own_in_process
+        self._given_bundle = bundle
+        self._worker: FusionWorker | None = None
+        self._ledger = PeerLedger()
+        self._frames = 0
+        self._out_of_range = 0
+        self._last: Outcome | None = None
+        self._taking = threading.Lock()  # the own sweeps come in the encoder's thread
+        self._overload = Overload()
+        self._levels: LevelInput | None = None
+        self._encoders_turn: Callable[[], None] | None = None
+        self._station = declare_station(self)
+        self.begin()
+
+    def configure(self) -> None:
+        """Load the model and its engines, run them once, and start the worker's threads."""
+        self._bundle, backend, threads = declare_engine(self, self._given_bundle)
+        self._format = IndexFormat.of(self._bundle)
+        collector = declare_collector(self, self._station, self._bundle, self._setter)
+        background = np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
+        collector.reach = reach = declare_reach(self, self._bundle.grid)
+        self._input = IndicesInput(
+            self,
+            self._station,
+            self._format,
+            self._bundle.grid,
+            background,
+            self._forget,
+            reach,
+            self._ego_pose,
+        )
+        collector.places.standings = self._input.trust
+        self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
+        workers = min(_WORKERS, threads or os.cpu_count() or 1)
+        views = declare_views(self, self._bundle)
+        detector = CooperativeDetector(self._bundle, backend, threads, workers)
+        threshold = declare_score_threshold(self, self._setter)
+        warm_up_detector(detector)
+        self.finished = declare_build_only(self)
+        aligner = declare_aligner(self, detector)
+        self._own = OwnInput(
+            self, self._station, self._own_in_process, self._postpone, self._on_shared
+        )
+        self._turns = FrameTurns(self.may_begin, self._input.trust.is_tracked)
+        self._worker = FusionWorker(
+            detector, collector, views, aligner, self._publish, self._fail, self._on_idle
+        )
+        self._worker.retune("score_threshold", threshold)
+
+    def activate(self) -> None:
+        """Listen to the air."""
+        super().activate()
+        if self._worker is None:
+            raise RuntimeError("activated without being configured")
+        self._indices = IndicesSubscription(
+            self,
+            self._input.trust.may_speak,
+            self._input.trust.spend,
+            self._on_indices,
+            self.drop,
+            ignored=self._station if self._own_in_process else None,
+            postpone=self._own.postpone,
+            on_ignored=self._own.hear,
+        )
+        self._own.listen(self._indices, self._on_indices)
+        self._wake = Wake(self, self._read_due)
+        self._levels = None if self._own_in_process else LevelInput(self)
+        self._announcements = Announcements(self, self._station, self._format, self._worker.expect)
+        self._patience = self.create_timer(0.02, self._take_overdue, clock=self.steady_clock)
+        self._patience.cancel()  # runs while tiles are missing; else it would wake the node in vain
+
+    def deactivate(self) -> None:
+        """Forget every sweep; the engines stay."""
+        with self._taking:  # no own sweep is taken meanwhile, or after
+            self.time_jumped_back()
+        if "_wake" in self.__dict__:  # else it has failed to activate
+            self._wake.close()
+        self._last = None
+
+    def cleanup(self) -> None:
+        """End the worker's threads, and free the engines."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+        self.release(
+            "_bundle",
+            "_output",
+            "_input",
+            "_indices",
+            "_announcements",
+            "_turns",
+            "_wake",
+            "_levels",
+            "_own",
+        )
+
+    def _setter(self, name: str) -> Callable[[float], object]:
+        """Return what hands a parameter's new values to the worker, which may not be there."""
+        return lambda value: None if self._worker is None else self._worker.retune(name, value)
+
+    def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
+        """Take a sweep of the own encoder in this process.
+
+        Args:
+            sweep: the ego's.
+            stage_ms: what the encoder spent, milliseconds by stage.
+        """
+        with self._taking:
+            if not self.is_active or self._worker is None:
+                return
+            self._input.note_arrival(sweep)
+            self._own.note(sweep.stamp_ns)
+            if self._own_in_process and self._encoders_turn is None:  # else the encoder notes it
+                self._overload.note_sweep(sweep.stamp_ns, time.monotonic())
+            if sweep.period_ns is None:
+                sweep = replace(sweep, period_ns=self._overload.period_ns)
+            self._turns.begin(sweep.stamp_ns, sweep.period_ns)
+            try:
+                if self._worker.offer_ego(sweep):
+                    self.get_logger().warning("own sweeps jumped back in time; starting afresh")
+                    self._input.reset()
+            except SweepRefusedError as error:
+                self.drop(error.reason, str(error))
+
+    def note_encoding(self, stamp_ns: int | None) -> None:
+        """See `OwnFusion`."""
+        worker = self._worker
+        if worker is None:
+            return
+        if stamp_ns is not None and self.is_active:
+            self._turns.begin(stamp_ns)
+            self._ask_to_read(worker)
+        worker.note_encoding(stamp_ns is not None)
+
+    def may_begin(self) -> bool:
+        """See `OwnFusion`."""
+        worker = self._worker
+        return worker is None or not self.is_active or worker.is_idle
+
+    def call_when_idle(self, callback: Callable[[], None] | None) -> None:
+        """See `OwnFusion`."""
+        self._encoders_turn = callback
+
+    def pass_turn(self) -> None:
+        """See `OwnFusion`."""
+        worker = self._worker
+        if worker is not None and self.is_active:
+            self._ask_to_read(worker)
+
+    def _ask_to_read(self, worker: FusionWorker) -> None:
+        """Let the node's thread read what waits, before the next frame is fused."""
+        if self._turns.has_waiting():
+            worker.note_reading(True)
+            self._wake()
+
+    def _on_idle(self) -> None:
+        """Let the next frame begin; called by any thread."""
+        turn = self._encoders_turn
+        if turn is not None:
+            turn()
+        else:
+            self.pass_turn()
+
+    def _postpone(self, station: int, stamp_ns: int, content: bytes) -> bool:
+        """See `IndicesSubscription`."""
+        if station == self._station:
+            self._overload.note_sweep(stamp_ns, time.monotonic())
+        if not self._turns.postpone(station, stamp_ns, content):
+            return False
+        if self.may_begin():  # the frame was done meanwhile, so that nobody else will ask
+            self.pass_turn()
+        return True
+
+    def _read_due(self) -> None:
+        """Read what has waited for the frame in work, or for the next one."""
+        for content in self._turns.due(None if self._own_in_process else self._station):
+            self._indices.read(content)
+        if self._worker is not None:
+            self._worker.note_reading(False)
+
+    def _on_indices(self, message: BevIndices) -> None:
+        try:
+            sweep = self._input.accept(message)
+        except REFUSALS as error:
+            self._refuse(message.station_id, error.reason, str(error))
+            return
+        self._ledger.hear(message.station_id, time.monotonic())
+        if sweep is not None:
+            self._offer(sweep)
+        elif self._input.reception.is_incomplete:
+            self._patience.reset()
+
+    def _take_overdue(self) -> None:
+        """Hand on what lost tiles have left incomplete."""
+        for sweep in self._input.reception.overdue(time.monotonic()):
+            self._offer(sweep)
+        if not self._input.reception.is_incomplete:
+            self._patience.cancel()
+
+    def _offer(self, sweep: AgentSweep) -> None:
+        if sweep.station_id == self._station:
+            self.accept_own(sweep, {})
+            return
+        if self._worker is None:
+            return
+        try:
+            self._worker.offer_peer(sweep)
+        except SweepRefusedError as error:
+            self._refuse(sweep.station_id, error.reason, str(error))
+
+    def _on_shared(self, message: BevIndices) -> None:
+        """Tell of another station that has this one's id."""
+        place = message.sensor_pose.pose.position
+        pose = self._ego_pose()
+        own = None if pose is None else pose[:2, 3]
+        text = shared_text(self._station, (place.x, place.y), own)
+        self._refuse(self._station, "shared_id", text)
+
+    def _ego_pose(self) -> npt.NDArray[np.float64] | None:
+        return None if self._worker is None else self._worker.ego_pose
+
+    def _forget(self, station: int) -> None:
+        """Forget the sweeps of a station that made room for another one."""
+        if self._worker is not None:
+            self._worker.forget(station)
+
+    def _refuse(self, station: int, reason: str, text: str) -> None:
+        """Count a peer's message or sweep that is not used, and remember it against the peer."""
+        self._ledger.refuse(station, reason, text, time.monotonic())
+        if reason == "out_of_range":
+            self._out_of_range += 1  # nothing is wrong with it
+        else:
+            self.drop(reason, text)
+
+    def _publish(self, outcome: Outcome) -> None:
+        """Publish a fused frame; called in the worker's thread."""
+        if not self.is_active:
+            return  # it was begun before
+        start = time.perf_counter()
+        if self._levels is not None:
+            outcome = outcome.with_ego(self._levels.with_level(outcome.sweeps[0]))
+        self._output.publish(outcome)
+        for station, age in outcome.expired:
+            limit = self.get_parameter("peer_timeout").value
+            self.drop("silent", f"station {station} unheard for {age:.3f} s, allowed {limit} s")
+        for station in outcome.over_limit:
+            self.drop("max_agents", f"station {station} is one more than max_agents")
+        for station in outcome.held_back:
+            self.drop("newcomer", f"station {station} is new and waits for its turn to be fused")
+        for station in outcome.excluded:
+            self.drop("inconsistent", f"station {station}: {outcome.suspects[station]}")
+        self._frames += 1
+        self._overload.note_done(time.monotonic())
+        self._last = outcome
+        stations = [sweep.station_id for sweep in outcome.sweeps]
+        self._input.trust.note_fused(stations, time.monotonic())
+        self.get_logger().debug(f"fused {outcome.sweeps[0].stamp_ns} ns of stations {stations}")
+        self.note_frame(
+            {
+                **outcome.stage_ms,
+                "publish": 1e3 * (time.perf_counter() - start),
+                "sweep to objects": 1e3 * (time.monotonic() - outcome.sweeps[0].arrived),
+            }
+        )
+
+    def _fail(self, error: BaseException) -> None:
+        self.get_logger().fatal(f"fusion ended: {error}")
+        self.failure = error
+
+    def time_jumped_back(self) -> None:
+        """Forget every sweep: they belong to another time."""
+        self._input.reset()
+        self._own.reset()
+        self._turns.reset()
+        self._overload.reset()
+        self._ledger.reset()
+        if self._worker is not None:
+            self._worker.reset()
+
+    def findings(self) -> Mapping[str, str]:
+        """Return by how much more comes than can be fused."""
+        state = self._overload.state(time.monotonic())
+        return {} if state is None else {"overload": str(state)}
+
+    def report_id(self) -> str:
+        """Return the station id."""
+        return f"station {self._station}"
+
+    def report(self) -> tuple[str, Mapping[str, str]]:
+        """Return what was fused last, and what came of each station."""
+        values = {
+            "superseded sweeps": str(self._worker.superseded if self._worker else 0),
+            "messages not read": str(self._turns.unread),
+            "messages from out of range": str(self._out_of_range),
+            "partial sweeps": str(self._input.reception.partial),
+            "abandoned sweeps": str(self._input.reception.abandoned),
+            "sweeps with lost cells filled": str(self._input.reception.concealed),
+            "restored tiles": str(self._input.reception.restored),
+            "stations tracked": str(self._input.trust.tracked),
+        }
+        if self._levels is not None and self._levels.unknown:
+            values["frames in the levelled frame"] = str(self._levels.unknown)
+        now = time.monotonic()
+        values.update(heard_values(self._ledger.entries(now), self._input.reception.counts, now))
+        for station, offset in self._input.clock_offsets().items():
+            values[f"station {station} clock behind [ms]"] = f"{1e3 * offset:.1f}"
+        if self._last is not None:
+            values.update(fused_values(self._last))
+        return f"fused {self._frames} frames", values

@@ -1,0 +1,109 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the fusion node publishes of a fused frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rclpy.node import Node
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from quantv2x_msgs.msg import DetectedObject3DArray
+from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.peers.peer_ledger import PeerEntry
+from quantv2x_ros.core.transport.reception import TileCounts
+from quantv2x_ros.nodes.common import qos
+from quantv2x_ros.nodes.common.conversions import time_message
+from quantv2x_ros.nodes.fusion import objects
+from quantv2x_ros.nodes.fusion.fusion_worker import Outcome
+from quantv2x_ros.nodes.fusion.markers import FusedAgent, fusion_markers
+
+
+def heard_values(
+    entries: Mapping[int, PeerEntry], counts: Mapping[int, TileCounts], now: float
+) -> dict[str, str]:
+    """Return what came of every station, what did not, and why it was refused last.
+
+    Args:
+        entries: of the ledger.
+        counts: of the reception.
+        now: seconds of the steady clock.
+    """
+    values = {}
+    for station, entry in entries.items():
+        name = f"station {station}"
+        if entry.heard is not None:
+            values[f"{name} heard [s ago]"] = f"{now - entry.heard:.1f}"
+        if station in counts:
+            count = counts[station]
+            values[f"{name} tiles"] = f"{count.received} received, {count.lost} lost"
+            values[f"{name} sweeps"] = f"{count.sweeps} heard, {count.missed} missed"
+        if entry.refused is not None:
+            ago = now - entry.refused
+            values[f"{name} last refusal"] = (
+                f"{entry.reason}: {entry.text} ({ago:.1f} s ago, {entry.refusals} in all)"
+            )
+    return values
+
+
+def fused_values(outcome: Outcome) -> dict[str, str]:
+    """Return bytes and age of every station in the last fused frame, and what is odd about it."""
+    values = {"objects": str(len(outcome.result.detections))}
+    for station, found in outcome.alignments.items():
+        values[f"station {station} pose corrected by [m]"] = f"{found.shift:.2f}"
+    for station, reason in outcome.suspects.items():
+        values[f"station {station} is suspect"] = reason
+    ego = outcome.sweeps[0]
+    for sweep in outcome.sweeps:
+        values[f"station {sweep.station_id} [B]"] = str(sweep.payload_bytes)
+        age = (ego.stamp_ns - sweep.stamp_ns) / 1e6
+        values[f"station {sweep.station_id} age [ms]"] = f"{age:.1f}"
+    return values
+
+
+class FusionOutput:
+    """The publishers of ``objects``, ``markers`` and, where vision_msgs is, ``detections``."""
+
+    def __init__(self, node: Node, classes: Sequence[str], grid: BevGrid) -> None:
+        """Create the publishers.
+
+        Args:
+            node: whose they are.
+            classes: names; a detection's label is the 1-based index.
+            grid: of the maps that are fused.
+        """
+        self._classes = classes
+        self._grid = grid
+        self._objects = node.create_publisher(DetectedObject3DArray, "objects", qos.output())
+        self._markers = node.create_publisher(MarkerArray, "markers", qos.output())
+        self._detections = (
+            node.create_publisher(objects.VISION_MESSAGE, "detections", qos.output())
+            if objects.VISION_MESSAGE is not None
+            else None
+        )
+
+    def publish(self, outcome: Outcome) -> None:
+        """Publish a frame; markers only where somebody looks at them."""
+        ego = outcome.sweeps[0]
+        ages = [ego.stamp_ns - sweep.stamp_ns for sweep in outcome.sweeps]
+        frame = objects.FusedFrame(
+            header=Header(stamp=time_message(ego.stamp_ns), frame_id=ego.frame_id),
+            classes=self._classes,
+            detections=outcome.result.detections,
+            stations=[sweep.station_id for sweep in outcome.sweeps],
+            ages=ages,
+            contributors=[np.flatnonzero(row).tolist() for row in outcome.result.contributions],
+            to_frame=ego.to_frame,
+        )
+        self._objects.publish(objects.objects_message(frame))
+        if self._markers.get_subscription_count():
+            agents = [
+                FusedAgent(sweep.station_id, pose, age / 1e9, self._grid.footprint(pose))
+                for sweep, pose, age in zip(outcome.sweeps, outcome.agent_to_ego, ages, strict=True)
+            ]
+            self._markers.publish(fusion_markers(frame, agents))
+        if self._detections is not None:
+            self._detections.publish(objects.vision_message(frame))

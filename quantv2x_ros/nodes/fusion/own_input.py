@@ -1,0 +1,122 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a fusion node's own sweeps come from, and who else sends under its station's id."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from rclpy.serialization import deserialize_message
+
+from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.peers.own_sweeps import OwnSweeps
+from quantv2x_ros.nodes.air.indices_subscription import OWN, IndicesSubscription, stamp_of
+from quantv2x_ros.nodes.common.base import BaseNode
+
+#: Time between looks at who is there, seconds.
+_PERIOD = 0.5
+#: Own sweeps from the air that are remembered.
+_REMEMBERED = 64
+
+Postpone = Callable[[int, int, bytes], bool]
+
+
+class OwnInput:
+    """Tells own sweeps from a stranger's by more than the id.
+
+    They come from the encoder in this process, or from one in the own namespace by a topic of its
+    own. Only where there is neither, as with a bag, messages on the air that have the own id are
+    taken for them. Else such a message is another station's, unless it is one of a known own sweep.
+    """
+
+    def __init__(
+        self,
+        node: BaseNode,
+        station: int,
+        in_process: bool,
+        postpone: Postpone,
+        on_shared: Callable[[BevIndices], None],
+    ) -> None:
+        """Prepare it; `listen` begins.
+
+        Args:
+            node: whose subscription and timer.
+            station: the own id.
+            in_process: whether the own encoder is in this process, and `note` is called for it.
+            postpone: see `IndicesSubscription`.
+            on_shared: takes a message of each sweep of another station with the own id.
+        """
+        self._node = node
+        self._station = station
+        self._in_process = in_process
+        self._postpone = postpone
+        self._on_shared = on_shared
+        self._from_air: deque[int] = deque(maxlen=_REMEMBERED)
+        self.reset()
+
+    def listen(self, air: IndicesSubscription, on_message: Callable[[BevIndices], None]) -> None:
+        """Listen to the own encoder, where it is in another process.
+
+        Args:
+            air: the subscription of what all stations send.
+            on_message: takes the own encoder's messages.
+        """
+        self._air = air
+        self._local = None
+        if not self._in_process:
+            self._local = IndicesSubscription(
+                self._node,
+                lambda station, now: "",
+                lambda station, seconds, sweeps, now: None,
+                on_message,
+                self._node.drop,
+                postpone=self._postpone_own,
+                topic=OWN,
+            )
+        self._node.create_timer(_PERIOD, self._look, clock=self._node.steady_clock)
+        self._look()
+
+    def reset(self) -> None:
+        """Forget everything, as after a jump in time."""
+        self._sweeps = OwnSweeps(self._node.get_clock().now().nanoseconds)
+        self._from_air.clear()
+
+    def note(self, stamp_ns: int) -> None:
+        """Note a sweep of the own encoder, by its time in nanoseconds."""
+        self._sweeps.note(stamp_ns)
+
+    def postpone(self, station: int, stamp_ns: int, content: bytes) -> bool:
+        """What the subscription of the air asks; see `IndicesSubscription`."""
+        if station == self._station and stamp_ns not in self._from_air:
+            self._from_air.append(stamp_ns)
+        return self._postpone(station, stamp_ns, content)
+
+    def hear(self, content: bytes) -> None:
+        """Take a message on the air that has the own id, though own sweeps do not come there."""
+        try:
+            stamp_ns = stamp_of(content)
+        except ValueError:
+            return  # too short for a message, and so nobody's
+        self._sweeps.hear(stamp_ns, content, time.monotonic())
+
+    def _postpone_own(self, station: int, stamp_ns: int, content: bytes) -> bool:
+        if station != self._station or stamp_ns in self._from_air:
+            return True  # of another car in this namespace, or taken from the air before
+        self._air.ignored = self._station
+        self.note(stamp_ns)
+        return self._postpone(station, stamp_ns, content)
+
+    def _look(self) -> None:
+        """Look whether the own encoder is there, and whether there is another station."""
+        if self._local is not None:
+            is_there = self._node.count_publishers(self._local.topic_name) > 0
+            self._air.ignored = self._station if is_there else None
+        for content in self._sweeps.foreign(time.monotonic()):
+            try:
+                message = deserialize_message(content, BevIndices)
+            except (RuntimeError, ValueError) as error:  # rmw and UTF-8 decoding raise these
+                self._node.drop("malformed", f"{len(content)} bytes are no BevIndices: {error}")
+                continue
+            self._on_shared(message)

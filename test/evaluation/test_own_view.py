@@ -1,0 +1,70 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation with a bundle whose ego uses its own feature as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantv2x_ros.commands._detectors import open_detector
+from quantv2x_ros.core.geometry.pose import transform_between
+from quantv2x_ros.evaluation.detect import choose_agents, frame_input
+from quantv2x_ros.evaluation.detector import detect_once
+from quantv2x_ros.evaluation.evaluate import open_scenarios
+from quantv2x_ros.evaluation.moments import Moments
+from quantv2x_ros.evaluation.radio import Radio
+from quantv2x_ros.evaluation.receiver import Receiver
+from quantv2x_ros.evaluation.settings import EvaluationConfig
+from quantv2x_ros.inference.protocol import Detector
+from quantv2x_ros.training.export.random_bundle import build_random_bundle
+
+
+@pytest.fixture(scope="module", params=["int8", "fp32"])
+def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Detector:
+    folder = tmp_path_factory.mktemp("own") / "bundle"
+    build_random_bundle(folder, seed=4, coded_ego=False)
+    return open_detector(folder, request.param, threads=1)
+
+
+def test_the_ego_uses_what_it_kept_and_its_peers_what_they_sent(
+    detector: Detector, scenario_folder: Path
+) -> None:
+    config = EvaluationConfig(agents=2)
+    scenario = open_scenarios(scenario_folder, config)[0]
+    frame = scenario.frame(scenario.timestamps[0])
+    names = choose_agents(frame, None, "all", 2)
+    given = frame_input(frame, names)
+    sent = [detector.broadcast(cloud) for cloud in given.clouds.values()]
+    assert all(item.own is not None for item in sent)
+    ego = detector.perceive_own(sent[0].own)
+    peer = detector.perceive(detector.decode(sent[1].payload))
+    expected = detector.fuse([ego, peer], given.ego_to_agents).detections
+    found, _, _ = detect_once(detector, given.clouds, given.ego_to_agents)
+    np.testing.assert_array_equal(found.boxes, expected.boxes)
+    coded = detector.perceive(detector.decode(sent[0].payload))
+    other = detector.fuse([coded, peer], given.ego_to_agents).detections
+    assert len(other) != len(expected) or not np.allclose(other.scores, expected.scores)
+
+
+def test_evaluation_fuses_the_same(detector: Detector, scenario_folder: Path) -> None:
+    config = EvaluationConfig(agents=2)
+    scenario = open_scenarios(scenario_folder, config)[0]
+    frame = scenario.frame(scenario.timestamps[0])
+    moments = Moments(detector, 4)
+    receiver = Receiver(detector, Radio(detector), config, 0)
+    names = choose_agents(frame, None, "all", 2)
+    moment = moments.add(0, frame, names)
+    receiver.listen(moments, moment)
+    view = receiver.view(moments, moment)
+    transforms = [transform_between(frame[names[0]].pose, frame[name].pose) for name in names]
+    clouds = {name: frame[name].points for name in names}
+    expected, _, _ = detect_once(detector, clouds, np.stack(transforms))
+    np.testing.assert_allclose(view.detections.boxes, expected.boxes, atol=1e-5)
+    alone = moments.alone(moment, names[1])
+    own = detector.perceive_own(moment.sent[names[1]].broadcast.own)
+    np.testing.assert_array_equal(
+        alone.boxes, detector.fuse([own], np.eye(4)[None]).detections.boxes
+    )
