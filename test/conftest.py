@@ -195,7 +195,6 @@ LONGEST_FIRST = (
     "test_benchmark_command.py",
     "test_heard_replay.py",
     "test_placed_clouds.py",
-    "test_tensorrt_graph.py",
     "test_stages.py",
     "test_same_bits.py",
 )
@@ -242,7 +241,7 @@ def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector
 ) -> OwnProcessFile | None:
     """Give files that load TensorRT a process of their own."""
-    loads_tensorrt = "tensorrt" in module_path.name or module_path.name == "test_build_engine.py"
+    loads_tensorrt = module_path.parent.name == "trt" or module_path.name == "test_build_engine.py"
     if not loads_tensorrt or OWN_PROCESS in os.environ:
         return None
     return OwnProcessFile.from_parent(parent, path=module_path)

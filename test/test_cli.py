@@ -15,6 +15,7 @@ from rich.markup import render
 
 from quantv2x_ros import cli
 from quantv2x_ros.data.errors import DatasetError
+from quantv2x_ros.environment.errors import is_input_error
 
 
 def run_cli(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -80,10 +81,10 @@ def test_error_about_the_input_is_one_sentence(repository: Path, tmp_path: Path)
 
 
 def test_faults_of_the_program_are_not_taken_for_input_errors() -> None:
-    assert cli.is_input_error(DatasetError("folder", "is empty", "add frames"))
-    assert cli.is_input_error(FileNotFoundError("no such file"))
-    assert not cli.is_input_error(ValueError("operands could not be broadcast together"))
-    assert not cli.is_input_error(KeyError("vehicle"))
+    assert is_input_error(DatasetError("folder", "is empty", "add frames"))
+    assert is_input_error(FileNotFoundError("no such file"))
+    assert not is_input_error(ValueError("operands could not be broadcast together"))
+    assert not is_input_error(KeyError("vehicle"))
 
 
 def test_simulate_writes_the_v2x_real_layout(repository: Path, tmp_path: Path) -> None:
@@ -100,5 +101,5 @@ def test_simulate_writes_the_v2x_real_layout(repository: Path, tmp_path: Path) -
 def test_own_errors_of_what_cannot_run_are_told_from_faults() -> None:
     from quantv2x_ros.inference.engine.engine import EngineError
 
-    assert cli.is_input_error(EngineError("backend tensorrt cannot run"))
-    assert not cli.is_input_error(RuntimeError("a fault"))
+    assert is_input_error(EngineError("backend tensorrt cannot run"))
+    assert not is_input_error(RuntimeError("a fault"))

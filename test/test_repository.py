@@ -45,16 +45,29 @@ OPTIONAL = {
     "tf2_ros",
     "vision_msgs",
 }
-# Each layer of the package, and what it must not import (see README, "Layout").
+# Folders that import nothing of certain libraries, wherever in a file (see CONTRIBUTING, "Layout").
 FORBIDDEN = {
     "core": {"rclpy", "torch", "openvino", "tensorrt", "onnx", "matplotlib", "rich", "typer"},
     "data": {"rclpy", "torch", "openvino", "tensorrt"},
     "inference": {"rclpy", "torch"},
+    "inference/cpu": {"tensorrt", "pycuda"},
+    "inference/trt": {"openvino"},
     "nodes": {"torch"},
-    "offline": {"rclpy", "torch"},
+    "evaluation": {"rclpy", "torch"},
     "demo": {"torch"},
     "training": {"rclpy"},
 }
+# From the innermost to the outermost: a folder imports of its own rank's folders and of lower ones.
+RANKS = (
+    ("environment", "core"),
+    ("data",),
+    ("inference",),
+    ("graph",),
+    ("nodes", "evaluation", "viewer"),
+    ("training",),
+    ("benchmark", "demo", "doctor", "soak"),
+    ("commands",),
+)
 
 
 def source_files() -> list[Path]:
@@ -156,9 +169,9 @@ def test_every_import_is_a_declared_dependency() -> None:
     given = {"quantv2x_ros", *ros_dependencies(), *OPTIONAL, *sys.stdlib_module_names}
     undeclared = set()
     for path in (REPOSITORY / "quantv2x_ros").rglob("*.py"):
-        is_training = "training" in path.relative_to(REPOSITORY).parts
+        is_training = {"training", "torch_reference"} & set(path.relative_to(REPOSITORY).parts)
         declared = runtime | requirements("training.txt") if is_training else runtime
-        if path.name.startswith("tensorrt"):
+        if path.parent.name == "trt":
             declared = declared | requirements("tensorrt.txt")
         for name in set(imports(path)) - given:
             distribution = DISTRIBUTIONS.get(name, name).lower().replace("_", "-")
@@ -175,9 +188,94 @@ def test_layer_imports_nothing_from_outside_its_bounds(layer: str) -> None:
     assert {path: names for path, names in offences.items() if names} == {}
 
 
-def test_core_and_data_depend_on_no_outer_layer() -> None:
-    outer = re.compile(r"quantv2x_ros\.(inference|nodes|training|commands|demo|cli)\b")
-    for layer, further in (("core", r"|quantv2x_ros\.data\b"), ("data", "")):
-        pattern = re.compile(rf"^\s*(from|import) ({outer.pattern}{further})", re.MULTILINE)
-        for path in (REPOSITORY / "quantv2x_ros" / layer).rglob("*.py"):
-            assert not pattern.search(path.read_text(encoding="utf-8")), path
+def modules() -> dict[str, Path]:
+    """Returns the package's modules and folders by their dotted names."""
+    found = {}
+    for path in (REPOSITORY / "quantv2x_ros").rglob("*.py"):
+        parts = path.relative_to(REPOSITORY).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported(path: Path, known: dict[str, Path]) -> Iterator[Path]:
+    """Yields the package's files that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name in known else node.module for name in names]
+        else:
+            continue
+        yield from (known[name] for name in names if name in known)
+
+
+def folder_imports() -> dict[str, set[str]]:
+    """Returns the folders that each folder of the package imports from; the root's is its version.
+
+    A folder's ``__init__`` names what is in the folder, and counts to it as any other file.
+    """
+    root, known = REPOSITORY / "quantv2x_ros", modules()
+    found: dict[str, set[str]] = {}
+    for path in known.values():
+        own = path.parent.relative_to(root).as_posix()
+        targets = {p.parent.relative_to(root).as_posix() for p in imported(path, known)}
+        if path.parent != root:
+            found.setdefault(own, set()).update(targets - {own, "."})
+    return found
+
+
+def test_no_folder_imports_another_that_imports_it() -> None:
+    left = folder_imports()
+    assert len(left) > 25
+    while left:
+        free = {folder for folder, targets in left.items() if not targets & set(left)}
+        assert free, f"circles among {sorted(left)}"
+        left = {folder: targets for folder, targets in left.items() if folder not in free}
+
+
+def test_imports_point_inwards() -> None:
+    ranks = {folder: rank for rank, folders in enumerate(RANKS) for folder in folders}
+    outward = {
+        f"{folder} -> {target}"
+        for folder, targets in folder_imports().items()
+        for target in targets
+        if ranks[target.split("/")[0]] > ranks[folder.split("/")[0]]
+    }
+    assert outward == set()
+
+
+def test_no_file_imports_another_that_imports_it() -> None:
+    known = modules()
+    files = {p for p in known.values() if p.name != "__init__.py"}
+    left = {path: set(imported(path, known)) & files - {path} for path in files}
+    while left:
+        free = {path for path, targets in left.items() if not targets & set(left)}
+        assert free, f"circles among {sorted(map(str, left))}"
+        left = {path: targets for path, targets in left.items() if path not in free}
+
+
+def test_no_module_only_passes_names_on() -> None:
+    def is_empty(path: Path) -> bool:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        passed = (ast.Import, ast.ImportFrom, ast.Expr)
+        return all(
+            isinstance(node, passed) or "__all__" in ast.unparse(node).split("=")[0]
+            for node in body
+        )
+
+    files = [p for p in modules().values() if p.name not in ("__init__.py", "__main__.py")]
+    assert [str(path) for path in files if is_empty(path)] == []
+
+
+def test_a_folders_init_names_the_classes_in_it() -> None:
+    unnamed = []
+    for path in modules().values():
+        if path.name.startswith("_") or path.parent.name in ("quantv2x_ros", "simulator"):
+            continue
+        text = (path.parent / "__init__.py").read_text(encoding="utf-8")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            is_public = isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+            if is_public and not re.search(rf"\b{node.name}\b", text):
+                unnamed.append(f"{path.relative_to(REPOSITORY)}: {node.name}")
+    assert unnamed == []

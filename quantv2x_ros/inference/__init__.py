@@ -1,3 +1,15 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Model bundles, engine backends and the pipeline from points to boxes. Needs no torch."""
+"""Model bundles, engine backends and the pipeline from points to boxes. Needs no torch.
+
+* cell_heads: CellHeads.
+* detector: CooperativeDetector.
+* encoder: AgentEncoder.
+* heads: Heads, HostHeads, DeviceHeads.
+* peer_views: PreparedPeers, PeerViews.
+* pose_aligner: PoseAligner, HeldAlignment.
+* protocol: Broadcast, Percept, Fused, Detector.
+* pyramid_engines: PyramidEngines.
+* results: PipelineError, StageTimer, EncodedSweep, AgentPyramid, HeadMaps, FusionResult.
+* window: HeadWindow.
+"""

@@ -1,3 +1,8 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The ROS 2 nodes: parameters, QoS, conversion and timing; the algorithms are in core."""
+"""The ROS 2 nodes: parameters, QoS, conversion and timing; the algorithms are in core.
+
+* channel: ChannelNode.
+* documentation: DocumentationError.
+* viewer: ViewerNode.
+"""

@@ -1,3 +1,10 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Long runs of the real nodes over a bad channel."""
+"""Long runs of the real nodes over a bad channel.
+
+* attacker: Attacker.
+* flood: FloodError, FloodSettings, Window.
+* observer: SoakObserver.
+* report: DropLedger.
+* run: SoakError, SoakSettings.
+"""

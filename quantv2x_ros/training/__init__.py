@@ -1,3 +1,28 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The offline companion: torch network, training, quantization and export."""
+"""The offline companion: torch network, training, quantization and export.
+
+* blocks: BasicBlock, Bottleneck, SegmentMax, PillarFeatureNet.
+* codebook: Quantized, Noise, CodebookLevel, ResidualCodebook.
+* codebook_usage: CodebookUsage.
+* config: TrainingConfigError, GridSection, NetworkSection, SampleSection, OptimizerSection,
+  CodebookSection, TrainingConfig.
+* cooperative_frame: AgentView, CooperativeFrame.
+* data_module: EpochSampler, SplitModule.
+* loader: StepSampler, SampleLoader.
+* losses: LossWeights, TargetBatch.
+* module: ValidationMetric, DivergedError, StageModule.
+* network: NetworkConfigError, NetworkConfig, HeadOutputs, QuantV2XNetwork.
+* points: PillarInput.
+* published: CheckpointError.
+* pyramid: Pyramid.
+* reference: NetworkDetector.
+* revqom: RunningCodewords, ReVQomCodebook.
+* safe_files: SafeCheckpointIO, LastState.
+* samples: SampleError, SampleConfig, Sample, SampleMaker.
+* second: SecondError, SecondEncoder, SecondNetwork.
+* stage: EndOnTermination, ProgressLines, Devices, StageRun.
+* stream: SampleStream, ValidationSamples.
+* targets: AnchorTargets, TargetAssigner.
+* uncoded: UncodedDetector.
+"""

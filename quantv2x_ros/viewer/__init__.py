@@ -1,3 +1,7 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The live scene in a browser: what is shown, and the page that shows it."""
+"""The live scene in a browser: what is shown, and the page that shows it.
+
+* page: ViewerError, Page.
+* scene: SeenObjects, Beacon, AgentView, View, Scene.
+"""

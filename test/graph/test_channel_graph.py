@@ -27,7 +27,7 @@ def test_peers_send_into_the_channel_and_nothing_else_changes():
 
 
 def test_the_example_file_sets_every_setting_of_the_channel():
-    path = Path(__file__).resolve().parent.parent / "config" / "channel.yaml"
+    path = Path(__file__).resolve().parents[2] / "config" / "channel.yaml"
     values = yaml.safe_load(path.read_text())["/**/channel"]["ros__parameters"]
     settings = {key: values[key] for key in ChannelSettings.__dataclass_fields__}
     of_every_node = {"min_rate", "stage_limits", "warn_after", "error_after", "clear_after"}

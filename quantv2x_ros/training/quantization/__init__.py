@@ -1,3 +1,20 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Quantization of trained networks: calibration, reconstruction, and training with it."""
+"""Quantization of trained networks: calibration, reconstruction, and training with it.
+
+* alignment: Alignment.
+* aware_training: StudentOutputs, Student, AwareTrainingConfig, AwareTraining.
+* block_learning: ReconstructionConfig, BlockTask.
+* blocks: Block.
+* calibration: Histogram, Calibration.
+* calibration_data: CalibrationFrames.
+* comparison: RecordingDetector, BoxDifference.
+* cost: Cost.
+* crops: Crop, CropMaker.
+* learnable: Straight, AdaptiveRounding, LearnedWeight, LearnedStep, LearnableNodes.
+* post_training: QuantizationConfig.
+* reconstruction: BlockResult, Reconstruction.
+* simulation: CalibrationFrame, SimulatedPyramid, SimulatedNetwork, SimulatedDetector.
+* streams: Stream.
+* workflow: Workflow.
+"""
