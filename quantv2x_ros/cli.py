@@ -35,12 +35,22 @@ def command_modules() -> dict[str, str]:
     }
 
 
+#: Commands by what a person wants to do, in the order of the help.
+GROUPS = {
+    "Look": ("demo", "detect", "doctor"),
+    "Data": ("simulate", "record"),
+    "Train": ("train", "quantize", "export", "train-prior"),
+    "Measure": ("evaluate", "consistency", "benchmark", "benchmark-nodes", "soak", "flood"),
+    "Operate": ("build-engine", "keys"),
+}
+
+
 class CommandGroup(typer.core.TyperGroup):
     """Loads a command's module when the command is asked for, and words the errors."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        """Names the commands for the help."""
-        return list(command_modules())
+        """Names the commands for the help, group by group."""
+        return [name for names in GROUPS.values() for name in names]
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         """Builds one command from its module; None where there is no such command."""
@@ -49,7 +59,10 @@ class CommandGroup(typer.core.TyperGroup):
             return None
         single = typer.Typer(add_completion=False)
         single.command(cmd_name)(importlib.import_module(module_name).command)
-        return typer.main.get_command(single)
+        command = typer.main.get_command(single)
+        panel = next(group for group, names in GROUPS.items() if cmd_name in names)
+        command.rich_help_panel = panel  # type: ignore[attr-defined]
+        return command
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """Runs the command; an error about its input becomes one sentence and exit code 1."""

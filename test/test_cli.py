@@ -62,6 +62,17 @@ def test_help_of_an_option_is_shown_as_it_is_written(name: str) -> None:
     assert [render(text).plain for text in texts] == texts
 
 
+def test_every_command_is_in_one_group_of_the_help() -> None:
+    grouped = [name for names in cli.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(cli.command_modules())
+
+
+def test_the_help_shows_the_groups_in_their_order(repository: Path) -> None:
+    text = run_cli(repository, "--help").stdout
+    places = [text.index(f" {group} ") for group in cli.GROUPS]
+    assert places == sorted(places)
+
+
 def test_unknown_command_is_named(repository: Path) -> None:
     result = run_cli(repository, "simulat")
     assert result.returncode == 2

@@ -39,7 +39,6 @@ DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}
 OPTIONAL = {
     "ament_index_python",
     "sensor_msgs_py",
-    "spconv",
     "tensorrt",
     "tf2_msgs",
     "tf2_ros",
