@@ -8,6 +8,7 @@
 * managed: NodeError, ManagedNode.
 * parameters: Declaration, ParameterError.
 * qos_watch: QosWatch.
+* rclpy_private: RefusingLifecycleNode.
 * sim_clock: SimClockWatch.
 * type_watch: TypeWatch.
 * wake: Wake.

@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from quantv2x_ros.inference.engine.engine import EngineError
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.parameters import declare, refuse_unknown
 from quantv2x_ros.nodes.common.qos_watch import QosWatch
+from quantv2x_ros.nodes.common.rclpy_private import RefusingLifecycleNode, free_state_machine
 
 #: Topics of every node, which are made before it has parameters.
 _OF_ROS = ("/parameter_events", "/rosout")
@@ -24,7 +25,7 @@ class NodeError(RuntimeError):
     """What lets a running node give up but is no fault of it: one sentence ends its process."""
 
 
-class ManagedNode(LifecycleNode):  # type: ignore[misc]
+class ManagedNode(RefusingLifecycleNode):
     """A lifecycle node that brings itself up, unless its parameter ``autostart`` is false.
 
     Kinds of nodes say what they do in `configure`, `activate`, `deactivate` and `cleanup`, and call
@@ -159,25 +160,12 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         """Free everything, then destroy the node."""
         self._free()
         super().destroy_node()
-        self._state_machine.destroy_when_not_in_use()  # it holds the node, which would live on
+        free_state_machine(self)
 
     def release(self, *names: str) -> None:
         """Forget attributes, also those that a failed `configure` has not come to set."""
         for name in names:
             self.__dict__.pop(name, None)
-
-    def _LifecycleNodeMixin__change_state(  # noqa: N802 (overrides what rclpy keeps private)
-        self, transition: int
-    ) -> TransitionCallbackReturn:
-        """Refuse a transition that there is not from this state, where rclpy would let it end us.
-
-        Up to Jazzy rclpy raises in its service's callback, so that a wrong request ends the node.
-        """
-        try:
-            return super()._LifecycleNodeMixin__change_state(transition)
-        except RuntimeError as error:
-            self.get_logger().error(f"transition {transition} is not possible now: {error}")
-            return TransitionCallbackReturn.ERROR
 
     def _attempt(self, what: str, step: Callable[[], None]) -> bool:
         """Run a step; where it fails, say why in one sentence and remember the error."""

@@ -21,6 +21,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from quantv2x_ros.nodes.common.parameter_origin import known_to_this_package
+from quantv2x_ros.nodes.common.rclpy_private import declared_parameters, given_parameters
 
 #: Likeness from which on the name of a parameter for all nodes is taken for a misspelt one.
 _MISSPELT = 0.8
@@ -210,10 +211,10 @@ def refuse_unknown(nodes: Sequence[Node], *, with_topics: bool = True) -> None:
     Raises:
         ParameterError: naming the parameter and those with a similar name.
     """
-    known = {name for node in nodes for name in node._parameters}
+    known = {name for node in nodes for name in declared_parameters(node)}
     shared: dict[str, Node] = {}
     for node in nodes:
-        for name in node._parameter_overrides:
+        for name in given_parameters(node):
             if name in known or (name.startswith("qos_overrides.") and not with_topics):
                 continue
             if name in getattr(node, "given_to_all", ()):
