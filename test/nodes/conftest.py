@@ -50,7 +50,7 @@ class Ros:
         self.node.create_subscription(message_type, topic, messages.append, qos)
         return messages
 
-    def spin_until(self, condition: Callable[[], Any], timeout: float = 30.0) -> None:
+    def spin_until(self, condition: Callable[[], Any], timeout: float = 90.0) -> None:
         """Spin until a condition holds; fail the test when that takes too long."""
         end = time.monotonic() + timeout
         while not condition():

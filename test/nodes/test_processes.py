@@ -58,7 +58,7 @@ def boxes_of(message):
 PATIENT = """
 /**/fusion:
   ros__parameters:
-    peer_wait: 1.0
+    peer_wait: 3.0
     qos_overrides: {/v2x/bev_indices: {subscription: {reliability: reliable, depth: 50}}}
 /encoder:
   ros__parameters:
