@@ -46,7 +46,7 @@ def start(bundle_folder, scenario_folder, tmp_path_factory):
 
 
 def finish(process, code=0):
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == code, output
     return output
 

@@ -118,7 +118,7 @@ def test_a_large_cloud_passes_between_two_nodes_and_none_complains_of_a_variable
     options = {"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     driver = subprocess.Popen([*command, "driver"], text=True, **options)
     try:
-        heard = subprocess.run([*command, "listener"], text=True, timeout=120, **options)
+        heard = subprocess.run([*command, "listener"], text=True, timeout=600, **options)
         segments = shared_segments(driver.pid)
     finally:
         driver.kill()

@@ -76,7 +76,7 @@ def test_every_argument_of_the_design_is_declared_and_described(launch_file):
 
 
 def test_it_plays_a_scene_to_its_end_and_ends_everything(launch):
-    output, _ = (process := launch()).communicate(timeout=240)
+    output, _ = (process := launch()).communicate(timeout=600)
     assert process.returncode == 0, output
     assert "played 6 sweeps of the ego" in output
     for name in ("ego-1", "encoder-2", "replay-3"):
@@ -103,7 +103,7 @@ def test_another_launch_file_may_include_it_and_have_arguments_of_its_own(
         env={**os.environ, "ROS_LOG_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
     )
     assert result.returncode == 0, result.stdout
     assert "played 6 sweeps of the ego" in result.stdout + result.stderr
@@ -117,7 +117,7 @@ def test_ctrl_c_ends_it_cleanly(launch):
         if "car.fusion" in line and "heard of station 2" in line:
             break
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to launch and to every node
-    rest, _ = process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=300)
     output = "".join(seen) + rest
     assert process.returncode == 0, output
     assert output.count("process has finished cleanly") == 3, output
@@ -129,7 +129,7 @@ def test_parameter_files_win_over_the_arguments_and_the_last_over_the_others(lau
     text = "/**/replay:\n  ros__parameters:\n    rate: {}\n    {}\n"
     first.write_text(text.format(5.0, "truth: false"))
     last.write_text(text.format(7.5, "settle: 1.0"))
-    output, _ = launch(params_file=f"{first},{last}").communicate(timeout=240)
+    output, _ = launch(params_file=f"{first},{last}").communicate(timeout=600)
     assert "at 7.5 x" in output
 
 
@@ -155,14 +155,14 @@ def test_parameter_files_win_over_the_arguments_and_the_last_over_the_others(lau
 )
 def test_wrong_arguments_end_the_launch_with_what_is_allowed(launch, arguments, text):
     process = launch(**arguments)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     assert text in output
     assert "process started" not in output, "nothing is started before all arguments are checked"
 
 
 def test_the_viewer_is_started_on_its_port_and_ends_with_the_rest(launch):
-    output, _ = (process := launch(viewer="true", viewer_port=0)).communicate(timeout=240)
+    output, _ = (process := launch(viewer="true", viewer_port=0)).communicate(timeout=600)
     assert process.returncode == 0, output
     assert "open http://127.0.0.1:" in output
     assert "[viewer-4]: process has finished cleanly" in output, output
@@ -175,7 +175,7 @@ def test_a_log_of_the_air_is_fused_without_encoders(
     recorder = IndexRecorder(ModelBundle.load(bundle_folder), ["1", "2"], threads=1)
     options = RecordOptions(agents=("1", "2"), clouds=False)
     record_scenario(Scenario.open(scenario_folder), bag, options, supplement=recorder)
-    output, _ = (process := launch(replay=bag, agents="2,1")).communicate(timeout=240)
+    output, _ = (process := launch(replay=bag, agents="2,1")).communicate(timeout=600)
     assert process.returncode == 0, output
     for name in ("fusion-1", "replay-2"):
         assert f"[{name}]: process has finished cleanly" in output, output
@@ -192,7 +192,7 @@ def test_nodes_that_do_not_start_themselves_wait_for_a_manager(launch):
         ):
             break
     os.killpg(process.pid, signal.SIGINT)
-    rest, _ = process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=300)
     output = "".join(seen) + rest
     assert process.returncode == 0, output
     assert "playing" not in output
@@ -202,7 +202,7 @@ def test_nodes_that_do_not_start_themselves_wait_for_a_manager(launch):
 def test_a_node_that_cannot_configure_ends_everything_and_is_named(launch, tmp_path):
     parameters = tmp_path / "my.yaml"
     parameters.write_text("/**/encoder:\n  ros__parameters:\n    sensor_mount: [1.0, 2.0]\n")
-    output, _ = (process := launch(params_file=parameters)).communicate(timeout=120)
+    output, _ = (process := launch(params_file=parameters)).communicate(timeout=600)
     assert "cannot start: mount: got [1.0, 2.0]" in output
     assert "process has died" in output
     assert "encoder in /agent_2 ended with exit code 1" in output

@@ -99,7 +99,7 @@ class Manager:
 
     def _call(self, client: Any, request: Any) -> Any:
         future = client.call_async(request)
-        self._ros.spin_until(future.done, timeout=60.0)
+        self._ros.spin_until(future.done, timeout=300.0)
         return future.result()
 
     def change(self, transition: int) -> bool:

@@ -61,7 +61,7 @@ def benchmark_nodes(bundle_folder, scenario_folder, tmp_path, *options):
     command += ["--bundle", str(bundle_folder), "--scenario", str(scenario_folder)]
     command += ["--threads", "1", "--rate", "0.3", *options]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    subprocess.run(command, cwd=Path(__file__).parents[2], env=environment, check=True, timeout=240)
+    subprocess.run(command, cwd=Path(__file__).parents[2], env=environment, check=True, timeout=600)
     return json.loads(out.read_text())["runs"][0]
 
 

@@ -57,7 +57,7 @@ def play(ros, parameters, bag, station="1,"):
     node = ros.add(
         ReplayNode(parameter_overrides=[Parameter(n, value=v) for n, v in values.items()])
     )
-    ros.spin_until(lambda: node.finished or node.failure, timeout=120.0)
+    ros.spin_until(lambda: node.finished or node.failure, timeout=600.0)
     assert node.failure is None
     assert len(objects) == FRAMES, "at its pace, every sweep is fused on the busiest machine"
     return objects
@@ -82,7 +82,7 @@ def test_replay_gives_the_same_boxes_as_the_messages_played_in_order(ros, parame
         for message in messages:
             if message.sequence == number:
                 air.publish(message)
-        ros.spin_until(lambda number=number: len(replayed) == number + 1, timeout=60.0)
+        ros.spin_until(lambda number=number: len(replayed) == number + 1, timeout=300.0)
     played = by_stamp(replayed)
     assert played == first
 

@@ -84,7 +84,7 @@ def play(ros, nodes, log, params_file):
     objects = ros.collect(DetectedObject3DArray, "/objects", 50)
     indices = ros.collect(BevIndices, "/v2x/bev_indices", 50)
     with ProcessGraph(nodes, log_file=log, params_files=[params_file]) as processes:
-        ros.spin_until(processes.is_over, timeout=120.0)
+        ros.spin_until(processes.is_over, timeout=600.0)
         assert processes.stop() == [0] * len(nodes), log.read_text()
     return {nanoseconds(message.header.stamp): message for message in objects}, indices
 
@@ -127,7 +127,7 @@ def test_a_signal_ends_every_process_with_exit_code_0(ros, graph, tmp_path, numb
     objects = ros.collect(DetectedObject3DArray, "/objects", 50)
     log = tmp_path / "log"
     with ProcessGraph(graph(loop=True), log_file=log) as processes:
-        ros.spin_until(lambda: objects, timeout=120.0)
+        ros.spin_until(lambda: objects, timeout=600.0)
         for process in processes.processes:
             process.send_signal(number)
             process.send_signal(number)  # as launch and the terminal both do
@@ -184,7 +184,7 @@ def test_a_replay_that_nobody_hears_ends_with_exit_code_1_and_says_why(scenario_
     parameters = [part for item in values.items() for part in ("-p", "{}:={}".format(*item))]
     result = subprocess.run(
         [sys.executable, "-m", "quantv2x_ros.nodes", "replay", "--ros-args", *parameters],
-        timeout=120,
+        timeout=600,
         capture_output=True,
         text=True,
     )

@@ -54,7 +54,7 @@ def test_five_agents_fuse_to_the_boxes_of_detect(ros, shared_dir, default_bundle
         params_files=[str(patient)],
         log_file=tmp_path / "log",
     ) as processes:
-        ros.spin_until(lambda: complete() or processes.is_over(), timeout=180.0)
+        ros.spin_until(lambda: complete() or processes.is_over(), timeout=600.0)
     assert complete(), (tmp_path / "log").read_text()
     published = detections_of(complete()[-1])
 

@@ -91,7 +91,7 @@ def test_every_display_gets_its_topic_from_the_running_graph(
     assert len(topics) == len(displays) - len(unused)
     with ProcessGraph(nodes, log_file=tmp_path / "log"):
         publishers = ros.node.get_publishers_info_by_topic
-        ros.spin_until(lambda: all(publishers(topic) for topic in topics), timeout=60.0)
+        ros.spin_until(lambda: all(publishers(topic) for topic in topics), timeout=300.0)
         for topic, item in topics.items():
             for publisher in publishers(topic):
                 assert publisher.topic_type == MESSAGES[item["Class"]]

@@ -63,7 +63,7 @@ def test_a_process_with_a_misspelt_parameter_ends_at_once_and_says_why():
         [*command, "-p", "refresh_rat:=2.0"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert result.returncode == 1
@@ -104,7 +104,7 @@ def run_viewer(tmp_path, text, *arguments):
         process.wait(3.0)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=300)
     return process.returncode, "".join(seen) + rest
 
 
