@@ -24,7 +24,7 @@ from quantv2x_ros.inference.window import HeadWindow
 Array = npt.NDArray[Any]
 
 #: Channels of a deblock, of the map that they make together, and behind either shrink convolution
-#: (NETWORK.md sections 4 and 5).
+#: (docs/network.md, "Shrink and heads").
 DEBLOCK_CHANNELS, MERGED_CHANNELS, SHRUNK_CHANNELS = 128, 384, 256
 #: Rows of a run: what they read, compute and write nearly stays in a second-level cache.
 DEBLOCK_ROWS, SHRINK_ROWS = (2048, 512, 128), 256

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Residual codebook: BEV feature vectors to indices and back (NETWORK.md section 3).
+"""Residual codebook: BEV feature vectors to indices and back (docs/network.md, "Codebook").
 
 What a vehicle transmits is, for every BEV cell, the index of the nearest code in each residual
 level and segment (arXiv 2509.03704, section on codebook learning). Both directions run on folded
@@ -253,10 +253,12 @@ class ResidualCodebook:
 
     @property
     def fingerprint(self) -> int:
-        """The codebook id: first 64 bits, big endian, of the SHA-256 of tables, then bias.
+        """Hash of the decoding tables: the first 64 bits, big endian, of a SHA-256.
 
-        Hashed as little-endian float32 in C order, after the four sizes of tables as little-endian
-        int32. Receivers decode alike exactly where this agrees.
+        Hashed are the four sizes of tables as little-endian int32, then tables and bias as
+        little-endian float32 in C order. Two codebooks decode alike exactly where it agrees; what
+        only encodes is not in it. Messages carry `codebook_id`, which is this number only where
+        indices are bit-packed; else the entropy coder's model counts, too.
         """
         digest = hashlib.sha256(np.array(self.tables.shape, "<i4").tobytes())
         digest.update(self.tables.astype("<f4").tobytes())

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Folds the linear layers of a trained residual codebook into tables (NETWORK.md section 3).
+"""Folds the linear layers of a residual codebook into tables (docs/network.md, "Codebook").
 
 Every layer of the codebook is affine and every code is a choice among k vectors, so the whole
 decoder is a sum of table rows, and every distance that the encoder compares is affine in the input

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Anchor boxes of the detection heads (NETWORK section 6)."""
+"""Anchor boxes of the detection heads (docs/network.md, "Anchors")."""
 
 from __future__ import annotations
 

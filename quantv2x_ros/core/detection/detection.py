@@ -41,7 +41,7 @@ class DetectionError(ValueError):
 
 @dataclass(frozen=True)
 class DetectionConfig:
-    """Settings of the post-processing (NETWORK.md section 6).
+    """Settings of the post-processing (docs/network.md, "Post-processing").
 
     Attributes:
         score_threshold: candidates have a score above this, in [0, 1).
@@ -423,7 +423,7 @@ def detect(
     anchors: FloatArray,
     config: DetectionConfig,
 ) -> Detections:
-    """Detections of one frame from the head outputs (NETWORK.md section 6).
+    """Return the detections of a frame (docs/network.md, "Post-processing").
 
     Args:
         cls: (H, W, A * labels) float32 logits; channel = anchor * labels + label.

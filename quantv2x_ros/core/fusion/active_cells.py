@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which cells the heads must be computed in: those where an agent holds something for possible.
 
-Most of a map is road, ground and sky. Every agent's pyramid predicts occupancy (NETWORK.md section
-4), and where no agent's reaches a few percent, the heads score nothing. Between the fused levels
-and the heads lie two 3x3 convolutions, so that the heads of a cell need the fused map up to two
-cells around it.
+Most of a map is road, ground and sky. Every agent's pyramid predicts occupancy (docs/network.md,
+"Fusion weights"), and where no agent's reaches a few percent, the heads score nothing. Between the
+fused maps and the heads lie two 3x3 convolutions, so that the heads of a cell need the fused map up
+to two cells around it.
 """
 
 from __future__ import annotations

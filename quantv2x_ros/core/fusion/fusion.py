@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Fuses the agents' feature maps in the ego's grid (NETWORK.md section 4).
+"""Fuses the agents' feature maps in the ego's grid (docs/network.md, "Pyramid fusion").
 
 Each agent's features and occupancy score are warped into the ego's grid (bilinear, zero padding,
 ``align_corners=False``); a cell of the result is the agents' sum weighted by a softmax over the

@@ -77,7 +77,9 @@ def correct_heading(yaw: FloatArray, bins: npt.NDArray[np.integer]) -> FloatArra
 
 
 def decode_boxes(deltas: FloatArray, anchors: FloatArray) -> FloatArray:
-    """Boxes from regression outputs, as SECOND codes them (NETWORK.md section 6).
+    """Return boxes of regression outputs, as SECOND codes them.
+
+    See docs/network.md, "Post-processing".
 
     Args:
         deltas: (N, 7), order x, y, z, h, w, l, yaw.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-#: The published V2X-Real configuration (NETWORK "Geometry"; arXiv 2509.03704).
+#: The published V2X-Real configuration (docs/network.md, "Grid"; arXiv 2509.03704).
 V2X_REAL_RANGE = (-140.8, -40.0, -3.0, 140.8, 40.0, 1.0)
 V2X_REAL_VOXEL = (0.4, 0.4, 4.0)
 
