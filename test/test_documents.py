@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every document and every heading that code, documents and messages cite exists.
 
-Three forms are citations: the path of a Markdown file, also with a heading behind it (``path.md,
-"Heading"``); a document by its name alone (``CONTRIBUTING, "Layout"``); and a Markdown link, also
-with an anchor.
+Four forms are citations: the path of a Markdown file, also with a heading behind it (``path.md,
+"Heading"``); a document by its name alone (``CONTRIBUTING, "Layout"``); a Markdown link, also with
+an anchor; and, in code, a module of the package by its dotted name, also with a name in it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ FOLDERS = (
     "test",
 )
 SUFFIXES = {"", ".md", ".msg", ".py", ".sh", ".txt", ".xml", ".yaml", ".toml", ".cfg"}
+#: Ends of file names, which look like dotted names.
+FILES = {".bin", ".db3", ".json", ".log", ".mcap", ".npz", ".pcd", ".pt", ".txt", ".yaml", ".zip"}
 #: Documents that the program writes for its user, and so are not in the repository.
 WRITTEN = {"report.md"}
 
@@ -39,6 +41,9 @@ PARAGRAPH = "\n¶ "
 
 PATH = re.compile(r"(?<![\w/.:-])((?:\.\./)*[\w-][\w./-]*\.md)\b(?:,? \"([^\"]{1,80})\")?")
 NAME = re.compile(r"(?<![\w./-])([A-Z]{4,})(?:, \"([^\"]{1,80})\"|,? sections? \d)")
+MODULE = re.compile(
+    r"(?<![\w./-])(?:quantv2x_ros\.)?((?:core|data|inference|nodes|training)(?:\.[A-Za-z_]\w+)+)\b(?!\()"
+)
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
@@ -97,6 +102,16 @@ def resolve(name: str, source: Path) -> Path | None:
     return None
 
 
+def is_in_package(name: str) -> bool:
+    """Whether a dotted name is a folder or module of the package, or a name in one."""
+    *folder, last = name.split(".")
+    root = REPOSITORY.joinpath("quantv2x_ros", *folder)
+    if (root / last).is_dir() or (root / f"{last}.py").is_file():
+        return True
+    files = [path for path in (root.with_suffix(".py"), root / "__init__.py") if path.is_file()]
+    return any(re.search(rf"\b{last}\b", path.read_text(encoding="utf-8")) for path in files)
+
+
 def wrong_citations(text: str, source: Path) -> list[str]:
     """Returns what a text in the file `source` cites that does not exist."""
     cited = [(name, heading) for name, heading in PATH.findall(one_line(text))]
@@ -110,6 +125,9 @@ def wrong_citations(text: str, source: Path) -> list[str]:
             wrong.append(name)
         elif heading and heading not in headings(document):
             wrong.append(f'{name}, "{heading}"')
+    if source.suffix == ".py":
+        names = [name for name in MODULE.findall(one_line(text)) if Path(name).suffix not in FILES]
+        wrong += [name for name in names if not is_in_package(name)]
     for target, mark in LINK.findall(text) if source.suffix == ".md" else ():
         if re.match(r"[a-z]+:", target):
             continue
@@ -147,6 +165,8 @@ def test_the_repository_has_citations_of_each_form() -> None:
         ('see CONTRIBUTING, "Lay out"', ['CONTRIBUTING.md, "Lay out"']),
         ('docs/network.md, "Warp", docs/link.md and CONTRIBUTING, "Layout" are there', []),
         ("what `evaluate` writes into report.md", []),
+        ("the kernels of core.fusion.fission", ["core.fusion.fission"]),
+        ("core.codebook.codebook.codebook_id, nodes.fusion and core.weight_grid are there", []),
     ],
 )
 def test_a_wrong_citation_in_source_is_found(text: str, wrong: list[str]) -> None:

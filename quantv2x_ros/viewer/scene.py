@@ -55,8 +55,8 @@ class Beacon:
     Attributes:
         station_id: of the station.
         stamp_ns: of its sweep.
-        frame_id: its LiDAR frame, or that of its levelled (core.levelling) or turned grid
-            (core.grid_turn).
+        frame_id: its LiDAR frame, or that of its levelled (core.placement.levelling) or turned grid
+            (core.transport.grid_turn).
         pose: (4, 4) of that frame to the map.
         extent: x and y minimum, then maximum of its BEV map in its frame, metres.
     """

@@ -4,7 +4,7 @@
 
 What a vehicle transmits is, for every BEV cell, the index of the nearest code in each residual
 level and segment (arXiv 2509.03704, section on codebook learning). Both directions run on folded
-tables, see core.folding.
+tables, see core.codebook.folding.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def check(arrays: Mapping[str, Any], sizes: tuple[int, int, int, int], width: in
     """Check the arrays of a codebook.
 
     Args:
-        arrays: those of core.codebook.ResidualCodebook by name.
+        arrays: those of `ResidualCodebook` by name.
         sizes: levels, segments, codes and channels.
         width: channels that the codes are chosen by.
 
@@ -222,7 +222,7 @@ class ResidualCodebook:
 
     @classmethod
     def from_layers(cls, arrays: Mapping[str, Any], prefix: str = "codebook.") -> ResidualCodebook:
-        """Fold a codebook from its layers in the published naming; see core.folding.fold_layers."""
+        """Fold a codebook from its layers in the published naming; see `fold_layers`."""
         folded: dict[str, Any] = dict(fold_layers(arrays, prefix))
         return cls(**folded)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Numba kernels of core.codebook. Arguments are checked by the caller; indices are not here."""
+"""Numba kernels that choose codes and sum table rows. The caller checks shapes and indices."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Numba kernels of core.index_model: index planes through a context model and a binary coder.
+"""Numba kernels of the entropy coder: index planes through a context model and a binary coder.
 
 Planes are coded one after the other, each column by column. A cell's code is found by walking down
 a binary tree of codes; the probability of each branch comes from a small network with integer

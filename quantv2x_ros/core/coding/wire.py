@@ -4,9 +4,10 @@
 
 Layout, little endian: version (uint8), coding (uint8), CRC-32 (uint32), body. The CRC is taken over
 version and coding, over what both ends know (the shape, the first plane's number, dict_size and the
-model's fingerprint), and over the body. The body is an arithmetic code (core.index_model), or,
-where that would take more or no model is at hand, the indices bit-packed: plane by plane, row by
-row, most significant bit first, the last byte filled up with zeros.
+model's fingerprint), and over the body. The body is an arithmetic code
+(core.coding.index_model), or, where that would take more or no model is at hand, the indices
+bit-packed: plane by plane, row by row, most significant bit first, the last byte filled up with
+zeros.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class DetectionConfig:
         whole_boxes: with all corners, as published; else with their centre. An object whose centre
             is in range counts in the evaluation, and a box cut off for its bumper misses it.
         vote_threshold: a kept box becomes the mean of the suppressed ones whose BEV IoU with it is
-            above this, see core.voting; 0 keeps it as it is, as published post-processing does.
+            above this, see `vote`; 0 keeps it as it is, as published post-processing does.
         drop_ego: drop boxes around the sensor itself: the body of the vehicle that carries it,
             which peers see. See `covers_sensor`. Published post-processing keeps them.
 

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Numba kernels of core.fusion: warp, softmax over agents, weighted sum.
+"""Numba kernels of core.fusion.fusion: warp, softmax over agents, weighted sum.
 
 They keep to what affine_grid in float64 and grid_sample in float32 compute, because an exact 0 of a
 warped score is a discontinuity. All live in this one file: Numba's on-disk cache notices changes of

@@ -5,7 +5,7 @@
 On a road that climbs, and under a sensor that is mounted with a tilt, cars leave the grid's range
 in z, and what is learnt of heights above the ground does not hold. A levelled frame has its z axis
 along the ground's normal, the sensor's heading, and its origin above or below the sensor; its pose
-is sent as a turned grid's is (`core.grid_turn`), so that receivers need not know.
+is sent as a turned grid's is (`core.transport.grid_turn`), so that receivers need not know.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ IndexArray = npt.NDArray[np.uint8]
 
 
 class PlaneNetwork(nn.Module):
-    """The network of one plane in floating point; `core.index_kernels` is its integer twin."""
+    """The network of one plane in floating point; core.coding.index_kernels has it in integers."""
 
     def __init__(self, tables: int, size: int) -> None:
         super().__init__()
