@@ -100,9 +100,9 @@ def gather(
     Args:
         codes: (planes, columns, rows) with margins.
         first_plane: planes before it are not known.
-        plane: of the cell.
-        row: of the cell.
-        column: of the cell.
+        plane: number of the index's plane.
+        row: the cell's row.
+        column: the cell's column.
         background: (planes,), whose rows are zero.
         rows: ((OWN + EARLIER * plane) * (k + 1), HIDDEN), the plane's tables one after the other.
         picked: room for their numbers, three more than tables.
@@ -171,7 +171,7 @@ def code_bit(  # type: ignore[no-untyped-def]
         high: uint64, its last number, 2**32 - 1 at first.
         value: uint64, where in the interval the read number lies; see `first_value`.
         position: next byte of the buffer.
-        probability: of a set bit, 1 to 65535.
+        probability: probability of a set bit, 1 to 65535 of 65536.
         bit: what to write.
 
     Returns:

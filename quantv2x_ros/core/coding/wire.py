@@ -123,7 +123,7 @@ class WireError(ValueError):
 
 @dataclass(frozen=True)
 class IndexPrior:
-    """What sender and receiver know about the indices beforehand.
+    """The indices' number of codes and their entropy model, which sender and receiver share.
 
     Attributes:
         dict_size: codes of a segment, 2 to 256; every index is less than this.
@@ -209,7 +209,7 @@ def encode_indices(indices: IndexArray, prior: IndexPrior, first_plane: int = 0)
 
     Args:
         indices: (planes, rows, columns) uint8, each less than prior.dict_size.
-        prior: of the codebook.
+        prior: the codebook's entropy model.
         first_plane: number of indices' first plane among the codebook's.
 
     Raises:
@@ -272,7 +272,7 @@ def decode_indices(
 
     Args:
         payload: what encode_indices returned.
-        prior: of the receiver's codebook.
+        prior: the entropy model of the receiver's codebook.
         shape: (planes, rows, columns) that the receiver expects.
         first_plane: number of the first of these planes among the codebook's.
 

@@ -44,7 +44,7 @@ class AnchorClass:
 
 @dataclass(frozen=True)
 class AnchorSet:
-    """Anchors of all classes at every yaw, the same in every cell.
+    """The anchors of a cell: one of each class and heading.
 
     Attributes:
         classes: one anchor a class; label k is classes[k - 1].

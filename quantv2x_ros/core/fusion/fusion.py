@@ -28,7 +28,7 @@ class FusionError(ValueError):
 
 
 def _stack(arrays: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """One contiguous array of all agents; no copy where it is one already."""
+    """Return one contiguous array of all agents; without a copy where it is one already."""
     if len(arrays) == 0:
         raise FusionError(f"{name} has no agent: at least the ego is needed")
     if isinstance(arrays, np.ndarray):
@@ -46,7 +46,7 @@ def _stack(arrays: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], name: str) -> 
 def _check_geometry(
     scores: Sequence[Float32Array] | Float32Array, thetas: Float64Array
 ) -> tuple[Float32Array, Float64Array, npt.NDArray[np.bool_]]:
-    """Stacked scores, thetas, and which thetas are the identity; or FusionError."""
+    """Return stacked scores, thetas, and which thetas are the identity; or raise FusionError."""
     stacked = _stack(scores, "scores")
     if stacked.ndim != 3 or stacked.dtype != np.float32:
         raise FusionError(
@@ -165,7 +165,7 @@ def highest_scores(
 def agent_shares(
     scores: Sequence[Float32Array] | Float32Array, thetas: Float64Array
 ) -> Float32Array:
-    """Each agent's weight in each cell of the fused map, (N, h, w) float32.
+    """Return each agent's weight in each cell of the fused map, (N, h, w) float32.
 
     They sum to 1 over agents, or to 0 where no agent reaches the cell. Arguments as for fuse_level.
     """
@@ -174,7 +174,7 @@ def agent_shares(
 
 
 def mask_scores(scores: Float32Array, received: npt.NDArray[np.bool_]) -> Float32Array:
-    """Scores of a partly received frame: exactly 0 in every cell that a missing cell reaches into.
+    """Return the scores of a partly received sweep: 0 in cells that a missing cell reaches into.
 
     Args:
         scores: (h, w) float32 of one pyramid level.

@@ -28,7 +28,7 @@ def _bilinear_row(
     cells: npt.NDArray[np.int32],
     weights: Float32Array,
 ) -> None:
-    """Where the cells of one ego row lie in an agent's map.
+    """Compute where the cells of one row of the ego's grid lie in an agent's map.
 
     Args:
         theta: (2, 3).

@@ -45,7 +45,7 @@ def occupied_regions(
 
     Args:
         occupancy: (H, W) probability.
-        grid: of the view.
+        grid: the grid of the view.
         threshold: least occupancy.
     """
     labels, _ = label(occupancy > threshold)
@@ -64,7 +64,7 @@ def occupied_regions(
 
 @dataclass(frozen=True)
 class TrackSettings:
-    """How motion is estimated.
+    """Settings of the tracker that estimates motion.
 
     Attributes:
         threshold: occupancy of an object's cells.
@@ -109,7 +109,7 @@ class OccupancyTracks:
 
         Args:
             settings: how.
-            grid: of the peer's views.
+            grid: the grid of the peer's views.
         """
         self._settings = settings
         self._grid = grid

@@ -55,7 +55,7 @@ class PillarWeights:
         Args:
             state: name to array; ``<prefix>linear.weight`` (C, 10) and ``<prefix>norm.*`` (C,).
             prefix: for the published naming ``encoder_m1.pillar_vfe.pfn_layers.0.``.
-            epsilon: of the BatchNorm.
+            epsilon: epsilon of the BatchNorm.
 
         Raises:
             KeyError: for a missing tensor.

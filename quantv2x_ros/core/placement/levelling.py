@@ -43,7 +43,7 @@ class Ground:
 
     Attributes:
         normal: (3,) unit vector, up.
-        height: of the sensor above it, metres.
+        height: height of the sensor above the plane, metres.
     """
 
     normal: Float64
@@ -51,7 +51,7 @@ class Ground:
 
     @classmethod
     def of(cls, plane: GroundPlane) -> Ground:
-        """Take it from what was fitted."""
+        """Return the ground of a fitted plane."""
         return cls(plane.normal, plane.height)
 
     @property

@@ -55,7 +55,7 @@ class AssembledFrame:
 
     @property
     def complete(self) -> bool:
-        """Whether every tile arrived."""
+        """True where every tile arrived."""
         return self.tiles == self.tile_count
 
 
@@ -147,7 +147,7 @@ class FrameAssembler:
         """Place a tile.
 
         Args:
-            key: of the tile's frame.
+            key: key of the tile's sweep.
             tile: number of the tile, 0 to tile_count - 1.
             tile_count: tiles of the frame.
             place: what it holds.
@@ -257,7 +257,7 @@ class OpenSweep:
     Attributes:
         first: the first tile, without its contents.
         first_arrival: seconds of a steady clock.
-        payload_bytes: of all tiles that arrived.
+        payload_bytes: bytes of all tiles that arrived.
         arrived: tiles with indices that did.
         tiles: place and payload by number, where there is parity to restore others from.
         parity: parity tiles' payloads by number.

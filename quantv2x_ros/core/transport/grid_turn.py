@@ -43,7 +43,7 @@ class GridTurn:
         """Start with the grid as the sensor lies.
 
         Args:
-            grid: of the station's maps.
+            grid: the grid of the station's maps.
             detection: has the range in which a receiver wants boxes.
         """
         low_x, low_y, _, high_x, high_y, _ = grid.lidar_range

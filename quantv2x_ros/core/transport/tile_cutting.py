@@ -60,7 +60,7 @@ class TileCutter:
         """Prepare.
 
         Args:
-            form: of the maps.
+            form: format of the index maps.
             settings: how they are cut.
             background: (planes,) codes of empty cells.
             pool: codes tiles beside the caller's thread; None to code them one after the other.
@@ -101,7 +101,7 @@ class TileCutter:
         return tiles
 
     def _layer(self, indices: IndexArray, layer: TilePlace) -> list[CodedTile]:
-        """Cut a layer into bands of columns that take about the same bytes each."""
+        """Cut a layer into bands of columns of about equal bytes."""
         key = layer.first_level, layer.levels
         costs = self._coder.costs(indices, layer)
         if key not in self._scales:  # coded as a whole first, to know
