@@ -41,7 +41,7 @@ class CellHeads:
         bundle: in INT8.
         window: columns that are wanted.
         threads: CPU threads; None for one a core.
-        channels: of the pyramid's levels.
+        channels: channels of the pyramid's scales.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class CellHeads:
         """Return the heads' outputs by cell; None where whole maps are faster.
 
         Args:
-            pyramids: of the agents, the ego's first.
+            pyramids: pyramids of the agents, the ego's first.
             thetas: (N, 2, 3).
             occupancy: least probability of an object at which a cell is computed.
             timer: books the stages warp and head.

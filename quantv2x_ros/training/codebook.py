@@ -34,7 +34,7 @@ class Noise:
     """Gumbel noise on the choice of codewords while training.
 
     Attributes:
-        temperature: of the softmax; lower is closer to the nearest codeword.
+        temperature: temperature of the softmax; lower is closer to the nearest codeword.
         generator: on the CPU.
     """
 

@@ -44,7 +44,7 @@ class NetworkConfig:
         codebook: residual (docs/network.md, "Codebook") or revqom (docs/network.md, "ReVQom"),
             whose stages are the levels.
         reduced: channels after ReVQom's bottleneck.
-        groups: of its group normalisation.
+        groups: groups of its group normalisation.
         ema: decay of its codewords' running averages.
         score_gain: factor on the fusion scores before their softmax over agents. 1 is as
             published; larger lets the agent that sees something outweigh those that do not.

@@ -114,9 +114,9 @@ class Sample(NamedTuple):
     """One frame, ready for the network.
 
     Attributes:
-        pillars: of its agents.
+        pillars: pillars of its agents.
         thetas: (N, 2, 3) float64.
-        targets: of the one frame.
+        targets: targets of the one frame.
     """
 
     pillars: PillarInput

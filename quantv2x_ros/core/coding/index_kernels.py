@@ -262,13 +262,13 @@ def _code_cell(  # type: ignore[no-untyped-def]
         decoding: read.
         buffer: (bytes,) uint8.
         size: bytes of it that may be used.
-        state: of the coder: low, high, value and position, see `code_bit`.
-        bits: of the branches on the way to the cell's code; not used where it decodes.
+        state: state of the coder: low, high, value and position, see `code_bit`.
+        bits: bits of the branches on the way to the cell's code; not used where it decodes.
         features: (HIDDEN,) rectified, of the cell.
         branches: (k - 1, HIDDEN) weights and (k - 1,) bias of the plane.
         children: (k - 1, 2) of the plane.
         corrections: (k - 1,) of the branches' logits, which follow what is coded.
-        probabilities: of a set bit, by logit.
+        probabilities: probabilities of a set bit, by logit.
 
     Returns:
         The code, and the state.
@@ -327,7 +327,7 @@ def code_planes(
         children: (planes, k - 1, 2); a branch's next one, or ~code.
         path_bits: (planes, k, longest) the branches' bits on the way to each code.
         background: (planes,) the code of empty cells.
-        probabilities: of a set bit, by logit.
+        probabilities: probabilities of a set bit, by logit.
 
     Returns:
         Bytes used; more than size where the buffer is too small to write to.

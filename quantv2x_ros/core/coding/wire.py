@@ -34,7 +34,7 @@ def encode_planes(
     """Code planes of a map.
 
     Args:
-        model: of the codebook.
+        model: the entropy coder's model of the codebook's indices.
         indices: (planes, rows, columns) uint8, each less than dict_size: the planes from
             first_plane on, not more than the model has.
         first_plane: the first one's number.
@@ -54,7 +54,7 @@ def decode_planes(
     """Read planes; whatever the bytes are, each index is less than dict_size.
 
     Args:
-        model: of the codebook.
+        model: the entropy coder's model of the codebook's indices.
         payload: (bytes,) uint8.
         shape: (planes, rows, columns).
         first_plane: the first one's number.

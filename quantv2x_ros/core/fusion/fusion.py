@@ -93,7 +93,7 @@ def fuse_level(
     scale_in: float = 1.0,
     scale_out: float = 1.0,
 ) -> FeatureArray:
-    """Warp and fuse one pyramid level of all agents.
+    """Warp and fuse one pyramid scale of all agents.
 
     Args:
         features: per agent (h, w, C), all uint8 or all float32; an (N, h, w, C) array saves a copy.
@@ -125,7 +125,7 @@ def fuse_cells(
     scale_in: float = 1.0,
     scale_out: float = 1.0,
 ) -> FeatureArray:
-    """Warp and fuse some cells of a pyramid level: what fuse_level gives there, bit for bit.
+    """Warp and fuse some cells of a pyramid scale: what fuse_level gives there, bit for bit.
 
     Args:
         features: as for fuse_level, like what is not named here.
@@ -177,7 +177,7 @@ def mask_scores(scores: Float32Array, received: npt.NDArray[np.bool_]) -> Float3
     """Return the scores of a partly received sweep: 0 in cells that a missing cell reaches into.
 
     Args:
-        scores: (h, w) float32 of one pyramid level.
+        scores: (h, w) float32 of one pyramid scale.
         received: (H, W) bool, cells of the index map that arrived; H and W are multiples of h, w.
 
     Returns:

@@ -69,7 +69,7 @@ class TrackSettings:
     Attributes:
         threshold: occupancy of an object's cells.
         gate: farthest that an object is found from where it should be, metres.
-        max_speed: of a new object, whose velocity is not known, m/s.
+        max_speed: greatest speed of a new object, whose velocity is not known, m/s.
         places: last places of an object that count.
         min_places: fewer tell no velocity.
         min_speed: slower ones are taken to stand, m/s.

@@ -13,7 +13,7 @@ import numpy.typing as npt
 V2X_REAL_RANGE = (-140.8, -40.0, -3.0, 140.8, 40.0, 1.0)
 V2X_REAL_VOXEL = (0.4, 0.4, 4.0)
 
-#: Three pyramid levels halve the feature map twice and the encoder once.
+#: Three pyramid scales halve the feature map twice and the encoder once.
 PILLAR_MULTIPLE = 8
 
 
@@ -30,7 +30,7 @@ class BevGrid:
 
     Raises:
         ValueError: for a range that is empty or not finite, a voxel that does not divide it, or a
-            pillar grid whose sides are not multiples of 8 (the three pyramid levels would not fit).
+            pillar grid whose sides are not multiples of 8 (the three pyramid scales would not fit).
     """
 
     lidar_range: tuple[float, float, float, float, float, float] = V2X_REAL_RANGE

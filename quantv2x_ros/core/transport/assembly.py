@@ -114,7 +114,7 @@ class FrameAssembler:
 
         Args:
             shape: (planes, H, W) of the index map.
-            levels: of the codebook; each has planes / levels segments.
+            levels: levels of the codebook; each has planes / levels segments.
             background: (planes,) uint8, the codes of a cell without points: they fill holes.
 
         Raises:
@@ -188,7 +188,7 @@ class FrameAssembler:
         """Close a frame that is not complete and return it with its holes.
 
         Args:
-            key: of the frame; by default the one opened last.
+            key: key of the frame; by default the one opened last.
 
         Returns:
             The frame, or None where no such frame is open.

@@ -28,7 +28,7 @@ IndexArray = npt.NDArray[np.uint8]
 Costs = npt.NDArray[np.float64]
 
 #: Bands begin at multiples of this many columns where they can, so that a lost one does not spoil
-#: cells of the coarser pyramid levels beside it.
+#: cells of the coarser pyramid scales beside it.
 _ALIGNMENT = 4
 #: Share of a packet that is planned for: what a band takes is known when it is coded only.
 _FILL = 0.91
@@ -147,7 +147,7 @@ class _Coder:
         Args:
             indices: (planes, H, W) uint8.
             part: columns of a layer.
-            costs: of each of them.
+            costs: cost of each of those columns.
         """
         tile = self.code(indices, part)
         size = len(tile.payload)

@@ -32,7 +32,7 @@ def narrow_weight(weight: npt.NDArray[Any], groups: int, width: int) -> npt.NDAr
 
     Args:
         weight: (O, I / groups, k, k).
-        groups: of it.
+        groups: number of its groups.
         width: input channels of the narrower groups, a divisor of I / groups.
 
     Returns:

@@ -29,7 +29,7 @@ class CodebookInfo:
     """What the manifest says of the codebook.
 
     Attributes:
-        id: of its tables and of the entropy coder's model; see `codebook_id`.
+        id: id of its tables and of the entropy coder's model; see `codebook_id`.
         levels: residual levels.
         segments: segments a level.
         dict_size: codes a segment.
@@ -162,8 +162,8 @@ class Manifest:
     """Everything in manifest.yaml.
 
     Attributes:
-        name: of the bundle.
-        version: of the bundle.
+        name: name of the bundle.
+        version: version of the bundle.
         precision: fp32 or int8.
         parity: published post-processing and no shortcuts, to reproduce a published checkpoint.
         grid: the BEV grid.

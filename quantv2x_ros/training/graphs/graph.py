@@ -151,7 +151,7 @@ class TensorSpec:
     """An input or output of a graph.
 
     Attributes:
-        name: of the tensor.
+        name: name of the tensor.
         channels: number of channels.
         reduction: the graph's full resolution divided by this tensor's.
     """

@@ -138,7 +138,7 @@ class PriorRecipe:
         steps: batches a plane.
         batch: cells a batch.
         learning_rate: largest one of a one-cycle schedule.
-        seed: of weights and batches.
+        seed: seed of weights and batches.
     """
 
     steps: int = 4000
