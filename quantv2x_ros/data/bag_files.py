@@ -58,7 +58,7 @@ def refuse_unreadable(path: Path) -> None:
     """Refuse what is no rosbag2 file or folder, or not yet.
 
     Args:
-        path: of a bag.
+        path: path of a bag.
 
     Raises:
         BagError: naming what it is, and how to make a bag of it that can be read.

@@ -24,7 +24,7 @@ class BagTimes:
     """The beginning of a bag, seen from some of its topics.
 
     Attributes:
-        start: of playing: time of the first message that has one, nanoseconds.
+        start: start of playing: time of the first message that has one, nanoseconds.
         timeless: number of messages at time 0 that have no time, by topic: the recorder waited for
             a clock, or the clock of the messages' publisher was not set.
     """

@@ -32,8 +32,8 @@ class AgentTopics:
     """The topics of an agent.
 
     Attributes:
-        points: of its clouds.
-        pose: of its poses; empty where they come from TF.
+        points: topic of its clouds.
+        pose: topic of its poses; empty where they come from TF.
         pose_type: type of those.
     """
 

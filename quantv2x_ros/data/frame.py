@@ -130,9 +130,9 @@ class AgentFrame:
         cloud_path: The file with its sweep.
         objects: What its labels hold, of the classes that count.
         turn: Angle from the (levelled) LiDAR's x axis to that of the frame that `pose` and `points`
-            are in, radians; see `core.grid_turn`.
+            are in, radians; see `core.transport.grid_turn`.
         level: (4, 4) from the LiDAR's frame to the levelled one; `None` where it was not levelled;
-            see `core.levelling`.
+            see `core.placement.levelling`.
         placement: How the file's frame lies to the LiDAR's; `None` where it is that.
     """
 

@@ -94,8 +94,8 @@ def serialize_truth(objects: Sequence[WorldObject], names: Sequence[str], stamp:
     """Return labelled objects as a serialized MarkerArray of boxes in the map frame.
 
     Args:
-        objects: of one moment.
-        names: of the classes; a label is the 1-based index.
+        objects: objects of one frame.
+        names: names of the classes; a label is the 1-based index.
         stamp: nanoseconds.
     """
     types = message_types().types

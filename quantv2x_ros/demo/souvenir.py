@@ -99,7 +99,7 @@ def draw(seen: Sequence[Pair], folder: Path, name: str) -> tuple[Path, Path]:
     Args:
         seen: at least one moment.
         folder: where to; made where it does not exist.
-        name: of the scene, for the headings.
+        name: name of the scene, for the headings.
 
     Returns:
         The two files.

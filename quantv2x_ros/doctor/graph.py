@@ -18,7 +18,7 @@ class Connection:
     """A publisher and a subscriber of a topic.
 
     Attributes:
-        topic: of both.
+        topic: name of the topic.
         publisher: full name of the publishing node.
         subscriber: full name of the subscribing node.
         problem: why no message passes, in the middleware's words; empty where all is well.
@@ -51,7 +51,7 @@ class StationHeard:
     Attributes:
         sweeps: while listening.
         rate: sweeps a second.
-        mean_bytes: of a sweep's payload.
+        mean_bytes: mean size of a sweep's payload.
     """
 
     sweeps: int

@@ -3,7 +3,7 @@
 """How often the consistency check flags honest peers, and how often those that lie.
 
 Each peer of each scenario goes through all frames once for every way to lie; after each frame its
-map is compared with the ego's as the fusion node does it (`core.consistency`).
+map is compared with the ego's as the fusion node does it (`core.fusion.consistency`).
 """
 
 from __future__ import annotations

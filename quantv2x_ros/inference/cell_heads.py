@@ -24,7 +24,7 @@ from quantv2x_ros.inference.window import HeadWindow
 Array = npt.NDArray[Any]
 
 #: Channels of a deblock, of the map that they make together, and behind either shrink convolution
-#: (NETWORK.md sections 4 and 5).
+#: (docs/network.md, "Shrink and heads").
 DEBLOCK_CHANNELS, MERGED_CHANNELS, SHRUNK_CHANNELS = 128, 384, 256
 #: Rows of a run: what they read, compute and write nearly stays in a second-level cache.
 DEBLOCK_ROWS, SHRINK_ROWS = (2048, 512, 128), 256
@@ -41,7 +41,7 @@ class CellHeads:
         bundle: in INT8.
         window: columns that are wanted.
         threads: CPU threads; None for one a core.
-        channels: of the pyramid's levels.
+        channels: channels of the pyramid's scales.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class CellHeads:
         """Return the heads' outputs by cell; None where whole maps are faster.
 
         Args:
-            pyramids: of the agents, the ego's first.
+            pyramids: pyramids of the agents, the ego's first.
             thetas: (N, 2, 3).
             occupancy: least probability of an object at which a cell is computed.
             timer: books the stages warp and head.

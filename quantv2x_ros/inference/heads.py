@@ -40,9 +40,9 @@ class HostHeads:
     Args:
         bundle: the model.
         window: columns to compute.
-        backend: of the head engine.
+        backend: backend of the head engine.
         threads: CPU threads.
-        channels: of the pyramid's levels.
+        channels: channels of the pyramid's scales.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class DeviceHeads:
     Args:
         bundle: the model.
         window: columns that are kept of the whole grid.
-        engine: of the bundle's fuse.onnx.
+        engine: engine of the bundle's fuse.onnx.
     """
 
     def __init__(self, bundle: ModelBundle, window: HeadWindow, engine: Engine) -> None:
@@ -137,7 +137,7 @@ def deciding_scores(
     """Return the scores that decide where heads are computed, (H / 2, W / 2): the agents' highest.
 
     Args:
-        pyramids: of the agents, the ego's first.
+        pyramids: pyramids of the agents, the ego's first.
         thetas: (N, 2, 3).
     """
     return highest_scores([pyramid.scores[DECIDING_LEVEL] for pyramid in pyramids], thetas)

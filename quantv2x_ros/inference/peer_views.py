@@ -50,7 +50,7 @@ class PreparedPeers:
     """Peers, ready for fusion.
 
     Attributes:
-        pyramids: of those that are fused.
+        pyramids: pyramids of the sweeps that are fused.
         kept: their numbers among the peers that were given.
         suspects: station to why its map is not trusted, of all peers.
         moved: number of objects that were moved on.

@@ -28,7 +28,7 @@ class PoseAligner:
         """Use a detector.
 
         Args:
-            detector: of the model.
+            detector: detector of the model.
             settings: how poses are corrected.
         """
         self._detector = detector
@@ -94,7 +94,7 @@ class HeldAlignment:
         """Return the corrected (4, 4) sensor-to-map of each agent; the ego's, the first, as it is.
 
         Args:
-            sweeps: of the agents.
+            sweeps: sweeps of the agents.
             pyramids: theirs.
         """
         ego = sweeps[0]

@@ -38,7 +38,7 @@ class PyramidEngines:
 
     Attributes:
         streams: how many may.
-        channels: of the three levels.
+        channels: channels of the three scales.
     """
 
     def __init__(

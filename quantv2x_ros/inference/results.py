@@ -75,7 +75,9 @@ class AgentPyramid:
 
 @dataclass(frozen=True)
 class HeadMaps:
-    """Raw outputs of the heads (NETWORK section 5), of the whole window or of some of its cells.
+    """Raw outputs of the heads, of the whole window or of some of its cells.
+
+    See docs/network.md, "Shrink and heads".
 
     Attributes:
         cls: (H, columns, anchors * labels) float32 logits; (n, 1, anchors * labels) of some cells.

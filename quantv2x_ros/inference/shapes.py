@@ -8,7 +8,7 @@ from quantv2x_ros.inference.engine.engine import DECODED, Shapes
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import LEVELS
 
-#: Channels of the pyramid's levels (NETWORK section 4).
+#: Channels of the pyramid's scales (docs/network.md, "Pyramid fusion").
 LEVEL_CHANNELS = (64, 128, 256)
 
 

@@ -13,7 +13,7 @@ from quantv2x_ros.core.geometry.grid import BevGrid
 
 #: Two 3x3 convolutions reach two cells beyond what is kept.
 HALO = 2
-#: The coarsest pyramid level has cells of four.
+#: The coarsest pyramid scale has cells of four.
 ALIGNMENT = 4
 #: Most cells that the head engine computes at a time on a CPU: its maps of some 400 channels then
 #: nearly stay in the second-level caches of two cores.
@@ -64,7 +64,7 @@ class HeadWindow:
         Neighbours overlap by the halos of both.
 
         Args:
-            rows: of the feature map; a tile has at most about `TILE_CELLS`.
+            rows: rows of the feature map; a tile has at most about `TILE_CELLS`.
         """
         start, stop = self.computed.start, self.computed.stop
         count = -(-rows * (stop - start) // TILE_CELLS)
@@ -78,5 +78,5 @@ class HeadWindow:
         )
 
     def at_level(self, level: int) -> slice:
-        """Computed columns on a pyramid level, whose cells are 2**level times as large."""
+        """Computed columns on a pyramid scale, whose cells are 2**level times as large."""
         return slice(self.computed.start >> level, self.computed.stop >> level)

@@ -40,9 +40,9 @@ class FloodSettings:
 
     Attributes:
         graph: the nodes and what they play.
-        kind: of attack; see `attacker.KINDS`.
+        kind: kind of attack; see `attacker.KINDS`.
         rate: messages a second.
-        niceness: of the attacker's process: its own work should not be what is measured.
+        niceness: niceness of the attacker's process: its own work should not be what is measured.
         window: length of a phase, seconds.
         rounds: how often the three phases are run.
         log_file: takes what the nodes print.
@@ -222,7 +222,7 @@ def summary(windows: list[Window], dropped: dict[str, dict[str, int]]) -> dict[s
     """Return medians by phase, and what the attack costs.
 
     Args:
-        windows: of all phases, in their order.
+        windows: windows of all phases, in their order.
         dropped: by node and reason.
 
     Returns:

@@ -18,7 +18,7 @@ def memory_growth(times: Sequence[float], sizes: Sequence[float], warm_up: float
     """Return how memory grew after the warm-up.
 
     Args:
-        times: of the samples, seconds from the first result.
+        times: times of the samples, seconds from the first result.
         sizes: resident memory, MiB.
         warm_up: samples before this are left out, seconds.
 

@@ -38,7 +38,7 @@ class SoakSettings:
     Attributes:
         graph: the nodes and what they play; more than one agent.
         channel: state of the channel.
-        seed: of the channel.
+        seed: seed of the channel.
         seconds: how long after the first result.
         warm_up: not judged, seconds after the first result.
         absence: a peer is away for so long, then the next one, seconds; 0: all stay.

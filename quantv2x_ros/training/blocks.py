@@ -23,7 +23,7 @@ def _downsample(channels_in: int, channels: int, stride: int) -> nn.Sequential |
 
 
 class BasicBlock(nn.Module):
-    """Residual block of two 3x3 convolutions (NETWORK section 2)."""
+    """Residual block of two 3x3 convolutions (docs/network.md, "Encoder backbone")."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ def widened_convolution(x: torch.Tensor, conv: nn.Conv2d) -> torch.Tensor:
 
 
 class Bottleneck(nn.Module):
-    """ResNeXt bottleneck, 1x1 - grouped 3x3 - 1x1 (NETWORK section 4)."""
+    """ResNeXt bottleneck, 1x1 - grouped 3x3 - 1x1 (docs/network.md, "Pyramid fusion")."""
 
     def __init__(
         self, channels_in: int, middle: int, channels: int, stride: int, groups: int = 32
@@ -144,7 +144,10 @@ INPUT_DEVIATION = (40.0, 20.0, 1.0, 1.0, 0.15, 0.15, 0.3, 0.12, 0.12, 1.0)
 
 
 class PillarFeatureNet(nn.Module):
-    """Linear, BatchNorm, ReLU and maximum over a pillar's 32 slots (NETWORK section 1)."""
+    """Linear, BatchNorm, ReLU and maximum over a pillar's 32 slots.
+
+    See docs/network.md, "Pillar features".
+    """
 
     def __init__(self, channels: int = 64, max_points: int = 32) -> None:
         super().__init__()

@@ -35,7 +35,7 @@ def load_checkpoint(path: str | Path, config: NetworkConfig | None = None) -> Qu
 
     Args:
         path: a file of save_checkpoint, or a plain state dict as the trainer writes.
-        config: of a plain state dict; a configuration in the file comes first.
+        config: configuration of a plain state dict; a configuration in the file comes first.
 
     Raises:
         CheckpointError: not such a file, no configuration, or tensors that do not fit it.

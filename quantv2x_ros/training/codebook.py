@@ -1,6 +1,9 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The residual codebook as a torch module (NETWORK section 3; arXiv 2509.03704 section 3.2)."""
+"""The residual codebook as a torch module.
+
+See docs/network.md, "Codebook", and arXiv 2509.03704, section 3.2.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class Noise:
     """Gumbel noise on the choice of codewords while training.
 
     Attributes:
-        temperature: of the softmax; lower is closer to the nearest codeword.
+        temperature: temperature of the softmax; lower is closer to the nearest codeword.
         generator: on the CPU.
     """
 

@@ -80,7 +80,7 @@ def initialise_codebook(
     Args:
         codebook: changed in place.
         features: (P, C) float32 cells of many maps.
-        seed: of the draw and of k-means.
+        seed: seed of the draw and of k-means.
     """
     generator = torch.Generator().manual_seed(seed)
     background = features.median(dim=0).values

@@ -71,7 +71,7 @@ class OptimizerSection:
     Attributes:
         name: adam or adamw.
         learning_rate: at its highest.
-        weight_decay: of the optimizer.
+        weight_decay: weight decay of the optimizer.
         milestones: epochs after which the rate is multiplied by `gamma`.
         gamma: see `milestones`.
         warm_up: steps with a linearly rising rate.
@@ -121,7 +121,7 @@ class CodebookSection:
     Attributes:
         sampling: nearest (the gradient goes straight through) or gumbel (noise on the choice while
             training; evaluation always takes the nearest).
-        temperature: of the Gumbel noise.
+        temperature: temperature of the Gumbel noise.
         kmeans_frames: frames whose features k-means makes a new codebook of; 0: random codewords.
         revive_every: steps after which codewords that nobody used are moved to where features are;
             0 never.
@@ -161,7 +161,7 @@ class TrainingConfig:
         epochs: epochs.
         epoch_samples: samples an epoch; 0 is one a frame of the dataset.
         batch: frames a step and process.
-        seed: of weights, samples and k-means.
+        seed: seed of weights, samples and k-means.
         precision: of the convolutions: 32-true or bf16-mixed, Lightning's, or auto for bf16-mixed
             where the device multiplies bfloat16 and 32-true where it would emulate it.
         validate_frames: frames of the validation split after each epoch; 0 is all.

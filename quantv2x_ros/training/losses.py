@@ -22,11 +22,11 @@ class LossWeights:
         focal_alpha: balance of positives in the focal loss.
         focal_gamma: focus on hard anchors.
         positive: factor on positives in the classification loss.
-        box: of the box regression.
-        sigma: of the smooth L1.
-        direction: of the direction bins.
-        occupancy: of the three pyramid levels.
-        codebook: of the codebook.
+        box: weight of the box regression.
+        sigma: sigma of the smooth L1 loss.
+        direction: weight of the direction bins.
+        occupancy: weights of the occupancy at the pyramid's three scales.
+        codebook: weight of the codebook's loss.
     """
 
     focal_alpha: float = 0.25

@@ -113,7 +113,7 @@ def step_losses(
         network: the network.
         sample: frames with their targets.
         agents: number of agents of each frame.
-        weights: of the losses.
+        weights: weights of the losses.
         noise: on the choice of codewords; None takes the nearest.
 
     Returns:

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The cooperative detection network in torch (NETWORK; arXiv 2509.03704)."""
+"""The cooperative detection network in torch (docs/network.md, "The network")."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class NetworkConfig:
         dict_size: codewords a level and segment.
         coded_ego: whether the ego's own feature goes through the codebook, too, as published; if
             not, only what is sent does.
-        codebook: residual (NETWORK section 3) or revqom (arXiv 2509.21464), whose stages are the
-            levels.
+        codebook: residual (docs/network.md, "Codebook") or revqom (docs/network.md, "ReVQom"),
+            whose stages are the levels.
         reduced: channels after ReVQom's bottleneck.
-        groups: of its group normalisation.
+        groups: groups of its group normalisation.
         ema: decay of its codewords' running averages.
         score_gain: factor on the fusion scores before their softmax over agents. 1 is as
             published; larger lets the agent that sees something outweigh those that do not.

@@ -19,7 +19,7 @@ class PillarInput(NamedTuple):
     """Pillars of N agents with the same pillar grid shape.
 
     Attributes:
-        features: (K, 10) float32 (NETWORK section 1).
+        features: (K, 10) float32 (docs/network.md, "Pillar features").
         point_pillar: (K,) int32.
         counts: (M,) int32.
         cells: (M,) int64, agent * rows * columns + row * columns + column.

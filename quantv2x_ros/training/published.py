@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-#: (published name, own name), first match wins; names are NETWORK's "State dict".
+#: (published name, own name), first match wins; see docs/network.md, "Tensor names".
 RULES: tuple[tuple[str, str], ...] = (
     ("encoder_m1.pillar_vfe.pfn_layers.0.{tail}", "pillar_encoder.{tail}"),
     ("backbone_m1.resnet.layer0.{tail}", "backbone.{tail}"),

@@ -1,6 +1,9 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pyramid fusion: three levels of ResNeXt features, warped and weighted (NETWORK section 4)."""
+"""Pyramid fusion: ResNeXt features of three scales, warped and weighted.
+
+See docs/network.md, "Pyramid fusion".
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ LEVELS = ((3, 1, 128, 64), (5, 2, 256, 128), (8, 2, 512, 256))
 def warp(maps: torch.Tensor, thetas: torch.Tensor) -> torch.Tensor:
     """Warp (N, C, H, W) by theta (N, 2, 3) float64.
 
-    The sampling grid is made in float64 and cast: a float32 one differs by 3e-5 (NETWORK, 4).
+    The sampling grid is made in float64 and cast: a float32 one differs by 3e-5 (docs/network.md,
+    "Warp").
     """
     grid = functional.affine_grid(thetas.double(), list(maps.shape), align_corners=False)
     return functional.grid_sample(

@@ -11,7 +11,7 @@ from quantv2x_ros.training.network import NetworkConfig, QuantV2XNetwork
 #: ground; one pillar in z, as published.
 DEFAULT_GRID = BevGrid((-140.8, -40.0, -5.0, 140.8, 40.0, 1.0), (0.4, 0.4, 6.0))
 
-#: The agent that sees something outweighs those that do not (NETWORK, last section).
+#: The agent that sees something outweighs those that do not (docs/network.md, "Fusion weights").
 DEFAULT_SCORE_GAIN = 6.0
 
 

@@ -32,7 +32,7 @@ class RunningCodewords(nn.Module):
     Args:
         size: codewords k.
         width: their channels.
-        decay: of the running averages, 0.8 to 0.99.
+        decay: decay of the running averages, 0.8 to 0.99.
     """
 
     codewords: torch.Tensor
@@ -85,10 +85,10 @@ class ReVQomCodebook(nn.Module):
     Args:
         channels: C of the feature.
         reduced: channels d after the bottleneck.
-        groups: of the group normalisation; d is a multiple.
+        groups: groups of the group normalisation; d is a multiple.
         stages: n_q, 1 to 8.
         size: codewords a stage.
-        decay: of the codewords' running averages.
+        decay: decay of the codewords' running averages.
     """
 
     def __init__(

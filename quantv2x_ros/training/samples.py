@@ -64,9 +64,9 @@ class SampleConfig:
         hidden: probability that the object to crop around is drawn from those that cooperation is
             for, with fewer than `CLEAR_POINTS` points of the ego's own, if there is one.
         turn_grids: roadside units that are no ego lay their grids along their receivers' roads, as
-            the encoder node's do; see `core.grid_turn`.
+            the encoder node's do; see `core.transport.grid_turn`.
         level: clouds are levelled by their own ground planes, as the encoder node's are; see
-            `core.levelling`.
+            `core.placement.levelling`.
         keep_side: turn the world by half a turn only, never mirror it. A mirrored world drives on
             the other side of the road, and the lane tells which end of a far box is the front.
     """
@@ -114,9 +114,9 @@ class Sample(NamedTuple):
     """One frame, ready for the network.
 
     Attributes:
-        pillars: of its agents.
+        pillars: pillars of its agents.
         thetas: (N, 2, 3) float64.
-        targets: of the one frame.
+        targets: targets of the one frame.
     """
 
     pillars: PillarInput

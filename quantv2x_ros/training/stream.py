@@ -43,7 +43,7 @@ class SampleStream(Dataset[Sample | DatasetError]):
         root: a dataset in the V2X-Real or OPV2V layout.
         config: how frames become samples.
         anchors: the anchors.
-        seed: of all that is random.
+        seed: seed of all that is random.
         skip_broken: take another frame where a file is damaged, and warn, once for each file.
 
     A class of which there is no object is warned about.
@@ -155,7 +155,7 @@ class ValidationSamples(Dataset[Sample | DatasetError]):
         config: how frames become samples; nobody is `alone`.
         anchors: the anchors.
         frames: number of frames; 0 is all. Frames without an ego for the mode do not count.
-        seed: of the choice of agents.
+        seed: seed of the choice of agents.
         skip_broken: leave frames with damaged files out, and warn.
 
     Raises:

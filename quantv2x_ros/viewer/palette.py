@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 Colour = tuple[int, int, int]
 
-#: By class; see nodes.markers.
+#: By class; see nodes.fusion.markers.
 CLASS_COLOURS: Mapping[str, Colour] = {
     "vehicle": (51, 166, 255),
     "pedestrian": (255, 140, 26),

@@ -34,7 +34,7 @@ class SeenObjects:
     """A fused frame.
 
     Attributes:
-        stamp_ns: of the ego's sweep, nanoseconds.
+        stamp_ns: time of the ego's sweep, nanoseconds.
         frame_id: the ego's LiDAR frame, which the boxes are in.
         boxes: (N, 7) x, y, z, l, w, h, yaw.
         classes: name of each box's class.
@@ -53,10 +53,10 @@ class Beacon:
     """What a station's message says of itself.
 
     Attributes:
-        station_id: of the station.
-        stamp_ns: of its sweep.
-        frame_id: its LiDAR frame, or that of its levelled (core.levelling) or turned grid
-            (core.grid_turn).
+        station_id: ETSI StationID of the station.
+        stamp_ns: time of its sweep.
+        frame_id: its LiDAR frame, or that of its levelled (core.placement.levelling) or turned grid
+            (core.transport.grid_turn).
         pose: (4, 4) of that frame to the map.
         extent: x and y minimum, then maximum of its BEV map in its frame, metres.
     """
@@ -73,7 +73,7 @@ class AgentView:
     """An agent as it is shown.
 
     Attributes:
-        station_id: of the agent.
+        station_id: ETSI StationID of the agent.
         is_ego: whether it is the ego.
         is_fused: whether it took part in the frame that is shown.
         pose: (4, 4) agent-to-ego, metres.
@@ -81,7 +81,7 @@ class AgentView:
         cloud: (P, 3) its points in its own frame; None where none are heard.
         age_ms: the ego's fused sweep minus its newest one that was not after it, milliseconds; None
             where none of those is known.
-        payload_bytes: of its newest sweep.
+        payload_bytes: payload bytes of its newest sweep.
         rate: its sweeps per second.
     """
 
@@ -162,7 +162,7 @@ class Scene:
         """Take how the ego has mounted and levelled its cloud.
 
         Args:
-            frame_id: of the frame of its map.
+            frame_id: name of the frame of its map.
             level: (4, 4) from the cloud's frame to that.
             cloud_frame: name of the cloud's frame.
         """
@@ -179,7 +179,7 @@ class Scene:
         Args:
             beacon: what it says of itself.
             sequence: number of its sweep.
-            size: of the payload, bytes.
+            size: size of the payload, bytes.
             now: seconds of a steady clock.
         """
         self._forget(now)
@@ -199,7 +199,7 @@ class Scene:
         """Take a cloud.
 
         Args:
-            frame_id: of its sensor.
+            frame_id: name of its sensor's frame.
             points: (P, 3 or more).
             now: seconds of a steady clock.
             pose: (4, 4) sensor-to-map; None if it is not known. Only clouds of stations that turn

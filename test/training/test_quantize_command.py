@@ -119,7 +119,7 @@ def test_settings_that_make_no_sense_become_a_sentence(
 
 
 def pyramid_macs(cells: int) -> int:
-    """Multiply-accumulates of the pyramid, from NETWORK section 4's table."""
+    """Multiply-accumulates of the pyramid, from the table of docs/network.md, "Pyramid fusion"."""
     total, channels, source = 0, 64, cells
     for blocks, stride, middle, out in LEVELS:
         for _ in range(blocks):

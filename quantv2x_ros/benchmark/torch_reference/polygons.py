@@ -53,7 +53,10 @@ def polygon_nms(
 
 
 def decode(deltas: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-    """Boxes (K, 7) [x, y, z, l, w, h, yaw] of deltas x, y, z, h, w, l, yaw (NETWORK section 6)."""
+    """Boxes (K, 7) [x, y, z, l, w, h, yaw] of deltas x, y, z, h, w, l, yaw.
+
+    See docs/network.md, "Post-processing".
+    """
     diagonal = torch.sqrt(anchors[:, 3] ** 2 + anchors[:, 4] ** 2)
     return torch.stack(
         [

@@ -145,7 +145,7 @@ class ChannelModel:
 
         Args:
             settings: its state.
-            seed: of all decisions, 0 or more.
+            seed: seed of all random decisions, 0 or more.
         """
         self.settings = settings
         self.counts: Counter[str] = Counter()

@@ -64,10 +64,10 @@ class Medium:
         """Start with a free channel.
 
         Args:
-            bit_rate: of the channel, bit/s.
+            bit_rate: bit rate of the channel, bit/s.
             longest_wait: a frame that would wait longer for the air is given up, seconds.
             background: other stations.
-            seed: of their phases and slots.
+            seed: seed of the stations' phases and slots.
 
         Raises:
             ValueError: for a rate or wait that is not positive.

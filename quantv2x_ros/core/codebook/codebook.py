@@ -1,10 +1,10 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Residual codebook: BEV feature vectors to indices and back (NETWORK.md section 3).
+"""Residual codebook: BEV feature vectors to indices and back (docs/network.md, "Codebook").
 
 What a vehicle transmits is, for every BEV cell, the index of the nearest code in each residual
 level and segment (arXiv 2509.03704, section on codebook learning). Both directions run on folded
-tables, see core.folding.
+tables, see core.codebook.folding.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RowEncoder:
             the earlier levels' choices are known.
         lookups: what these add, see `ResidualCodebook.encode_lookups`.
         planes: indices of a cell.
-        segments: of a level.
+        segments: segments of a level.
     """
 
     features: npt.NDArray[Any]
@@ -59,9 +59,9 @@ class RowEncoder:
         """Return the indices (planes, rows) of some cells.
 
         Args:
-            rows: which, int64.
+            rows: numbers of the cells, int64.
             pool: threads that share the work; None for the caller's alone.
-            parts: into how many parts it is cut for them.
+            parts: number of parts that the work is cut into.
 
         Raises:
             CodebookError: features that are not finite.
@@ -100,9 +100,9 @@ def check(arrays: Mapping[str, Any], sizes: tuple[int, int, int, int], width: in
     """Check the arrays of a codebook.
 
     Args:
-        arrays: those of core.codebook.ResidualCodebook by name.
-        sizes: levels, segments, codes and channels.
-        width: channels that the codes are chosen by.
+        arrays: the arrays of a `ResidualCodebook`, by name.
+        sizes: numbers of levels, segments, codes and channels.
+        width: number of channels that the codes are chosen by.
 
     Raises:
         CodebookError: an array has another shape or dtype, or a value that is not finite.
@@ -222,7 +222,7 @@ class ResidualCodebook:
 
     @classmethod
     def from_layers(cls, arrays: Mapping[str, Any], prefix: str = "codebook.") -> ResidualCodebook:
-        """Fold a codebook from its layers in the published naming; see core.folding.fold_layers."""
+        """Fold a codebook from its layers in the published naming; see `fold_layers`."""
         folded: dict[str, Any] = dict(fold_layers(arrays, prefix))
         return cls(**folded)
 
@@ -253,10 +253,12 @@ class ResidualCodebook:
 
     @property
     def fingerprint(self) -> int:
-        """The codebook id: first 64 bits, big endian, of the SHA-256 of tables, then bias.
+        """Hash of the decoding tables: the first 64 bits, big endian, of a SHA-256.
 
-        Hashed as little-endian float32 in C order, after the four sizes of tables as little-endian
-        int32. Receivers decode alike exactly where this agrees.
+        Hashed are the four sizes of tables as little-endian int32, then tables and bias as
+        little-endian float32 in C order. Two codebooks decode alike exactly where it agrees; what
+        only encodes is not in it. Messages carry `codebook_id`, which is this number only where
+        indices are bit-packed; else the entropy coder's model counts, too.
         """
         digest = hashlib.sha256(np.array(self.tables.shape, "<i4").tobytes())
         digest.update(self.tables.astype("<f4").tobytes())
@@ -264,7 +266,7 @@ class ResidualCodebook:
         return int.from_bytes(digest.digest()[:8], "big")
 
     def encode(self, features: Float32Array) -> IndexArray:
-        """Indices of features.
+        """Return the indices of features.
 
         Args:
             features: (cells, C) float32.
@@ -283,7 +285,7 @@ class ResidualCodebook:
         return self._encoder(features, 1.0).rows(np.arange(len(features)))
 
     def _encoder(self, features: npt.NDArray[Any], scale: float) -> RowEncoder:
-        """What encodes the cells of one map (cells, C), of which a bottleneck sees the whole."""
+        """Return the encoder of a map's cells (cells, C); a bottleneck normalises over all."""
         weight, bias = self.encode_weight, self.encode_bias
         if self.bottleneck is not None:
             matrix, offset = self.bottleneck.affine(features, scale)
@@ -301,15 +303,15 @@ class ResidualCodebook:
         pool: Executor | None = None,
         parts: int = 1,
     ) -> IndexArray:
-        """Indices of a BEV map, coding the many cells that equal the background only once.
+        """Return the index map of a feature map; cells that equal the background are coded once.
 
         Args:
             features: (H, W, C) uint8 or float32.
-            scale: what features are multiplied with.
+            scale: factor that features are multiplied with.
             background: (C,) in features' dtype; by default the map's commonest vector. It changes
                 the time taken only.
             pool: threads that share the work; None for the caller's alone.
-            parts: into how many parts it is cut for them.
+            parts: number of parts that the work is cut into.
 
         Returns:
             (planes, H, W) uint8.
@@ -337,7 +339,7 @@ class ResidualCodebook:
         return indices.reshape(self.planes, *features.shape[:2])
 
     def decode(self, indices: IndexArray) -> Float32Array:
-        """Features (cells, C) float32 of indices (planes, cells) uint8.
+        """Return the features (cells, C) float32 of indices (planes, cells) uint8.
 
         Raises:
             CodebookError: wrong shape or dtype, or an index of k or more.
@@ -356,7 +358,11 @@ class ResidualCodebook:
         return features
 
     def decode_map(self, indices: IndexArray) -> Float32Array:
-        """Feature map (H, W, C) float32 of an index map (planes, H, W) uint8; errors as decode."""
+        """Return the feature map (H, W, C) float32 of an index map (planes, H, W) uint8.
+
+        Raises:
+            CodebookError: as `decode`, or an index map without three axes.
+        """
         if indices.ndim != 3:
             raise CodebookError(f"an index map has three axes, got the shape {indices.shape}")
         features = self.decode(indices.reshape(indices.shape[0], -1))
@@ -379,11 +385,11 @@ class ResidualCodebook:
 
 
 def codebook_id(codebook: ResidualCodebook, model: IndexModel | None) -> int:
-    """Id of all that sender and receiver must share to read a message.
+    """Return the id of what sender and receiver must share to read indices.
 
     Args:
-        codebook: decoding tables.
-        model: of the entropy coder; None where indices are bit-packed.
+        codebook: the codebook, of which the decoding tables count.
+        model: the entropy coder's model; None where indices are bit-packed.
 
     Returns:
         The codebook's fingerprint where there is no model; else the first 64 bits, big endian, of

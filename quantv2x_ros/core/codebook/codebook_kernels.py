@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Numba kernels of core.codebook. Arguments are checked by the caller; indices are not here."""
+"""Numba kernels that choose codes and sum table rows. The caller checks shapes and indices."""
 
 from typing import Any
 
@@ -29,19 +29,19 @@ def _differing(rows: npt.NDArray[Any], background: npt.NDArray[Any]) -> npt.NDAr
 
 
 def _words(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The bytes of rows (cells, C) in the largest words that fit, for quick comparisons."""
+    """Return the bytes of rows (cells, C) as the largest words that fit, to compare quickly."""
     rows = np.ascontiguousarray(rows)
     return rows.view(np.uint64 if rows.dtype.itemsize * rows.shape[1] % 8 == 0 else np.uint8)
 
 
 def differing_rows(rows: npt.NDArray[Any], background: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Numbers, ascending, of the rows (cells, C) that differ from background (C,) in any bit."""
+    """Return the numbers, ascending, of rows (cells, C) that differ from background (C,)."""
     numbers: npt.NDArray[np.int64] = _differing(_words(rows), _words(background[None])[0])
     return numbers
 
 
 def commonest_row(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The commonest row (C,) in an even sample of rows (cells, C); zeros where there is no row."""
+    """Return the commonest row (C,) of an even sample of rows (cells, C); zeros without rows."""
     if len(rows) == 0:
         return np.zeros(rows.shape[1], rows.dtype)
     sample = _words(rows[:: max(1, len(rows) // _SAMPLES)])

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Folds the linear layers of a trained residual codebook into tables (NETWORK.md section 3).
+"""Folds the linear layers of a residual codebook into tables (docs/network.md, "Codebook").
 
 Every layer of the codebook is affine and every code is a choice among k vectors, so the whole
 decoder is a sum of table rows, and every distance that the encoder compares is affine in the input
@@ -46,7 +46,7 @@ class _Layers:
         return value
 
     def linear(self, name: str, channels: int) -> Affine:
-        """Weight (C, C) and bias (C,) of a linear layer."""
+        """Return the weight (C, C) and bias (C,) of a linear layer."""
         weight, bias = self.array(name + ".weight"), self.array(name + ".bias")
         if weight.shape != (channels, channels) or bias.shape != (channels,):
             raise CodebookError(
@@ -56,7 +56,7 @@ class _Layers:
         return weight, bias
 
     def price(self, level: int, segments: int, size: int) -> Float64Array:
-        """What is added to the squared distance of each code (segments, k); 0 without prices."""
+        """Return the price of each code (segments, k), added to its squared distance; else 0."""
         name = f"_encoders.{level}._quantizer._price"
         if self._prefix + name not in self._arrays:
             return np.zeros((segments, size))

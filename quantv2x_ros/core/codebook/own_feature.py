@@ -63,7 +63,7 @@ class OwnFeature:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of both maps: uint8 or float32."""
+        """Type of the feature map and of the raised one: uint8 or float32."""
         return np.dtype(np.float32 if self.feature_scale is None else np.uint8)
 
     def __call__(self, feature: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Numba kernels of core.index_model: index planes through a context model and a binary coder.
+"""Numba kernels of the entropy coder: index planes through a context model and a binary coder.
 
 Planes are coded one after the other, each column by column. A cell's code is found by walking down
 a binary tree of codes; the probability of each branch comes from a small network with integer
@@ -100,9 +100,9 @@ def gather(
     Args:
         codes: (planes, columns, rows) with margins.
         first_plane: planes before it are not known.
-        plane: of the cell.
-        row: of the cell.
-        column: of the cell.
+        plane: number of the index's plane.
+        row: the cell's row.
+        column: the cell's column.
         background: (planes,), whose rows are zero.
         rows: ((OWN + EARLIER * plane) * (k + 1), HIDDEN), the plane's tables one after the other.
         picked: room for their numbers, three more than tables.
@@ -171,7 +171,7 @@ def code_bit(  # type: ignore[no-untyped-def]
         high: uint64, its last number, 2**32 - 1 at first.
         value: uint64, where in the interval the read number lies; see `first_value`.
         position: next byte of the buffer.
-        probability: of a set bit, 1 to 65535.
+        probability: probability of a set bit, 1 to 65535 of 65536.
         bit: what to write.
 
     Returns:
@@ -262,13 +262,13 @@ def _code_cell(  # type: ignore[no-untyped-def]
         decoding: read.
         buffer: (bytes,) uint8.
         size: bytes of it that may be used.
-        state: of the coder: low, high, value and position, see `code_bit`.
-        bits: of the branches on the way to the cell's code; not used where it decodes.
+        state: state of the coder: low, high, value and position, see `code_bit`.
+        bits: bits of the branches on the way to the cell's code; not used where it decodes.
         features: (HIDDEN,) rectified, of the cell.
         branches: (k - 1, HIDDEN) weights and (k - 1,) bias of the plane.
         children: (k - 1, 2) of the plane.
         corrections: (k - 1,) of the branches' logits, which follow what is coded.
-        probabilities: of a set bit, by logit.
+        probabilities: probabilities of a set bit, by logit.
 
     Returns:
         The code, and the state.
@@ -327,7 +327,7 @@ def code_planes(
         children: (planes, k - 1, 2); a branch's next one, or ~code.
         path_bits: (planes, k, longest) the branches' bits on the way to each code.
         background: (planes,) the code of empty cells.
-        probabilities: of a set bit, by logit.
+        probabilities: probabilities of a set bit, by logit.
 
     Returns:
         Bytes used; more than size where the buffer is too small to write to.

@@ -71,7 +71,7 @@ class IndexModelError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class IndexModel:
-    """The context model of a codebook's indices, in integers; see core.index_kernels.
+    """The context model of a codebook's indices, in integers; see core.coding.index_kernels.
 
     P planes of k codes, D = HIDDEN hidden values. A plane's network looks at OWN neighbours in its
     own plane and EARLIER ones in each plane before it: plane p has OWN + EARLIER p tables.

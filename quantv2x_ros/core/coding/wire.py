@@ -4,9 +4,10 @@
 
 Layout, little endian: version (uint8), coding (uint8), CRC-32 (uint32), body. The CRC is taken over
 version and coding, over what both ends know (the shape, the first plane's number, dict_size and the
-model's fingerprint), and over the body. The body is an arithmetic code (core.index_model), or,
-where that would take more or no model is at hand, the indices bit-packed: plane by plane, row by
-row, most significant bit first, the last byte filled up with zeros.
+model's fingerprint), and over the body. The body is an arithmetic code
+(core.coding.index_model), or, where that would take more or no model is at hand, the indices
+bit-packed: plane by plane, row by row, most significant bit first, the last byte filled up with
+zeros.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def encode_planes(
     """Code planes of a map.
 
     Args:
-        model: of the codebook.
+        model: the entropy coder's model of the codebook's indices.
         indices: (planes, rows, columns) uint8, each less than dict_size: the planes from
             first_plane on, not more than the model has.
         first_plane: the first one's number.
@@ -53,7 +54,7 @@ def decode_planes(
     """Read planes; whatever the bytes are, each index is less than dict_size.
 
     Args:
-        model: of the codebook.
+        model: the entropy coder's model of the codebook's indices.
         payload: (bytes,) uint8.
         shape: (planes, rows, columns).
         first_plane: the first one's number.
@@ -122,7 +123,7 @@ class WireError(ValueError):
 
 @dataclass(frozen=True)
 class IndexPrior:
-    """What sender and receiver know about the indices beforehand.
+    """The indices' number of codes and their entropy model, which sender and receiver share.
 
     Attributes:
         dict_size: codes of a segment, 2 to 256; every index is less than this.
@@ -208,7 +209,7 @@ def encode_indices(indices: IndexArray, prior: IndexPrior, first_plane: int = 0)
 
     Args:
         indices: (planes, rows, columns) uint8, each less than prior.dict_size.
-        prior: of the codebook.
+        prior: the codebook's entropy model.
         first_plane: number of indices' first plane among the codebook's.
 
     Raises:
@@ -271,7 +272,7 @@ def decode_indices(
 
     Args:
         payload: what encode_indices returned.
-        prior: of the receiver's codebook.
+        prior: the entropy model of the receiver's codebook.
         shape: (planes, rows, columns) that the receiver expects.
         first_plane: number of the first of these planes among the codebook's.
 

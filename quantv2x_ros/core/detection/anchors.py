@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Anchor boxes of the detection heads (NETWORK section 6)."""
+"""Anchor boxes of the detection heads (docs/network.md, "Anchors")."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class AnchorClass:
 
 @dataclass(frozen=True)
 class AnchorSet:
-    """Anchors of all classes at every yaw, the same in every cell.
+    """The anchors of a cell: one of each class and heading.
 
     Attributes:
         classes: one anchor a class; label k is classes[k - 1].

@@ -41,11 +41,11 @@ class DetectionError(ValueError):
 
 @dataclass(frozen=True)
 class DetectionConfig:
-    """Settings of the post-processing (NETWORK.md section 6).
+    """Settings of the post-processing (docs/network.md, "Post-processing").
 
     Attributes:
         score_threshold: candidates have a score above this, in [0, 1).
-        class_thresholds: the same for each class, by its label from 1 on; empty where
+        class_thresholds: score threshold of each class, in order of labels; empty where
             `score_threshold` is for all.
         nms_threshold: a box is dropped where its BEV IoU with a better one is above this.
         max_candidates: only this many best candidates enter the suppression.
@@ -54,11 +54,11 @@ class DetectionConfig:
             aware: an object is of one of them.
         use_direction: correct headings with the direction head.
         range_x: boxes must lie in x ± this [m]; infinity switches the test off.
-        range_y: the same in y.
+        range_y: boxes must lie in y ± this [m]; infinity switches the test off.
         whole_boxes: with all corners, as published; else with their centre. An object whose centre
             is in range counts in the evaluation, and a box cut off for its bumper misses it.
         vote_threshold: a kept box becomes the mean of the suppressed ones whose BEV IoU with it is
-            above this, see core.voting; 0 keeps it as it is, as published post-processing does.
+            above this, see `vote`; 0 keeps boxes as they are, as published.
         drop_ego: drop boxes around the sensor itself: the body of the vehicle that carries it,
             which peers see. See `covers_sensor`. Published post-processing keeps them.
 
@@ -100,7 +100,7 @@ class DetectionConfig:
 
     @property
     def lowest_threshold(self) -> float:
-        """Of the score thresholds of all classes."""
+        """The lowest score threshold of all classes."""
         return min(self.class_thresholds, default=self.score_threshold)
 
     def with_threshold(self, threshold: float) -> DetectionConfig:
@@ -136,7 +136,7 @@ class DetectionConfig:
         return np.array(self.class_thresholds, np.float32)
 
     def rivals(self, labels: npt.NDArray[np.integer]) -> npt.NDArray[np.integer] | None:
-        """Return a number for each box, (N,): those of the same number suppress each other.
+        """Return the suppression group of each box, (N,): boxes of one group suppress each other.
 
         None where all do.
 
@@ -152,12 +152,12 @@ class DetectionConfig:
 
     @classmethod
     def parity(cls) -> DetectionConfig:
-        """The published post-processing: class-agnostic, headings as regressed."""
+        """Return the published post-processing: class-agnostic, headings as regressed."""
         return cls(class_aware=False, use_direction=False)
 
     @classmethod
     def recommended(cls, class_aware: bool = True) -> DetectionConfig:
-        """What new bundles of V2X-Real's classes get; boxes are voted on.
+        """Return the settings that new bundles of V2X-Real's classes get.
 
         From their thresholds on nine of ten boxes of vehicles and trucks are right on unseen
         scenes; those of pedestrians are never so sure.
@@ -180,7 +180,7 @@ Float32Array = npt.NDArray[np.float32]
 def collect_candidates(
     logits: Float32Array, floors: npt.NDArray[np.float64], thresholds: Float32Array
 ) -> tuple[npt.NDArray[np.int64], Float32Array, npt.NDArray[np.int32]]:
-    """Anchors whose best label scores above its threshold: indices, scores, labels, flat order."""
+    """Return indices, scores and labels of anchors above their label's threshold, in order."""
     anchors, classes = logits.shape
     indices = np.empty(anchors, np.int64)
     scores = np.empty(anchors, np.float32)
@@ -219,10 +219,10 @@ def vote(
     A candidate's weight is its BEV IoU with the kept box times the square of its score.
 
     Args:
-        kept: (K,) which candidates suppression kept.
+        kept: (K,) indices of the candidates that suppression kept.
         boxes: (N, 7) candidates [x, y, z, l, w, h, yaw], metres and radians.
-        scores: (N,).
-        labels: (N,) classes.
+        scores: (N,) scores of the candidates.
+        labels: (N,) labels of the candidates.
         threshold: candidates of the same class with a BEV IoU above this have a vote; in [0, 1),
             so that every box has its own.
 
@@ -305,13 +305,13 @@ class Detections:
 
     @classmethod
     def empty(cls) -> Detections:
-        """No boxes."""
+        """Return detections without any box."""
         return cls(
             np.zeros((0, BOX_SIZE), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
         )
 
     def select(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Detections:
-        """The boxes that a mask or indices pick, in that order."""
+        """Return the detections that a mask or indices pick, in that order."""
         return Detections(self.boxes[which], self.scores[which], self.labels[which])
 
 
@@ -353,7 +353,7 @@ def nms(
 def _check_heads(
     cls: Float32Array, reg: Float32Array, direction: Float32Array, anchors: FloatArray
 ) -> int:
-    """Number of anchors a cell; DetectionError where the outputs do not fit each other."""
+    """Return the number of anchors a cell; DetectionError where the outputs do not fit."""
     check_boxes(anchors, "anchors")
     for name, output in (("cls", cls), ("reg", reg), ("direction", direction)):
         if output.ndim != 3 or output.shape[:2] != cls.shape[:2] or output.dtype != np.float32:
@@ -385,7 +385,7 @@ def find_candidates(
     anchors: FloatArray,
     config: DetectionConfig,
 ) -> Detections:
-    """Boxes above their class's threshold before suppression, in flat order (row, column, anchor).
+    """Return boxes above their threshold, unsuppressed, in flat order (row, column, anchor).
 
     The best ``config.max_candidates`` at most. Boxes that are not finite (a size overflows) are no
     candidates: they could not lie in any range. Arguments as for detect().
@@ -410,7 +410,7 @@ def find_candidates(
 
 
 def in_range(boxes: FloatArray, config: DetectionConfig) -> npt.NDArray[np.bool_]:
-    """Whether boxes (N, 7) lie in the ranges, with all corners or with their centre, (N,) bool."""
+    """Return which boxes (N, 7) lie in the ranges, with all corners or their centre, (N,) bool."""
     if config.whole_boxes:
         return corners_in_range(boxes, config.range_x, config.range_y)
     return centres_in_range(boxes, config.range_x, config.range_y)
@@ -423,7 +423,7 @@ def detect(
     anchors: FloatArray,
     config: DetectionConfig,
 ) -> Detections:
-    """Detections of one frame from the head outputs (NETWORK.md section 6).
+    """Return the detections of a frame (docs/network.md, "Post-processing").
 
     Args:
         cls: (H, W, A * labels) float32 logits; channel = anchor * labels + label.

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which cells the heads must be computed in: those where an agent holds something for possible.
 
-Most of a map is road, ground and sky. Every agent's pyramid predicts occupancy (NETWORK.md section
-4), and where no agent's reaches a few percent, the heads score nothing. Between the fused levels
-and the heads lie two 3x3 convolutions, so that the heads of a cell need the fused map up to two
-cells around it.
+Most of a map is road, ground and sky. Every agent's pyramid predicts occupancy (docs/network.md,
+"Fusion weights"), and where no agent's reaches a few percent, the heads score nothing. Between the
+fused maps and the heads lie two 3x3 convolutions, so that the heads of a cell need the fused map up
+to two cells around it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def scatter_blocks(
 
 BoolMap = npt.NDArray[np.bool_]
 
-#: Pyramid level whose occupancy decides; its cells are twice as large as the map's.
+#: Pyramid scale whose occupancy decides; its cells are twice as large as the map's.
 DECIDING_LEVEL = 1
 
 
@@ -84,7 +84,7 @@ class ActiveCells:
     Attributes:
         heads: (n,) flat numbers of the cells whose heads are computed, rising.
         inner: (m,) the same of the first 3x3 convolution's outputs that those need.
-        needed: for each pyramid level (h, w), the cells of its fused map that those need.
+        needed: for each pyramid scale (h, w), the cells of its fused map that those need.
     """
 
     heads: Cells
@@ -97,7 +97,7 @@ class ActiveCells:
 
         Args:
             occupied: (H / 2, W / 2), where the heads are wanted; H and W are multiples of 4.
-            columns: of the map, whose heads are wanted.
+            columns: columns of the map, whose heads are wanted.
 
         Raises:
             ValueError: for another type, or sizes that the pyramid cannot have.

@@ -81,7 +81,7 @@ class SweepCollector(Generic[Pyramid]):
 
     @property
     def has_ego(self) -> bool:
-        """Whether a sweep of the ego waits to be fused."""
+        """True while a sweep of the ego waits to be fused."""
         return self._ego is not None
 
     @property

@@ -34,7 +34,7 @@ class NeededColumns:
         """Prepare.
 
         Args:
-            grid: of all maps.
+            grid: the grid of all maps.
             detection: has the range in which the ego wants boxes.
         """
         low_x, low_y, _, high_x, high_y, _ = grid.lidar_range

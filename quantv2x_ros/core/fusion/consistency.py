@@ -32,7 +32,7 @@ _CELL_RANGE, _OBJECT_RANGE = 35.0, 30.0
 
 @dataclass(frozen=True, eq=False)
 class OccupancyView:
-    """What one agent sees, in its own grid.
+    """Occupied and free cells of one agent, in its own grid.
 
     Attributes:
         occupancy: (H, W) float32, probability that an object covers the cell.
@@ -71,7 +71,7 @@ class OccupancyView:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How two views compare.
+    """Agreement of two agents' views.
 
     Attributes:
         compared: cells claimed occupied by one that the other observes.
@@ -93,7 +93,7 @@ def compare_views(
         ego: the ego's.
         peer: the peer's.
         peer_to_ego: (4, 4), metres.
-        grid: of both.
+        grid: the grid of both views.
     """
     ego_to_peer = invert(peer_to_ego)
     claimed, denied = _contradictions(peer, ego, peer_to_ego, grid)

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Fuses the agents' feature maps in the ego's grid (NETWORK.md section 4).
+"""Fuses the agents' feature maps in the ego's grid (docs/network.md, "Pyramid fusion").
 
 Each agent's features and occupancy score are warped into the ego's grid (bilinear, zero padding,
 ``align_corners=False``); a cell of the result is the agents' sum weighted by a softmax over the
@@ -28,7 +28,7 @@ class FusionError(ValueError):
 
 
 def _stack(arrays: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """One contiguous array of all agents; no copy where it is one already."""
+    """Return one contiguous array of all agents; without a copy where it is one already."""
     if len(arrays) == 0:
         raise FusionError(f"{name} has no agent: at least the ego is needed")
     if isinstance(arrays, np.ndarray):
@@ -46,7 +46,7 @@ def _stack(arrays: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], name: str) -> 
 def _check_geometry(
     scores: Sequence[Float32Array] | Float32Array, thetas: Float64Array
 ) -> tuple[Float32Array, Float64Array, npt.NDArray[np.bool_]]:
-    """Stacked scores, thetas, and which thetas are the identity; or FusionError."""
+    """Return stacked scores, thetas, and which thetas are the identity; or raise FusionError."""
     stacked = _stack(scores, "scores")
     if stacked.ndim != 3 or stacked.dtype != np.float32:
         raise FusionError(
@@ -93,7 +93,7 @@ def fuse_level(
     scale_in: float = 1.0,
     scale_out: float = 1.0,
 ) -> FeatureArray:
-    """Warp and fuse one pyramid level of all agents.
+    """Warp and fuse one pyramid scale of all agents.
 
     Args:
         features: per agent (h, w, C), all uint8 or all float32; an (N, h, w, C) array saves a copy.
@@ -125,7 +125,7 @@ def fuse_cells(
     scale_in: float = 1.0,
     scale_out: float = 1.0,
 ) -> FeatureArray:
-    """Warp and fuse some cells of a pyramid level: what fuse_level gives there, bit for bit.
+    """Warp and fuse some cells of a pyramid scale: what fuse_level gives there, bit for bit.
 
     Args:
         features: as for fuse_level, like what is not named here.
@@ -165,7 +165,7 @@ def highest_scores(
 def agent_shares(
     scores: Sequence[Float32Array] | Float32Array, thetas: Float64Array
 ) -> Float32Array:
-    """Each agent's weight in each cell of the fused map, (N, h, w) float32.
+    """Return each agent's weight in each cell of the fused map, (N, h, w) float32.
 
     They sum to 1 over agents, or to 0 where no agent reaches the cell. Arguments as for fuse_level.
     """
@@ -174,10 +174,10 @@ def agent_shares(
 
 
 def mask_scores(scores: Float32Array, received: npt.NDArray[np.bool_]) -> Float32Array:
-    """Scores of a partly received frame: exactly 0 in every cell that a missing cell reaches into.
+    """Return the scores of a partly received sweep: 0 in cells that a missing cell reaches into.
 
     Args:
-        scores: (h, w) float32 of one pyramid level.
+        scores: (h, w) float32 of one pyramid scale.
         received: (H, W) bool, cells of the index map that arrived; H and W are multiples of h, w.
 
     Returns:

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Numba kernels of core.fusion: warp, softmax over agents, weighted sum.
+"""Numba kernels of core.fusion.fusion: warp, softmax over agents, weighted sum.
 
 They keep to what affine_grid in float64 and grid_sample in float32 compute, because an exact 0 of a
 warped score is a discontinuity. All live in this one file: Numba's on-disk cache notices changes of
@@ -28,7 +28,7 @@ def _bilinear_row(
     cells: npt.NDArray[np.int32],
     weights: Float32Array,
 ) -> None:
-    """Where the cells of one ego row lie in an agent's map.
+    """Compute where the cells of one row of the ego's grid lie in an agent's map.
 
     Args:
         theta: (2, 3).

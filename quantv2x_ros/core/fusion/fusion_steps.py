@@ -32,7 +32,7 @@ class HeldSweep(Generic[Pyramid]):
         sweep: the sweep.
         pyramid: None until it is computed.
         begun: whether its computation has been asked for.
-        deadline: of the ego's sweep: longest wait for peers, seconds of the steady clock.
+        deadline: deadline of the ego's sweep: longest wait for peers, seconds of the steady clock.
     """
 
     sweep: AgentSweep

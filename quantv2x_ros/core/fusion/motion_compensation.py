@@ -28,7 +28,7 @@ MARGIN = 0.8
 
 @dataclass(frozen=True)
 class Displacement:
-    """How an object has moved since a map was taken, in the map's frame.
+    """Motion of an object since a map was taken, in the map's frame.
 
     Attributes:
         x, y: where its centre was, metres.
@@ -57,8 +57,8 @@ def move_objects(
     Args:
         levels: (h, w, C) of each level, uint8 or float32; level l has cells 2**l times the grid's.
         scores: (h, w) float32 of each level.
-        displacements: of all objects that moved.
-        grid: of the finest level.
+        displacements: motions of all objects that moved.
+        grid: the grid of the finest scale.
 
     Returns:
         Levels and scores; the given ones themselves where nothing moved.

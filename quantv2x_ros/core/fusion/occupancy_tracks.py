@@ -45,7 +45,7 @@ def occupied_regions(
 
     Args:
         occupancy: (H, W) probability.
-        grid: of the view.
+        grid: the grid of the view.
         threshold: least occupancy.
     """
     labels, _ = label(occupancy > threshold)
@@ -64,12 +64,12 @@ def occupied_regions(
 
 @dataclass(frozen=True)
 class TrackSettings:
-    """How motion is estimated.
+    """Settings of the tracker that estimates motion.
 
     Attributes:
         threshold: occupancy of an object's cells.
         gate: farthest that an object is found from where it should be, metres.
-        max_speed: of a new object, whose velocity is not known, m/s.
+        max_speed: greatest speed of a new object, whose velocity is not known, m/s.
         places: last places of an object that count.
         min_places: fewer tell no velocity.
         min_speed: slower ones are taken to stand, m/s.
@@ -109,7 +109,7 @@ class OccupancyTracks:
 
         Args:
             settings: how.
-            grid: of the peer's views.
+            grid: the grid of the peer's views.
         """
         self._settings = settings
         self._grid = grid

@@ -25,13 +25,13 @@ _ROUNDS = 4
 
 @dataclass(frozen=True)
 class AlignmentSettings:
-    """How poses are corrected.
+    """Settings of the correction of poses.
 
     Attributes:
         position_sigma: standard deviation of the relative position where the poses tell none,
             metres in x and in y.
-        yaw_sigma: of the relative heading, radians.
-        detection_sigma: of a detection's centre, metres.
+        yaw_sigma: standard deviation of the relative heading, radians.
+        detection_sigma: standard deviation of a detection's centre, metres.
         gate: farthest that two detections of one object are taken for one, metres.
         min_pairs: fewer pairs correct nothing.
         min_score: detections below this take no part.

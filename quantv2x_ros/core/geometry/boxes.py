@@ -51,7 +51,7 @@ def check_boxes(boxes: FloatArray, name: str = "boxes") -> FloatArray:
 
 
 def wrap_angle(angle: FloatArray) -> FloatArray:
-    """The same angles in [-pi, pi), in the dtype given."""
+    """Return angles wrapped to [-pi, pi), in their dtype."""
     wrapped: FloatArray = (angle + np.pi) % (2.0 * np.pi) - np.pi
     return wrapped.astype(angle.dtype)
 
@@ -77,7 +77,9 @@ def correct_heading(yaw: FloatArray, bins: npt.NDArray[np.integer]) -> FloatArra
 
 
 def decode_boxes(deltas: FloatArray, anchors: FloatArray) -> FloatArray:
-    """Boxes from regression outputs, as SECOND codes them (NETWORK.md section 6).
+    """Return boxes of regression outputs, as SECOND codes them.
+
+    See docs/network.md, "Post-processing".
 
     Args:
         deltas: (N, 7), order x, y, z, h, w, l, yaw.
@@ -104,7 +106,7 @@ def decode_boxes(deltas: FloatArray, anchors: FloatArray) -> FloatArray:
 
 
 def encode_boxes(boxes: FloatArray, anchors: FloatArray) -> FloatArray:
-    """Regression targets (N, 7) of boxes (N, 7) against anchors (N, 7); inverse of decode_boxes."""
+    """Return regression targets (N, 7) of boxes and anchors (N, 7); inverse of decode_boxes."""
     check_boxes(boxes)
     check_boxes(anchors, "anchors")
     if len(boxes) != len(anchors):
@@ -122,7 +124,7 @@ def encode_boxes(boxes: FloatArray, anchors: FloatArray) -> FloatArray:
 
 
 def corners(boxes: FloatArray) -> FloatArray:
-    """Corners of boxes, (N, 8, 3) in the boxes' dtype.
+    """Return the corners of boxes, (N, 8, 3) in the boxes' dtype.
 
     Order of signs of (l/2, w/2, h/2): (+,-,-) (+,+,-) (-,+,-) (-,-,-), then the same with +h.
     """
@@ -137,7 +139,7 @@ def corners(boxes: FloatArray) -> FloatArray:
 
 
 def corners_in_range(boxes: FloatArray, range_x: float, range_y: float) -> npt.NDArray[np.bool_]:
-    """Whether all 8 corners lie in x ± range_x, y ± range_y metres (no test in z), (N,) bool."""
+    """Return which boxes have all 8 corners in x ± range_x, y ± range_y metres, (N,) bool."""
     points = corners(boxes)
     limits = np.array([range_x, range_y])
     inside: npt.NDArray[np.bool_] = np.all(np.abs(points[:, :, :2]) <= limits, axis=(1, 2))
@@ -145,7 +147,7 @@ def corners_in_range(boxes: FloatArray, range_x: float, range_y: float) -> npt.N
 
 
 def centres_in_range(boxes: FloatArray, range_x: float, range_y: float) -> npt.NDArray[np.bool_]:
-    """Whether the centres lie in x ± range_x, y ± range_y metres (no test in z), (N,) bool."""
+    """Return which boxes have their centre in x ± range_x, y ± range_y metres, (N,) bool."""
     inside: npt.NDArray[np.bool_] = np.all(
         np.abs(boxes[:, :2]) <= np.array([range_x, range_y]), axis=1
     )
@@ -198,7 +200,7 @@ def _count_inside(
 
 
 def points_in_boxes(points: FloatArray, boxes: FloatArray) -> npt.NDArray[np.int64]:
-    """How many points lie in each box.
+    """Count the points in each box.
 
     Args:
         points: (P, 3 or more) x, y, z, ... in metres; NaN points count nowhere.

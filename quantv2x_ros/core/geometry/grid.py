@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-#: The published V2X-Real configuration (NETWORK "Geometry"; arXiv 2509.03704).
+#: The published V2X-Real configuration (docs/network.md, "Grid"; arXiv 2509.03704).
 V2X_REAL_RANGE = (-140.8, -40.0, -3.0, 140.8, 40.0, 1.0)
 V2X_REAL_VOXEL = (0.4, 0.4, 4.0)
 
-#: Three pyramid levels halve the feature map twice and the encoder once.
+#: Three pyramid scales halve the feature map twice and the encoder once.
 PILLAR_MULTIPLE = 8
 
 
@@ -30,7 +30,7 @@ class BevGrid:
 
     Raises:
         ValueError: for a range that is empty or not finite, a voxel that does not divide it, or a
-            pillar grid whose sides are not multiples of 8 (the three pyramid levels would not fit).
+            pillar grid whose sides are not multiples of 8 (the three pyramid scales would not fit).
     """
 
     lidar_range: tuple[float, float, float, float, float, float] = V2X_REAL_RANGE

@@ -185,7 +185,7 @@ def warp_theta(
     """Return theta (2, 3) for ``affine_grid``: where the ego's cells lie in an agent's map.
 
     Normalised coordinates run from -1 to 1 over a grid's extent (align_corners=False). For a
-    range that is centred on the sensor this is the published scaling (NETWORK section 4); a
+    range that is centred on the sensor this is the published scaling (docs/network.md, "Warp"); a
     range with another centre adds its offset.
 
     Args:

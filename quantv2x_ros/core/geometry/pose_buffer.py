@@ -118,7 +118,7 @@ class PoseBuffer:
         """Forget everything if its newest is far beyond a time to which sweeps have jumped back.
 
         Args:
-            stamp_ns: of the first sweep after the jump, nanoseconds.
+            stamp_ns: time of the first sweep after the jump, nanoseconds.
         """
         if self._stamps and self._stamps[-1] > stamp_ns + HORIZON:
             self.clear()

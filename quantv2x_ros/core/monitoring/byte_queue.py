@@ -21,7 +21,7 @@ class ByteQueue(Generic[Item]):
         """Make an empty queue.
 
         Args:
-            limit: of all that waits, bytes.
+            limit: most bytes that wait together.
 
         Raises:
             ValueError: for a limit below one byte.
@@ -42,7 +42,7 @@ class ByteQueue(Generic[Item]):
 
         Args:
             item: what is queued.
-            size: its bytes.
+            size: size of the item, bytes.
             timeout: longest wait, seconds.
         """
         with self._changed:

@@ -15,7 +15,7 @@ class LimitError(ValueError):
 
 
 class Level(IntEnum):
-    """How bad it is; the numbers of ``diagnostic_msgs/DiagnosticStatus``."""
+    """Severity, in the numbers of ``diagnostic_msgs/DiagnosticStatus``."""
 
     OK = 0
     WARN = 1
@@ -27,7 +27,7 @@ class Breach:
     """A limit that is exceeded now.
 
     Attributes:
-        name: of the limit, always the same.
+        name: name of the limit, always the same.
         text: what it is and what is allowed.
         warn_after: seconds after which it is worth a warning.
         error_after: seconds after which it is an error; infinity: never.
@@ -53,12 +53,12 @@ class Breach:
 
 @dataclass(frozen=True)
 class Complaint:
-    """What is to be said of a limit.
+    """A limit that is not kept, as the diagnostics report it.
 
     Attributes:
         level: WARN or ERROR.
         text: what is exceeded.
-        seconds: for how long.
+        seconds: time for which the limit has not been kept.
     """
 
     level: Level

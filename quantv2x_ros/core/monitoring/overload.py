@@ -28,7 +28,7 @@ class OverloadState:
 
     Attributes:
         offered_hz: sweeps a second that the sensor takes.
-        done_hz: of them worked on.
+        done_hz: sweeps a second that are worked on.
     """
 
     offered_hz: float

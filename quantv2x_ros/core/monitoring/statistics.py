@@ -14,7 +14,7 @@ _PAUSES, _LONGEST_PAUSE = 2.5, 60.0
 
 
 class RateMeter:
-    """How often something happened lately."""
+    """Meter of the rate of an event over the last seconds."""
 
     def __init__(self, window: float = 3.0) -> None:
         """Create a meter.
@@ -77,7 +77,7 @@ class StageTimes:
 
 
 class Drops:
-    """What was dropped since the start, by reason, and the latest explanation of each.
+    """Counter of dropped messages, by reason, with the latest explanation of each.
 
     Attributes:
         last: the reason of the newest; empty before the first.

@@ -15,8 +15,8 @@ class StationTraffic:
 
     Attributes:
         sweeps: number of sweeps.
-        payload_bytes: of all of them.
-        last_bytes: of the newest.
+        payload_bytes: bytes of all sweeps' payloads.
+        last_bytes: bytes of the newest sweep's payloads.
         rate: sweeps per second lately.
     """
 
@@ -30,8 +30,8 @@ class StationTraffic:
         """Count a message, which is a tile of a sweep.
 
         Args:
-            sequence: number of the sweep.
-            size: of the message's payload, bytes.
+            sequence: sequence number of the sweep.
+            size: size of the message's payload, bytes.
             now: seconds of a steady clock.
         """
         self.payload_bytes += size

@@ -22,7 +22,7 @@ class PeerEntry:
     Attributes:
         heard: when something of it was accepted last, seconds of a steady clock; None: never.
         refusals: messages refused.
-        reason: of the last refusal, as it is counted; empty: none.
+        reason: reason of the last refusal, as it is counted; empty: none.
         text: what was got, and what is allowed.
         refused: when that was.
     """

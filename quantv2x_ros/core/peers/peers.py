@@ -182,8 +182,8 @@ class PeerTable:
         """Book what a message cost that was allowed to speak.
 
         Args:
-            station_id: of its sender.
-            seconds: of processor time.
+            station_id: ETSI StationID of its sender.
+            seconds: seconds of processor time.
             sweeps: the same as work: which part of a whole sweep it was.
             now: seconds of a steady clock.
         """
@@ -201,7 +201,7 @@ class PeerTable:
         """Check that a message is new, and that there is room for its station; changes nothing.
 
         Args:
-            station_id: of the sender.
+            station_id: ETSI StationID of the sender.
             stamp_ns: time of its sweep.
             sequence: number of its sweep.
             tile: number of the tile.
@@ -222,7 +222,7 @@ class PeerTable:
         """Return the station that sent a message which has passed all checks of its content.
 
         Args:
-            station_id: of the sender.
+            station_id: ETSI StationID of the sender.
             now: seconds of a steady clock.
             verified: whether a known key signed the message.
 

@@ -104,7 +104,7 @@ class LoadBudget:
         """Book what was taken; what was too much is missing later.
 
         Args:
-            seconds: of processor time.
+            seconds: seconds of processor time.
             sweeps: the same as work: 1 for what the whole sweep of an honest station takes.
         """
         self._saved -= seconds

@@ -38,8 +38,8 @@ class Reach:
     """See the module.
 
     Attributes:
-        grid: of all stations' maps.
-        max_distance: of a peer from the ego on the ground, metres.
+        grid: grid of all stations' maps.
+        max_distance: greatest distance of a peer from the ego on the ground, metres.
     """
 
     grid: BevGrid
@@ -49,7 +49,7 @@ class Reach:
         """Check that a peer's map meets the ego's.
 
         Args:
-            station_id: of the peer.
+            station_id: ETSI StationID of the peer.
             pose: (4, 4) of its map's frame in the common map, metres.
             ego_pose: (4, 4) of the ego's.
 

@@ -46,7 +46,7 @@ class SelfCheck:
 
         Args:
             lag: by how much its stamp is behind this computer's clock, seconds.
-            covariance: of its pose, 36 numbers.
+            covariance: covariance of its pose, 36 numbers.
             now: seconds of a steady clock.
         """
         self._lags.add(lag, now)

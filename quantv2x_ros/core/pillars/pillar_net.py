@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The pillar feature network: pillars to a scattered BEV map (NETWORK section 1)."""
+"""Pillar feature network: pillars to a scattered map (docs/network.md, "Pillar features")."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class PillarWeights:
         Args:
             state: name to array; ``<prefix>linear.weight`` (C, 10) and ``<prefix>norm.*`` (C,).
             prefix: for the published naming ``encoder_m1.pillar_vfe.pfn_layers.0.``.
-            epsilon: of the BatchNorm.
+            epsilon: epsilon of the BatchNorm.
 
         Raises:
             KeyError: for a missing tensor.
@@ -93,8 +93,8 @@ class PillarNet:
 
     Written for each point as its offset from the pillar's centre, the ten input features are
     affine in four numbers plus a constant of the pillar, so the maximum over a pillar's points
-    needs four products a channel (exact; NETWORK section 1). A pillar that is not full also takes
-    the padding's constant relu(bias) into its maximum.
+    needs four products a channel, exactly. A pillar that is not full also takes the padding's
+    constant relu(bias) into its maximum (docs/network.md, "Pillar features").
 
     Args:
         weights: folded weights.

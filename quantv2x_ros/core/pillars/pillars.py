@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Point cloud to pillars (NETWORK section 1)."""
+"""Point cloud to pillars (docs/network.md, "Pillar features")."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def misplacement(
 
     Args:
         points: (P, 3 or more) float32 x, y, z, finite, as the model is to see them.
-        lidar_range: of the model, x, y, z minimum, then maximum, metres.
+        lidar_range: range of the model, x, y, z minimum, then maximum, metres.
         remedy: says what to set.
         sensor: (3,) where the sensor is in the map, where that is known.
     """

@@ -22,7 +22,7 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class CloudPlacement:
-    """How a cloud lies to the frame that the model sees it in.
+    """Pose and scale of a cloud against the frame that the model sees it in.
 
     Attributes:
         mount: (4, 4) LiDAR-to-cloud: where the model's LiDAR frame is in the cloud's frame, metres.
@@ -34,7 +34,7 @@ class CloudPlacement:
 
     @property
     def is_moved(self) -> bool:
-        """Whether the two frames differ."""
+        """True where the two frames differ."""
         return not np.array_equal(self.mount, np.eye(4))
 
     @property

@@ -89,7 +89,7 @@ class GroundCheck:
 
     @property
     def is_settled(self) -> bool:
-        """Whether enough clouds were looked at to judge."""
+        """True once enough clouds were looked at to judge."""
         return len(self._planes) == LOOKS
 
     def look(self, points: Float32) -> None:

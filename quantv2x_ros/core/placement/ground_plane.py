@@ -95,7 +95,7 @@ def best_plane(
         candidates: (N, 3).
         triples: (K, 3) rows of candidates.
         axis: (3,) unit vector that the plane's normal points along.
-        least_cosine: of the angle between the two.
+        least_cosine: least cosine of the angle between normal and axis.
         band: metres.
         below_cost: see above.
 
@@ -214,9 +214,9 @@ class GroundPlane:
 
     Attributes:
         normal: (3,) float64 unit vector, up from the ground, in the cloud's frame.
-        height: of the sensor above the plane, along the normal, metres, below 0 under it.
+        height: height of the sensor above the plane, along the normal, metres, below 0 under it.
         cells: squares of ground that it rests on.
-        share: of the squares with points, how many those are, 0 to 1.
+        share: share of the squares with points that lie on the plane, 0 to 1.
         spread: standard deviations of the squares along the shorter and the longer direction of the
             area that they cover, metres.
         residual: root mean square distance of the squares' ground from the plane, metres.

@@ -5,7 +5,7 @@
 On a road that climbs, and under a sensor that is mounted with a tilt, cars leave the grid's range
 in z, and what is learnt of heights above the ground does not hold. A levelled frame has its z axis
 along the ground's normal, the sensor's heading, and its origin above or below the sensor; its pose
-is sent as a turned grid's is (`core.grid_turn`), so that receivers need not know.
+is sent as a turned grid's is (`core.transport.grid_turn`), so that receivers need not know.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Ground:
 
     Attributes:
         normal: (3,) unit vector, up.
-        height: of the sensor above it, metres.
+        height: height of the sensor above the plane, metres.
     """
 
     normal: Float64
@@ -51,7 +51,7 @@ class Ground:
 
     @classmethod
     def of(cls, plane: GroundPlane) -> Ground:
-        """Take it from what was fitted."""
+        """Return the ground of a fitted plane."""
         return cls(plane.normal, plane.height)
 
     @property

@@ -55,7 +55,7 @@ class AssembledFrame:
 
     @property
     def complete(self) -> bool:
-        """Whether every tile arrived."""
+        """True where every tile arrived."""
         return self.tiles == self.tile_count
 
 
@@ -114,7 +114,7 @@ class FrameAssembler:
 
         Args:
             shape: (planes, H, W) of the index map.
-            levels: of the codebook; each has planes / levels segments.
+            levels: levels of the codebook; each has planes / levels segments.
             background: (planes,) uint8, the codes of a cell without points: they fill holes.
 
         Raises:
@@ -147,7 +147,7 @@ class FrameAssembler:
         """Place a tile.
 
         Args:
-            key: of the tile's frame.
+            key: key of the tile's sweep.
             tile: number of the tile, 0 to tile_count - 1.
             tile_count: tiles of the frame.
             place: what it holds.
@@ -188,7 +188,7 @@ class FrameAssembler:
         """Close a frame that is not complete and return it with its holes.
 
         Args:
-            key: of the frame; by default the one opened last.
+            key: key of the frame; by default the one opened last.
 
         Returns:
             The frame, or None where no such frame is open.
@@ -257,7 +257,7 @@ class OpenSweep:
     Attributes:
         first: the first tile, without its contents.
         first_arrival: seconds of a steady clock.
-        payload_bytes: of all tiles that arrived.
+        payload_bytes: bytes of all tiles that arrived.
         arrived: tiles with indices that did.
         tiles: place and payload by number, where there is parity to restore others from.
         parity: parity tiles' payloads by number.

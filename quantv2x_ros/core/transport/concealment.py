@@ -34,13 +34,13 @@ class _Remembered:
 
 
 class SweepMemory:
-    """What one station has sent of late; holds a single map."""
+    """Memory of a station's last index map, from which lost cells are filled."""
 
     def __init__(self, grid: BevGrid, max_age: float) -> None:
         """Start without a memory.
 
         Args:
-            grid: of the maps.
+            grid: the grid of the maps.
             max_age: cells older than this are not used, seconds; 0 for no concealment.
 
         Raises:

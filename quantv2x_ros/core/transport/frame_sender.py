@@ -78,7 +78,7 @@ _SEARCH_STEPS = 6
 
 @dataclass(frozen=True)
 class SendSettings:
-    """What is sent of a frame.
+    """Settings of what is sent of a sweep.
 
     Attributes:
         tiles: how it is cut.
@@ -130,7 +130,7 @@ class SentFrame:
 
     @property
     def payload_bytes(self) -> int:
-        """Bytes of all payloads."""
+        """Bytes of all payloads, parity tiles included."""
         return sum(len(tile.payload) for tile in self.tiles) + sum(map(len, self.parity))
 
 
@@ -147,7 +147,7 @@ class FrameSender:
         """Prepare.
 
         Args:
-            form: of the maps.
+            form: format of the index maps.
             background: (planes,) codes of empty cells.
             settings: what is sent.
             pool: codes tiles beside the caller's thread; None to code them one after the other.

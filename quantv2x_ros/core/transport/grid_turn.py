@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which way a station's grid lies: along the roads of those who listen.
 
-A grid is 281.6 m long and 80 m wide (NETWORK "Geometry"). A vehicle's lies along its road. A
+A grid is 281.6 m long and 80 m wide (docs/network.md, "Grid"). A vehicle's lies along its road. A
 roadside unit that looks across the road covers 40 m of it to either side, and what its LiDAR sees
 further along the road is lost. The published networks put peers' clouds into the ego's frame before
 they encode them, so that all share the ego's grid; a station that sends one map to many cannot. It
@@ -43,7 +43,7 @@ class GridTurn:
         """Start with the grid as the sensor lies.
 
         Args:
-            grid: of the station's maps.
+            grid: the grid of the station's maps.
             detection: has the range in which a receiver wants boxes.
         """
         low_x, low_y, _, high_x, high_y, _ = grid.lidar_range

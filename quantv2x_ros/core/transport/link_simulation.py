@@ -26,7 +26,7 @@ def receive_frame(
 
     Args:
         frame: what was sent.
-        form: of the map.
+        form: format of the map.
         background: (planes,) uint8, the codes that fill holes.
         loss: probability that a message is lost, each for itself.
         rng: draws once for each message.
@@ -48,7 +48,7 @@ def assemble(
 
     Args:
         frame: what was sent.
-        form: of the map.
+        form: format of the map.
         background: (planes,) uint8, the codes that fill holes.
         arrived: numbers of the messages; parity's follow on the tiles'.
 

@@ -42,7 +42,7 @@ class Receivers:
         """Start with nobody.
 
         Args:
-            grid: of the index maps.
+            grid: the grid of the index maps.
             detection: has the range in which a receiver wants boxes.
         """
         self._grid = grid
@@ -54,7 +54,7 @@ class Receivers:
         """Note where a station is.
 
         Args:
-            station_id: of the station.
+            station_id: ETSI StationID of the receiver.
             pose: (4, 4) sensor-to-map; None for one that hardly knows itself where it is.
             now: seconds of a steady clock.
         """

@@ -117,11 +117,11 @@ class Reception:
         """Create an empty reception.
 
         Args:
-            form: of the index maps.
+            form: format of the index maps.
             background: (planes,) uint8, the codes that fill holes.
             tile_timeout: longest wait for a sweep's further tiles, seconds after its first.
             own_station: always finds room, however many others are heard.
-            grid: of the index maps.
+            grid: the grid of the index maps.
             conceal: lost cells are filled from the station's sweeps up to so long before, seconds;
                 0 for holes.
         """

@@ -36,7 +36,7 @@ def occupied_cells(indices: IndexArray, background: IndexArray) -> BoolArray:
 def object_evidence(
     indices: IndexArray, background: IndexArray, model: IndexModel | None
 ) -> npt.NDArray[np.float32]:
-    """How much speaks for an object near each cell, (H, W) logits.
+    """Return the evidence of an object near each cell, (H, W) logits.
 
     Args:
         indices: (planes, H, W) uint8.
@@ -71,7 +71,7 @@ def cells_of_interest(
     """Cells that some receiver can use: within its detection range, (H, W).
 
     Args:
-        grid: of the sender's map.
+        grid: the grid of the sender's map.
         sender_to_receivers: (4, 4) transforms from the sender's frame to each receiver's.
         range_x: a receiver detects objects up to so far ahead and behind, metres.
         range_y: and so far to its sides, metres.

@@ -76,17 +76,17 @@ class Tile:
     """A part of a sweep, as received and checked.
 
     Attributes:
-        station_id: of the sender.
-        sequence: sweep number of the sender.
+        station_id: ETSI StationID of the sender.
+        sequence: sequence number of the sweep.
         stamp_ns: time of the sweep, nanoseconds.
         frame_id: the sender's LiDAR frame.
         pose: (4, 4) sensor-to-map, metres.
-        tile_index: its number; from tile_count on, it is a parity tile.
+        tile_index: number of the tile; from tile_count on, it is a parity tile.
         tile_count: tiles of the sweep that hold indices.
         parity_count: parity tiles of the sweep.
-        payload: its bytes.
-        place: what it holds; None for a parity tile.
-        indices: (planes, rows, columns) uint8 of the place; None for a parity tile.
+        payload: the payload's bytes.
+        place: levels and cells that the tile holds; None for a parity tile.
+        indices: (planes, rows, columns) uint8 indices of those; None for a parity tile.
     """
 
     station_id: int

@@ -28,7 +28,7 @@ IndexArray = npt.NDArray[np.uint8]
 Costs = npt.NDArray[np.float64]
 
 #: Bands begin at multiples of this many columns where they can, so that a lost one does not spoil
-#: cells of the coarser pyramid levels beside it.
+#: cells of the coarser pyramid scales beside it.
 _ALIGNMENT = 4
 #: Share of a packet that is planned for: what a band takes is known when it is coded only.
 _FILL = 0.91
@@ -60,7 +60,7 @@ class TileCutter:
         """Prepare.
 
         Args:
-            form: of the maps.
+            form: format of the index maps.
             settings: how they are cut.
             background: (planes,) codes of empty cells.
             pool: codes tiles beside the caller's thread; None to code them one after the other.
@@ -101,7 +101,7 @@ class TileCutter:
         return tiles
 
     def _layer(self, indices: IndexArray, layer: TilePlace) -> list[CodedTile]:
-        """Cut a layer into bands of columns that take about the same bytes each."""
+        """Cut a layer into bands of columns of about equal bytes."""
         key = layer.first_level, layer.levels
         costs = self._coder.costs(indices, layer)
         if key not in self._scales:  # coded as a whole first, to know
@@ -147,7 +147,7 @@ class _Coder:
         Args:
             indices: (planes, H, W) uint8.
             part: columns of a layer.
-            costs: of each of them.
+            costs: cost of each of those columns.
         """
         tile = self.code(indices, part)
         size = len(tile.payload)

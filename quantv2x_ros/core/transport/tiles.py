@@ -27,14 +27,14 @@ MAX_TILES = 1024
 
 @dataclass(frozen=True)
 class TilePlace:
-    """What part of a frame a tile holds.
+    """The levels and cells of a sweep that a tile holds.
 
     Attributes:
-        first_level: its coarsest level.
+        first_level: the coarsest level.
         levels: number of levels.
-        first_row: its first row.
+        first_row: the first row.
         rows: number of rows.
-        first_column: its first column.
+        first_column: the first column.
         columns: number of columns.
     """
 
@@ -46,36 +46,41 @@ class TilePlace:
     columns: int
 
     def planes(self, segments: int) -> slice:
-        """The planes that it holds, where each level has some segments."""
+        """Return the planes of the tile, with so many segments a level."""
         return slice(self.first_level * segments, (self.first_level + self.levels) * segments)
 
     @property
     def cells(self) -> tuple[slice, slice]:
-        """The rows and columns that it holds."""
+        """Rows and columns of the tile."""
         return (
             slice(self.first_row, self.first_row + self.rows),
             slice(self.first_column, self.first_column + self.columns),
         )
 
     def columns_between(self, first: int, last: int) -> TilePlace:
-        """The same levels and rows, from column first to before last of its own."""
+        """Return the part of the tile from its column first to before last."""
         column = self.first_column + first
         return TilePlace(
             self.first_level, self.levels, self.first_row, self.rows, column, last - first
         )
 
     def rows_between(self, first: int, last: int) -> TilePlace:
-        """The same levels and columns, from row first to before last of its own."""
+        """Return the part of the tile from its row first to before last."""
         row = self.first_row + first
         return TilePlace(
             self.first_level, self.levels, row, last - first, self.first_column, self.columns
         )
 
     def check(self, levels: int, rows: int, columns: int) -> None:
-        """Check that it lies within a map.
+        """Check that the tile lies within a map.
+
+        Args:
+            levels: levels of the map.
+            rows: rows of the map.
+            columns: columns of the map.
 
         Raises:
-            WireError: naming what does not.
+            WireError: naming levels, rows or columns that do not.
         """
         for name, first, count, size in (
             ("levels", self.first_level, self.levels, levels),
@@ -91,14 +96,14 @@ class TilePlace:
 
 @dataclass(frozen=True)
 class FrameFormat:
-    """What sender and receiver of tiles have in common.
+    """Format of an index map, which sender and receiver of tiles share.
 
     Attributes:
-        prior: of the codebook.
-        levels: of the codebook.
-        segments: of a level.
-        rows: H of the map.
-        columns: W of the map.
+        prior: entropy model of the indices.
+        levels: residual levels of the codebook.
+        segments: segments of a level.
+        rows: rows H of the map.
+        columns: columns W of the map.
     """
 
     prior: IndexPrior
@@ -113,11 +118,11 @@ class FrameFormat:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(planes, H, W) of an index map."""
+        """Shape (planes, H, W) of an index map."""
         return (self.levels * self.segments, self.rows, self.columns)
 
     def tile_shape(self, place: TilePlace) -> tuple[int, int, int]:
-        """(planes, rows, columns) of a tile's indices."""
+        """Return the shape (planes, rows, columns) of a tile's indices."""
         return (place.levels * self.segments, place.rows, place.columns)
 
     def decode(
@@ -135,7 +140,7 @@ class FrameFormat:
 
 @dataclass(frozen=True)
 class TileSettings:
-    """How frames are cut.
+    """Settings of how index maps are cut into tiles.
 
     Attributes:
         max_payload_bytes: largest payload; 0 for one tile a frame, whatever its size.
@@ -167,7 +172,7 @@ class CodedTile:
 
     Attributes:
         place: what it holds.
-        payload: its bytes.
+        payload: the payload's bytes.
         occupied: cells of it that do not hold the background in all its levels.
     """
 

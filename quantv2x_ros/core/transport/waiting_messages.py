@@ -71,7 +71,7 @@ class WaitingMessages:
         """Let a message wait.
 
         Args:
-            station_id: of its sender, as it says.
+            station_id: ETSI StationID of its sender, as it says.
             message: the message.
             is_known: whether the station is tracked; others have few places, which they take from
                 each other alone.

@@ -3,8 +3,9 @@
 """Grouped convolutions in the group width that this processor computes fastest.
 
 Bundles have groups of 64 channels, most of whose weights are zeros that hold apart the narrower
-groups of the network (NETWORK.md section 4). AMX multiplies tiles of 64 and is fastest so;
-everything before it multiplies the zeros in full, and is faster with 16. All give the same bits.
+groups of the network (docs/network.md, "Pyramid fusion"). AMX multiplies tiles of 64 and is fastest
+so; everything before it multiplies the zeros in full, and is faster with 16. All give the same
+bits.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def narrow_weight(weight: npt.NDArray[Any], groups: int, width: int) -> npt.NDAr
 
     Args:
         weight: (O, I / groups, k, k).
-        groups: of it.
+        groups: number of its groups.
         width: input channels of the narrower groups, a divisor of I / groups.
 
     Returns:

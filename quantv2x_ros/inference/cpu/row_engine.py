@@ -33,9 +33,9 @@ class RowEngine:
 
     Args:
         path: the ONNX file.
-        part: of it.
+        part: the part of the file that runs.
         width: K, numbers of a row.
-        rows: of a run.
+        rows: rows of a run.
         threads: that run it.
         pool: as many threads; None for the caller's alone.
     """

@@ -28,7 +28,7 @@ class RowPart:
     kernel. A deblock's output `RESULT` is the block of cells that a cell becomes.
 
     Attributes:
-        name: of the part.
+        name: name of the part.
         source: tensor of the file whose patches are read.
         convolution: that becomes a product of rows.
         end: the quantized tensor that the part ends with; empty for the file's own outputs.

@@ -32,8 +32,8 @@ class TableLookup:
     Attributes:
         tables: (planes, k, C) float32.
         bias: (C,) float32.
-        scale: of the quantized map; None for a map in float32.
-        zero_point: of the quantized map.
+        scale: scale of the quantized map; None for a map in float32.
+        zero_point: zero point of the quantized map.
     """
 
     tables: npt.NDArray[np.float32]

@@ -45,7 +45,7 @@ class EngineCache:
     image of a container brings along.
 
     Args:
-        name: of the model, for people who look into the cache.
+        name: name of the model, for people who look into the cache.
         key: all that the engine depends on; its repr must say so.
 
     Attributes:

@@ -45,7 +45,7 @@ class ModelBundle:
         manifest: what its manifest says.
         codebook: tables of the residual codebook.
         pillar_weights: the pillar layer.
-        prior: what is known of its indices beforehand, for core.wire.
+        prior: what is known of its indices beforehand, for core.coding.wire.
         own_feature: how the ego uses its own feature as it is; None where it is coded and decoded
             like its peers'.
     """
@@ -203,7 +203,7 @@ class ModelBundle:
 
     @property
     def codebook_id(self) -> int:
-        """Id of the codebook tables and the entropy coder's model; see core.codebook_id."""
+        """Id of the codebook tables and the entropy coder's model; see `codebook_id`."""
         return self.manifest.codebook.id
 
     @property

@@ -29,7 +29,7 @@ class CodebookInfo:
     """What the manifest says of the codebook.
 
     Attributes:
-        id: of its tables and of the entropy coder's model; see core.codebook_id.
+        id: id of its tables and of the entropy coder's model; see `codebook_id`.
         levels: residual levels.
         segments: segments a level.
         dict_size: codes a segment.
@@ -162,8 +162,8 @@ class Manifest:
     """Everything in manifest.yaml.
 
     Attributes:
-        name: of the bundle.
-        version: of the bundle.
+        name: name of the bundle.
+        version: version of the bundle.
         precision: fp32 or int8.
         parity: published post-processing and no shortcuts, to reproduce a published checkpoint.
         grid: the BEV grid.
@@ -180,7 +180,7 @@ class Manifest:
         weight_limit: greatest magnitude of INT8 weights, see core.weight_grid; None in FP32, and
             in INT8 bundles older than the entry, which go to 127.
         sensor_heights: heights above the ground into which levelled clouds are brought, metres;
-            None for the usual ones, see core.levelling.
+            None for the usual ones, see core.placement.levelling.
     """
 
     name: str

@@ -43,7 +43,7 @@ class Gpu:
     ``with gpu.active():``, which pushes the context and pops it whatever happens.
 
     Args:
-        number: of the GPU.
+        number: number of the GPU.
 
     Raises:
         EngineError: where there is no usable GPU.

@@ -86,7 +86,7 @@ def check_int8(layers: Iterable[EngineLayer], convolutions: Iterable[str]) -> di
     """Check that each convolution of the ONNX file became an int8 kernel.
 
     Args:
-        layers: of the built engine.
+        layers: layers of the built engine.
         convolutions: names of the ONNX nodes.
 
     Returns:

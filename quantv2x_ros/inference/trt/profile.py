@@ -14,7 +14,7 @@ class Profile:
     """Shapes that a plan is built for.
 
     Attributes:
-        shapes: of every input; -1 stands for the number of agents.
+        shapes: shapes of every input; -1 stands for the number of agents.
         max_agents: the greatest number of agents.
     """
 

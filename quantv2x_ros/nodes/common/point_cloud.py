@@ -16,8 +16,9 @@ from quantv2x_ros.core.pillars.cloud import Cloud, CloudField, Float32, points_f
 def cloud_from_message(message: PointCloud2, *, use_intensity: bool = True) -> Cloud:
     """Read a cloud of any layout.
 
-    Read by the package's own core.cloud: sensor_msgs_py ignores row_step, pointcloud2 (PyPI, which
-    the tests compare with) stumbles over fields that are not even needed, and both copy.
+    Read by the package's own core.pillars.cloud: sensor_msgs_py ignores row_step, pointcloud2
+    (PyPI, which the tests compare with) stumbles over fields that are not even needed, and both
+    copy.
 
     Args:
         message: as received.

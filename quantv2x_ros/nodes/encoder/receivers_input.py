@@ -27,7 +27,7 @@ from quantv2x_ros.nodes.common.conversions import MessageRefusedError
 from quantv2x_ros.nodes.common.parameters import ParameterError, declare
 
 #: Largest standard deviations of a receiver's position [m] and heading [rad]: three of both, in
-#: quadrature and 100 m away, stay within `MARGIN` of `core.receivers`.
+#: quadrature and 100 m away, stay within `MARGIN` of `core.transport.receivers`.
 MAX_POSITION_SIGMA = 1.5
 MAX_HEADING_SIGMA = 0.02
 

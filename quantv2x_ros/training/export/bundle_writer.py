@@ -47,7 +47,7 @@ class BundleSettings:
     """What a bundle says beside what its network says.
 
     Attributes:
-        version: of the bundle.
+        version: version of the bundle.
         anchors: the anchors it was trained with.
         detection: post-processing.
         max_agents: most agents fused.
@@ -78,7 +78,7 @@ class BundleSettings:
 
         Args:
             network: that was trained.
-            version: of the bundle.
+            version: version of the bundle.
             max_agents: most agents fused.
             class_aware: whether boxes suppress only boxes of their own class.
             note: what it was trained with.

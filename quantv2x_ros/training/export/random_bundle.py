@@ -92,7 +92,7 @@ def build_random_bundle(
 
     Args:
         folder: where to.
-        seed: of weights and clouds.
+        seed: seed of weights and clouds.
         lidar_range: SMALL_RANGE (64 x 64 cells) or FULL_RANGE.
         precision: int8 or fp32.
         voxel_size: metres.

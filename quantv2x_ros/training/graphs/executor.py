@@ -36,7 +36,7 @@ class GraphExecutor:
 
     Attributes:
         graph: what to run.
-        scales: of the quantized tensors; empty for full precision.
+        scales: scales of the quantized tensors; empty for full precision.
         weights: quantized weights by convolution; empty for full precision.
         dtype: arithmetic; float64 sums integers exactly, as INT8 engines do.
         bfloat16: convolutions in bfloat16: several times faster where the processor has it, and

@@ -20,7 +20,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 #: Channels a group that OpenVINO's int8 kernels want; narrower groups are widened with zeros.
 WIDE_GROUP = 64
 
-#: Least fusion score (NETWORK section 4).
+#: Least fusion score (docs/network.md, "Fusion weights").
 SCORE_FLOOR = 1e-4
 
 
@@ -126,7 +126,9 @@ class Concatenation:
 
 @dataclass(frozen=True)
 class Score:
-    """Fusion score of an occupancy logit: gain * (sigmoid(o) + 1e-4) (NETWORK section 4).
+    """Fusion score of an occupancy logit: gain * (sigmoid(o) + 1e-4).
+
+    See docs/network.md, "Fusion weights".
 
     Attributes:
         name: unique in its graph.
@@ -149,7 +151,7 @@ class TensorSpec:
     """An input or output of a graph.
 
     Attributes:
-        name: of the tensor.
+        name: name of the tensor.
         channels: number of channels.
         reduction: the graph's full resolution divided by this tensor's.
     """

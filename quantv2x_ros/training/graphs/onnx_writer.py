@@ -33,7 +33,7 @@ class GraphBuilder:
     """Collects the nodes and constants of one ONNX model.
 
     Attributes:
-        scales: of the tensors to quantize; empty for full precision.
+        scales: scales of the tensors to quantize; empty for full precision.
         weights: quantized weights by convolution name; empty for full precision.
         nodes: ONNX nodes so far.
         initializers: constants so far.

@@ -22,7 +22,7 @@ class IndexMaps:
         bundle: whose encoder.
         root: a dataset in the V2X-Real or OPV2V layout, one of its splits, or a scenario.
         count: sweeps wanted; fewer where the dataset has fewer.
-        threads: of the engine; None for one a core.
+        threads: threads of the engine; None for one a core.
 
     Raises:
         DatasetError: if there is no scenario. Files that lack their counterpart are left out, and

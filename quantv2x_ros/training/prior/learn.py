@@ -71,7 +71,7 @@ IndexArray = npt.NDArray[np.uint8]
 
 
 class PlaneNetwork(nn.Module):
-    """The network of one plane in floating point; `core.index_kernels` is its integer twin."""
+    """The network of one plane in floating point; core.coding.index_kernels has it in integers."""
 
     def __init__(self, tables: int, size: int) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class PriorRecipe:
         steps: batches a plane.
         batch: cells a batch.
         learning_rate: largest one of a one-cycle schedule.
-        seed: of weights and batches.
+        seed: seed of weights and batches.
     """
 
     steps: int = 4000

@@ -30,7 +30,7 @@ def learn_occupancy(
     Args:
         bundle: its pyramid says where objects are.
         maps: (planes, H, W) uint8 index maps; some of them are used.
-        seed: of the cells drawn.
+        seed: seed of the cells drawn.
 
     Returns:
         (planes, k) float32, logits that add up.

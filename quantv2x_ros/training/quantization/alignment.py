@@ -18,7 +18,7 @@ from quantv2x_ros.training.quantization.streams import Maps, mean_square_error
 
 
 class Alignment:
-    """Fused maps at the end of a pyramid level, from the level's maps alone.
+    """Fused maps at the end of a pyramid scale, from the level's maps alone.
 
     Args:
         network: quantized; its occupancy head makes the scores.

@@ -167,8 +167,8 @@ class AwareTrainingConfig:
 
     Attributes:
         steps: optimizer steps of each phase: one a stage, and the distillation.
-        learning_rate: of weights and biases.
-        step_rate: of the logarithm of the activations' steps.
+        learning_rate: learning rate of weights and biases.
+        step_rate: learning rate of the logarithm of the activations' steps.
         distillation: weight of the distillation loss.
         bfloat16: convolutions in bfloat16; by default where the processor has it.
     """
@@ -237,7 +237,7 @@ class AwareTraining:
         network: trained, in full precision.
         graphs: the same network quantized, to start from.
         config: the schedule.
-        weights: of the losses.
+        weights: weights of the losses.
     """
 
     def __init__(

@@ -31,9 +31,9 @@ class ReconstructionConfig:
         drop: probability that an input or activation stays real.
         alignment: weight of the fused map's error.
         window: size of the crops in x and y, metres.
-        crops: of each frame.
+        crops: crops of each frame.
         bfloat16: convolutions in bfloat16 while learning; by default where the processor has it.
-        seed: of all draws.
+        seed: seed of all draws.
     """
 
     steps: int = 300
@@ -76,7 +76,7 @@ class BlockTask:
         output: name of its output.
         target: its output in full precision.
         error: mean square error of its output, weights rounded to the nearest.
-        alignment: where the block ends a pyramid level.
+        alignment: where the block ends a pyramid scale.
         fused_error: mean square error of the fused map, where there is one.
     """
 

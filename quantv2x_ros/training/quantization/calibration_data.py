@@ -23,7 +23,7 @@ class CalibrationFrames:
         count: frames wanted; fewer where the dataset has fewer.
         grid: the network's grid.
         max_agents: most agents of a frame.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Raises:
         DatasetError: if there is no scenario. Files that lack their counterpart are left out, and

@@ -34,10 +34,10 @@ class CropMaker:
     """Cuts crops near objects, where a detector's errors matter.
 
     Args:
-        weights: of the pillar layer.
+        weights: weights of the pillar layer.
         grid: the network's.
         window: size along x and y, metres; limited to the grid, whole multiples of 8 pillars.
-        seed: of the places.
+        seed: seed of the places.
     """
 
     #: A crop's centre lies up to this share of the window from an object.

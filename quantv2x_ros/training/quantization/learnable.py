@@ -150,7 +150,7 @@ class LearnableNodes(nn.Module):
 
     Args:
         nodes: in order.
-        scales: of their targets; others stay real.
+        scales: scales of their targets; others stay real.
         weights: rounded weights by convolution; others stay FP32.
         kind: AdaptiveRounding, or LearnedWeight, which learns the biases as well.
         bfloat16: convolutions in bfloat16.

@@ -34,12 +34,12 @@ class QuantizationConfig:
     """How a network is quantized.
 
     Whatever the bits, the tensors between the engines have 8: the pillar map, the feature before
-    the codebook and after it, the pyramid's levels and the fused map. The codebook's tables stay
+    the codebook and after it, the pyramid's scales and the fused map. The codebook's tables stay
     float32: they are looked up, not multiplied.
 
     Attributes:
-        weight_bits: of the convolutions, 8 or 4.
-        activation_bits: of the tensors inside the engines, 8 or 4.
+        weight_bits: bits of the convolutions' weights, 8 or 4.
+        activation_bits: bits of the tensors inside the engines, 8 or 4.
         activations: method of their scales, see Histogram.scale.
         weights: method of the weights' scales, see quantize_weight.
         heads: weights of the heads (boxes and occupancy): "int8", "fp32", or "body" for

@@ -5,7 +5,7 @@
 Each block in turn (encoder, pyramid, deblocks and shrink) learns which weights to round up and
 which down (AdaRound, arXiv 2004.10568) and the steps of its activations, so that its output comes
 close to the full-precision network's (BRECQ, arXiv 2102.05426). It sees a random mixture of rounded
-and real inputs and activations (QDrop, arXiv 2203.05740). At the end of each pyramid level, what
+and real inputs and activations (QDrop, arXiv 2203.05740). At the end of each pyramid scale, what
 counts as well is the map that the frame's agents fuse to (the alignment of arXiv 2509.03704,
 section 3.3).
 """
@@ -40,7 +40,7 @@ class BlockResult:
         name: graph and output tensor.
         before: mean square error of the output, weights rounded to the nearest.
         after: with the learned rounding.
-        fused_before: of the fused map; None where the block does not end a pyramid level.
+        fused_before: of the fused map; None where the block does not end a pyramid scale.
         fused_after: the same with the learned rounding.
         turned: share of the weights that are not rounded to the nearest.
         kept: whether the learned rounding is kept; it is not where it made the error larger.
@@ -64,7 +64,7 @@ class Reconstruction:
 
     Args:
         network: quantized, before its groups are widened.
-        crops: of calibration frames, with real numbers of agents.
+        crops: crops of calibration frames, with real numbers of agents.
         config: how.
     """
 
