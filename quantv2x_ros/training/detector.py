@@ -9,6 +9,7 @@ features as they are).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from quantv2x_ros.core.coding.wire import decode_indices, encode_indices
+from quantv2x_ros.core.coding.wire import WireError, decode_indices, encode_indices
 from quantv2x_ros.core.detection.detection import detect
 from quantv2x_ros.core.fusion.fusion import mask_scores
 from quantv2x_ros.core.geometry.pose import warp_theta
@@ -138,7 +139,17 @@ class FeatureMessages:
         return feature[0].permute(1, 2, 0).numpy().astype("<f4").tobytes()
 
     def decode(self, payload: bytes) -> PlainFeature:
-        """Read a feature."""
+        """Read a feature.
+
+        Raises:
+            WireError: For another number of bytes than the shape takes.
+        """
+        expected = 4 * math.prod(self._shape)
+        if len(payload) != expected:
+            raise WireError(
+                f"feature: got {len(payload)} bytes, {self._shape} float32 takes {expected}; the"
+                " message is damaged or of another bundle"
+            )
         values = np.frombuffer(payload, "<f4").astype(np.float32)
         return PlainFeature(values.reshape(self._shape))
 
@@ -152,7 +163,9 @@ class FeatureMessages:
         """
         if not isinstance(message, PlainFeature) or received is not None:
             raise MessageError
-        return torch.from_numpy(message.values[None]).permute(0, 3, 1, 2)
+        # with the strides of the encoder's output: another memory format rounds sums otherwise
+        values = message.values.reshape(1, *self._shape)
+        return torch.from_numpy(values).permute(0, 3, 1, 2)
 
 
 class TorchDetector:

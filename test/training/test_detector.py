@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
 from quantv2x_ros.commands._detectors import open_detector
+from quantv2x_ros.core.coding.wire import WireError
 from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.inference.protocol import MessageError, PlainFeature, indices_of
 from quantv2x_ros.training.checkpoint import load_checkpoint
@@ -27,7 +28,7 @@ POINTS = POINTS.astype(np.float32)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return build_random_bundle(tmp_path_factory.mktemp("uncoded"), seed=2).folder
+    return build_random_bundle(tmp_path_factory.mktemp("detector"), seed=2).folder
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,8 @@ def test_what_is_on_the_air_is_the_feature_itself(folder, network):
     assert isinstance(message, PlainFeature)
     feature = network.encode_points([POINTS])[0].permute(1, 2, 0)
     np.testing.assert_array_equal(message.values, feature.numpy())
+    with pytest.raises(WireError, match=r"got 5 bytes, \(64, 64, 64\)"):
+        detector.decode(bytes(5))
 
 
 def test_a_message_of_the_other_kind_is_refused(folder):

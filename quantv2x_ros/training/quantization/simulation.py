@@ -88,12 +88,13 @@ class SimulatedNetwork:
         """Compute the BEV feature (1, C, H, W) of a sweep (P, 4)."""
         pillars = torch.from_numpy(self._pillars(points).features.copy()).permute(2, 0, 1)[None]
         values = self._encode({"pillars": pillars}, self._observer("encoder"))
-        return values["feature"].float()
+        cells = values["feature"][0].permute(1, 2, 0).float().contiguous()
+        return cells.permute(2, 0, 1)[None]
 
     def quantize(self, feature: torch.Tensor) -> IndexArray:
         """Find the codebook indices (planes, H, W) of a feature (1, C, H, W)."""
-        cells = feature[0].permute(1, 2, 0).contiguous()
-        return self.network.codebook.encode_map(cells.numpy())
+        cells = np.ascontiguousarray(feature[0].permute(1, 2, 0).numpy())
+        return self.network.codebook.encode_map(cells)
 
     def dequantize(self, indices: IndexArray) -> torch.Tensor:
         """Look indices (planes, H, W) up: a feature (1, C, H, W)."""
