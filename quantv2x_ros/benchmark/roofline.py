@@ -18,7 +18,7 @@ from openvino import opset13 as operations
 from quantv2x_ros.benchmark.samples import time_calls
 from quantv2x_ros.inference.cpu.engine import kept_signal_stack
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.results import LEVELS
+from quantv2x_ros.inference.shapes import LEVEL_CHANNELS, encoder_shapes, pyramid_shapes
 from quantv2x_ros.inference.window import HeadWindow
 
 #: Channels and cells a side of the convolutions that find the INT8 ceiling.
@@ -203,19 +203,16 @@ def roofline(
 
 def engine_shapes(bundle: ModelBundle) -> dict[str, dict[str, tuple[int, ...]]]:
     """Input shapes of the CPU's engines, by the stage that they are."""
-    height, width = bundle.grid.shape
+    height = bundle.grid.shape[0]
     window = HeadWindow.of(bundle.grid, bundle.detection, exact=bundle.parity)
     head: dict[str, tuple[int, ...]] = {}
-    for level, channels in enumerate((64, 128, 256)[:LEVELS]):
+    for level, channels in enumerate(LEVEL_CHANNELS):
         columns = window.at_level(level)
         size = (height >> level, columns.stop - columns.start)
         head[f"fused{level}_nhwc"] = (1, *size, channels)
-    pillar_rows, pillar_columns = bundle.grid.pillar_shape
     return {
-        "encoder.encoder": {
-            "pillars_nhwc": (1, pillar_rows, pillar_columns, bundle.pillar_weights.channels)
-        },
-        "fusion.pyramid_per_agent": {"indices": (1, bundle.codebook.planes, height, width)},
+        "encoder.encoder": dict(encoder_shapes(bundle)),
+        "fusion.pyramid_per_agent": dict(pyramid_shapes(bundle)),
         "fusion.head": head,
     }
 

@@ -9,9 +9,7 @@ from pathlib import Path
 from quantv2x_ros.evaluation.detector import EngineDetector
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.model.manifest import BundleError
-from quantv2x_ros.inference.protocol import (
-    Detector,
-)
+from quantv2x_ros.inference.protocol import Detector
 
 #: The precision whose agents send features as they are.
 UNCODED = "uncoded"
@@ -45,17 +43,15 @@ def open_detector(
         bundle = bundle.for_ranking(score_threshold)
     if precision in ("", bundle.precision):
         return EngineDetector(bundle, backend, threads)
-    if precision == UNCODED:
-        # needs torch, which a vehicle does not have
-        from quantv2x_ros.training.uncoded import UncodedDetector
-
-        return UncodedDetector(bundle, threads)
-    if precision != "fp32":
+    if precision not in ("fp32", UNCODED):
         raise BundleError(
             f"bundle {folder}: precision {precision!r} was asked for, its engines are"
             f" {bundle.precision}; choose {bundle.precision}, fp32 or {UNCODED}"
         )
     # needs torch, which a vehicle does not have
-    from quantv2x_ros.training.reference import NetworkDetector
+    from quantv2x_ros.training.bundle_network import BundleNetwork
+    from quantv2x_ros.training.detector import FeatureMessages, IndexMessages, TorchDetector
 
-    return NetworkDetector(bundle, threads)
+    network = BundleNetwork(bundle, threads)
+    messages = FeatureMessages(bundle) if precision == UNCODED else IndexMessages(bundle)
+    return TorchDetector(bundle, network, messages)

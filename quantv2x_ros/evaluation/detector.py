@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Clouds of several agents in, boxes out: the engines of a bundle, or its FP32 network."""
+"""Clouds of several agents in, boxes out, by the engines of a bundle or another detector."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from quantv2x_ros.inference.protocol import (
     Detector,
     Fused,
     IndexArray,
+    Message,
     Percept,
+    indices_of,
 )
 from quantv2x_ros.inference.results import FeatureArray
 
 
 class EngineDetector:
     """Runs the engines of a bundle, as the nodes do."""
-
-    plain_bytes = 0
 
     def __init__(self, bundle: ModelBundle, backend: str = "auto", threads: int = 0) -> None:
         """Compile the engines.
@@ -43,9 +43,8 @@ class EngineDetector:
         self.precision = bundle.precision
         self._encoder = AgentEncoder(bundle, backend, threads or None, keep_own=True)
         self._detector = CooperativeDetector(bundle, backend, threads or None)
-        book = bundle.codebook
         self._prior = bundle.prior
-        self._shape = (book.levels * book.segments, *bundle.grid.shape)
+        self._shape = (bundle.codebook.planes, *bundle.grid.shape)
 
     def broadcast(self, points: Cloud) -> Broadcast:
         """Encode a sweep into the bytes of its index map."""
@@ -59,12 +58,12 @@ class EngineDetector:
 
     def perceive(
         self,
-        indices: IndexArray,
+        message: Message,
         received: Cells | None = None,
         ego_to_agent: npt.NDArray[np.float64] | None = None,
     ) -> Percept:
         """Compute one agent's pyramid."""
-        pyramid = self._detector.pyramid(indices, received, ego_to_agent)
+        pyramid = self._detector.pyramid(indices_of(message), received, ego_to_agent)
         return Percept(pyramid, dict(pyramid.stage_ms))
 
     def perceive_own(self, own: FeatureArray) -> Percept:

@@ -27,7 +27,7 @@ from quantv2x_ros.evaluation.scores import Scores
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
 from quantv2x_ros.evaluation.sweeps import Variant
 from quantv2x_ros.evaluation.traffic import Traffic
-from quantv2x_ros.inference.protocol import Detector
+from quantv2x_ros.inference.protocol import Detector, PlainFeature
 
 #: What else can be done about a damaged file.
 SKIP_HINT = "leave damaged files out: --skip-broken"
@@ -171,8 +171,8 @@ class Evaluation:
         """Note how long the messages are, by every way of sending them."""
         for sending, traffic in self._traffic.items():
             for sent in moment.sent.values():
-                if self.detector.plain_bytes:
-                    traffic.add_plain(self.detector.plain_bytes)
+                if isinstance(sent.message, PlainFeature):
+                    traffic.add_plain(len(sent.broadcast.payload))
                 else:
                     traffic.add(self._radio.send(sent, sending))
 

@@ -19,7 +19,14 @@ from quantv2x_ros.data.modes import possible_egos, select_agents
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Sending
-from quantv2x_ros.inference.protocol import Broadcast, Detector, IndexArray, Percept
+from quantv2x_ros.inference.protocol import (
+    Broadcast,
+    Detector,
+    IndexArray,
+    Message,
+    Percept,
+    indices_of,
+)
 
 
 @dataclass(eq=False)
@@ -29,7 +36,7 @@ class Sent:
     Attributes:
         detector: Encoded it, and perceives it.
         broadcast: What it sent, and what it kept.
-        indices: Its index map.
+        message: What that holds.
         pose: (4, 4) grid_to_map: of the sensor as its cloud was levelled and turned.
         encoding_ms: Time that the sender took, milliseconds.
         ego_to_agent: (4, 4) from the frame of the moment's ego to that of its grid.
@@ -41,7 +48,7 @@ class Sent:
 
     detector: Detector
     broadcast: Broadcast
-    indices: IndexArray
+    message: Message
     pose: npt.NDArray[np.float64]
     encoding_ms: float
     ego_to_agent: npt.NDArray[np.float64]
@@ -50,10 +57,19 @@ class Sent:
     frames: dict[Sending, SentFrame] = field(default_factory=dict)
     arrived: dict[Sending, Percept | None] = field(default_factory=dict)
 
+    @property
+    def indices(self) -> IndexArray:
+        """Its index map (planes, H, W).
+
+        Raises:
+            MessageError: Where the detector sends features as they are.
+        """
+        return indices_of(self.message)
+
     @cached_property
     def percept(self) -> Percept:
         """What a receiver makes of it if all of it arrives."""
-        return self.detector.perceive(self.indices, None, self.ego_to_agent)
+        return self.detector.perceive(self.message, None, self.ego_to_agent)
 
     @cached_property
     def own_percept(self) -> Percept:
@@ -139,11 +155,10 @@ class Moments:
 
     def _send(self, frame: Frame, name: str, agents: Sequence[str]) -> Sent:
         broadcast = self._detector.broadcast(frame[name].points)
-        indices = self._detector.decode(broadcast.payload)
         return Sent(
             detector=self._detector,
             broadcast=broadcast,
-            indices=indices,
+            message=self._detector.decode(broadcast.payload),
             pose=frame[name].pose,
             encoding_ms=sum(broadcast.stage_ms.values()),
             ego_to_agent=transform_between(frame[agents[0]].pose, frame[name].pose),

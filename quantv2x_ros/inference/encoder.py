@@ -13,6 +13,7 @@ from quantv2x_ros.core.pillars.pillar_net import PillarNet
 from quantv2x_ros.inference.backends import create_engine
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import EncodedSweep, StageTimer
+from quantv2x_ros.inference.shapes import encoder_shapes
 
 
 class AgentEncoder:
@@ -38,12 +39,10 @@ class AgentEncoder:
     ) -> None:
         self.bundle = bundle
         self._own_feature = bundle.own_feature if keep_own else None
-        rows, columns = bundle.grid.pillar_shape
-        channels = bundle.pillar_weights.channels
         self._pillars = PillarNet(bundle.pillar_weights, bundle.grid, bundle.scale("pillars"))
         self._engine = create_engine(
             bundle.engine_path("encoder"),
-            {"pillars_nhwc": (1, rows, columns, channels)},
+            encoder_shapes(bundle),
             backend,
             threads,
         )

@@ -3,20 +3,21 @@
 """The offline companion: torch network, training, quantization and export.
 
 * blocks: BasicBlock, Bottleneck, SegmentMax, PillarFeatureNet.
+* bundle_network: BundleNetwork.
 * codebook: Quantized, Noise, CodebookLevel, ResidualCodebook.
 * codebook_usage: CodebookUsage.
 * config: TrainingConfigError, GridSection, NetworkSection, SampleSection, OptimizerSection,
   CodebookSection, TrainingConfig.
 * cooperative_frame: AgentView, CooperativeFrame.
 * data_module: EpochSampler, SplitModule.
+* detector: DetectorNetwork, MessageFormat, IndexMessages, FeatureMessages, TorchDetector.
 * loader: StepSampler, SampleLoader.
 * losses: LossWeights, TargetBatch.
 * module: ValidationMetric, DivergedError, StageModule.
 * network: NetworkConfigError, NetworkConfig, HeadOutputs, QuantV2XNetwork.
 * points: PillarInput.
 * published: CheckpointError.
-* pyramid: Pyramid.
-* reference: NetworkDetector.
+* pyramid: PyramidMaps, Pyramid.
 * revqom: RunningCodewords, ReVQomCodebook.
 * safe_files: SafeCheckpointIO, LastState.
 * samples: SampleError, SampleConfig, Sample, SampleMaker.
@@ -24,5 +25,4 @@
 * stage: EndOnTermination, ProgressLines, Devices, StageRun.
 * stream: SampleStream, ValidationSamples.
 * targets: AnchorTargets, TargetAssigner.
-* uncoded: UncodedDetector.
 """

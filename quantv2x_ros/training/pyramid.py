@@ -8,6 +8,7 @@ See docs/network.md, "Pyramid fusion".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -46,6 +47,30 @@ def fuse_frame(features: torch.Tensor, scores: torch.Tensor, thetas: torch.Tenso
     weight = torch.where(reached, torch.exp(score - peak), torch.zeros_like(score))
     weight = weight / weight.sum(0, keepdim=True).clamp_min(1e-12)
     return (weight * warped).sum(0, keepdim=True)
+
+
+class PyramidMaps(NamedTuple):
+    """One agent's pyramid in its own frame.
+
+    Attributes:
+        levels: three (1, C, h, w).
+        scores: three (1, 1, h, w), positive; exactly 0 in cells that were not received.
+    """
+
+    levels: Sequence[torch.Tensor]
+    scores: Sequence[torch.Tensor]
+
+
+def fuse_agents(agents: Sequence[PyramidMaps], thetas: torch.Tensor) -> list[torch.Tensor]:
+    """Fuse one frame's agents, the ego first, by (N, 2, 3) thetas: three levels (1, C, h, w)."""
+    return [
+        fuse_frame(
+            torch.cat([agent.levels[index] for agent in agents]),
+            torch.cat([agent.scores[index] for agent in agents]),
+            thetas,
+        )
+        for index in range(len(LEVELS))
+    ]
 
 
 class Pyramid(nn.Module):

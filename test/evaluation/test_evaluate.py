@@ -33,7 +33,6 @@ class Witness:
     """Instead of detecting, writes down who was heard and where; its messages are sweeps' sums."""
 
     precision = "none"
-    plain_bytes = 0
 
     def __init__(self, bundle):
         self.bundle = bundle

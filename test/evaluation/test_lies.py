@@ -81,7 +81,7 @@ def test_an_invented_car_stands_still_near_the_ego_while_the_peer_drives_on(scen
     assert 4.0 < np.hypot(*middle) < 27.0
     driven = scene.peer.pose.copy()
     driven[:2, 3] += [0.0, 1.6]
-    peer = replace(scene.peer, pose=driven, indices=sent(driven).indices)
+    peer = replace(scene.peer, pose=driven, message=sent(driven).message)
     later = cars_in_map(lie.tell(replace(scene, peer=peer)))
     np.testing.assert_allclose(later.mean(axis=0), middle, atol=0.9)  # a cell has 0.8 m
 

@@ -15,6 +15,7 @@ from quantv2x_ros.evaluation.settings import EvaluationConfig
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.model.bundle_files import CHECKPOINT_FILE
 from quantv2x_ros.training.checkpoint import load_checkpoint
+from quantv2x_ros.training.detector import TorchDetector
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
@@ -24,7 +25,7 @@ from quantv2x_ros.training.quantization.post_training import (
     quantize_network,
 )
 from quantv2x_ros.training.quantization.sensitivity import PARTS, only_part, sensitivity
-from quantv2x_ros.training.quantization.simulation import SimulatedDetector, run_frame
+from quantv2x_ros.training.quantization.simulation import SimulatedNetwork, run_frame
 
 #: A quarter of the default range around the ego: fully convolutional, so the weights fit.
 RANGE = (-38.4, -25.6, -5.0, 38.4, 25.6, 1.0)
@@ -57,7 +58,7 @@ def test_the_engines_find_the_boxes_of_the_simulation(
     exported: Exported, scenario_folder: Path
 ) -> None:
     config = EvaluationConfig(agents=3, max_frames=3)
-    simulated = SimulatedDetector(exported.graphs, exported.bundle)
+    simulated = TorchDetector(exported.bundle, SimulatedNetwork(exported.graphs))
     expected, expected_boxes = measure(simulated, scenario_folder, config)
     engines = EngineDetector(exported.bundle, threads=1)
     actual, boxes = measure(engines, scenario_folder, config)

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The one protocol behind which engine backends stand, and the choice among them."""
+"""What an engine is: the protocol that every backend implements, and what its inputs must be."""
 
 from __future__ import annotations
 

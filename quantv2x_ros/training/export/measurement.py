@@ -17,12 +17,13 @@ from quantv2x_ros.evaluation.detector import EngineDetector
 from quantv2x_ros.evaluation.settings import EvaluationConfig
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.protocol import Detector
+from quantv2x_ros.training.detector import TorchDetector
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.quantization.comparison import compare, measure
 from quantv2x_ros.training.quantization.sensitivity import sensitivity
-from quantv2x_ros.training.quantization.simulation import SimulatedDetector
+from quantv2x_ros.training.quantization.simulation import SimulatedNetwork
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Measurement:
         with self._full_precision() as full:
             fp32, fp32_boxes = self._run("fp32", EngineDetector(full), self.config)
         engines, engine_boxes = self._run(self.precision, EngineDetector(bundle), self.config)
-        simulation, simulated = self._run("simulation", SimulatedDetector(self.graphs, bundle), few)
+        simulator = TorchDetector(bundle, SimulatedNetwork(self.graphs))
+        simulation, simulated = self._run("simulation", simulator, few)
         again, few_boxes = self._run("engines again", EngineDetector(bundle), few)
         return {
             "data": str(self.data),

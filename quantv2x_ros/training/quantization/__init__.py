@@ -14,7 +14,7 @@
 * learnable: Straight, AdaptiveRounding, LearnedWeight, LearnedStep, LearnableNodes.
 * post_training: QuantizationConfig.
 * reconstruction: BlockResult, Reconstruction.
-* simulation: CalibrationFrame, SimulatedPyramid, SimulatedNetwork, SimulatedDetector.
+* simulation: CalibrationFrame, SimulatedNetwork.
 * streams: Stream.
 * workflow: Workflow.
 """

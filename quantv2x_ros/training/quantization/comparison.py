@@ -33,7 +33,6 @@ class RecordingDetector:
     def __init__(self, detector: Detector) -> None:
         self.bundle = detector.bundle
         self.precision = detector.precision
-        self.plain_bytes = detector.plain_bytes
         self.broadcast = detector.broadcast
         self.decode = detector.decode
         self.perceive = detector.perceive

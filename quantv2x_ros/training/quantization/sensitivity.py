@@ -11,9 +11,10 @@ from typing import Any
 
 from quantv2x_ros.evaluation.settings import EvaluationConfig
 from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.training.detector import TorchDetector
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs, tensor_name
 from quantv2x_ros.training.quantization.comparison import compare, measure
-from quantv2x_ros.training.quantization.simulation import SimulatedDetector
+from quantv2x_ros.training.quantization.simulation import SimulatedNetwork
 
 #: Parts that can be quantized alone.
 PARTS = ("encoder", "pyramid", "deblocks", "shrink", "heads")
@@ -86,7 +87,8 @@ def sensitivity(
             if progress is not None:
                 progress(part, done, total)
 
-        result, boxes = measure(SimulatedDetector(variant, bundle), data, config, advance)
+        detector = TorchDetector(bundle, SimulatedNetwork(variant))
+        result, boxes = measure(detector, data, config, advance)
         reference = reference or boxes
         rows.append({"part": name, "mAP": result["mAP"], "boxes": compare(boxes, reference)})
     return rows

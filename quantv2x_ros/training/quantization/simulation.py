@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,21 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from quantv2x_ros.core.coding.wire import IndexPrior, decode_indices, encode_indices
-from quantv2x_ros.core.detection.detection import detect
-from quantv2x_ros.core.fusion.fusion import mask_scores
 from quantv2x_ros.core.geometry.pose import warp_theta
 from quantv2x_ros.core.pillars.pillar_net import PillarNet
-from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.protocol import Broadcast, Cells, Cloud, Fused, IndexArray, Percept
+from quantv2x_ros.inference.protocol import Cloud, IndexArray
 from quantv2x_ros.training.graphs.executor import Observer
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs, tensor_name
-from quantv2x_ros.training.pyramid import fuse_frame
+from quantv2x_ros.training.network import HeadOutputs
+from quantv2x_ros.training.pyramid import LEVELS, PyramidMaps, fuse_agents
 
-Float32 = npt.NDArray[np.float32]
-Codes = npt.NDArray[np.uint8]
 Watch = Callable[[str, torch.Tensor], None]
-LEVELS = 3
 
 
 @dataclass(frozen=True)
@@ -39,7 +32,7 @@ class CalibrationFrame:
         objects: (G, 2) x and y of known objects in the ego's frame, metres; none by default.
     """
 
-    clouds: Sequence[Float32]
+    clouds: Sequence[Cloud]
     ego_to_agent: npt.NDArray[np.float64]
     objects: npt.NDArray[np.floating] = field(default_factory=lambda: np.zeros((0, 2)))
 
@@ -53,21 +46,8 @@ class CalibrationFrame:
             )
 
 
-@dataclass(frozen=True)
-class SimulatedPyramid:
-    """What the pyramid makes of one agent.
-
-    Attributes:
-        levels: three (1, C, h, w).
-        scores: three (1, 1, h, w).
-    """
-
-    levels: tuple[torch.Tensor, ...]
-    scores: tuple[torch.Tensor, ...]
-
-
 class SimulatedNetwork:
-    """All graphs of a network, with codes and fusion between them.
+    """All graphs of a network, and the codebook between them; a `DetectorNetwork`.
 
     Args:
         network: in any precision.
@@ -90,57 +70,52 @@ class SimulatedNetwork:
         )
         self._pillars = PillarNet(network.pillars, network.grid)
 
+    @property
+    def precision(self) -> str:
+        """See NetworkGraphs."""
+        return self.network.precision
+
+    @property
+    def coded_ego(self) -> bool:
+        """See NetworkConfig."""
+        return self.network.coded_ego
+
     def _observer(self, graph: str) -> Observer | None:
         watch = self._watch
         return None if watch is None else lambda name, v: watch(tensor_name(graph, name), v)
 
-    def encode(self, points: npt.ArrayLike) -> tuple[Codes, torch.Tensor | None]:
-        """Encode a sweep (P, 4).
-
-        Returns:
-            Codes (planes, H, W), and what the agent's own pyramid takes in their place, see
-            `extract`; None where it takes the codes, too.
-        """
+    def encode(self, points: Cloud) -> torch.Tensor:
+        """Compute the BEV feature (1, C, H, W) of a sweep (P, 4)."""
         pillars = torch.from_numpy(self._pillars(points).features.copy()).permute(2, 0, 1)[None]
         values = self._encode({"pillars": pillars}, self._observer("encoder"))
-        feature = values["feature"][0].permute(1, 2, 0).float().contiguous()
-        codes = self.network.codebook.encode_map(feature.numpy())
-        own = feature.permute(2, 0, 1)[None] + torch.from_numpy(self.network.offset)[:, None, None]
-        return codes, None if self.network.coded_ego else own
+        cells = values["feature"][0].permute(1, 2, 0).float().contiguous()
+        return cells.permute(2, 0, 1)[None]
 
-    def decode(self, codes: Codes) -> torch.Tensor:
-        """Look codes (planes, H, W) up: the raised feature (1, C, H, W)."""
-        decoded = self.network.codebook.decode_map(codes) + self.network.offset
-        return torch.from_numpy(decoded).permute(2, 0, 1)[None]
+    def quantize(self, feature: torch.Tensor) -> IndexArray:
+        """Find the codebook indices (planes, H, W) of a feature (1, C, H, W)."""
+        cells = np.ascontiguousarray(feature[0].permute(1, 2, 0).numpy())
+        return self.network.codebook.encode_map(cells)
 
-    def extract(self, codes: Codes) -> SimulatedPyramid:
-        """Compute one agent's pyramid of its codes."""
-        return self.extract_raised(self.decode(codes))
+    def dequantize(self, indices: IndexArray) -> torch.Tensor:
+        """Look indices (planes, H, W) up: a feature (1, C, H, W)."""
+        cells = self.network.codebook.decode_map(indices)
+        return torch.from_numpy(cells).permute(2, 0, 1)[None]
 
-    def extract_raised(self, raised: torch.Tensor) -> SimulatedPyramid:
-        """Compute one agent's pyramid of a feature (1, C, H, W) that the offset was added to."""
+    def pyramid(self, feature: torch.Tensor) -> PyramidMaps:
+        """Compute an agent's pyramid from its feature (1, C, H, W)."""
+        raised = feature + torch.from_numpy(self.network.offset)[:, None, None]
         values = self._extract({"decoded": raised}, self._observer("pyramid"))
-        return SimulatedPyramid(
-            tuple(values[f"level{i}"] for i in range(LEVELS)),
-            tuple(values[f"score{i}"] for i in range(LEVELS)),
+        numbers = range(len(LEVELS))
+        return PyramidMaps(
+            [values[f"level{number}"] for number in numbers],
+            [values[f"score{number}"] for number in numbers],
         )
 
-    def fuse(
-        self, pyramids: Sequence[SimulatedPyramid], ego_to_agent: npt.NDArray[np.float64]
-    ) -> dict[str, torch.Tensor]:
-        """Fuse agents (ego first) by (N, 4, 4) transforms; returns all tensors of the head."""
-        thetas = torch.from_numpy(
-            np.stack([warp_theta(matrix, self.network.grid) for matrix in ego_to_agent])
-        )
-        fused = {
-            f"fused{i}": fuse_frame(
-                torch.cat([pyramid.levels[i] for pyramid in pyramids]),
-                torch.cat([pyramid.scores[i] for pyramid in pyramids]),
-                thetas,
-            )
-            for i in range(LEVELS)
-        }
-        return self._detect(fused, self._observer("head"))
+    def heads(self, fused: Sequence[torch.Tensor]) -> HeadOutputs:
+        """Run the heads on the fused levels."""
+        inputs = {f"fused{number}": level for number, level in enumerate(fused)}
+        values = self._detect(inputs, self._observer("head"))
+        return HeadOutputs(values["cls"], values["reg"], values["dir"])
 
 
 def run_frame(
@@ -156,77 +131,12 @@ def run_frame(
         ``codes`` (N, planes, H, W) uint8, ``cls``, ``reg``, ``dir`` (1, C, H, W).
     """
     simulated = SimulatedNetwork(network, watch, dtype, bfloat16)
-    encoded = [simulated.encode(cloud) for cloud in frame.clouds]
-    pyramids = [
-        simulated.extract(codes) if agent or own is None else simulated.extract_raised(own)
-        for agent, (codes, own) in enumerate(encoded)
-    ]
-    out = simulated.fuse(pyramids, frame.ego_to_agent)
-    heads = {name: out[name] for name in ("cls", "reg", "dir")}
-    return {"codes": torch.from_numpy(np.stack([codes for codes, _ in encoded])), **heads}
-
-
-class SimulatedDetector:
-    """Detects with a network in torch instead of a bundle's engines; see `Detector`.
-
-    Args:
-        network: in any precision.
-        bundle: of the same network, for anchors and post-processing.
-    """
-
-    plain_bytes = 0
-
-    def __init__(self, network: NetworkGraphs, bundle: ModelBundle) -> None:
-        self.bundle = bundle
-        self.precision = network.precision
-        self._simulated = SimulatedNetwork(network)
-        self._anchors = bundle.anchors.grid_anchors(network.grid)
-        book = network.codebook
-        self._prior = IndexPrior(book.dict_size)
-        self._shape = (book.planes, *network.grid.shape)
-
-    def broadcast(self, points: Cloud) -> Broadcast:
-        """Encode a sweep into the bytes of its index map."""
-        start = time.perf_counter()
-        codes, own = self._simulated.encode(points)
-        payload = encode_indices(codes, self._prior)
-        return Broadcast(payload, {"encoder": 1e3 * (time.perf_counter() - start)}, own)
-
-    def decode(self, payload: bytes) -> IndexArray:
-        """Read a message's index map."""
-        return decode_indices(payload, self._prior, self._shape)
-
-    def perceive(
-        self,
-        indices: IndexArray,
-        received: Cells | None = None,
-        ego_to_agent: npt.NDArray[np.float64] | None = None,
-    ) -> Percept:
-        """Compute one agent's pyramid; lost rows are background and have no score."""
-        start = time.perf_counter()
-        if received is not None:
-            background = np.array(self.bundle.manifest.codebook.background, np.uint8)
-            indices = np.where(received, indices, background[:, None, None])
-        pyramid = self._simulated.extract(indices)
-        if received is not None:
-            scores = [mask_scores(score[0, 0].numpy(), received) for score in pyramid.scores]
-            masked = tuple(torch.from_numpy(score)[None, None] for score in scores)
-            pyramid = SimulatedPyramid(pyramid.levels, masked)
-        return Percept(pyramid, {"fusion": 1e3 * (time.perf_counter() - start)})
-
-    def perceive_own(self, own: torch.Tensor) -> Percept:
-        """Compute the ego's pyramid from its own, raised feature."""
-        start = time.perf_counter()
-        pyramid = self._simulated.extract_raised(own)
-        return Percept(pyramid, {"fusion": 1e3 * (time.perf_counter() - start)})
-
-    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
-        """Fuse the agents' pyramids."""
-        start = time.perf_counter()
-        out = self._simulated.fuse([percept.content for percept in percepts], ego_to_agents)
-        maps = [
-            np.ascontiguousarray(out[name][0].permute(1, 2, 0).numpy())
-            for name in ("cls", "reg", "dir")
-        ]
-        detections = detect(maps[0], maps[1], maps[2], self._anchors, self.bundle.detection)
-        return Fused(detections, {"fusion": 1e3 * (time.perf_counter() - start)})
+    features = [simulated.encode(cloud) for cloud in frame.clouds]
+    codes = [simulated.quantize(feature) for feature in features]
+    heard = [simulated.dequantize(code) for code in codes]
+    if not network.coded_ego:
+        heard[0] = features[0]
+    pyramids = [simulated.pyramid(feature) for feature in heard]
+    thetas = np.stack([warp_theta(matrix, network.grid) for matrix in frame.ego_to_agent])
+    heads = simulated.heads(fuse_agents(pyramids, torch.from_numpy(thetas)))
+    return {"codes": torch.from_numpy(np.stack(codes)), **heads._asdict()}

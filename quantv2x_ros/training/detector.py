@@ -1,0 +1,241 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Clouds of several agents in, boxes out, by a network in torch.
+
+Two choices are left open: the network (`DetectorNetwork`: a bundle's in full precision, or its
+quantized graphs in simulation), and what goes over the air (`MessageFormat`: codebook indices, or
+features as they are).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from quantv2x_ros.core.coding.wire import WireError, decode_indices, encode_indices
+from quantv2x_ros.core.detection.detection import detect
+from quantv2x_ros.core.fusion.fusion import mask_scores
+from quantv2x_ros.core.geometry.pose import warp_theta
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.protocol import (
+    Broadcast,
+    Cells,
+    Cloud,
+    Fused,
+    IndexArray,
+    Message,
+    MessageError,
+    Percept,
+    PlainFeature,
+    indices_of,
+)
+from quantv2x_ros.training.network import HeadOutputs
+from quantv2x_ros.training.pyramid import PyramidMaps, fuse_agents
+
+
+class DetectorNetwork(Protocol):
+    """The learned parts of cooperative detection, each for one agent or one frame, in float32."""
+
+    @property
+    def precision(self) -> str:
+        """`fp32` or `int8`."""
+
+    @property
+    def coded_ego(self) -> bool:
+        """Whether the ego's own feature goes through the codebook, too; see `NetworkConfig`."""
+
+    def encode(self, points: Cloud) -> torch.Tensor:
+        """Compute the BEV feature (1, C, H, W) of a sweep (P, 4)."""
+
+    def quantize(self, feature: torch.Tensor) -> IndexArray:
+        """Find the codebook indices (planes, H, W) of a feature (1, C, H, W)."""
+
+    def dequantize(self, indices: IndexArray) -> torch.Tensor:
+        """Look indices (planes, H, W) up: a feature (1, C, H, W)."""
+
+    def pyramid(self, feature: torch.Tensor) -> PyramidMaps:
+        """Compute an agent's pyramid from its feature (1, C, H, W)."""
+
+    def heads(self, fused: Sequence[torch.Tensor]) -> HeadOutputs:
+        """Run the heads on the fused levels."""
+
+
+class MessageFormat(Protocol):
+    """What an agent sends of its feature, and what a receiver has of it.
+
+    Attributes:
+        suffix: What a detector's precision says of it.
+    """
+
+    suffix: str
+
+    def encode(self, network: DetectorNetwork, feature: torch.Tensor) -> bytes:
+        """Make the bytes on the air of a feature (1, C, H, W)."""
+
+    def decode(self, payload: bytes) -> Message:
+        """Read a message."""
+
+    def feature(
+        self, network: DetectorNetwork, message: Message, received: Cells | None
+    ) -> torch.Tensor:
+        """Return the feature (1, C, H, W) that a receiver has.
+
+        Args:
+            network: Of sender and receiver.
+            message: As decoded.
+            received: (H, W) cells that arrived; `None` for all.
+
+        Raises:
+            MessageError: For a message of another kind.
+        """
+
+
+class IndexMessages:
+    """Codebook indices, entropy-coded as by the nodes; lost cells are background."""
+
+    suffix = ""
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        """Take shape, background and the entropy coder's model from a bundle."""
+        self._prior = bundle.prior
+        self._shape = (bundle.codebook.planes, *bundle.grid.shape)
+        self._background = np.array(bundle.manifest.codebook.background, np.uint8)
+
+    def encode(self, network: DetectorNetwork, feature: torch.Tensor) -> bytes:
+        """Code the indices of a feature."""
+        return encode_indices(network.quantize(feature), self._prior)
+
+    def decode(self, payload: bytes) -> IndexArray:
+        """Read an index map (planes, H, W)."""
+        return decode_indices(payload, self._prior, self._shape)
+
+    def feature(
+        self, network: DetectorNetwork, message: Message, received: Cells | None
+    ) -> torch.Tensor:
+        """Look the indices up."""
+        indices = indices_of(message)
+        if received is not None:
+            indices = np.where(received, indices, self._background[:, None, None])
+        return network.dequantize(indices)
+
+
+class FeatureMessages:
+    """Features that no codebook has touched, as float32 (H, W, C), little endian."""
+
+    suffix = ", uncoded"
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        """Take the shape from a bundle."""
+        self._shape = (*bundle.grid.shape, bundle.codebook.channels)
+
+    def encode(self, network: DetectorNetwork, feature: torch.Tensor) -> bytes:
+        """Return the bytes of a feature."""
+        return feature[0].permute(1, 2, 0).numpy().astype("<f4").tobytes()
+
+    def decode(self, payload: bytes) -> PlainFeature:
+        """Read a feature.
+
+        Raises:
+            WireError: For another number of bytes than the shape takes.
+        """
+        expected = 4 * math.prod(self._shape)
+        if len(payload) != expected:
+            raise WireError(
+                f"feature: got {len(payload)} bytes, {self._shape} float32 takes {expected}; the"
+                " message is damaged or of another bundle"
+            )
+        values = np.frombuffer(payload, "<f4").astype(np.float32)
+        return PlainFeature(values.reshape(self._shape))
+
+    def feature(
+        self, network: DetectorNetwork, message: Message, received: Cells | None
+    ) -> torch.Tensor:
+        """Return the feature as it was sent.
+
+        Raises:
+            MessageError: For an index map, or a feature of which cells are said to be lost.
+        """
+        if not isinstance(message, PlainFeature) or received is not None:
+            raise MessageError
+        # with the strides of the encoder's output: another memory format rounds sums otherwise
+        values = message.values.reshape(1, *self._shape)
+        return torch.from_numpy(values).permute(0, 3, 1, 2)
+
+
+class TorchDetector:
+    """Detects with a network in torch instead of a bundle's engines; see `Detector`."""
+
+    def __init__(
+        self, bundle: ModelBundle, network: DetectorNetwork, messages: MessageFormat | None = None
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            bundle: Of the network, for its codebook, anchors and post-processing.
+            network: Computes features, pyramids and heads.
+            messages: What goes over the air; `None` for codebook indices.
+        """
+        self.bundle = bundle
+        self._network = network
+        self._messages = IndexMessages(bundle) if messages is None else messages
+        self._anchors = bundle.anchors.grid_anchors(bundle.grid)
+        self.precision = network.precision + self._messages.suffix
+
+    @torch.no_grad()
+    def broadcast(self, points: Cloud) -> Broadcast:
+        """Encode a sweep into the bytes of its message."""
+        start = time.perf_counter()
+        feature = self._network.encode(points)
+        payload = self._messages.encode(self._network, feature)
+        own = None if self._network.coded_ego else feature
+        return Broadcast(payload, {"encoder": _since(start)}, own)
+
+    def decode(self, payload: bytes) -> Message:
+        """Read a message."""
+        return self._messages.decode(payload)
+
+    @torch.no_grad()
+    def perceive(
+        self,
+        message: Message,
+        received: Cells | None = None,
+        ego_to_agent: npt.NDArray[np.float64] | None = None,
+    ) -> Percept:
+        """Compute one agent's pyramid; lost cells have no score."""
+        start = time.perf_counter()
+        pyramid = self._network.pyramid(self._messages.feature(self._network, message, received))
+        if received is not None:
+            scores = [mask_scores(score[0, 0].numpy(), received) for score in pyramid.scores]
+            masked = [torch.from_numpy(score)[None, None] for score in scores]
+            pyramid = PyramidMaps(pyramid.levels, masked)
+        return Percept(pyramid, {"fusion": _since(start)})
+
+    @torch.no_grad()
+    def perceive_own(self, own: torch.Tensor) -> Percept:
+        """Compute the ego's pyramid from its feature (1, C, H, W)."""
+        start = time.perf_counter()
+        return Percept(self._network.pyramid(own), {"fusion": _since(start)})
+
+    @torch.no_grad()
+    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+        """Fuse the agents' pyramids."""
+        start = time.perf_counter()
+        thetas = np.stack([warp_theta(matrix, self.bundle.grid) for matrix in ego_to_agents])
+        agents: list[PyramidMaps] = [percept.content for percept in percepts]
+        outputs = self._network.heads(fuse_agents(agents, torch.from_numpy(thetas)))
+        maps = [np.ascontiguousarray(item[0].permute(1, 2, 0).numpy()) for item in outputs]
+        stages = {"fusion": _since(start)}
+        start = time.perf_counter()
+        detections = detect(maps[0], maps[1], maps[2], self._anchors, self.bundle.detection)
+        return Fused(detections, {**stages, "detection": _since(start)})
+
+
+def _since(start: float) -> float:
+    """Return the milliseconds since a time of `time.perf_counter`."""
+    return 1e3 * (time.perf_counter() - start)
