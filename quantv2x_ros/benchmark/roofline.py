@@ -18,7 +18,7 @@ from openvino import opset13 as operations
 from quantv2x_ros.benchmark.samples import time_calls
 from quantv2x_ros.inference.cpu.engine import kept_signal_stack
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.shapes import LEVEL_CHANNELS, encoder_shapes, pyramid_shapes
+from quantv2x_ros.inference.shapes import SCALE_CHANNELS, encoder_shapes, pyramid_shapes
 from quantv2x_ros.inference.window import HeadWindow
 
 #: Channels and cells a side of the convolutions that find the INT8 ceiling.
@@ -204,10 +204,10 @@ def roofline(
 def engine_shapes(bundle: ModelBundle) -> dict[str, dict[str, tuple[int, ...]]]:
     """Input shapes of the CPU's engines, by the stage that they are."""
     height = bundle.grid.shape[0]
-    window = HeadWindow.of(bundle.grid, bundle.detection, exact=bundle.parity)
+    window = HeadWindow.of(bundle.grid, bundle.detection, exact=bundle.reproduces_published)
     head: dict[str, tuple[int, ...]] = {}
-    for level, channels in enumerate(LEVEL_CHANNELS):
-        columns = window.at_level(level)
+    for level, channels in enumerate(SCALE_CHANNELS):
+        columns = window.at_scale(level)
         size = (height >> level, columns.stop - columns.start)
         head[f"fused{level}_nhwc"] = (1, *size, channels)
     return {

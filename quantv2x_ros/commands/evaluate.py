@@ -61,7 +61,7 @@ def command(
     """Evaluate on a dataset: AP by class at BEV IoU 0.3, 0.5 and 0.7, and bytes a message."""
     from quantv2x_ros.commands._detectors import open_detector
     from quantv2x_ros.core.placement.cloud_placement import parse_placement
-    from quantv2x_ros.core.transport.frame_sender import SendSettings
+    from quantv2x_ros.core.transport.sweep_sender import SendSettings
     from quantv2x_ros.core.transport.tiles import TileSettings
     from quantv2x_ros.environment.progress import counted
     from quantv2x_ros.environment.resources import find_bundle

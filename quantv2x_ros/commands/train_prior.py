@@ -23,16 +23,16 @@ def command(
     from rich.progress import track
 
     from quantv2x_ros.inference.model.bundle import ModelBundle
-    from quantv2x_ros.training.export.prior_writer import install_prior
-    from quantv2x_ros.training.prior.index_maps import IndexMaps
-    from quantv2x_ros.training.prior.learn import PriorRecipe, learn_prior
+    from quantv2x_ros.training.entropy_model.index_maps import IndexMaps
+    from quantv2x_ros.training.entropy_model.learn import EntropyModelRecipe, learn_entropy_model
+    from quantv2x_ros.training.export.entropy_model_writer import install_entropy_model
 
     before = ModelBundle.load(bundle)
     chosen = IndexMaps(before, data, sweeps)
     maps = list(track(chosen, "Encoding sweeps", total=len(chosen)))
-    recipe = PriorRecipe(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
-    model = learn_prior(before, maps, recipe, track)
-    after = install_prior(bundle, model)
+    recipe = EntropyModelRecipe(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
+    model = learn_entropy_model(before, maps, recipe, track)
+    after = install_entropy_model(bundle, model)
     print(
         f"{bundle}: prior learned from {len(maps)} sweeps; codebook id {before.codebook_id:016x} "
         f"is now {after.codebook_id:016x}"

@@ -170,7 +170,7 @@ class AgentFrame:
         """
         if self.placement is not None or self.level is not None or self.turn:
             raise ValueError(f"agent {self.agent} is placed once, and before all else")
-        return replace(self, pose=self.pose @ placement.mount, placement=placement)
+        return replace(self, pose=self.pose @ placement.extrinsics, placement=placement)
 
     @property
     def lidar_pose(self) -> npt.NDArray[np.float64]:

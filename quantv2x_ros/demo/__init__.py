@@ -5,5 +5,5 @@
 * observer: Observer.
 * recorder: Recorder.
 * run: DemoError, DemoSettings.
-* souvenir: Pair.
+* pictures: Pair.
 """

@@ -15,7 +15,7 @@ from rclpy.serialization import deserialize_message
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.core.monitoring.statistics import RateMeter
-from quantv2x_ros.core.monitoring.traffic import StationTraffic
+from quantv2x_ros.core.monitoring.sweep_rate import SweepRate
 from quantv2x_ros.nodes.common.conversions import nanoseconds
 
 _RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
@@ -38,7 +38,7 @@ class Observer(Node):  # type: ignore[misc]
         """
         super().__init__("demo_observer", namespace=root)
         self._frames: list[bytes] = []  # as received: this node shares the cores with the others
-        self.stations: dict[int, StationTraffic] = {}
+        self.stations: dict[int, SweepRate] = {}
         self.rate = RateMeter()
         self.first_object_time: float | None = None
         self.last_object_time = 0.0
@@ -109,7 +109,7 @@ class Observer(Node):  # type: ignore[misc]
         self.last_object_time = now
 
     def _on_indices(self, message: BevIndices) -> None:
-        traffic = self.stations.setdefault(message.station_id, StationTraffic())
+        traffic = self.stations.setdefault(message.station_id, SweepRate())
         traffic.hear(message.sequence, len(message.payload), time.monotonic())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:

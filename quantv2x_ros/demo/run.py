@@ -215,7 +215,7 @@ def _draw(
 ) -> dict[str, Any]:
     """Leave picture and animation, and count what cooperation found."""
     from quantv2x_ros.data.scenario import Scenario
-    from quantv2x_ros.demo.souvenir import draw, pairs
+    from quantv2x_ros.demo.pictures import draw, pairs
     from quantv2x_ros.evaluation.detector import EngineDetector
 
     scenario = Scenario.open(source.path, skip_broken=True)

@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 
 from quantv2x_msgs.msg import BevIndices, Codebook
-from quantv2x_ros.core.monitoring.traffic import StationTraffic
+from quantv2x_ros.core.monitoring.sweep_rate import SweepRate
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
 from quantv2x_ros.doctor.graph import CODEBOOK, INDICES, Connection, Observation, StationHeard
 from quantv2x_ros.nodes.common import qos
@@ -36,7 +36,7 @@ class GraphProbe(Node):  # type: ignore[misc]
             options: passed on to `rclpy.node.Node`.
         """
         super().__init__(NAME, **options)
-        self._traffic: dict[int, StationTraffic] = {}
+        self._traffic: dict[int, SweepRate] = {}
         self._codebooks: dict[int, tuple[str, int]] = {}
         self._announced: dict[int, set[int]] = defaultdict(set)
         self._whereabouts = Whereabouts()
@@ -106,7 +106,7 @@ class GraphProbe(Node):  # type: ignore[misc]
                 seen.connections.append(Connection(topic, publisher, subscriber, problem, *kinds))
 
     def _on_indices(self, message: BevIndices) -> None:
-        traffic = self._traffic.setdefault(message.station_id, StationTraffic())
+        traffic = self._traffic.setdefault(message.station_id, SweepRate())
         now, place = time.monotonic(), message.sensor_pose.pose.position
         traffic.hear(message.sequence, len(message.payload), now)
         position = np.array([place.x, place.y, place.z])

@@ -6,21 +6,21 @@
 * air: Air, IndependentLoss, SharedChannel.
 * consistency_trial: Suspect, ConsistencyTrial.
 * details: RatedFrame, Details.
-* detect: Input, Outcome.
+* detect: Input, DetectionResult.
 * detector: EngineDetector.
 * evaluation: Evaluation.
-* inbox: Letter, Inbox.
+* inbox: ReceivedSweep, Inbox.
 * index_recorder: IndexRecorder.
-* lies: Told, Scene, Lie, Honest, WrongPose, Elsewhere, InventedCar.
-* moments: Sent, Moment, Moments.
+* lies: ClaimedSweep, LieInput, Lie, Honest, WrongPose, Elsewhere, InventedCar.
+* frame_history: Sent, FrameState, FrameHistory.
 * plots: Panel.
 * radio: Radio.
-* receiver: Heard, View, Receiver.
-* scene: Scene, View.
+* receiver: Heard, EgoView, Receiver.
+* picture_content: PictureContent, PictureArea.
 * scores: Scores.
 * session: Request.
 * settings: EvaluationSettingError, Sending, Link, EvaluationConfig.
 * streaming: StreamingPrecision.
-* sweeps: Variant.
-* traffic: Traffic.
+* series: Variant.
+* air_load: AirLoad.
 """

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from quantv2x_ros.core.channel.channel_model import ChannelModel
-from quantv2x_ros.core.transport.frame_sender import SentFrame
+from quantv2x_ros.core.transport.sweep_sender import SentSweep
 from quantv2x_ros.data.scenario import FRAME_PERIOD
-from quantv2x_ros.evaluation.moments import Moment
+from quantv2x_ros.evaluation.frame_history import FrameState
 from quantv2x_ros.evaluation.radio import Radio
 from quantv2x_ros.evaluation.settings import Link
 
@@ -22,11 +22,13 @@ Arrivals = dict[int, float]
 class Air(Protocol):
     """Carries what is sent."""
 
-    def carry(self, moment: Moment, draws: dict[str, np.random.Generator]) -> dict[str, Arrivals]:
-        """Send a moment's sweeps; must be called in their order.
+    def carry(
+        self, state: FrameState, draws: dict[str, np.random.Generator]
+    ) -> dict[str, Arrivals]:
+        """Send a frame's sweeps; must be called in their order.
 
         Args:
-            moment: of sending.
+            state: the frame that is sent.
             draws: by name the peers that are listened to, and random numbers for each.
 
         Returns:
@@ -42,11 +44,13 @@ class IndependentLoss:
         self._radio = radio
         self._link = link
 
-    def carry(self, moment: Moment, draws: dict[str, np.random.Generator]) -> dict[str, Arrivals]:
+    def carry(
+        self, state: FrameState, draws: dict[str, np.random.Generator]
+    ) -> dict[str, Arrivals]:
         """See `Air`."""
         arrivals = {}
         for name, rng in draws.items():
-            count = _messages(self._radio.send(moment.sent[name], self._link.sending))
+            count = _messages(self._radio.send(state.sent[name], self._link.sending))
             kept = np.flatnonzero(rng.random(count) >= self._link.loss)
             arrivals[name] = dict.fromkeys(kept.tolist(), 0.0)
         return arrivals
@@ -73,15 +77,17 @@ class SharedChannel:
         seed = np.random.SeedSequence([link.seed, scenario]).generate_state(1)[0]
         self._channel = ChannelModel(link.channel, int(seed))
 
-    def carry(self, moment: Moment, draws: dict[str, np.random.Generator]) -> dict[str, Arrivals]:
+    def carry(
+        self, state: FrameState, draws: dict[str, np.random.Generator]
+    ) -> dict[str, Arrivals]:
         """See `Air`; the channel has draws of its own.
 
         All sweeps are taken at the same time here, so agents take turns with their messages, as
         stations that contend for the air do.
         """
-        start = moment.number * FRAME_PERIOD
+        start = state.number * FRAME_PERIOD
         frames = {
-            name: self._radio.send(sent, self._link.sending) for name, sent in moment.sent.items()
+            name: self._radio.send(sent, self._link.sending) for name, sent in state.sent.items()
         }
         arrivals: dict[str, Arrivals] = {name: {} for name in draws}
         for number in range(max(map(_messages, frames.values()))):
@@ -103,10 +109,10 @@ def make_air(radio: Radio, link: Link, scenario: int) -> Air:
     return SharedChannel(radio, link, scenario)
 
 
-def _messages(frame: SentFrame) -> int:
+def _messages(frame: SentSweep) -> int:
     return len(frame.tiles) + len(frame.parity)
 
 
-def _size(frame: SentFrame, number: int) -> int:
+def _size(frame: SentSweep, number: int) -> int:
     tiles = len(frame.tiles)
     return len(frame.tiles[number].payload if number < tiles else frame.parity[number - tiles])

@@ -29,8 +29,16 @@ from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
 from quantv2x_ros.evaluation.detector import EngineDetector
-from quantv2x_ros.evaluation.lies import Elsewhere, Honest, InventedCar, Lie, Scene, Told, WrongPose
-from quantv2x_ros.evaluation.moments import Moment, Moments, choose_agents
+from quantv2x_ros.evaluation.frame_history import FrameHistory, FrameState, choose_agents
+from quantv2x_ros.evaluation.lies import (
+    ClaimedSweep,
+    Elsewhere,
+    Honest,
+    InventedCar,
+    Lie,
+    LieInput,
+    WrongPose,
+)
 from quantv2x_ros.evaluation.settings import EvaluationConfig
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.protocol import IndexArray
@@ -62,7 +70,7 @@ def make_lies(rng: np.random.Generator) -> dict[str, Lie]:
 
 @dataclass(eq=False)
 class Suspect:
-    """One peer through one scenario, told by one kind of lie."""
+    """One peer through one scenario, with one kind of lie."""
 
     lie: Lie
     consistency: PeerConsistency = field(
@@ -120,19 +128,19 @@ class ConsistencyTrial:
 
     def _scenario(self, scenario: Scenario) -> Iterator[None]:
         grids = AgentGrids(self._bundle, level=self._config.level, turn=self._config.turn_grids)
-        moments = Moments(self._detector, 1, grids)
+        history = FrameHistory(self._detector, 1, grids)
         suspects: dict[str, dict[str, Suspect]] = {}
         sent_here: list[IndexArray] = []
         for number, timestamp in enumerate(scenario.timestamps):
             frame = scenario.frame(timestamp)
             agents = choose_agents(frame, self._config)
             if len(agents) > 1:
-                moment = moments.add(number, frame, agents)
-                sent_here.append(moment.sent[agents[1]].indices)
+                state = history.add(number, frame, agents)
+                sent_here.append(state.sent[agents[1]].indices)
                 for peer in agents[1:]:
                     if peer not in suspects:
                         suspects[peer] = self._new_suspects(scenario, peer)
-                    self._compare(moments, moment, peer, suspects[peer])
+                    self._compare(history, state, peer, suspects[peer])
                 self.frames += 1
             yield
         self._elsewhere = sent_here
@@ -147,35 +155,35 @@ class ConsistencyTrial:
         return {name: Suspect(lie) for name, lie in make_lies(rng).items()}
 
     def _compare(
-        self, moments: Moments, moment: Moment, peer: str, suspects: Mapping[str, Suspect]
+        self, history: FrameHistory, state: FrameState, peer: str, suspects: Mapping[str, Suspect]
     ) -> None:
         """Compare what a peer says with what the ego sees, for every kind of lie."""
-        ego, honest = moment.sent[moment.ego], moment.sent[peer]
-        own = self._view(ego.indices, ego.own_percept.content)
-        place = min(moment.number, len(self._elsewhere) - 1)
-        scene = Scene(
+        ego, honest = state.sent[state.ego], state.sent[peer]
+        own = self._view(ego.indices, ego.own_features.content)
+        place = min(state.number, len(self._elsewhere) - 1)
+        scene = LieInput(
             grid=self._bundle.grid,
             background=self._background,
             ego=ego,
             ego_occupancy=own.occupancy,
             peer=honest,
-            peer_alone=moments.alone(moment, peer),
+            peer_alone=history.alone(state, peer),
             elsewhere=self._elsewhere[place] if self._elsewhere else None,
         )
-        views = {id(honest.indices): self._view(honest.indices, honest.percept.content)}
+        views = {id(honest.indices): self._view(honest.indices, honest.agent_features.content)}
         for suspect in suspects.values():
-            told = suspect.lie.tell(scene)
-            if told is None:
+            claimed = suspect.lie.tell(scene)
+            if claimed is None:
                 continue
-            peer_to_ego = transform_between(told.pose, ego.pose)
-            view = self._view_of(told, views)
+            peer_to_ego = transform_between(claimed.pose, ego.pose)
+            view = self._view_of(claimed, views)
             suspect.add(compare_views(own, view, peer_to_ego, self._bundle.grid))
 
-    def _view_of(self, told: Told, known: Mapping[int, OccupancyView]) -> OccupancyView:
-        view = known.get(id(told.indices))
+    def _view_of(self, claimed: ClaimedSweep, known: Mapping[int, OccupancyView]) -> OccupancyView:
+        view = known.get(id(claimed.indices))
         if view is not None:
             return view
-        return self._view(told.indices, self._detector.perceive(told.indices).content)
+        return self._view(claimed.indices, self._detector.extract(claimed.indices).content)
 
     def _view(self, indices: IndexArray, pyramid: AgentPyramid) -> OccupancyView:
         gain = self._bundle.manifest.score_gain

@@ -22,8 +22,8 @@ from quantv2x_ros.core.detection.evaluation import (
 from quantv2x_ros.core.detection.matching import FrameScore, recall_precision
 from quantv2x_ros.core.geometry.pose import transform_between, transform_points
 from quantv2x_ros.data.frame import Truth
-from quantv2x_ros.evaluation.moments import Moment
-from quantv2x_ros.evaluation.receiver import View
+from quantv2x_ros.evaluation.frame_history import FrameState
+from quantv2x_ros.evaluation.receiver import EgoView
 
 WORST_OVERLAP = 0.3
 """BEV IoU from which an object of a frame counts as found when frames are ranked."""
@@ -65,11 +65,11 @@ class Details:
         self._sights = Breakdown(SIGHTS, metric)
         self.frames: list[RatedFrame] = []
 
-    def add(self, moment: Moment, view: View, truth: Truth, whole: AveragePrecision) -> None:
+    def add(self, state: FrameState, view: EgoView, truth: Truth, whole: AveragePrecision) -> None:
         """Add one frame.
 
         Args:
-            moment: The frame.
+            state: The frame.
             view: What the ego saw.
             truth: What is there.
             whole: The metric of all, which matches.
@@ -80,10 +80,10 @@ class Details:
         self._ranges.add(matches, range_groups(truth.boxes), range_groups(boxes))
         clouds = [
             transform_points(
-                moment.frame[name].points,
-                transform_between(moment.frame[name].pose, moment.frame[moment.ego].lidar_pose),
+                state.frame[name].points,
+                transform_between(state.frame[name].pose, state.frame[state.ego].lidar_pose),
             ).astype(np.float32)
-            for name in moment.sent
+            for name in state.sent
         ]
         sights = sight_groups(truth.boxes, clouds)
         self._sights.add(matches, sights, sight_groups(boxes, clouds))
@@ -98,7 +98,7 @@ class Details:
             optional=(sights == SIGHTS.index("seen by nobody")) | ~inside,
         )
         self.frames.append(
-            RatedFrame(moment.frame.folder, moment.frame.timestamp, tuple(moment.sent), score)
+            RatedFrame(state.frame.folder, state.frame.timestamp, tuple(state.sent), score)
         )
 
     def compute(self) -> dict[str, Any]:

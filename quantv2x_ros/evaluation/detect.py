@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.pose import (
+    extrinsics_matrix,
     invert,
-    mount_matrix,
     quaternion_from_matrix,
     transform_points,
 )
@@ -26,7 +26,7 @@ from quantv2x_ros.data.frame import Frame, read_cloud
 from quantv2x_ros.data.layout import CLOUD_SUFFIXES, has_suffix
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.detector import detect_once
-from quantv2x_ros.evaluation.scene import Scene
+from quantv2x_ros.evaluation.picture_content import PictureContent
 from quantv2x_ros.inference.protocol import Cloud, Detector
 
 
@@ -60,7 +60,7 @@ class Input:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class DetectionResult:
     """What came of a detection.
 
     Attributes:
@@ -162,19 +162,19 @@ def cloud_input(
     return Input({path.stem: cloud}, np.eye(4)[None], None, level, placement or CloudPlacement())
 
 
-def look(detector: Detector, given: Input) -> Outcome:
+def look(detector: Detector, given: Input) -> DetectionResult:
     """Detect once."""
     found, sizes, stages = detect_once(detector, given.clouds, given.ego_to_agents)
-    return Outcome(in_sensor_frame(found, given.level), sizes, stages)
+    return DetectionResult(in_sensor_frame(found, given.level), sizes, stages)
 
 
-def detect(detector: Detector, given: Input) -> Outcome:
+def detect(detector: Detector, given: Input) -> DetectionResult:
     """Detect, once to warm up and once to measure."""
     look(detector, given)
     return look(detector, given)
 
 
-def as_report(given: Input, outcome: Outcome, classes: Sequence[str]) -> dict[str, Any]:
+def as_report(given: Input, outcome: DetectionResult, classes: Sequence[str]) -> dict[str, Any]:
     """Return the result as plain values: metres and radians in the frame of the ego's cloud.
 
     Where that is not the LiDAR's, a box has its full `orientation` (quaternion x, y, z, w) beside
@@ -204,7 +204,7 @@ def _box_in_cloud(box: npt.NDArray[np.float32], placement: CloudPlacement) -> di
     centre, yaw = [float(value) for value in box[:3]], float(box[6])
     if not placement.is_moved:
         return {"center": centre, "size": size, "yaw": yaw}
-    pose = placement.mount @ mount_matrix([*centre, 0.0, 0.0, float(np.degrees(yaw))])
+    pose = placement.extrinsics @ extrinsics_matrix([*centre, 0.0, 0.0, float(np.degrees(yaw))])
     return {
         "center": pose[:3, 3].tolist(),
         "size": size,
@@ -213,7 +213,7 @@ def _box_in_cloud(box: npt.NDArray[np.float32], placement: CloudPlacement) -> di
     }
 
 
-def as_scene(given: Input, outcome: Outcome, classes: Sequence[str]) -> Scene:
+def as_scene(given: Input, outcome: DetectionResult, classes: Sequence[str]) -> PictureContent:
     """Return what to draw, everything brought to the ego's LiDAR frame."""
     clouds, sensors = {}, {}
     for (name, points), transform in zip(given.clouds.items(), given.ego_to_agents, strict=True):
@@ -222,10 +222,12 @@ def as_scene(given: Input, outcome: Outcome, classes: Sequence[str]) -> Scene:
             agent_to_ego = invert(given.level) @ agent_to_ego
         clouds[name] = transform_points(points, agent_to_ego)
         sensors[name] = (float(agent_to_ego[0, 3]), float(agent_to_ego[1, 3]))
-    return Scene(clouds, sensors, outcome.detections, given.truth_boxes, classes)
+    return PictureContent(clouds, sensors, outcome.detections, given.truth_boxes, classes)
 
 
-def draw(path: Path, detector: Detector, given: Input, outcome: Outcome, heading: str) -> None:
+def draw(
+    path: Path, detector: Detector, given: Input, outcome: DetectionResult, heading: str
+) -> None:
     """Save a picture: the ego alone beside the cooperation, if there are peers."""
     # matplotlib takes a second, and wants a folder of its own that it can write
     from quantv2x_ros.evaluation.pictures import panel_title, save_comparison, save_picture

@@ -15,6 +15,7 @@ from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.protocol import (
+    AgentFeatures,
     Broadcast,
     Cells,
     Cloud,
@@ -22,7 +23,6 @@ from quantv2x_ros.inference.protocol import (
     Fused,
     IndexArray,
     Message,
-    Percept,
     indices_of,
 )
 from quantv2x_ros.inference.results import FeatureArray
@@ -43,37 +43,41 @@ class EngineDetector:
         self.precision = bundle.precision
         self._encoder = AgentEncoder(bundle, backend, threads or None, keep_own=True)
         self._detector = CooperativeDetector(bundle, backend, threads or None)
-        self._prior = bundle.prior
+        self._entropy_model = bundle.entropy_model
         self._shape = (bundle.codebook.planes, *bundle.grid.shape)
 
     def broadcast(self, points: Cloud) -> Broadcast:
         """Encode a sweep into the bytes of its index map."""
         sweep = self._encoder.encode(points)
-        payload = encode_indices(sweep.indices, self._prior)
+        payload = encode_indices(sweep.indices, self._entropy_model)
         return Broadcast(payload, dict(sweep.stage_ms), sweep.own)
 
     def decode(self, payload: bytes) -> IndexArray:
         """Read a message's index map."""
-        return decode_indices(payload, self._prior, self._shape)
+        return decode_indices(payload, self._entropy_model, self._shape)
 
-    def perceive(
+    def extract(
         self,
         message: Message,
         received: Cells | None = None,
         ego_to_agent: npt.NDArray[np.float64] | None = None,
-    ) -> Percept:
+    ) -> AgentFeatures:
         """Compute one agent's pyramid."""
         pyramid = self._detector.pyramid(indices_of(message), received, ego_to_agent)
-        return Percept(pyramid, dict(pyramid.stage_ms))
+        return AgentFeatures(pyramid, dict(pyramid.stage_ms))
 
-    def perceive_own(self, own: FeatureArray) -> Percept:
+    def extract_own(self, own: FeatureArray) -> AgentFeatures:
         """Compute the ego's pyramid from its own feature."""
         pyramid = self._detector.own_pyramid(own)
-        return Percept(pyramid, dict(pyramid.stage_ms))
+        return AgentFeatures(pyramid, dict(pyramid.stage_ms))
 
-    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+    def fuse(
+        self, all_features: Sequence[AgentFeatures], ego_to_agents: npt.NDArray[np.float64]
+    ) -> Fused:
         """Fuse the agents' pyramids."""
-        result = self._detector.fuse([percept.content for percept in percepts], ego_to_agents)
+        result = self._detector.fuse(
+            [agent_features.content for agent_features in all_features], ego_to_agents
+        )
         return Fused(result.detections, dict(result.stage_ms))
 
 
@@ -100,13 +104,13 @@ def detect_once(
         Detections in the ego's frame, bytes each agent sends, milliseconds of each stage.
     """
     sent = {agent: detector.broadcast(points) for agent, points in clouds.items()}
-    percepts = [
-        detector.perceive(detector.decode(item.payload), None, transform)
+    all_features = [
+        detector.extract(detector.decode(item.payload), None, transform)
         if peer or item.own is None
-        else detector.perceive_own(item.own)
+        else detector.extract_own(item.own)
         for peer, (item, transform) in enumerate(zip(sent.values(), ego_to_agents, strict=True))
     ]
-    fused = detector.fuse(percepts, ego_to_agents)
-    steps = [*(item.stage_ms for item in sent.values()), *(item.stage_ms for item in percepts)]
+    fused = detector.fuse(all_features, ego_to_agents)
+    steps = [*(item.stage_ms for item in sent.values()), *(item.stage_ms for item in all_features)]
     stages = add_stages([*steps, fused.stage_ms])
     return fused.detections, {agent: len(item.payload) for agent, item in sent.items()}, stages

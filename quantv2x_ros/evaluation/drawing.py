@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
 from quantv2x_ros.core.geometry.boxes import corners
-from quantv2x_ros.evaluation.scene import Scene, View
+from quantv2x_ros.evaluation.picture_content import PictureArea, PictureContent
 
 BACKGROUND = "#0b0f17"
 TEXT = "#d7dde8"
@@ -27,7 +27,9 @@ _FULL_BRIGHTNESS = 6  # points in a pixel
 _RING_STEP = 20.0  # metres
 
 
-def draw_scene(ax: Axes, scene: Scene, view: View, title: str, *, scores: bool = True) -> None:
+def draw_scene(
+    ax: Axes, scene: PictureContent, view: PictureArea, title: str, *, scores: bool = True
+) -> None:
     """Draw a scene with the ego's forward direction up.
 
     Args:
@@ -62,7 +64,7 @@ def draw_scene(ax: Axes, scene: Scene, view: View, title: str, *, scores: bool =
     ax.set_title(title, color=TEXT, fontsize=11, pad=8)
 
 
-def legend_handles(scene: Scene) -> list[Line2D]:
+def legend_handles(scene: PictureContent) -> list[Line2D]:
     """Return the entries of a legend: agents, classes, truth."""
     handles = [
         Line2D(
@@ -92,7 +94,7 @@ def legend_handles(scene: Scene) -> list[Line2D]:
     return handles
 
 
-def agent_colour(scene: Scene, agent: str) -> str:
+def agent_colour(scene: PictureContent, agent: str) -> str:
     """Return the colour of an agent's points."""
     return AGENT_COLOURS[list(scene.clouds).index(agent) % len(AGENT_COLOURS)]
 
@@ -102,7 +104,7 @@ def class_colour(label: int) -> str:
     return CLASS_COLOURS[(label - 1) % len(CLASS_COLOURS)]
 
 
-def _cloud_image(scene: Scene, view: View) -> npt.NDArray[np.float64]:
+def _cloud_image(scene: PictureContent, view: PictureArea) -> npt.NDArray[np.float64]:
     """Paint the clouds: (rows from far to near, columns from left to right, RGB)."""
     rows = int(np.ceil((view.x_high - view.x_low) / _RESOLUTION))
     columns = int(np.ceil((view.y_high - view.y_low) / _RESOLUTION))
@@ -130,7 +132,7 @@ def _outlines(boxes: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     return np.stack([-ground[..., 1], ground[..., 0]], axis=-1)
 
 
-def _draw_truth(ax: Axes, scene: Scene) -> None:
+def _draw_truth(ax: Axes, scene: PictureContent) -> None:
     if scene.truth_boxes is None:
         return
     found = scene.found()
@@ -145,7 +147,7 @@ def _draw_truth(ax: Axes, scene: Scene) -> None:
         ax.add_collection(lines)
 
 
-def _draw_detections(ax: Axes, scene: Scene, view: View, scores: bool) -> None:
+def _draw_detections(ax: Axes, scene: PictureContent, view: PictureArea, scores: bool) -> None:
     boxes = scene.detections.boxes
     colours = [class_colour(int(label)) for label in scene.detections.labels]
     ax.add_collection(
@@ -173,7 +175,7 @@ def _draw_detections(ax: Axes, scene: Scene, view: View, scores: bool) -> None:
             )
 
 
-def _draw_sensors(ax: Axes, scene: Scene, view: View) -> None:
+def _draw_sensors(ax: Axes, scene: PictureContent, view: PictureArea) -> None:
     for agent, (x, y) in scene.sensors.items():
         if not (view.x_low <= x <= view.x_high and view.y_low <= y <= view.y_high):
             continue
@@ -201,7 +203,7 @@ def _draw_sensors(ax: Axes, scene: Scene, view: View) -> None:
         )
 
 
-def _draw_scale(ax: Axes, view: View) -> None:
+def _draw_scale(ax: Axes, view: PictureArea) -> None:
     """Draw a bar of 10 m into the lower left corner."""
     left, bottom = -view.y_high + 3.0, view.x_low + 3.0
     ax.plot([left, left + 10.0], [bottom, bottom], color=TEXT, linewidth=2, zorder=6)

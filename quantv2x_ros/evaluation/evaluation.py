@@ -18,15 +18,15 @@ from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
+from quantv2x_ros.evaluation.air_load import AirLoad
+from quantv2x_ros.evaluation.frame_history import FrameHistory, FrameState, choose_agents
 from quantv2x_ros.evaluation.inbox import HISTORY
-from quantv2x_ros.evaluation.moments import Moment, Moments, choose_agents
 from quantv2x_ros.evaluation.motion import PAST
 from quantv2x_ros.evaluation.radio import Radio
 from quantv2x_ros.evaluation.receiver import Receiver
 from quantv2x_ros.evaluation.scores import Scores
+from quantv2x_ros.evaluation.series import Variant
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
-from quantv2x_ros.evaluation.sweeps import Variant
-from quantv2x_ros.evaluation.traffic import Traffic
 from quantv2x_ros.inference.protocol import Detector, PlainFeature
 
 #: What else can be done about a damaged file.
@@ -78,7 +78,7 @@ class Evaluation:
         )
         configs = self.scores.configs
         self._radio = Radio(self.detector)
-        self._traffic = {config.link.sending: Traffic() for config in configs}
+        self._traffic = {config.link.sending: AirLoad() for config in configs}
         past = PAST if any(config.compensate for config in configs) else 0
         heard = 0 if all(config.link.is_perfect for config in configs) else HISTORY
         self._keep = max(config.link.delay for config in configs) + past + heard + 1
@@ -120,7 +120,7 @@ class Evaluation:
         grids = AgentGrids(
             self.detector.bundle, level=self.config.level, turn=self.config.turn_grids
         )
-        moments = Moments(self.detector, self._keep, grids)
+        history = FrameHistory(self.detector, self._keep, grids)
         receivers = {
             config: Receiver(self.detector, self._radio, config, index)
             for config in self.scores.configs
@@ -130,14 +130,14 @@ class Evaluation:
             # a delayed message needs the frames before the one that is evaluated, motion more
             ahead = range(number, number + self._keep)
             if needed.intersection(ahead) or (self.scores.streams and needed):
-                moment = self._moment(scenario, timestamp, number, moments)
-                if moment is not None:
-                    self._evaluate(moment, moments, receivers, number in needed)
+                state = self._state(scenario, timestamp, number, history)
+                if state is not None:
+                    self._evaluate(state, history, receivers, number in needed)
             yield number
 
-    def _moment(
-        self, scenario: Scenario, timestamp: str, number: int, moments: Moments
-    ) -> Moment | None:
+    def _state(
+        self, scenario: Scenario, timestamp: str, number: int, history: FrameHistory
+    ) -> FrameState | None:
         """Read a frame and let its agents send; `None` if it is left out."""
         try:
             frame = scenario.frame(timestamp).placed(self.config.placement)
@@ -146,14 +146,14 @@ class Evaluation:
                 self.without_ego += 1
                 return None
             self._note_empty(frame, agents)
-            moment = moments.add(number, frame, agents)
+            state = history.add(number, frame, agents)
         except DatasetError as error:
             if not self.config.skip_broken:
                 raise error.with_hint(SKIP_HINT) from error
             self.skipped.append(error)
             return None
-        self._weigh(moment)
-        return moment
+        self._weigh(state)
+        return state
 
     def _note_empty(self, frame: Frame, agents: Sequence[str]) -> None:
         """Note clouds without a point, which are evaluated unless damaged files are left out.
@@ -167,10 +167,10 @@ class Evaluation:
                 raise error
             self.empty.append(error.with_hint(SKIP_HINT))
 
-    def _weigh(self, moment: Moment) -> None:
+    def _weigh(self, state: FrameState) -> None:
         """Note how long the messages are, by every way of sending them."""
         for sending, traffic in self._traffic.items():
-            for sent in moment.sent.values():
+            for sent in state.sent.values():
                 if isinstance(sent.message, PlainFeature):
                     traffic.add_plain(len(sent.broadcast.payload))
                 else:
@@ -178,33 +178,33 @@ class Evaluation:
 
     def _evaluate(
         self,
-        moment: Moment,
-        moments: Moments,
+        state: FrameState,
+        history: FrameHistory,
         receivers: dict[EvaluationConfig, Receiver],
         counts: bool,
     ) -> None:
-        """Detect with all settings at a moment."""
+        """Detect with all settings in a frame."""
         for receiver in receivers.values():
-            receiver.listen(moments, moment)
+            receiver.listen(history, state)
         if not counts and not self.scores.streams:
             return
-        truth = moment.frame.truth(moment.ego, list(moment.sent))
-        base = receivers[self.config].view(moments, moment)
-        self.scores.stream(moment, base, truth if counts else None)
+        truth = state.frame.truth(state.ego, list(state.sent))
+        base = receivers[self.config].view(history, state)
+        self.scores.stream(state, base, truth if counts else None)
         if not counts:
             return
         views = {
-            config: receivers[config].view(moments, moment)
-            for config in self.scores.configs_at(moment.number)
+            config: receivers[config].view(history, state)
+            for config in self.scores.configs_at(state.number)
         }
-        self.scores.add(moment, truth, {self.config: base, **views})
+        self.scores.add(state, truth, {self.config: base, **views})
 
     def result(self) -> dict[str, Any]:
         """Return the result.
 
         Returns:
             `{"AP": {class: {"0.3": …}}, "mAP": {…}, "objects": {…}, "bytes_per_frame": …,
-            "frames": …}` with what the messages take (see `Traffic.compute`), the settings, and
+            "frames": …}` with what the messages take (see `AirLoad.compute`), the settings, and
             what was asked for beyond, see `Scores.further`.
         """
         traffic = self._traffic[self.config.link.sending].compute()

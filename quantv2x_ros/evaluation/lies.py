@@ -17,7 +17,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import invert
-from quantv2x_ros.evaluation.moments import Sent
+from quantv2x_ros.evaluation.frame_history import Sent
 from quantv2x_ros.inference.protocol import IndexArray
 
 Matrix = npt.NDArray[np.float64]
@@ -33,7 +33,7 @@ _FREE, _SURE = 0.117, 0.6
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class ClaimedSweep:
     """What a peer says at one time.
 
     Attributes:
@@ -46,7 +46,7 @@ class Told:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class LieInput:
     """What a lie is made from, at one time.
 
     Attributes:
@@ -71,16 +71,16 @@ class Scene:
 class Lie(Protocol):
     """One peer's way to lie through one scenario."""
 
-    def tell(self, scene: Scene) -> Told | None:
+    def tell(self, scene: LieInput) -> ClaimedSweep | None:
         """Return what the peer says; None where there is nothing to lie with."""
 
 
 class Honest:
     """No lie."""
 
-    def tell(self, scene: Scene) -> Told:
+    def tell(self, scene: LieInput) -> ClaimedSweep:
         """Return what the peer sends."""
-        return Told(scene.peer.indices, scene.peer.pose)
+        return ClaimedSweep(scene.peer.indices, scene.peer.pose)
 
 
 @dataclass(frozen=True)
@@ -97,22 +97,22 @@ class WrongPose:
     y: float
     heading: float
 
-    def tell(self, scene: Scene) -> Told:
+    def tell(self, scene: LieInput) -> ClaimedSweep:
         """Return the peer's map with the wrong pose."""
         angle = np.radians(self.heading)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         pose = scene.peer.pose.copy()
         pose[:2, :3] = turn @ pose[:2, :3]
         pose[:2, 3] += self.x, self.y
-        return Told(scene.peer.indices, pose)
+        return ClaimedSweep(scene.peer.indices, pose)
 
 
 class Elsewhere:
     """The map of another scenario."""
 
-    def tell(self, scene: Scene) -> Told | None:
+    def tell(self, scene: LieInput) -> ClaimedSweep | None:
         """Return it with the peer's pose."""
-        return None if scene.elsewhere is None else Told(scene.elsewhere, scene.peer.pose)
+        return None if scene.elsewhere is None else ClaimedSweep(scene.elsewhere, scene.peer.pose)
 
 
 class InventedCar:
@@ -125,7 +125,7 @@ class InventedCar:
         self._patch: IndexArray | None = None
         self._place: npt.NDArray[np.float64] | None = None  # (4,) in the map
 
-    def tell(self, scene: Scene) -> Told | None:
+    def tell(self, scene: LieInput) -> ClaimedSweep | None:
         """Return the peer's map with one car more; None without a car to copy or a place for it."""
         if not self._tried:
             self._tried = True
@@ -137,9 +137,9 @@ class InventedCar:
             return None
         indices = scene.peer.indices.copy()
         indices[(slice(None), *_around(middle))] = self._patch
-        return Told(indices, scene.peer.pose)
+        return ClaimedSweep(indices, scene.peer.pose)
 
-    def _free_place(self, scene: Scene) -> npt.NDArray[np.float64] | None:
+    def _free_place(self, scene: LieInput) -> npt.NDArray[np.float64] | None:
         """A place on the ground that the ego sees free, (4,) in the map; None without one."""
         size = 2 * _CLEARANCE + 1
         hit = (scene.ego.indices != scene.background[:, None, None]).any(axis=0)
@@ -154,7 +154,7 @@ class InventedCar:
         return scene.ego.pose @ np.array([x[column], y[row], 0.0, 1.0])
 
 
-def _car_of(scene: Scene) -> IndexArray | None:
+def _car_of(scene: LieInput) -> IndexArray | None:
     """The cells of the first vehicle that the peer is sure of; None without one."""
     seen = scene.peer_alone
     for box, score, label in zip(seen.boxes, seen.scores, seen.labels, strict=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from quantv2x_ros.evaluation import markdown, plots
-from quantv2x_ros.evaluation.sweeps import (
+from quantv2x_ros.evaluation.series import (
     BUDGETS,
     INTEREST,
     LEVELS,

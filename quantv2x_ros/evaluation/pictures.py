@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from quantv2x_ros.evaluation.drawing import BACKGROUND, TEXT, draw_scene, legend_handles
-from quantv2x_ros.evaluation.scene import Scene, View
+from quantv2x_ros.evaluation.picture_content import PictureArea, PictureContent
 
-Panel = tuple[str, Scene]
+Panel = tuple[str, PictureContent]
 """A title and the scene below it."""
 
 _PANEL_WIDTH = 6.0  # inches
@@ -40,7 +40,7 @@ def save_picture(
         heading: Text above all panels.
         dots_per_inch: Resolution.
     """
-    view = View.around([scene for _, scene in panels])
+    view = PictureArea.around([scene for _, scene in panels])
     figure = _figure(len(panels), view)
     _draw(figure, panels, view, heading)
     target = Path(path)
@@ -48,7 +48,9 @@ def save_picture(
     figure.savefig(target, dpi=dots_per_inch, facecolor=BACKGROUND)
 
 
-def save_comparison(path: str | Path, alone: Scene, together: Scene, *, heading: str = "") -> None:
+def save_comparison(
+    path: str | Path, alone: PictureContent, together: PictureContent, *, heading: str = ""
+) -> None:
     """Draw a scene without and with cooperation side by side.
 
     Args:
@@ -67,7 +69,7 @@ def save_comparison(path: str | Path, alone: Scene, together: Scene, *, heading:
 def save_animation(
     path: str | Path,
     frames: Iterable[Sequence[Panel]],
-    view: View,
+    view: PictureArea,
     *,
     headings: Iterable[str] | None = None,
     frames_per_second: float = 10.0,
@@ -117,7 +119,7 @@ class _Frame:
     """What is drawn of a frame of an animation, and how."""
 
     panels: tuple[Panel, ...]
-    view: View
+    view: PictureArea
     heading: str
     dots_per_inch: int
     palette_of: Image.Image | None = None
@@ -131,14 +133,14 @@ def _image(frame: _Frame) -> Image.Image:
 
 
 @lru_cache(maxsize=1)
-def _figure_of(panels: int, view: View, dots_per_inch: int) -> Figure:
+def _figure_of(panels: int, view: PictureArea, dots_per_inch: int) -> Figure:
     """Return a figure for frames of one kind, which are drawn into it one after the other."""
     figure = _figure(panels, view)
     figure.set_dpi(dots_per_inch)
     return figure
 
 
-def panel_title(name: str, scene: Scene) -> str:
+def panel_title(name: str, scene: PictureContent) -> str:
     """Return a panel's title with what was found of the truth."""
     count = len(scene.detections)
     if scene.truth_boxes is None:
@@ -147,7 +149,7 @@ def panel_title(name: str, scene: Scene) -> str:
     return f"{name}: {found.sum()} of {len(found)} objects found, {count - found.sum()} false"
 
 
-def _figure(panels: int, view: View) -> Figure:
+def _figure(panels: int, view: PictureArea) -> Figure:
     figure = Figure(
         figsize=(_PANEL_WIDTH * panels + 0.3, _PANEL_WIDTH * view.aspect + 1.5),
         facecolor=BACKGROUND,
@@ -161,7 +163,7 @@ def _figure(panels: int, view: View) -> Figure:
     return figure
 
 
-def _draw(figure: Figure, panels: Sequence[Panel], view: View, heading: str) -> None:
+def _draw(figure: Figure, panels: Sequence[Panel], view: PictureArea, heading: str) -> None:
     for ax, (title, scene) in zip(figure.axes, panels, strict=True):
         draw_scene(ax, scene, view, title)
     figure.legends.clear()

@@ -11,16 +11,16 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from quantv2x_ros.core.transport.assembly import AssembledFrame
+from quantv2x_ros.core.transport.assembly import AssembledSweep
 from quantv2x_ros.core.transport.concealment import SweepMemory
-from quantv2x_ros.core.transport.frame_sender import FrameSender, SentFrame
 from quantv2x_ros.core.transport.link_simulation import assemble
 from quantv2x_ros.core.transport.receivers import Receivers
 from quantv2x_ros.core.transport.selection import BoolArray, both, cells_in_range
-from quantv2x_ros.core.transport.tiles import FrameFormat
-from quantv2x_ros.evaluation.moments import Sent
+from quantv2x_ros.core.transport.sweep_sender import SentSweep, SweepSender
+from quantv2x_ros.core.transport.tiles import IndexMapFormat
+from quantv2x_ros.evaluation.frame_history import Sent
 from quantv2x_ros.evaluation.settings import Sending
-from quantv2x_ros.inference.protocol import Detector, Percept
+from quantv2x_ros.inference.protocol import AgentFeatures, Detector
 
 
 class Radio:
@@ -32,16 +32,18 @@ class Radio:
         book = bundle.codebook
         self._detector = detector
         self._grid = bundle.grid
-        self._form = FrameFormat(bundle.prior, book.levels, book.segments, *bundle.grid.shape)
+        self._form = IndexMapFormat(
+            bundle.entropy_model, book.levels, book.segments, *bundle.grid.shape
+        )
         self._background = np.array(bundle.manifest.codebook.background, np.uint8)
         self._receivers = Receivers(bundle.grid, bundle.detection)
-        self._senders: dict[Sending, FrameSender] = {}
+        self._senders: dict[Sending, SweepSender] = {}
 
-    def send(self, sent: Sent, sending: Sending) -> SentFrame:
+    def send(self, sent: Sent, sending: Sending) -> SentSweep:
         """Return the tiles of an agent's sweep."""
         if sending not in sent.frames:
             if sending not in self._senders:
-                sender = FrameSender(self._form, self._background, sending.settings)
+                sender = SweepSender(self._form, self._background, sending.settings)
                 self._senders[sending] = sender
             wanted = self._wanted(sent, sending)
             sent.frames[sending] = self._senders[sending].send(
@@ -57,23 +59,23 @@ class Radio:
             return near
         return both(near, self._receivers.wanted_at(sent.pose, sent.listeners))
 
-    def whole(self, sent: Sent, sending: Sending) -> Percept | None:
+    def whole(self, sent: Sent, sending: Sending) -> AgentFeatures | None:
         """Return what a receiver makes of a sweep that arrives wholly; `None` of one not sent."""
         if sending.is_whole:
-            return sent.percept
+            return sent.agent_features
         if sending not in sent.arrived:
             frame = self.send(sent, sending)
             arrived = self.assembled(sent, sending, range(len(frame.tiles)))
             sent.arrived[sending] = (
                 None
                 if arrived is None
-                else self._detector.perceive(arrived.indices, arrived.received)
+                else self._detector.extract(arrived.indices, arrived.received)
             )
         return sent.arrived[sending]
 
     def assembled(
         self, sent: Sent, sending: Sending, numbers: Iterable[int]
-    ) -> AssembledFrame | None:
+    ) -> AssembledSweep | None:
         """Return what some of a sweep's messages hold; see `assemble`."""
         return assemble(self.send(sent, sending), self._form, self._background, numbers)
 

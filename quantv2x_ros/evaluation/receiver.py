@@ -14,12 +14,12 @@ from quantv2x_ros.core.fusion.pose_alignment import AlignmentSettings, align_pee
 from quantv2x_ros.core.geometry.pose import transform_between
 from quantv2x_ros.core.placement.levelling import in_sensor_frame
 from quantv2x_ros.evaluation.detector import add_stages
-from quantv2x_ros.evaluation.inbox import Inbox, Letter
-from quantv2x_ros.evaluation.moments import Moment, Moments
+from quantv2x_ros.evaluation.frame_history import FrameHistory, FrameState
+from quantv2x_ros.evaluation.inbox import Inbox, ReceivedSweep
 from quantv2x_ros.evaluation.motion import moved_on
 from quantv2x_ros.evaluation.radio import Radio
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Link
-from quantv2x_ros.inference.protocol import Detector, Percept
+from quantv2x_ros.inference.protocol import AgentFeatures, Detector
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,17 +27,17 @@ class Heard:
     """A peer's message as it arrived.
 
     Attributes:
-        percept: What the receiver makes of it.
+        agent_features: What the receiver makes of it.
         pose: (4, 4) where the receiver believes that the peer was.
     """
 
-    percept: Percept
+    agent_features: AgentFeatures
     pose: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """What the ego saw at one moment.
+class EgoView:
+    """What the ego saw in one frame.
 
     Attributes:
         detections: Boxes in the ego's LiDAR frame.
@@ -51,7 +51,7 @@ class View:
 
 
 class Receiver:
-    """Detects at moments of one scenario, with the draws of one seed."""
+    """Detects in frames of one scenario, with the draws of one seed."""
 
     def __init__(
         self, detector: Detector, radio: Radio, config: EvaluationConfig, scenario: int
@@ -67,59 +67,61 @@ class Receiver:
         self._detector = detector
         self._config = config
         self._inbox = Inbox(radio, config, scenario)
-        self._letters: list[Letter] = []
+        self._letters: list[ReceivedSweep] = []
 
-    def listen(self, moments: Moments, moment: Moment) -> None:
-        """Let a moment go by: take in what arrives. Must be called once for each, in their order.
+    def listen(self, history: FrameHistory, state: FrameState) -> None:
+        """Let a frame go by: take in what arrives. Must be called once for each, in their order.
 
         Args:
-            moments: What was sent lately.
-            moment: Now.
+            history: What was sent lately.
+            state: The frame now.
         """
-        self._letters = self._inbox.step(moments, moment)
+        self._letters = self._inbox.step(history, state)
 
-    def view(self, moments: Moments, moment: Moment) -> View:
-        """Fuse what the ego has at the moment to which was listened last."""
-        own = moment.sent[moment.ego]
-        heard = [self._open(moments, moment, letter) for letter in self._letters]
+    def view(self, history: FrameHistory, state: FrameState) -> EgoView:
+        """Fuse what the ego has in the frame that was heard last."""
+        own = state.sent[state.ego]
+        heard = [self._open(history, state, received) for received in self._letters]
         poses = [own.pose, *(message.pose for message in heard)]
-        percepts = [own.own_percept, *(message.percept for message in heard)]
+        all_features = [own.own_features, *(message.agent_features for message in heard)]
         transforms = np.stack([transform_between(own.pose, pose) for pose in poses])
-        fused = self._detector.fuse(percepts, transforms)
-        stages = add_stages([*(percept.stage_ms for percept in percepts), fused.stage_ms])
+        fused = self._detector.fuse(all_features, transforms)
+        stages = add_stages(
+            [*(agent_features.stage_ms for agent_features in all_features), fused.stage_ms]
+        )
         found = in_sensor_frame(fused.detections, own.level)
-        return View(found, len(percepts), own.encoding_ms + sum(stages.values()))
+        return EgoView(found, len(all_features), own.encoding_ms + sum(stages.values()))
 
-    def _open(self, moments: Moments, moment: Moment, letter: Letter) -> Heard:
+    def _open(self, history: FrameHistory, state: FrameState, received: ReceivedSweep) -> Heard:
         """Return what the ego makes of a peer's sweep."""
-        pose = displaced(letter.moment.sent[letter.name].pose, self._config.link, letter.noise)
-        heard = Heard(letter.perceive(self._detector), pose)
+        pose = displaced(received.state.sent[received.name].pose, self._config.link, received.noise)
+        heard = Heard(received.extract(self._detector), pose)
         if self._config.align:
-            heard = self._aligned(moments, moment, letter.moment, letter.name, heard)
+            heard = self._aligned(history, state, received.state, received.name, heard)
         if self._config.compensate:
-            percept = moved_on(
+            agent_features = moved_on(
                 self._detector.bundle,
-                moments,
-                letter.moment,
-                letter.name,
-                heard.percept,
-                moment.number,
+                history,
+                received.state,
+                received.name,
+                heard.agent_features,
+                state.number,
             )
-            heard = Heard(percept, heard.pose)
+            heard = Heard(agent_features, heard.pose)
         return heard
 
     def _aligned(
-        self, moments: Moments, moment: Moment, past: Moment, name: str, message: Heard
+        self, history: FrameHistory, state: FrameState, past: FrameState, name: str, message: Heard
     ) -> Heard:
         """Correct a peer's pose by the objects that both see."""
-        own = moment.sent[moment.ego].pose
+        own = state.sent[state.ego].pose
         alignment = align_peer(
-            moments.alone(moment, moment.ego),
-            moments.alone(past, name),
+            history.alone(state, state.ego),
+            history.alone(past, name),
             transform_between(message.pose, own),
             AlignmentSettings(),
         )
-        return Heard(message.percept, own @ alignment.peer_to_ego)
+        return Heard(message.agent_features, own @ alignment.peer_to_ego)
 
 
 def displaced(

@@ -16,7 +16,7 @@ from quantv2x_ros.evaluation.detect import draw, frame_input, look
 from quantv2x_ros.evaluation.evaluation import Evaluation
 from quantv2x_ros.evaluation.link_report import PLOT, link_table, plot_link
 from quantv2x_ros.evaluation.report import write_json
-from quantv2x_ros.evaluation.sweeps import (
+from quantv2x_ros.evaluation.series import (
     ALONE,
     BUDGETS,
     INTEREST,
@@ -130,11 +130,11 @@ def draw_plots(
 def draw_frame(path: Path, evaluation: Evaluation, frame: RatedFrame) -> Path:
     """Draw one frame, the ego alone beside the cooperation."""
     detector, config = evaluation.detector, evaluation.config
-    moment = Scenario.open(frame.folder, skip_broken=True).frame(frame.timestamp)
-    moment = moment.placed(config.placement)
+    state = Scenario.open(frame.folder, skip_broken=True).frame(frame.timestamp)
+    state = state.placed(config.placement)
     grids = AgentGrids(detector.bundle, level=config.level, turn=config.turn_grids)
-    moment = grids.lay(moment, frame.agents)
-    given = frame_input(moment, frame.agents)
+    state = grids.lay(state, frame.agents)
+    given = frame_input(state, frame.agents)
     score = frame.score
     heading = (
         f"{frame.folder.name} {frame.timestamp}: {score.found} found, {score.missed} missed,"

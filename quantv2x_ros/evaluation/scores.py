@@ -9,13 +9,13 @@ from typing import Any
 
 from quantv2x_ros.core.detection.evaluation import AveragePrecision
 from quantv2x_ros.data.frame import Truth
+from quantv2x_ros.evaluation.air_load import AirLoad
 from quantv2x_ros.evaluation.details import Details
-from quantv2x_ros.evaluation.moments import Moment
-from quantv2x_ros.evaluation.receiver import View
+from quantv2x_ros.evaluation.frame_history import FrameState
+from quantv2x_ros.evaluation.receiver import EgoView
+from quantv2x_ros.evaluation.series import Variant
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Sending
 from quantv2x_ros.evaluation.streaming import StreamingPrecision, first_frame
-from quantv2x_ros.evaluation.sweeps import Variant
-from quantv2x_ros.evaluation.traffic import Traffic
 
 
 class Scores:
@@ -67,42 +67,44 @@ class Scores:
         for stream in self.streams:
             stream.start_scenario()
 
-    def stream(self, moment: Moment, view: View, truth: Truth | None) -> None:
+    def stream(self, state: FrameState, view: EgoView, truth: Truth | None) -> None:
         """Take a frame for streaming AP.
 
         Args:
-            moment: Every one, in order.
+            state: Every one, in order.
             view: What the base settings see.
             truth: `None` for a frame that is not evaluated.
         """
-        pose = moment.frame[moment.ego].lidar_pose
+        pose = state.frame[state.ego].lidar_pose
         for stream in self.streams:
-            stream.step(moment.number, pose, view.detections, view.latency_ms, truth)
+            stream.step(state.number, pose, view.detections, view.latency_ms, truth)
 
     def configs_at(self, number: int) -> list[EvaluationConfig]:
         """Return the settings, beside the base, for which a frame of a scenario counts."""
         counting = {config for config, first in self._variant_metrics if number >= first}
         return [config for config in self.configs[1:] if config in counting]
 
-    def add(self, moment: Moment, truth: Truth, views: Mapping[EvaluationConfig, View]) -> None:
+    def add(
+        self, state: FrameState, truth: Truth, views: Mapping[EvaluationConfig, EgoView]
+    ) -> None:
         """Take an evaluated frame.
 
         Args:
-            moment: The frame.
+            state: The frame.
             truth: Its objects.
             views: What is seen with the base settings and those of `configs_at`.
         """
         base = views[self._config]
         self.metric.add(base.detections, truth.boxes, truth.labels)
         if self._detailed:
-            self.details.add(moment, base, truth, self.metric)
+            self.details.add(state, base, truth, self.metric)
         for (config, first), metric in self._variant_metrics.items():
-            if moment.number >= first:
+            if state.number >= first:
                 metric.add(views[config].detections, truth.boxes, truth.labels)
                 if self._detailed and config.ego_only and first == 0:
-                    self._alone.add(moment, views[config], truth, metric)
+                    self._alone.add(state, views[config], truth, metric)
 
-    def further(self, traffic: Mapping[Sending, Traffic]) -> dict[str, Any]:
+    def further(self, traffic: Mapping[Sending, AirLoad]) -> dict[str, Any]:
         """Return what was asked for beyond the base settings' average precision.
 
         Args:
@@ -124,7 +126,7 @@ class Scores:
                 result["alone"] = {name: parts[name] for name in ("by_range", "by_sight")}
         return result
 
-    def _sweeps(self, traffic: Mapping[Sending, Traffic]) -> dict[str, list[dict[str, Any]]]:
+    def _sweeps(self, traffic: Mapping[Sending, AirLoad]) -> dict[str, list[dict[str, Any]]]:
         table: dict[str, list[dict[str, Any]]] = {}
         for variant in self._variants:
             metric = self._variant_metrics[variant.config, variant.first_number]

@@ -13,14 +13,14 @@ from typing import Any
 from quantv2x_ros.evaluation.detector import EngineDetector
 from quantv2x_ros.evaluation.evaluate import open_scenarios
 from quantv2x_ros.evaluation.evaluation import Evaluation, Progress
-from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
-from quantv2x_ros.evaluation.sweeps import (
+from quantv2x_ros.evaluation.series import (
     COMPENSATED,
     STEPS,
     alone_variants,
     make_variants,
     parse_sweeps,
 )
+from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
 from quantv2x_ros.inference.protocol import Detector
 
 MEASURED = "measured"

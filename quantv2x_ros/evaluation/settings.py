@@ -11,7 +11,7 @@ import numpy as np
 
 from quantv2x_ros.core.channel.channel_model import ChannelSettings
 from quantv2x_ros.core.placement.cloud_placement import NOT_MOVED, CloudPlacement
-from quantv2x_ros.core.transport.frame_sender import SendSettings
+from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.data.frame import COMMUNICATION_RANGE
 from quantv2x_ros.data.modes import check_mode
 from quantv2x_ros.data.scenario import FRAME_PERIOD

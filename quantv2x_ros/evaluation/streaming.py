@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Streaming average precision: boxes against the world at the time when they are ready.
 
-After "Towards Streaming Perception" (arXiv 2005.10420): at every moment with truth the newest boxes
+After "Towards Streaming Perception" (arXiv 2005.10420): at every state with truth the newest boxes
 that are ready count, whatever sweep they are of, and a detector that is busy misses sweeps. The ego
-knows how it moves, so its boxes are brought from the sweep's frame to the present one. Moments
+knows how it moves, so its boxes are brought from the sweep's frame to the present one. FrameHistory
 before the first boxes of a scenario can be ready do not count: a vehicle drives for hours.
 """
 

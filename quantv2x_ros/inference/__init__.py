@@ -8,7 +8,7 @@
 * heads: Heads, HostHeads, DeviceHeads.
 * peer_views: PreparedPeers, PeerViews.
 * pose_aligner: PoseAligner, HeldAlignment.
-* protocol: MessageError, PlainFeature, Broadcast, Percept, Fused, Detector.
+* protocol: MessageError, PlainFeature, Broadcast, AgentFeatures, Fused, Detector.
 * pyramid_engines: PyramidEngines.
 * results: PipelineError, StageTimer, EncodedSweep, AgentPyramid, HeadMaps, FusionResult.
 * window: HeadWindow.

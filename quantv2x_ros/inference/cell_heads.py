@@ -18,7 +18,7 @@ from quantv2x_ros.inference.cpu.row_engine import Keep, Outputs, RowEngine, Rows
 from quantv2x_ros.inference.cpu.row_parts import DEBLOCKS, HEADS, RESULT, SHRINK
 from quantv2x_ros.inference.heads import deciding_scores
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.results import LEVELS, AgentPyramid, HeadMaps, StageTimer
+from quantv2x_ros.inference.results import SCALES, AgentPyramid, HeadMaps, StageTimer
 from quantv2x_ros.inference.window import HeadWindow
 
 Array = npt.NDArray[Any]
@@ -89,7 +89,7 @@ class CellHeads:
         if len(cells.inner) > self._most_cells:
             timer.stop("warp")
             return None
-        fused = [self._fuse(level, pyramids, thetas, cells) for level in range(LEVELS)]
+        fused = [self._fuse(level, pyramids, thetas, cells) for level in range(SCALES)]
         timer.stop("warp")
         for level, rows in enumerate(fused):
             self._merge(level, rows, np.flatnonzero(cells.needed[level]))
@@ -106,7 +106,7 @@ class CellHeads:
         cells: ActiveCells,
     ) -> Array:
         return fuse_cells(
-            [pyramid.levels[level] for pyramid in pyramids],
+            [pyramid.features[level] for pyramid in pyramids],
             [pyramid.scores[level] for pyramid in pyramids],
             thetas,
             cells.needed[level],

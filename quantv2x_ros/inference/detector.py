@@ -65,8 +65,12 @@ class CooperativeDetector:
         self._background = np.array(bundle.manifest.codebook.background, np.uint8)
         self._pyramids = PyramidEngines(bundle, backend, threads, streams)
         self.streams = self._pyramids.streams
-        self._columns = None if bundle.parity else NeededColumns(bundle.grid, bundle.detection)
-        self._window = HeadWindow.of(bundle.grid, bundle.detection, exact=bundle.parity)
+        self._columns = (
+            None if bundle.reproduces_published else NeededColumns(bundle.grid, bundle.detection)
+        )
+        self._window = HeadWindow.of(
+            bundle.grid, bundle.detection, exact=bundle.reproduces_published
+        )
         channels = self._pyramids.channels
         self._heads = create_heads(bundle, self._window, backend, threads, channels)
         self._cell_heads: CellHeads | None = None

@@ -98,7 +98,7 @@ def openvino_engines(bundle: ModelBundle) -> int:
     from quantv2x_ros.inference.cpu.row_parts import PARTS
     from quantv2x_ros.inference.pyramid_engines import engine_widths
 
-    pyramids = 1 if bundle.parity else len(engine_widths(bundle))
+    pyramids = 1 if bundle.reproduces_published else len(engine_widths(bundle))
     return 2 + pyramids + (len(PARTS) if bundle.manifest.sparse_heads else 0)
 
 

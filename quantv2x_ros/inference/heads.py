@@ -10,12 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.fusion.active_cells import DECIDING_LEVEL
-from quantv2x_ros.core.fusion.fusion import fuse_level, highest_scores
+from quantv2x_ros.core.fusion.active_cells import DECIDING_SCALE
+from quantv2x_ros.core.fusion.fusion import fuse_scale, highest_scores
 from quantv2x_ros.inference.backends import choose_backend, create_engine
 from quantv2x_ros.inference.engine.engine import Engine
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.results import LEVELS, AgentPyramid, HeadMaps, StageTimer
+from quantv2x_ros.inference.results import SCALES, AgentPyramid, HeadMaps, StageTimer
 from quantv2x_ros.inference.shapes import fuse_shapes
 from quantv2x_ros.inference.window import HeadWindow
 
@@ -34,7 +34,7 @@ class Heads(Protocol):
 class HostHeads:
     """Warp and weighted sum in Numba, then the head engine on the window's columns.
 
-    The engine runs on a few tiles of columns one after the other, whose maps stay in the caches.
+    The engine runs on a few strips of columns one after the other, whose maps stay in the caches.
     They give what the whole window gives, in INT8 bit for bit.
 
     Args:
@@ -55,10 +55,10 @@ class HostHeads:
     ) -> None:
         self._bundle = bundle
         height = bundle.grid.shape[0]
-        self._tiles = (window,) if bundle.parity else window.tiles(height)
+        self._strips = (window,) if bundle.reproduces_published else window.strips(height)
         shapes = {}
-        for level in range(LEVELS):
-            columns = self._tiles[0].at_level(level)
+        for level in range(SCALES):
+            columns = self._strips[0].at_scale(level)
             size = (height >> level, columns.stop - columns.start)
             shapes[f"fused{level}_nhwc"] = (1, *size, channels[level])
         self._engine = create_engine(bundle.engine_path("head"), shapes, backend, threads)
@@ -68,27 +68,27 @@ class HostHeads:
     ) -> HeadMaps:
         """See Heads."""
         fused = [
-            fuse_level(
-                [pyramid.levels[level] for pyramid in pyramids],
+            fuse_scale(
+                [pyramid.features[level] for pyramid in pyramids],
                 [pyramid.scores[level] for pyramid in pyramids],
                 thetas,
                 scale_in=self._bundle.scale(f"level{level}") or 1.0,
                 scale_out=self._bundle.scale(f"fused{level}") or 1.0,
             )
-            for level in range(LEVELS)
+            for level in range(SCALES)
         ]
         timer.stop("warp")
-        maps = [_cut(self._run(fused, tile), tile.inner) for tile in self._tiles]
+        maps = [_cut(self._run(fused, strip), strip.inner) for strip in self._strips]
         joined = maps[0] if len(maps) == 1 else HeadMaps.joined(maps)
         timer.stop("head")
         return joined
 
     def _run(
-        self, fused: Sequence[npt.NDArray[Any]], tile: HeadWindow
+        self, fused: Sequence[npt.NDArray[Any]], strip: HeadWindow
     ) -> dict[str, npt.NDArray[Any]]:
-        """Run the engine on a tile of the fused levels (H, W, C)."""
+        """Run the engine on a strip of the fused levels (H, W, C)."""
         inputs = {
-            f"fused{level}_nhwc": np.ascontiguousarray(features[None, :, tile.at_level(level)])
+            f"fused{level}_nhwc": np.ascontiguousarray(features[None, :, strip.at_scale(level)])
             for level, features in enumerate(fused)
         }
         return self._engine.run(inputs)
@@ -113,8 +113,8 @@ class DeviceHeads:
     ) -> HeadMaps:
         """See Heads."""
         inputs: dict[str, npt.NDArray[Any]] = {"theta": np.ascontiguousarray(thetas, np.float32)}
-        for level in range(LEVELS):
-            inputs[f"level{level}_nhwc"] = np.stack([p.levels[level] for p in pyramids])
+        for level in range(SCALES):
+            inputs[f"level{level}_nhwc"] = np.stack([p.features[level] for p in pyramids])
             scores = np.stack([p.scores[level] for p in pyramids])
             inputs[f"score{level}_nhwc"] = scores[..., None]
         timer.stop("gather")
@@ -140,7 +140,7 @@ def deciding_scores(
         pyramids: pyramids of the agents, the ego's first.
         thetas: (N, 2, 3).
     """
-    return highest_scores([pyramid.scores[DECIDING_LEVEL] for pyramid in pyramids], thetas)
+    return highest_scores([pyramid.scores[DECIDING_SCALE] for pyramid in pyramids], thetas)
 
 
 def create_heads(

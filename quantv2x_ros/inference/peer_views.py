@@ -167,5 +167,5 @@ class PeerViews:
         if age < MIN_AGE:
             return pyramid, 0
         displacements = past.tracks.displacements(sweep.pose, now_ns)
-        levels, scores = move_objects(pyramid.levels, pyramid.scores, displacements, self._grid)
+        levels, scores = move_objects(pyramid.features, pyramid.scores, displacements, self._grid)
         return AgentPyramid(levels, scores, pyramid.stage_ms), len(displacements)

@@ -73,7 +73,7 @@ class Broadcast:
 
 
 @dataclass(frozen=True, eq=False)
-class Percept:
+class AgentFeatures:
     """What the ego makes of one agent's message before it fuses.
 
     Attributes:
@@ -91,7 +91,7 @@ class Fused:
 
     Attributes:
         detections: Boxes in the ego's LiDAR frame.
-        stage_ms: Time of each stage, milliseconds, without those of the percepts.
+        stage_ms: Time of each stage, milliseconds, without those of the agents' features.
     """
 
     detections: Detections
@@ -115,12 +115,12 @@ class Detector(Protocol):
     def decode(self, payload: bytes) -> Message:
         """Read a message."""
 
-    def perceive(
+    def extract(
         self,
         message: Message,
         received: Cells | None = None,
         ego_to_agent: npt.NDArray[np.float64] | None = None,
-    ) -> Percept:
+    ) -> AgentFeatures:
         """Compute one agent's part.
 
         Args:
@@ -134,8 +134,10 @@ class Detector(Protocol):
                 tiles.
         """
 
-    def perceive_own(self, own: Any) -> Percept:
+    def extract_own(self, own: Any) -> AgentFeatures:
         """Compute the ego's part from what `Broadcast.own` holds."""
 
-    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
-        """Detect from the agents' percepts, the ego's first; (N, 4, 4) transforms."""
+    def fuse(
+        self, all_features: Sequence[AgentFeatures], ego_to_agents: npt.NDArray[np.float64]
+    ) -> Fused:
+        """Detect from the agents' all_features, the ego's first; (N, 4, 4) transforms."""

@@ -14,7 +14,7 @@ from quantv2x_ros.core.fusion.columns import NeededColumns
 from quantv2x_ros.inference.backends import choose_backend, create_engine
 from quantv2x_ros.inference.engine.engine import DECODED, Engine
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.results import LEVELS, FeatureArray
+from quantv2x_ros.inference.results import SCALES, FeatureArray
 from quantv2x_ros.inference.shapes import own_pyramid_shapes, pyramid_shapes
 from quantv2x_ros.inference.window import ALIGNMENT
 
@@ -46,7 +46,7 @@ class PyramidEngines:
     ) -> None:
         path, width = bundle.engine_path("pyramid"), bundle.grid.shape[1]
         self._shape = bundle.grid.shape
-        narrow = choose_backend(backend) == "openvino" and not bundle.parity
+        narrow = choose_backend(backend) == "openvino" and not bundle.reproduces_published
         widths = engine_widths(bundle) if narrow else (width,)
         self._engines: dict[int, Engine] = {
             each: create_engine(path, _narrowed(bundle, each), backend, threads, streams)
@@ -58,7 +58,7 @@ class PyramidEngines:
             shapes = own_pyramid_shapes(bundle)
             self._own = {width: create_engine(path, shapes, backend, threads, streams)}
         self.streams = whole.streams
-        self.channels = tuple(whole.outputs[f"level{i}_nhwc"].shape[3] for i in range(LEVELS))
+        self.channels = tuple(whole.outputs[f"level{i}_nhwc"].shape[3] for i in range(SCALES))
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -100,7 +100,7 @@ class PyramidEngines:
         outputs = engines[columns.stop - columns.start].run(inputs)
         height, width = self._shape
         levels, scores = [], []
-        for level in range(LEVELS):
+        for level in range(SCALES):
             size = (height >> level, width >> level)
             at = slice(columns.start >> level, columns.stop >> level)
             found = outputs[f"level{level}_nhwc"]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import Detections
 
-LEVELS = 3
+SCALES = 3
 #: The codebook's maps: uint8 as in the bundle's precision, or float32.
 FeatureArray = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 IndexMap = npt.NDArray[np.uint8]
@@ -62,13 +62,13 @@ class AgentPyramid:
     """One agent's pyramid in its own frame.
 
     Attributes:
-        levels: (h, w, C) of each level, uint8 (INT8 bundle) or float32.
+        features: (h, w, C) of each scale, uint8 (INT8 bundle) or float32.
         scores: (h, w) float32 of each level; exactly 0 in cells that were not received, or not
             computed since no box of the ego depends on them.
         stage_ms: milliseconds it took.
     """
 
-    levels: tuple[FeatureArray, ...]
+    features: tuple[FeatureArray, ...]
     scores: tuple[npt.NDArray[np.float32], ...]
     stage_ms: dict[str, float]
 

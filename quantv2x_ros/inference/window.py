@@ -58,13 +58,13 @@ class HeadWindow:
         """The kept columns, counted from the first computed one."""
         return slice(self.kept.start - self.computed.start, self.kept.stop - self.computed.start)
 
-    def tiles(self, rows: int) -> tuple[HeadWindow, ...]:
-        """Cut the window into tiles of one width that keep together what it keeps, as exactly.
+    def strips(self, rows: int) -> tuple[HeadWindow, ...]:
+        """Cut the window into strips of one width that keep together what it keeps, as exactly.
 
         Neighbours overlap by the halos of both.
 
         Args:
-            rows: rows of the feature map; a tile has at most about `TILE_CELLS`.
+            rows: rows of the feature map; a strip has at most about `TILE_CELLS`.
         """
         start, stop = self.computed.start, self.computed.stop
         count = -(-rows * (stop - start) // TILE_CELLS)
@@ -77,6 +77,6 @@ class HeadWindow:
             for first, low, high in zip(starts, edges[:-1], edges[1:], strict=True)
         )
 
-    def at_level(self, level: int) -> slice:
+    def at_scale(self, level: int) -> slice:
         """Computed columns on a pyramid scale, whose cells are 2**level times as large."""
         return slice(self.computed.start >> level, self.computed.stop >> level)

@@ -29,7 +29,7 @@ from quantv2x_ros.nodes.common.parameters import declare
 from quantv2x_ros.nodes.common.point_cloud import cloud_from_message
 from quantv2x_ros.nodes.fusion.objects import boxes_from_message
 from quantv2x_ros.viewer.page import Page
-from quantv2x_ros.viewer.scene import Beacon, Scene, SeenObjects
+from quantv2x_ros.viewer.state import Beacon, SeenObjects, ViewerState
 
 _LATENCY = "sweep to objects"
 
@@ -95,7 +95,7 @@ class ViewerNode(BaseNode):
             "Topics of the peers' clouds, with commas between, where they can be heard, as in a "
             "replay.",
         )
-        self._new_scene = partial(Scene, points, lifetime)
+        self._new_scene = partial(ViewerState, points, lifetime)
         self._scene = self._new_scene()
         self._page = Page(host, port)
         self._clouds = ["points", *(name.strip() for name in peers.split(",") if name.strip())]

@@ -3,7 +3,7 @@
 """Long runs of the real nodes over a bad channel.
 
 * attacker: Attacker.
-* flood: FloodError, FloodSettings, Window.
+* flood: FloodError, FloodSettings, FloodPeriod.
 * observer: SoakObserver.
 * report: DropLedger.
 * run: SoakError, SoakSettings.

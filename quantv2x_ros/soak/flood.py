@@ -70,7 +70,7 @@ class FloodSettings:
 
 
 @dataclass(frozen=True)
-class Window:
+class FloodPeriod:
     """What one phase showed.
 
     Attributes:
@@ -177,14 +177,14 @@ def run_flood(settings: FloodSettings, announce: Callable[[str], None]) -> dict[
                         f"no result within {_START_LIMIT:.0f} s; see {settings.log_file}"
                     )
             spin(settings.window)  # warms up
-            windows = []
+            periods = []
             for phase in PHASES * settings.rounds:
                 attacker.change(phase)
                 spin(_SETTLE)
-                windows.append(_measure(settings, observer, process, spin, attacker, phase))
-                announce(str(windows[-1]))
+                periods.append(_measure(settings, observer, process, spin, attacker, phase))
+                announce(str(periods[-1]))
             executor.shutdown()
-            return summary(windows, observer.drops.totals())
+            return summary(periods, observer.drops.totals())
     finally:
         rclpy.try_shutdown()
 
@@ -196,7 +196,7 @@ def _measure(
     spin: Callable[[float], None],
     attacker: _Attacker,
     phase: str,
-) -> Window:
+) -> FloodPeriod:
     seconds = settings.window - _SETTLE
     attacker.change(phase)
     results, with_peers = len(observer.results), observer.with_peers
@@ -209,7 +209,7 @@ def _measure(
     sent = attacker.change("quiet")
     true = (observer.with_peers - with_peers) / count if count else 0.0
     invented = (observer.with_invented - with_invented) / count if count else 0.0
-    return Window(phase, count / elapsed, true, cores, sent / elapsed, invented)
+    return FloodPeriod(phase, count / elapsed, true, cores, sent / elapsed, invented)
 
 
 def processor_time(process: int) -> float:
@@ -218,11 +218,11 @@ def processor_time(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
 
 
-def summary(windows: list[Window], dropped: dict[str, dict[str, int]]) -> dict[str, Any]:
+def summary(periods: list[FloodPeriod], dropped: dict[str, dict[str, int]]) -> dict[str, Any]:
     """Return medians by phase, and what the attack costs.
 
     Args:
-        windows: windows of all phases, in their order.
+        periods: periods of all phases, in their order.
         dropped: by node and reason.
 
     Returns:
@@ -232,17 +232,17 @@ def summary(windows: list[Window], dropped: dict[str, dict[str, int]]) -> dict[s
     """
     phases = {}
     for phase in PHASES:
-        of_phase = [window for window in windows if window.phase == phase]
+        of_phase = [window for window in periods if window.phase == phase]
         phases[phase] = {
             name: float(np.median([getattr(window, name) for window in of_phase]))
             for name in ("results", "with_peers", "with_invented", "cores", "sent")
         }
-        phases[phase]["windows"] = len(of_phase)
+        phases[phase]["periods"] = len(of_phase)
     kept = {}
     for reference in PHASES[:2]:
         pairs = zip(
-            (w.results for w in windows if w.phase == "attack"),
-            (w.results for w in windows if w.phase == reference),
+            (w.results for w in periods if w.phase == "attack"),
+            (w.results for w in periods if w.phase == reference),
             strict=True,
         )
         ratios = [attack / base for attack, base in pairs if base]

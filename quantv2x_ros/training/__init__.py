@@ -4,7 +4,7 @@
 
 * blocks: BasicBlock, Bottleneck, SegmentMax, PillarFeatureNet.
 * bundle_network: BundleNetwork.
-* codebook: Quantized, Noise, CodebookLevel, ResidualCodebook.
+* codebook: Quantized, Noise, CodebookLevel, TrainableCodebook.
 * codebook_usage: CodebookUsage.
 * config: TrainingConfigError, GridSection, NetworkSection, SampleSection, OptimizerSection,
   CodebookSection, TrainingConfig.

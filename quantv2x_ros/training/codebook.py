@@ -107,7 +107,7 @@ class CodebookLevel(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-class ResidualCodebook(nn.Module):
+class TrainableCodebook(nn.Module):
     """Residual vector quantization of every cell on its own.
 
     Args:

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import torch
 
-from quantv2x_ros.training.codebook import ResidualCodebook
+from quantv2x_ros.training.codebook import TrainableCodebook
 from quantv2x_ros.training.codebook_usage import CodebookUsage
 from quantv2x_ros.training.revqom import ReVQomCodebook
 
 
 @torch.no_grad()
-def set_prices(codebook: ResidualCodebook, features: torch.Tensor, bit_cost: float) -> torch.Tensor:
+def set_prices(
+    codebook: TrainableCodebook, features: torch.Tensor, bit_cost: float
+) -> torch.Tensor:
     """Price each codeword by the bits that it takes.
 
     Args:
@@ -68,7 +70,7 @@ def kmeans(
 
 @torch.no_grad()
 def initialise_codebook(
-    codebook: ResidualCodebook | ReVQomCodebook, features: torch.Tensor, seed: int
+    codebook: TrainableCodebook | ReVQomCodebook, features: torch.Tensor, seed: int
 ) -> None:
     """Set every level's codewords by k-means on what the levels before leave over.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from quantv2x_ros.training.codebook import ResidualCodebook
+from quantv2x_ros.training.codebook import TrainableCodebook
 from quantv2x_ros.training.revqom import ReVQomCodebook
 
 
@@ -53,7 +53,7 @@ class CodebookUsage(nn.Module):
 
 @torch.no_grad()
 def revive(
-    codebook: ResidualCodebook | ReVQomCodebook,
+    codebook: TrainableCodebook | ReVQomCodebook,
     features: torch.Tensor,
     usage: CodebookUsage,
     generator: torch.Generator,

@@ -24,6 +24,7 @@ from quantv2x_ros.core.fusion.fusion import mask_scores
 from quantv2x_ros.core.geometry.pose import warp_theta
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.protocol import (
+    AgentFeatures,
     Broadcast,
     Cells,
     Cloud,
@@ -31,7 +32,6 @@ from quantv2x_ros.inference.protocol import (
     IndexArray,
     Message,
     MessageError,
-    Percept,
     PlainFeature,
     indices_of,
 )
@@ -103,17 +103,17 @@ class IndexMessages:
 
     def __init__(self, bundle: ModelBundle) -> None:
         """Take shape, background and the entropy coder's model from a bundle."""
-        self._prior = bundle.prior
+        self._entropy_model = bundle.entropy_model
         self._shape = (bundle.codebook.planes, *bundle.grid.shape)
         self._background = np.array(bundle.manifest.codebook.background, np.uint8)
 
     def encode(self, network: DetectorNetwork, feature: torch.Tensor) -> bytes:
         """Code the indices of a feature."""
-        return encode_indices(network.quantize(feature), self._prior)
+        return encode_indices(network.quantize(feature), self._entropy_model)
 
     def decode(self, payload: bytes) -> IndexArray:
         """Read an index map (planes, H, W)."""
-        return decode_indices(payload, self._prior, self._shape)
+        return decode_indices(payload, self._entropy_model, self._shape)
 
     def feature(
         self, network: DetectorNetwork, message: Message, received: Cells | None
@@ -201,12 +201,12 @@ class TorchDetector:
         return self._messages.decode(payload)
 
     @torch.no_grad()
-    def perceive(
+    def extract(
         self,
         message: Message,
         received: Cells | None = None,
         ego_to_agent: npt.NDArray[np.float64] | None = None,
-    ) -> Percept:
+    ) -> AgentFeatures:
         """Compute one agent's pyramid; lost cells have no score."""
         start = time.perf_counter()
         pyramid = self._network.pyramid(self._messages.feature(self._network, message, received))
@@ -214,20 +214,22 @@ class TorchDetector:
             scores = [mask_scores(score[0, 0].numpy(), received) for score in pyramid.scores]
             masked = [torch.from_numpy(score)[None, None] for score in scores]
             pyramid = PyramidMaps(pyramid.levels, masked)
-        return Percept(pyramid, {"fusion": _since(start)})
+        return AgentFeatures(pyramid, {"fusion": _since(start)})
 
     @torch.no_grad()
-    def perceive_own(self, own: torch.Tensor) -> Percept:
+    def extract_own(self, own: torch.Tensor) -> AgentFeatures:
         """Compute the ego's pyramid from its feature (1, C, H, W)."""
         start = time.perf_counter()
-        return Percept(self._network.pyramid(own), {"fusion": _since(start)})
+        return AgentFeatures(self._network.pyramid(own), {"fusion": _since(start)})
 
     @torch.no_grad()
-    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+    def fuse(
+        self, all_features: Sequence[AgentFeatures], ego_to_agents: npt.NDArray[np.float64]
+    ) -> Fused:
         """Fuse the agents' pyramids."""
         start = time.perf_counter()
         thetas = np.stack([warp_theta(matrix, self.bundle.grid) for matrix in ego_to_agents])
-        agents: list[PyramidMaps] = [percept.content for percept in percepts]
+        agents: list[PyramidMaps] = [agent_features.content for agent_features in all_features]
         outputs = self._network.heads(fuse_agents(agents, torch.from_numpy(thetas)))
         maps = [np.ascontiguousarray(item[0].permute(1, 2, 0).numpy()) for item in outputs]
         stages = {"fusion": _since(start)}

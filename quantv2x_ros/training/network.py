@@ -17,7 +17,7 @@ from torch import nn
 from quantv2x_ros.core.geometry.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL, BevGrid
 from quantv2x_ros.core.geometry.pose import warp_theta
 from quantv2x_ros.training.blocks import BasicBlock, PillarFeatureNet
-from quantv2x_ros.training.codebook import ResidualCodebook
+from quantv2x_ros.training.codebook import TrainableCodebook
 from quantv2x_ros.training.points import PillarInput, pillar_input
 from quantv2x_ros.training.published import Tensors, check_fit, from_published
 from quantv2x_ros.training.pyramid import Pyramid
@@ -76,7 +76,7 @@ class NetworkConfig:
                     f" {self.ema}"
                 )
 
-    def make_codebook(self) -> ResidualCodebook | ReVQomCodebook | None:
+    def make_codebook(self) -> TrainableCodebook | ReVQomCodebook | None:
         """Return a new codebook; None for a network without one."""
         if not self.levels:
             return None
@@ -84,7 +84,7 @@ class NetworkConfig:
             return ReVQomCodebook(
                 64, self.reduced, self.groups, self.levels, self.dict_size, self.ema
             )
-        return ResidualCodebook(64, self.levels, self.segments, self.dict_size)
+        return TrainableCodebook(64, self.levels, self.segments, self.dict_size)
 
 
 class HeadOutputs(NamedTuple):

@@ -17,7 +17,7 @@ from torch.nn import functional
 from quantv2x_ros.training.blocks import Bottleneck
 
 #: blocks, stride of the first, middle channels, output channels
-LEVELS = ((3, 1, 128, 64), (5, 2, 256, 128), (8, 2, 512, 256))
+SCALES = ((3, 1, 128, 64), (5, 2, 256, 128), (8, 2, 512, 256))
 
 
 def warp(maps: torch.Tensor, thetas: torch.Tensor) -> torch.Tensor:
@@ -69,7 +69,7 @@ def fuse_agents(agents: Sequence[PyramidMaps], thetas: torch.Tensor) -> list[tor
             torch.cat([agent.scores[index] for agent in agents]),
             thetas,
         )
-        for index in range(len(LEVELS))
+        for index in range(len(SCALES))
     ]
 
 
@@ -84,20 +84,20 @@ class Pyramid(nn.Module):
         super().__init__()
         self.score_gain = score_gain
         levels, channels = [], 64
-        for blocks, stride, middle, out in LEVELS:
+        for blocks, stride, middle, out in SCALES:
             layers = [Bottleneck(channels, middle, out, stride)]
             layers += [Bottleneck(out, middle, out, 1) for _ in range(blocks - 1)]
             levels.append(nn.Sequential(*layers))
             channels = out
         self.levels = nn.ModuleList(levels)
-        self.occupancy_heads = nn.ModuleList(nn.Conv2d(out, 1, 1) for *_, out in LEVELS)
+        self.occupancy_heads = nn.ModuleList(nn.Conv2d(out, 1, 1) for *_, out in SCALES)
         self.deblocks = nn.ModuleList(
             nn.Sequential(
                 nn.ConvTranspose2d(out, 128, 2**i, 2**i, bias=False),
                 nn.BatchNorm2d(128, eps=1e-3),
                 nn.ReLU(),
             )
-            for i, (*_, out) in enumerate(LEVELS)
+            for i, (*_, out) in enumerate(SCALES)
         )
         for head in self.occupancy_heads:
             nn.init.constant_(head.bias, -3.0)  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from quantv2x_ros.core.detection.anchors import AnchorSet
-from quantv2x_ros.training.codebook import ResidualCodebook
+from quantv2x_ros.training.codebook import TrainableCodebook
 from quantv2x_ros.training.codebook_init import initialise_codebook, set_prices
 from quantv2x_ros.training.config import TrainingConfig, TrainingConfigError
 from quantv2x_ros.training.data_module import SplitModule
@@ -207,7 +207,7 @@ def _check_new_codebook(run: StageRun, network: QuantV2XNetwork) -> None:
 
 def _set_prices(network: QuantV2XNetwork, data: SplitModule, config: TrainingConfig) -> None:
     """Price the codewords by what they cost on whole maps of the training frames."""
-    if not isinstance(network.codebook, ResidualCodebook):
+    if not isinstance(network.codebook, TrainableCodebook):
         raise TrainingConfigError(
             f"codebook bit_cost is {config.codebook.bit_cost}, but this stage has no residual"
             " codebook, whose codewords alone can have prices; set it to 0"

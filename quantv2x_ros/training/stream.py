@@ -62,7 +62,7 @@ class SampleStream(Dataset[Sample | DatasetError]):
         skip_broken: bool = False,
     ) -> None:
         self.root = root
-        self.frames = list_moments(root, skip_broken=skip_broken)
+        self.frames = list_frames(root, skip_broken=skip_broken)
         absent = absent_classes(self.frames)
         if absent:
             _LOGGER.warning(
@@ -125,7 +125,7 @@ class SampleStream(Dataset[Sample | DatasetError]):
             _LOGGER.warning("skipped: %s", error)
 
 
-def list_moments(root: Path, *, skip_broken: bool = False) -> list[tuple[Scenario, str]]:
+def list_frames(root: Path, *, skip_broken: bool = False) -> list[tuple[Scenario, str]]:
     """List every frame of a dataset as scenario and timestamp.
 
     Raises:
@@ -175,7 +175,7 @@ class ValidationSamples(Dataset[Sample | DatasetError]):
     ) -> None:
         self.config = replace(config, alone=0.0)
         self.make = SampleMaker(self.config, anchors)
-        moments = list_moments(root, skip_broken=skip_broken)
+        moments = list_frames(root, skip_broken=skip_broken)
         if frames:
             spread = np.linspace(0, len(moments) - 1, min(frames, len(moments))).round()
             moments = [moments[int(index)] for index in spread]

@@ -3,5 +3,5 @@
 """The live scene in a browser: what is shown, and the page that shows it.
 
 * page: ViewerError, Page.
-* scene: SeenObjects, Beacon, AgentView, View, Scene.
+* state: SeenObjects, Beacon, AgentSnapshot, Snapshot, ViewerState.
 """

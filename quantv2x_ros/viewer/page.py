@@ -16,7 +16,7 @@ import viser
 from quantv2x_ros.core.geometry.boxes import BOX_EDGES, BOX_FACES, corners
 from quantv2x_ros.core.geometry.pose import quaternion_from_matrix
 from quantv2x_ros.viewer.palette import agent_colour, class_colour
-from quantv2x_ros.viewer.scene import AgentView, Float32, View
+from quantv2x_ros.viewer.state import AgentSnapshot, Float32, Snapshot
 from quantv2x_ros.viewer.tables import numbers
 
 _BACKGROUND = (11, 15, 23)
@@ -37,7 +37,7 @@ class _Server(viser.ViserServer):
 
 
 class Page:
-    """Serves the page, and shows one `View` after another.
+    """Serves the page, and shows one `Snapshot` after another.
 
     Attributes:
         url: where a browser on this machine finds it.
@@ -90,7 +90,7 @@ class Page:
         """Browsers that look at the page."""
         return len(self._server.get_clients())
 
-    def show(self, view: View) -> None:
+    def show(self, view: Snapshot) -> None:
         """Show a moment; whatever is not in it disappears."""
         with self._server.atomic():
             self._show_boxes(view.boxes)
@@ -134,7 +134,7 @@ class Page:
         )
         return lines, solid
 
-    def _show_agents(self, view: View) -> None:
+    def _show_agents(self, view: Snapshot) -> None:
         present = {agent.station_id for agent in view.agents}
         for station in self._agents.keys() - present:
             self._agents.pop(station).remove()
@@ -155,7 +155,7 @@ class _Agent:
     def remove(self) -> None:
         self._root.remove()
 
-    def show(self, agent: AgentView, colour: tuple[int, int, int]) -> None:
+    def show(self, agent: AgentSnapshot, colour: tuple[int, int, int]) -> None:
         x, y, z, w = (float(value) for value in quaternion_from_matrix(agent.pose))
         place = tuple(float(value) for value in agent.pose[:3, 3])
         self._show_cloud(agent, colour, (w, x, y, z), place)
@@ -171,7 +171,7 @@ class _Agent:
             thickness=thickness,
         )
 
-    def _show_cloud(self, agent: AgentView, colour: Any, wxyz: Any, place: Any) -> None:
+    def _show_cloud(self, agent: AgentSnapshot, colour: Any, wxyz: Any, place: Any) -> None:
         cloud = self._parts.get("cloud")
         if agent.cloud is None or not len(agent.cloud):
             if cloud is not None:
@@ -191,7 +191,7 @@ class _Agent:
         cloud.points, cloud.colors = agent.cloud, np.asarray(colour, np.uint8)
         cloud.wxyz, cloud.position = wxyz, place
 
-    def _draw_icon(self, agent: AgentView, colour: Any, place: Any) -> None:
+    def _draw_icon(self, agent: AgentSnapshot, colour: Any, place: Any) -> None:
         known = "heard" if agent.age_ms is None else f"{agent.age_ms:.0f} ms"
         text = f"station {agent.station_id} ({'ego' if agent.is_ego else known})"
         above = (place[0], place[1], place[2] + 2.5)
@@ -206,7 +206,7 @@ class _Agent:
         self._parts["label"].text, self._parts["label"].position = text, above
 
     @staticmethod
-    def _name(agent: AgentView, part: str) -> str:
+    def _name(agent: AgentSnapshot, part: str) -> str:
         return f"/agents/{agent.station_id}/{part}"
 
 

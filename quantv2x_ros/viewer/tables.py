@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from quantv2x_ros.viewer.palette import agent_colour, class_colour
-from quantv2x_ros.viewer.scene import View
+from quantv2x_ros.viewer.state import Snapshot
 
 
-def numbers(view: View) -> str:
+def numbers(view: Snapshot) -> str:
     """Return rate, latency, objects by class, and a line for each agent."""
     if not view.agents:
         return "Waiting for objects …"
@@ -25,14 +25,14 @@ def numbers(view: View) -> str:
     return "\n\n".join(parts)
 
 
-def _objects(view: View) -> str:
+def _objects(view: Snapshot) -> str:
     rows = [
         f"| {_dot(class_colour(n))} {n} | {count} |" for n, count in sorted(view.counts.items())
     ]
     return "\n".join(["| objects | |", "|---|---|", *rows])
 
 
-def _agents(view: View) -> str:
+def _agents(view: Snapshot) -> str:
     rows = [
         f"| {_dot(agent_colour(place))} {agent.station_id}{' (ego)' if agent.is_ego else ''} "
         f"| {agent.payload_bytes:,} | {8e-3 * agent.payload_bytes * agent.rate:,.0f} "

@@ -16,7 +16,7 @@ from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.evaluation.evaluation import Evaluation
-from quantv2x_ros.evaluation.moments import Moments
+from quantv2x_ros.evaluation.frame_history import FrameHistory
 from quantv2x_ros.evaluation.settings import EvaluationConfig
 from quantv2x_ros.inference.model.bundle import ModelBundle
 
@@ -62,21 +62,21 @@ def test_an_evaluation_turns_them_unless_told_otherwise(
     folder: Path, bundle: ModelBundle, turns: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = []
-    add = Moments.add
+    add = FrameHistory.add
 
-    def remember(self: Moments, *given: object) -> object:
-        moment = add(self, *given)  # type: ignore[arg-type]
-        sent.append(moment)
-        return moment
+    def remember(self: FrameHistory, *given: object) -> object:
+        state = add(self, *given)  # type: ignore[arg-type]
+        sent.append(state)
+        return state
 
-    monkeypatch.setattr(Moments, "add", remember)
+    monkeypatch.setattr(FrameHistory, "add", remember)
     evaluation = Evaluation(
         open_detector(bundle.folder, "int8", threads=1),
         EvaluationConfig(turn_grids=turns, level=False),
     )
     scenario = Scenario.open(folder)
     evaluation.run([scenario])
-    (moment,) = sent
+    (state,) = sent
     original = scenario.frame("000000")["-1"].pose
-    assert np.allclose(moment.sent["-1"].pose, original) != turns
+    assert np.allclose(state.sent["-1"].pose, original) != turns
     assert evaluation.result()["turn_grids"] is turns

@@ -12,8 +12,8 @@ from quantv2x_ros.core.coding.wire import decode_indices, encode_indices, packed
 from quantv2x_ros.core.detection.matching import recall_precision
 from quantv2x_ros.core.geometry.boxes import points_in_boxes
 from quantv2x_ros.core.geometry.pose import invert, transform_points
-from quantv2x_ros.core.transport.frame_sender import FrameSender, SendSettings
-from quantv2x_ros.core.transport.tiles import FrameFormat
+from quantv2x_ros.core.transport.sweep_sender import SendSettings, SweepSender
+from quantv2x_ros.core.transport.tiles import IndexMapFormat
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import simulate_scene
 from quantv2x_ros.environment.resources import ResourceError, find_bundle
@@ -91,12 +91,14 @@ def unseen(detector):
 
 
 def test_indices_of_unseen_sweeps_take_a_fifth_of_their_packed_size(detector, unseen):
-    prior = detector.bundle.prior
-    packed = packed_size(unseen[0].shape, prior)
+    entropy_model = detector.bundle.entropy_model
+    packed = packed_size(unseen[0].shape, entropy_model)
     sizes = []
     for indices in unseen:
-        payload = encode_indices(indices, prior)
-        np.testing.assert_array_equal(decode_indices(payload, prior, indices.shape), indices)
+        payload = encode_indices(indices, entropy_model)
+        np.testing.assert_array_equal(
+            decode_indices(payload, entropy_model, indices.shape), indices
+        )
         sizes.append(len(payload))
     print(f"bytes {sizes}, packed {packed}")
     assert 5 * np.mean(sizes) <= packed
@@ -109,8 +111,8 @@ def test_occupancy_says_which_cells_may_be_left_out(detector, unseen):
     bundle = detector.bundle
     background = np.array(bundle.manifest.codebook.background, np.uint8)
     book = bundle.codebook
-    form = FrameFormat(bundle.prior, book.levels, book.segments, *bundle.grid.shape)
-    whole = FrameSender(form, background, SendSettings())
-    chosen = FrameSender(form, background, SendSettings(min_occupancy=0.25))
+    form = IndexMapFormat(bundle.entropy_model, book.levels, book.segments, *bundle.grid.shape)
+    whole = SweepSender(form, background, SendSettings())
+    chosen = SweepSender(form, background, SendSettings(min_occupancy=0.25))
     for indices in unseen:
         assert chosen.send(indices).payload_bytes < 0.9 * whole.send(indices).payload_bytes

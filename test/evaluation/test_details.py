@@ -9,8 +9,8 @@ from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.detection.evaluation import AveragePrecision
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.details import Details
-from quantv2x_ros.evaluation.moments import Moment
-from quantv2x_ros.evaluation.receiver import View
+from quantv2x_ros.evaluation.frame_history import FrameState
+from quantv2x_ros.evaluation.receiver import EgoView
 
 CLASSES = ("vehicle", "pedestrian", "truck")
 
@@ -31,8 +31,8 @@ def gather(frames, see):
     for number, frame in enumerate(frames):
         ego = next(iter(frame.agents))
         truth = frame.truth(ego)
-        moment = Moment(number, frame, dict.fromkeys(frame.agents))
-        details.add(moment, View(see(number, truth), 3, 0.0), truth, whole)
+        state = FrameState(number, frame, dict.fromkeys(frame.agents))
+        details.add(state, EgoView(see(number, truth), 3, 0.0), truth, whole)
     return details
 
 

@@ -62,7 +62,7 @@ def test_bytes_on_the_air_change_nothing(detector, given):
     np.testing.assert_array_equal(detections.scores, expected.scores)
     book = detector.bundle.codebook
     shape = (book.levels * book.segments, *detector.bundle.grid.shape)
-    assert sizes == dict.fromkeys(given.clouds, packed_size(shape, detector.bundle.prior))
+    assert sizes == dict.fromkeys(given.clouds, packed_size(shape, detector.bundle.entropy_model))
 
 
 def test_peers_change_what_is_seen(detector, given):

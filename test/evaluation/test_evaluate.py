@@ -14,8 +14,8 @@ from quantv2x_ros.cli import app
 from quantv2x_ros.commands._detectors import open_detector
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.pose import transform_between, transform_points
-from quantv2x_ros.core.transport.frame_sender import SendSettings
 from quantv2x_ros.core.transport.receivers import MARGIN
+from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.core.transport.tiles import TileSettings
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.scenario import Scenario
@@ -23,10 +23,10 @@ from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.evaluation.evaluate import evaluate, open_scenarios
 from quantv2x_ros.evaluation.evaluation import Evaluation
 from quantv2x_ros.evaluation.report import write_json
+from quantv2x_ros.evaluation.series import Variant, make_variants
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError, Link, Sending
-from quantv2x_ros.evaluation.sweeps import Variant, make_variants
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.protocol import Broadcast, Fused, Percept
+from quantv2x_ros.inference.protocol import AgentFeatures, Broadcast, Fused
 
 
 class Witness:
@@ -48,13 +48,15 @@ class Witness:
             np.broadcast_to(codes[:, None, None], (len(codes), *self.bundle.grid.shape))
         )
 
-    def perceive(self, indices, received=None, ego_to_agent=None):
+    def extract(self, indices, received=None, ego_to_agent=None):
         self.perceived += 1
         cells = np.ones(indices.shape[1:], bool) if received is None else received
-        return Percept((tuple(indices[:, cells][:, 0].tolist()), cells), {"pyramid": 2.0})
+        return AgentFeatures((tuple(indices[:, cells][:, 0].tolist()), cells), {"pyramid": 2.0})
 
-    def fuse(self, percepts, ego_to_agents):
-        self.heard.append(([percept.content for percept in percepts], ego_to_agents))
+    def fuse(self, all_features, ego_to_agents):
+        self.heard.append(
+            ([agent_features.content for agent_features in all_features], ego_to_agents)
+        )
         return Fused(Detections.empty(), {"head": 4.0})
 
 
@@ -309,11 +311,11 @@ class Sighted(Witness):
             for name in frame.agents
         }
 
-    def fuse(self, percepts, ego_to_agents):
-        fused = super().fuse(percepts, ego_to_agents)
-        if len(percepts) > 1:
+    def fuse(self, all_features, ego_to_agents):
+        fused = super().fuse(all_features, ego_to_agents)
+        if len(all_features) > 1:
             return fused
-        truth = self.seen[percepts[0].content[0]]
+        truth = self.seen[all_features[0].content[0]]
         scores = np.full(len(truth.boxes), 0.9, np.float32)
         return Fused(Detections(truth.boxes, scores, truth.labels.astype(np.int32)), {})
 

@@ -18,7 +18,7 @@ from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
 from quantv2x_ros.evaluation.detect import Input, as_scene, frame_input, look
 from quantv2x_ros.evaluation.detector import EngineDetector, detect_once
-from quantv2x_ros.evaluation.moments import Moments
+from quantv2x_ros.evaluation.frame_history import FrameHistory
 from quantv2x_ros.evaluation.radio import Radio
 from quantv2x_ros.evaluation.receiver import Receiver
 from quantv2x_ros.evaluation.settings import EvaluationConfig
@@ -47,11 +47,11 @@ def given(scenario: Scenario, detector: EngineDetector, *, level: bool) -> Input
 def test_evaluation_sees_what_detection_sees(scenario: Scenario, detector: EngineDetector) -> None:
     levelled = given(scenario, detector, level=True)
     assert levelled.level is not None
-    moments = Moments(detector, 1, AgentGrids(detector.bundle))
+    history = FrameHistory(detector, 1, AgentGrids(detector.bundle))
     receiver = Receiver(detector, Radio(detector), EvaluationConfig(agents=2), 0)
-    moment = moments.add(0, scenario.frame(scenario.timestamps[0]), scenario.agents[:2])
-    receiver.listen(moments, moment)
-    seen = receiver.view(moments, moment).detections
+    state = history.add(0, scenario.frame(scenario.timestamps[0]), scenario.agents[:2])
+    receiver.listen(history, state)
+    seen = receiver.view(history, state).detections
     found = look(detector, levelled).detections
     assert len(found) > 0
     np.testing.assert_allclose(seen.boxes, found.boxes, atol=1e-5)

@@ -12,8 +12,8 @@ import pytest
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import invert, matrix_from_v2x
-from quantv2x_ros.evaluation.lies import Elsewhere, Honest, InventedCar, Scene, WrongPose
-from quantv2x_ros.evaluation.moments import Sent
+from quantv2x_ros.evaluation.frame_history import Sent
+from quantv2x_ros.evaluation.lies import Elsewhere, Honest, InventedCar, LieInput, WrongPose
 from quantv2x_ros.inference.protocol import Broadcast
 
 GRID = BevGrid((-51.2, -38.4, -5.0, 51.2, 38.4, 1.0), (0.4, 0.4, 6.0))
@@ -30,7 +30,7 @@ def sent(pose: np.ndarray, seen: bool = True) -> Sent:
 
 
 @pytest.fixture
-def scene() -> Scene:
+def scene() -> LieInput:
     """A peer 12 m beside the ego, turned by 90 degrees, that sees a car 10 m ahead of itself."""
     peer = sent(matrix_from_v2x([2.0, 12.0, 0.0, 0.0, 90.0, 0.0]))
     row, column = GRID.shape[0] // 2, int((10.0 + 51.2) / 0.8)
@@ -38,37 +38,37 @@ def scene() -> Scene:
     box = np.array([[10.0, 0.0, -1.0, 4.0, 2.0, 1.5, 0.0]], np.float32)
     alone = Detections(box, np.array([0.9], np.float32), np.array([1], np.int32))
     occupancy = np.full(GRID.shape, 0.05, np.float32)
-    return Scene(GRID, BACKGROUND, sent(np.eye(4)), occupancy, peer, alone, None)
+    return LieInput(GRID, BACKGROUND, sent(np.eye(4)), occupancy, peer, alone, None)
 
 
-def cars_in_map(told) -> np.ndarray:
+def cars_in_map(claimed) -> np.ndarray:
     """Where cells of cars are, (N, 2) in the map."""
-    rows, columns = np.nonzero(told.indices[0] == CAR)
+    rows, columns = np.nonzero(claimed.indices[0] == CAR)
     y, x = GRID.cell_centres()
     points = np.stack([x[columns], y[rows], np.zeros(len(rows)), np.ones(len(rows))])
-    return (told.pose @ points)[:2].T
+    return (claimed.pose @ points)[:2].T
 
 
 def test_an_honest_peer_says_what_it_sends(scene):
-    told = Honest().tell(scene)
-    assert told.indices is scene.peer.indices
-    np.testing.assert_array_equal(told.pose, scene.peer.pose)
+    claimed = Honest().tell(scene)
+    assert claimed.indices is scene.peer.indices
+    np.testing.assert_array_equal(claimed.pose, scene.peer.pose)
 
 
 def test_a_wrong_pose_is_off_by_metres_in_the_map_and_turned_where_it_stands(scene):
-    told = WrongPose(1.0, -2.0, 30.0).tell(scene)
-    np.testing.assert_allclose(told.pose[:3, 3] - scene.peer.pose[:3, 3], [1.0, -2.0, 0.0])
+    claimed = WrongPose(1.0, -2.0, 30.0).tell(scene)
+    np.testing.assert_allclose(claimed.pose[:3, 3] - scene.peer.pose[:3, 3], [1.0, -2.0, 0.0])
     expected = matrix_from_v2x([0.0, 0.0, 0.0, 0.0, 120.0, 0.0])[:3, :3]
-    np.testing.assert_allclose(told.pose[:3, :3], expected, atol=1e-12)
-    assert told.indices is scene.peer.indices
+    np.testing.assert_allclose(claimed.pose[:3, :3], expected, atol=1e-12)
+    assert claimed.indices is scene.peer.indices
 
 
 def test_a_map_of_elsewhere_needs_another_scenario(scene):
     assert Elsewhere().tell(scene) is None
     other = np.zeros_like(scene.peer.indices)
-    told = Elsewhere().tell(replace(scene, elsewhere=other))
-    assert told.indices is other
-    np.testing.assert_array_equal(told.pose, scene.peer.pose)
+    claimed = Elsewhere().tell(replace(scene, elsewhere=other))
+    assert claimed.indices is other
+    np.testing.assert_array_equal(claimed.pose, scene.peer.pose)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -7,11 +7,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantv2x_ros.evaluation.moments import Moment, Moments, Sent
+from quantv2x_ros.evaluation.frame_history import FrameHistory, FrameState, Sent
 from quantv2x_ros.evaluation.motion import moved_on
 from quantv2x_ros.evaluation.settings import EvaluationSettingError
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.protocol import Broadcast, Percept
+from quantv2x_ros.inference.protocol import AgentFeatures, Broadcast
 from quantv2x_ros.inference.results import AgentPyramid
 
 
@@ -20,7 +20,7 @@ def bundle(bundle_folder):
     return ModelBundle.load(bundle_folder)
 
 
-def percept(bundle, x):
+def agent_features(bundle, x):
     """One object, a soft blob at (x, 2) m of an agent that stands at the map's origin."""
     rows, columns = bundle.grid.cell_centres()
     gap = np.hypot(columns[None] - x, rows[:, None] - 2.0)
@@ -30,20 +30,20 @@ def percept(bundle, x):
         coarse = occupancy[:: 2**number, :: 2**number]
         scores.append(coarse * np.float32(bundle.manifest.score_gain))
         levels.append(np.repeat((100 * coarse).astype(np.uint8)[..., None], 4, axis=2))
-    return Percept(AgentPyramid(tuple(levels), tuple(scores), {}), {})
+    return AgentFeatures(AgentPyramid(tuple(levels), tuple(scores), {}), {})
 
 
 def remembered(bundle, speed):
-    """Six moments in which an object drives, as a peer sent them."""
-    moments = Moments(None, keep=9)
+    """Six frames in which an object drives, as a peer sent them."""
+    history = FrameHistory(None, keep=9)
     for number in range(6):
-        what = percept(bundle, -10.0 + 0.1 * speed * number)
+        what = agent_features(bundle, -10.0 + 0.1 * speed * number)
         sent = Sent(
             None, Broadcast(b"", {}), np.zeros((1, 1, 1), np.uint8), np.eye(4), 0.0, np.eye(4)
         )
-        sent.percept = what  # else the detector computes it
-        moments._moments[number] = Moment(number, None, {"2": sent})
-    return moments
+        sent.agent_features = what  # else the detector computes it
+        history._states[number] = FrameState(number, None, {"2": sent})
+    return history
 
 
 def place(what, bundle):
@@ -52,24 +52,24 @@ def place(what, bundle):
 
 
 def test_an_object_is_carried_on_to_the_frame_in_which_it_is_fused(bundle):
-    moments = remembered(bundle, speed=8.0)
-    sent = moments.at(5)
-    late = moved_on(bundle, moments, sent, "2", sent.sent["2"].percept, now=8)
-    assert place(sent.sent["2"].percept, bundle) == pytest.approx(-6.0, abs=0.5)
+    history = remembered(bundle, speed=8.0)
+    sent = history.at(5)
+    late = moved_on(bundle, history, sent, "2", sent.sent["2"].agent_features, now=8)
+    assert place(sent.sent["2"].agent_features, bundle) == pytest.approx(-6.0, abs=0.5)
     assert place(late, bundle) == pytest.approx(-6.0 + 2.4, abs=0.8)
 
 
 def test_fresh_messages_and_standing_objects_stay_as_they_are(bundle):
-    moments = remembered(bundle, speed=8.0)
-    fresh = moments.at(5).sent["2"].percept
-    assert moved_on(bundle, moments, moments.at(5), "2", fresh, now=6) is fresh
-    moments = remembered(bundle, speed=0.0)
-    still = moments.at(5).sent["2"].percept
-    same = moved_on(bundle, moments, moments.at(5), "2", still, now=9)
+    history = remembered(bundle, speed=8.0)
+    fresh = history.at(5).sent["2"].agent_features
+    assert moved_on(bundle, history, history.at(5), "2", fresh, now=6) is fresh
+    history = remembered(bundle, speed=0.0)
+    still = history.at(5).sent["2"].agent_features
+    same = moved_on(bundle, history, history.at(5), "2", still, now=9)
     np.testing.assert_array_equal(same.content.scores[0], still.content.scores[0])
 
 
 def test_percepts_that_are_no_pyramids_are_refused(bundle):
-    moments = remembered(bundle, speed=8.0)
+    history = remembered(bundle, speed=8.0)
     with pytest.raises(EvaluationSettingError, match="--compensate"):
-        moved_on(bundle, moments, moments.at(5), "2", Percept("something else", {}), now=9)
+        moved_on(bundle, history, history.at(5), "2", AgentFeatures("something else", {}), now=9)

@@ -14,7 +14,7 @@ from quantv2x_ros.core.geometry.pose import transform_between
 from quantv2x_ros.evaluation.detect import choose_agents, frame_input
 from quantv2x_ros.evaluation.detector import detect_once
 from quantv2x_ros.evaluation.evaluate import open_scenarios
-from quantv2x_ros.evaluation.moments import Moments
+from quantv2x_ros.evaluation.frame_history import FrameHistory
 from quantv2x_ros.evaluation.radio import Radio
 from quantv2x_ros.evaluation.receiver import Receiver
 from quantv2x_ros.evaluation.settings import EvaluationConfig
@@ -39,12 +39,12 @@ def test_the_ego_uses_what_it_kept_and_its_peers_what_they_sent(
     given = frame_input(frame, names)
     sent = [detector.broadcast(cloud) for cloud in given.clouds.values()]
     assert all(item.own is not None for item in sent)
-    ego = detector.perceive_own(sent[0].own)
-    peer = detector.perceive(detector.decode(sent[1].payload))
+    ego = detector.extract_own(sent[0].own)
+    peer = detector.extract(detector.decode(sent[1].payload))
     expected = detector.fuse([ego, peer], given.ego_to_agents).detections
     found, _, _ = detect_once(detector, given.clouds, given.ego_to_agents)
     np.testing.assert_array_equal(found.boxes, expected.boxes)
-    coded = detector.perceive(detector.decode(sent[0].payload))
+    coded = detector.extract(detector.decode(sent[0].payload))
     other = detector.fuse([coded, peer], given.ego_to_agents).detections
     assert len(other) != len(expected) or not np.allclose(other.scores, expected.scores)
 
@@ -53,18 +53,18 @@ def test_evaluation_fuses_the_same(detector: Detector, scenario_folder: Path) ->
     config = EvaluationConfig(agents=2)
     scenario = open_scenarios(scenario_folder, config)[0]
     frame = scenario.frame(scenario.timestamps[0])
-    moments = Moments(detector, 4)
+    history = FrameHistory(detector, 4)
     receiver = Receiver(detector, Radio(detector), config, 0)
     names = choose_agents(frame, None, "all", 2)
-    moment = moments.add(0, frame, names)
-    receiver.listen(moments, moment)
-    view = receiver.view(moments, moment)
+    state = history.add(0, frame, names)
+    receiver.listen(history, state)
+    view = receiver.view(history, state)
     transforms = [transform_between(frame[names[0]].pose, frame[name].pose) for name in names]
     clouds = {name: frame[name].points for name in names}
     expected, _, _ = detect_once(detector, clouds, np.stack(transforms))
     np.testing.assert_allclose(view.detections.boxes, expected.boxes, atol=1e-5)
-    alone = moments.alone(moment, names[1])
-    own = detector.perceive_own(moment.sent[names[1]].broadcast.own)
+    alone = history.alone(state, names[1])
+    own = detector.extract_own(state.sent[names[1]].broadcast.own)
     np.testing.assert_array_equal(
         alone.boxes, detector.fuse([own], np.eye(4)[None]).detections.boxes
     )

@@ -18,8 +18,8 @@ from quantv2x_ros.evaluation.drawing import (
     draw_scene,
     legend_handles,
 )
+from quantv2x_ros.evaluation.picture_content import PictureArea, PictureContent
 from quantv2x_ros.evaluation.pictures import panel_title, save_animation, save_comparison
-from quantv2x_ros.evaluation.scene import Scene, View
 
 CLASSES = ("vehicle", "pedestrian", "truck")
 
@@ -34,7 +34,7 @@ def scene_with(boxes, truth, clouds=None):
     clouds = clouds or {"1": np.array([[10.0, 5.0, 0.0]]), "-1": np.zeros((0, 3))}
     sensors = dict.fromkeys(clouds, (0.0, 0.0))
     truth = None if truth is None else np.array(truth, np.float32).reshape(-1, 7)
-    return Scene(clouds, sensors, detections, truth, CLASSES)
+    return PictureContent(clouds, sensors, detections, truth, CLASSES)
 
 
 CAR = [20.0, 10.0, 0.0, 4.0, 2.0, 1.5, 0.0]
@@ -43,7 +43,7 @@ BUS = [-15.0, -3.0, 0.0, 10.0, 3.0, 3.0, 0.3]
 
 def drawn(scene):
     ax = Figure().subplots()
-    draw_scene(ax, scene, View(-30.0, 30.0, -30.0, 30.0), "title")
+    draw_scene(ax, scene, PictureArea(-30.0, 30.0, -30.0, 30.0), "title")
     return ax
 
 
@@ -103,7 +103,7 @@ def test_the_legend_names_agents_and_classes():
 
 def test_the_view_holds_all_scenes_but_not_more_than_the_evaluated_range():
     near, far = scene_with([CAR], []), scene_with([], [[300.0, -37.0, 0.0, 4, 2, 2, 0.0]])
-    view = View.around([near, far])
+    view = PictureArea.around([near, far])
     assert (view.x_low, view.x_high, view.y_low, view.y_high) == (-30.0, 100.0, -40.0, 30.0)
 
 
@@ -117,7 +117,7 @@ def test_a_comparison_is_a_picture_of_two_panels(tmp_path):
 
 def test_an_animation_has_all_its_frames(tmp_path):
     path = tmp_path / "scene.gif"
-    view = View(-30.0, 30.0, -30.0, 30.0)
+    view = PictureArea(-30.0, 30.0, -30.0, 30.0)
     scenes = [scene_with([[x, *CAR[1:]]], [CAR]) for x in (0.0, 10.0, 20.0)]
     save_animation(path, ([("", scene)] for scene in scenes), view, frames_per_second=5.0)
     with Image.open(path) as image:
@@ -127,7 +127,7 @@ def test_an_animation_has_all_its_frames(tmp_path):
 
 
 def test_several_processes_draw_the_same_animation_as_one(tmp_path):
-    view = View(-30.0, 30.0, -30.0, 30.0)
+    view = PictureArea(-30.0, 30.0, -30.0, 30.0)
     scenes = [scene_with([[4.0 * n, *CAR[1:]]], [CAR]) for n in range(5)]
     files = [tmp_path / "one.gif", tmp_path / "two.gif"]
     for processes, path in enumerate(files, start=1):
@@ -139,4 +139,4 @@ def test_several_processes_draw_the_same_animation_as_one(tmp_path):
 
 def test_an_animation_without_frames_is_refused(tmp_path):
     with pytest.raises(ValueError, match="needs one frame"):
-        save_animation(tmp_path / "none.gif", [], View(-30.0, 30.0, -30.0, 30.0))
+        save_animation(tmp_path / "none.gif", [], PictureArea(-30.0, 30.0, -30.0, 30.0))

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
 from quantv2x_ros.core.geometry.pose import (
+    extrinsics_matrix,
     invert,
     matrix_from_quaternion,
     matrix_from_v2x,
-    mount_matrix,
     transform_points,
     v2x_from_matrix,
 )
@@ -39,7 +39,7 @@ def laid(dataset, tmp_path_factory):
     """Makes a copy of a scenario in whose clouds' and poses' frame the LiDAR is mounted so."""
 
     def lay(mount):
-        matrix = parse_placement(mount).mount
+        matrix = parse_placement(mount).extrinsics
         root = tmp_path_factory.mktemp("laid") / SCENE
         for file in sorted((dataset / "test" / SCENE).rglob("*.bin")):
             folder = root / file.parent.name
@@ -72,9 +72,9 @@ def test_boxes_are_those_of_the_lidars_frame_in_that_of_the_cloud(
         found[key] = json.loads(out.read_text())["objects"]
         assert picture.is_file()
     assert len(found["plain"]) == len(found["laid"]) > 0
-    matrix = parse_placement(mount).mount
+    matrix = parse_placement(mount).extrinsics
     for one, other in zip(found["plain"], found["laid"], strict=True):
-        box = mount_matrix([*one["center"], 0.0, 0.0, np.degrees(one["yaw"])])
+        box = extrinsics_matrix([*one["center"], 0.0, 0.0, np.degrees(one["yaw"])])
         expected = matrix @ box
         np.testing.assert_allclose(other["center"], expected[:3, 3], atol=1e-3)
         turned = matrix_from_quaternion(other["center"], other["orientation"])

@@ -14,9 +14,7 @@ from typer.testing import CliRunner
 from quantv2x_ros.cli import app
 from quantv2x_ros.data.v2x_real import OBJECT_TYPES
 from quantv2x_ros.evaluation.markdown import table
-from quantv2x_ros.evaluation.session import parse_latencies
-from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
-from quantv2x_ros.evaluation.sweeps import (
+from quantv2x_ros.evaluation.series import (
     LINK,
     STEPS,
     SWEEPS,
@@ -24,6 +22,8 @@ from quantv2x_ros.evaluation.sweeps import (
     make_variants,
     parse_sweeps,
 )
+from quantv2x_ros.evaluation.session import parse_latencies
+from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
 
 PLOTS = (
     "precision_recall",

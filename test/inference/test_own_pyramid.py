@@ -46,7 +46,7 @@ def test_it_is_the_pyramid_of_the_feature_that_the_codebook_has_not_touched(
     network = load_checkpoint(bundle.folder / "checkpoint.safetensors")
     with torch.no_grad():
         levels, _ = network.pyramid.extract(network.encode_points([cloud]))
-    for number, (level, expected) in enumerate(zip(pyramid.levels, levels, strict=True)):
+    for number, (level, expected) in enumerate(zip(pyramid.features, levels, strict=True)):
         scale = bundle.scale(f"level{number}") or 1.0
         found = level.astype(np.float32) * scale
         wanted = expected[0].permute(1, 2, 0).numpy()

@@ -91,7 +91,7 @@ def test_lost_cells_have_no_part_either(bundle: ModelBundle) -> None:
 def test_a_bundle_with_parity_computes_all(bundle: ModelBundle) -> None:
     from dataclasses import replace
 
-    exact = replace(bundle, manifest=replace(bundle.manifest, parity=True))
+    exact = replace(bundle, manifest=replace(bundle.manifest, reproduces_published=True))
     assert PyramidEngines(exact, "openvino", 1, 1).widths == (128,)
     ahead = transform_between(np.eye(4), matrix_from_v2x([45.0, 0.0, 0.0, 0.0, 0.0, 0.0]))
     pyramid = CooperativeDetector(exact, threads=1).pyramid(indices_of(bundle), None, ahead)

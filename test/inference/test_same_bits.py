@@ -41,7 +41,7 @@ for agent, cloud in enumerate(frame.clouds):
         else detector.own_pyramid(sweep.own)
     )
     found[f"indices{agent}"] = sweep.indices
-    found |= {f"level{agent}{i}": level for i, level in enumerate(pyramid.levels)}
+    found |= {f"level{agent}{i}": level for i, level in enumerate(pyramid.features)}
     found |= {f"score{agent}{i}": score for i, score in enumerate(pyramid.scores)}
     pyramids.append(pyramid)
 maps = detector.head_maps(pyramids, frame.ego_to_agent)

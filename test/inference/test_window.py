@@ -27,7 +27,7 @@ def test_the_full_grids_window_is_three_quarters() -> None:
     window = HeadWindow.of(FULL, DetectionConfig())
     assert window.computed == slice(44, 308)
     assert window.kept == slice(46, 306)
-    assert [window.at_level(level) for level in range(3)] == [
+    assert [window.at_scale(level) for level in range(3)] == [
         slice(44, 308),
         slice(22, 154),
         slice(11, 77),
@@ -52,9 +52,9 @@ def test_a_grid_that_starts_ahead_of_the_sensor_keeps_its_own_columns() -> None:
 
 
 def test_the_full_grid_is_cut_into_two_tiles() -> None:
-    tiles = HeadWindow.of(FULL, DetectionConfig()).tiles(100)
-    assert [tile.computed for tile in tiles] == [slice(44, 180), slice(172, 308)]
-    assert [tile.kept for tile in tiles] == [slice(46, 174), slice(174, 306)]
+    strips = HeadWindow.of(FULL, DetectionConfig()).strips(100)
+    assert [strip.computed for strip in strips] == [slice(44, 180), slice(172, 308)]
+    assert [strip.kept for strip in strips] == [slice(46, 174), slice(174, 306)]
 
 
 @given(st.integers(2, 200), st.integers(0, 60), st.integers(1, 150), st.floats(3.0, 400.0))
@@ -64,17 +64,17 @@ def test_tiles_keep_every_column_once_with_a_halo_where_they_meet(
     low = -3.2 * half + 3.2 * shift
     grid = BevGrid((low, -25.6, -5.0, low + 6.4 * half, 25.6, 1.0), (0.4, 0.4, 6.0))
     window = HeadWindow.of(grid, DetectionConfig(range_x=reach))
-    tiles = window.tiles(rows)
-    assert len({tile.computed.stop - tile.computed.start for tile in tiles}) == 1
-    columns = [column for tile in tiles for column in range(tile.kept.start, tile.kept.stop)]
+    strips = window.strips(rows)
+    assert len({strip.computed.stop - strip.computed.start for strip in strips}) == 1
+    columns = [column for strip in strips for column in range(strip.kept.start, strip.kept.stop)]
     assert columns == list(range(window.kept.start, window.kept.stop))
-    for tile in tiles:
-        assert tile.computed.start % ALIGNMENT == 0
-        assert window.computed.start <= tile.computed.start < tile.computed.stop
-        assert tile.computed.stop <= window.computed.stop
-        assert tile.inner.start >= min(HALO, tile.kept.start - window.computed.start)
-        behind = tile.computed.stop - tile.kept.stop
-        assert behind >= min(HALO, window.computed.stop - tile.kept.stop)
+    for strip in strips:
+        assert strip.computed.start % ALIGNMENT == 0
+        assert window.computed.start <= strip.computed.start < strip.computed.stop
+        assert strip.computed.stop <= window.computed.stop
+        assert strip.inner.start >= min(HALO, strip.kept.start - window.computed.start)
+        behind = strip.computed.stop - strip.kept.stop
+        assert behind >= min(HALO, window.computed.stop - strip.kept.stop)
 
 
 def test_tiles_give_what_the_whole_window_gives(

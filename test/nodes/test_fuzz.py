@@ -27,8 +27,8 @@ from rclpy.serialization import deserialize_message, serialize_message  # noqa: 
 from quantv2x_msgs.msg import BevIndices  # noqa: E402
 from quantv2x_ros.core import wire  # noqa: E402
 from quantv2x_ros.core.peers.signing import is_signed_by, sign  # noqa: E402
-from quantv2x_ros.core.transport.frame_sender import FrameSender, SendSettings  # noqa: E402
 from quantv2x_ros.core.transport.reception import Reception  # noqa: E402
+from quantv2x_ros.core.transport.sweep_sender import SendSettings, SweepSender  # noqa: E402
 from quantv2x_ros.core.transport.tiles import TilePlace, TileSettings  # noqa: E402
 from quantv2x_ros.environment.resources import ResourceError, find_bundle  # noqa: E402
 from quantv2x_ros.inference.model.bundle import ModelBundle  # noqa: E402
@@ -98,7 +98,7 @@ def messages_of(form, background, station, sequence, generator):
     """The messages of a sweep, cut and protected as one of several senders would."""
     cut = TileSettings(int(generator.choice([0, 400, 1398])), bool(generator.integers(2)))
     parity = float(generator.choice([0.0, 0.5]))
-    sender = FrameSender(form.frame, background, SendSettings(cut, parity=parity))
+    sender = SweepSender(form.frame, background, SendSettings(cut, parity=parity))
     sent = sender.send(some_map(form, background, generator))
     template = BevIndices(station_id=station, sequence=sequence, map_frame="map")
     template.header.stamp.sec, template.header.frame_id = 100 + sequence, "lidar"
@@ -160,7 +160,7 @@ def with_own_checksum(message, form, payload):
     fields = wire._FIELDS.pack(wire.VERSION, message.encoding % 2)
     shape = form.frame.tile_shape(place)
     planes = place.planes(form.segments)
-    check = wire._checksum(fields, body, form.frame.prior, shape, planes.start)
+    check = wire._checksum(fields, body, form.frame.entropy_model, shape, planes.start)
     return bytearray(fields + check + body)
 
 

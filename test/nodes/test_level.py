@@ -17,7 +17,7 @@ from transforms3d.euler import euler2mat
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.core.placement.levelling import Levelling, in_sensor_frame, levelled_points
-from quantv2x_ros.demo.souvenir import detections_of
+from quantv2x_ros.demo.pictures import detections_of
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle

@@ -11,7 +11,7 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 
 from quantv2x_msgs.msg import DetectedObject3DArray
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.demo.souvenir import detections_of
+from quantv2x_ros.demo.pictures import detections_of
 from quantv2x_ros.environment.resources import ResourceError, find_bundle
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
 from quantv2x_ros.evaluation.detect import frame_input, look

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from quantv2x_ros.core.codebook.codebook import ResidualCodebook as FoldedCodebook
+from quantv2x_ros.core.codebook.codebook import ResidualCodebook
 from quantv2x_ros.core.codebook.folding import CodebookError
-from quantv2x_ros.training.codebook import ResidualCodebook
+from quantv2x_ros.training.codebook import TrainableCodebook
 from quantv2x_ros.training.codebook_init import initialise_codebook, set_prices
 from quantv2x_ros.training.codebook_usage import CodebookUsage
 from quantv2x_ros.training.config import CodebookSection, TrainingConfigError
@@ -25,7 +25,7 @@ def some_features(cells=6000):
 
 
 def trained_codebook(segments=1):
-    codebook = ResidualCodebook(64, levels=2, segments=segments, size=16)
+    codebook = TrainableCodebook(64, levels=2, segments=segments, size=16)
     initialise_codebook(codebook, some_features(), seed=0)
     return codebook
 
@@ -68,14 +68,14 @@ def test_the_folded_tables_choose_the_same_codewords():
     features, codebook = some_features(), trained_codebook(segments=2)
     set_prices(codebook, features, 0.5)
     state = {f"codebook.{name}": value for name, value in codebook.state_dict().items()}
-    folded = FoldedCodebook.from_layers(to_published(state))
+    folded = ResidualCodebook.from_layers(to_published(state))
     with torch.no_grad():
         codes, _, _ = codebook.encode(features)
     wanted = codes.reshape(len(features), -1).T.numpy()
     same = folded.encode(features.numpy()) == wanted
     assert same.mean() > 0.999  # ties may fall either way
     free = {name: value for name, value in state.items() if not name.endswith("price")}
-    without = FoldedCodebook.from_layers(to_published(free))
+    without = ResidualCodebook.from_layers(to_published(free))
     assert (without.encode(features.numpy()) != wanted).any()
     assert without.fingerprint == folded.fingerprint  # receivers need not know
 
@@ -85,7 +85,7 @@ def test_a_price_of_another_shape_is_refused():
     arrays = to_published(state)
     arrays["codebook._encoders.0._quantizer._price"] = np.zeros((1, 3), np.float32)
     with pytest.raises(CodebookError, match=r"_price has the shape \(1, 3\), expected \(1, 16\)"):
-        FoldedCodebook.from_layers(arrays)
+        ResidualCodebook.from_layers(arrays)
 
 
 def test_a_checkpoint_without_prices_is_one_of_free_codewords():

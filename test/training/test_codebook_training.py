@@ -5,7 +5,7 @@
 import pytest
 import torch
 
-from quantv2x_ros.training.codebook import Noise, ResidualCodebook
+from quantv2x_ros.training.codebook import Noise, TrainableCodebook
 from quantv2x_ros.training.codebook_init import initialise_codebook
 from quantv2x_ros.training.codebook_usage import CodebookUsage, revive
 
@@ -29,7 +29,7 @@ def test_every_level_of_the_initial_codebook_lowers_the_error():
     features = some_features()
     errors = []
     for levels in (1, 2, 3):
-        codebook = ResidualCodebook(64, levels=levels, size=32)
+        codebook = TrainableCodebook(64, levels=levels, size=32)
         initialise_codebook(codebook, features, seed=0)
         errors.append(error(codebook, features))
     assert errors[0] < 0.7 * float((features**2).mean())
@@ -48,7 +48,7 @@ def test_use_and_perplexity_are_those_of_the_codes():
 @pytest.mark.parametrize("segments", [1, 2])
 def test_dead_codewords_come_back_to_life_and_lower_the_error(segments):
     features = some_features()
-    codebook = ResidualCodebook(64, levels=2, segments=segments, size=16)
+    codebook = TrainableCodebook(64, levels=2, segments=segments, size=16)
     with torch.no_grad():
         for level in codebook.ordered_levels():
             level.codebook[:, 4:] += 1000.0  # where no feature is
@@ -66,7 +66,7 @@ def test_dead_codewords_come_back_to_life_and_lower_the_error(segments):
 
 def test_codewords_in_use_stay_where_they_are():
     features = some_features()
-    codebook = ResidualCodebook(64, levels=1, size=16)
+    codebook = TrainableCodebook(64, levels=1, size=16)
     initialise_codebook(codebook, features, seed=0)
     usage = CodebookUsage(*codebook.shape)
     usage.add(codebook(as_maps(features)).codes)
@@ -77,7 +77,7 @@ def test_codewords_in_use_stay_where_they_are():
 
 
 def test_gumbel_noise_repeats_with_its_generator_and_vanishes_without():
-    codebook = ResidualCodebook(64, levels=2, size=16)
+    codebook = TrainableCodebook(64, levels=2, size=16)
     maps = as_maps(some_features(800))
 
     def codes(seed):
@@ -92,7 +92,7 @@ def test_gumbel_noise_repeats_with_its_generator_and_vanishes_without():
 
 
 def test_with_gumbel_noise_codewords_that_were_not_drawn_learn_too():
-    codebook = ResidualCodebook(64, levels=1, size=64)
+    codebook = TrainableCodebook(64, levels=1, size=64)
     maps = as_maps(some_features(80) * 0.01)
 
     def moved(noise):
@@ -107,7 +107,7 @@ def test_with_gumbel_noise_codewords_that_were_not_drawn_learn_too():
 def test_training_lowers_the_error(gumbel):
     torch.manual_seed(0)
     features = some_features(800) * 0.3
-    codebook = ResidualCodebook(64, levels=2, size=16)
+    codebook = TrainableCodebook(64, levels=2, size=16)
     initialise_codebook(codebook, features, seed=0)
     optimizer = torch.optim.Adam(codebook.parameters(), lr=3e-4)
     generator = torch.Generator().manual_seed(0)

@@ -40,14 +40,14 @@ def network(folder):
 def test_uncoded_the_pyramid_is_that_of_the_encoders_feature(folder, network):
     detector = open_detector(folder, "uncoded", threads=1)
     payload = detector.broadcast(POINTS).payload
-    levels, _ = detector.perceive(detector.decode(payload)).content
+    levels, _ = detector.extract(detector.decode(payload)).content
     feature = network.encode_points([POINTS])
     expected, _ = network.pyramid.extract(feature)
     for level, wanted in zip(levels, expected, strict=True):
         torch.testing.assert_close(level, wanted)
     coded = open_detector(folder, "fp32", threads=1)
     indices = coded.decode(coded.broadcast(POINTS).payload)
-    assert not torch.allclose(coded.perceive(indices).content[0][0], levels[0])
+    assert not torch.allclose(coded.extract(indices).content[0][0], levels[0])
 
 
 @torch.no_grad()
@@ -69,9 +69,9 @@ def test_a_message_of_the_other_kind_is_refused(folder):
     indices = coded.decode(coded.broadcast(POINTS).payload)
     for detector, message in ((plain, indices), (coded, feature), (engines, feature)):
         with pytest.raises(MessageError, match="not sent in tiles"):
-            detector.perceive(message)
+            detector.extract(message)
     with pytest.raises(MessageError, match="not sent in tiles"):
-        plain.perceive(feature, np.ones(plain.bundle.grid.shape, np.bool_))
+        plain.extract(feature, np.ones(plain.bundle.grid.shape, np.bool_))
     with pytest.raises(MessageError, match="not sent in tiles"):
         indices_of(feature)
     assert indices_of(indices) is indices
@@ -82,10 +82,10 @@ def test_lost_cells_are_background_without_a_score(folder):
     indices = detector.decode(detector.broadcast(POINTS).payload)
     received = np.ones(indices.shape[1:], np.bool_)
     received[16:48, 16:48] = False
-    found = detector.perceive(indices, received).content
+    found = detector.extract(indices, received).content
     background = np.array(detector.bundle.manifest.codebook.background, np.uint8)
     filled = np.where(received, indices, background[:, None, None])
-    expected = detector.perceive(filled).content
+    expected = detector.extract(filled).content
     for level, wanted in zip(found.levels, expected.levels, strict=True):
         torch.testing.assert_close(level, wanted, rtol=0.0, atol=0.0)
     assert not found.scores[0][0, 0, ~received].any()
@@ -103,8 +103,8 @@ def test_networks_and_messages_are_chosen_apart(folder, network, messages):
     detector = TorchDetector(expected.bundle, graphs, messages(expected.bundle))
     assert detector.precision == expected.precision
     payload = expected.broadcast(POINTS).payload
-    found = detector.perceive(detector.decode(payload)).content
-    wanted = expected.perceive(expected.decode(payload)).content
+    found = detector.extract(detector.decode(payload)).content
+    wanted = expected.extract(expected.decode(payload)).content
     for level, score, other, other_score in zip(*found, *wanted, strict=True):
         torch.testing.assert_close(level, other, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(score, other_score, rtol=1e-3, atol=1e-3)

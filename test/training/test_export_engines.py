@@ -15,7 +15,7 @@ import openvino
 import pytest
 import torch
 
-from quantv2x_ros.core.fusion.fusion import fuse_level
+from quantv2x_ros.core.fusion.fusion import fuse_scale
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import warp_theta
 from quantv2x_ros.inference.cpu.engine import OpenVinoEngine
@@ -30,7 +30,7 @@ from quantv2x_ros.training.export.random_bundle import (
     random_network,
 )
 from quantv2x_ros.training.graphs.executor import GraphExecutor
-from quantv2x_ros.training.graphs.graph import Concatenation, Graph, TensorSpec
+from quantv2x_ros.training.graphs.graph import Concatenation, LayerGraph, TensorSpec
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.quantization.post_training import QuantizationConfig, quantize_network
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame, run_frame
@@ -151,7 +151,7 @@ def test_every_int8_layer_equals_its_simulation(
     distinct: list[int] = []
     for node in made:
         sources = tuple(TensorSpec(n, 1) for n in dict.fromkeys((node.source, node.residual)) if n)
-        alone = Graph("alone", sources, (node,), ())
+        alone = LayerGraph("alone", sources, (node,), ())
         run = GraphExecutor(alone, scales, int8.graphs.graph_weights(name), torch.float64)
         expected = torch.round(run(values)[node.target] / scales[node.target].scale).numpy()
         difference = np.abs(numbers[node.target] - expected)
@@ -273,6 +273,6 @@ def test_int8_fusion_rounds_what_the_float_fusion_gives(int8: Exported) -> None:
     features = generator.integers(0, 200, (2, 16, 16, 8)).astype(np.uint8)
     scores = generator.random((2, 16, 16)).astype(np.float32) + 0.1
     thetas = np.stack([warp_theta(m, GRID) for m in int8.frame.ego_to_agent])
-    exact = fuse_level(features.astype(np.float32) * 0.5, scores, thetas)
-    rounded = fuse_level(features, scores, thetas, scale_in=0.5, scale_out=0.4)
+    exact = fuse_scale(features.astype(np.float32) * 0.5, scores, thetas)
+    rounded = fuse_scale(features, scores, thetas, scale_in=0.5, scale_out=0.4)
     np.testing.assert_allclose(rounded * 0.4, exact, atol=0.2 + 1e-4)

@@ -23,7 +23,7 @@ from quantv2x_ros.training.graphs.scales import (
     QuantizationError,
     TensorScale,
 )
-from quantv2x_ros.training.quantization.alignment import Alignment
+from quantv2x_ros.training.quantization.alignment import FusedMapAlignment
 from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
 from quantv2x_ros.training.quantization.blocks import split_blocks
 from quantv2x_ros.training.quantization.crops import Crop, CropMaker
@@ -136,7 +136,7 @@ def test_an_error_of_the_levels_is_an_error_of_the_fused_map(
     full = replace(graphs, scales={}, weights={})
     torch.manual_seed(0)
     target = [torch.rand(len(crop.pillars), 64, 16, 16) for crop in crops]
-    alignment = Alignment(full, 0, crops, target, full)
+    alignment = FusedMapAlignment(full, 0, crops, target, full)
     assert alignment.error(target) == 0.0
     peers = [maps.clone() for maps in target]
     for maps in peers:

@@ -16,7 +16,7 @@ from quantv2x_ros.training.graphs.executor import (
     round_to_scale,
 )
 from quantv2x_ros.training.graphs.folding import _deblock
-from quantv2x_ros.training.graphs.graph import Convolution, Graph, TensorSpec
+from quantv2x_ros.training.graphs.graph import Convolution, LayerGraph, TensorSpec
 from quantv2x_ros.training.graphs.scales import (
     TensorScale,
     quantize_weight,
@@ -35,7 +35,7 @@ def convolution(groups: int = 1, channels: int = 128, size: int = 3, seed: int =
 
 
 def run(node: Convolution, value: torch.Tensor) -> torch.Tensor:
-    graph = Graph("g", (TensorSpec("x", 1),), (node,), (TensorSpec("y", 1),))
+    graph = LayerGraph("g", (TensorSpec("x", 1),), (node,), (TensorSpec("y", 1),))
     return GraphExecutor(graph, dtype=torch.float64)({"x": value})["y"]
 
 
@@ -59,7 +59,9 @@ def test_a_transposed_convolution_is_a_convolution_and_a_pixel_shuffle() -> None
         torch.nn.init.uniform_(norm.running_var, 0.5, 2.0)  # type: ignore[arg-type]
         node = _deblock(block, index)
         value = torch.randn(1, node.weight.shape[1], 4, 5)
-        graph = Graph("g", (TensorSpec(node.source, 1),), (node,), (TensorSpec(node.target, 128),))
+        graph = LayerGraph(
+            "g", (TensorSpec(node.source, 1),), (node,), (TensorSpec(node.target, 128),)
+        )
         actual = GraphExecutor(graph)({node.source: value})[node.target]
         with torch.no_grad():
             torch.testing.assert_close(actual, block(value), rtol=1e-4, atol=1e-5)
@@ -180,4 +182,4 @@ def test_a_tensor_of_zeros_or_not_finite_values_cannot_be_calibrated() -> None:
 
 def test_a_graph_that_uses_what_nothing_makes_is_refused() -> None:
     with pytest.raises(ValueError, match="needs \\['x'\\]"):
-        Graph("g", (TensorSpec("z", 1),), (convolution(),), ())
+        LayerGraph("g", (TensorSpec("z", 1),), (convolution(),), ())

@@ -27,7 +27,7 @@ from quantv2x_ros.training.export.random_bundle import (
 )
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.graphs.scales import QuantizationError
-from quantv2x_ros.training.pyramid import LEVELS
+from quantv2x_ros.training.pyramid import SCALES
 from quantv2x_ros.training.quantization.calibration import calibrate
 from quantv2x_ros.training.quantization.cost import network_cost
 from quantv2x_ros.training.quantization.post_training import (
@@ -121,7 +121,7 @@ def test_settings_that_make_no_sense_become_a_sentence(
 def pyramid_macs(cells: int) -> int:
     """Multiply-accumulates of the pyramid, from the table of docs/network.md, "Pyramid fusion"."""
     total, channels, source = 0, 64, cells
-    for blocks, stride, middle, out in LEVELS:
+    for blocks, stride, middle, out in SCALES:
         for _ in range(blocks):
             target = source // stride**2
             total += source * channels * middle + target * middle * (middle // 32 * 9 + out)

@@ -10,7 +10,7 @@ import torch
 
 from quantv2x_ros.core.codebook.codebook import ResidualCodebook
 from quantv2x_ros.core.codebook.folding import CodebookError
-from quantv2x_ros.core.coding.wire import IndexPrior, decode_indices, encode_indices
+from quantv2x_ros.core.coding.wire import EntropyModel, decode_indices, encode_indices
 from quantv2x_ros.core.detection.detection import detect
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.inference.detector import CooperativeDetector
@@ -175,13 +175,13 @@ def test_a_bundle_with_it_sends_the_networks_codes_and_finds_the_networks_boxes(
 
     bundle = ModelBundle.load(tmp_path / "b")
     expected = coded.forward_points(frame.clouds, frame.ego_to_agent)
-    encoder, prior = AgentEncoder(bundle, threads=1), IndexPrior(64)
+    encoder, entropy_model = AgentEncoder(bundle, threads=1), EntropyModel(64)
     sent = []
     for cloud in frame.clouds:
         indices = encoder.encode(cloud).indices
-        payload = encode_indices(indices, prior)
+        payload = encode_indices(indices, entropy_model)
         assert len(payload) < 1.01 * indices[0].size * 4 * 6 / 8 + 64  # 24 bits a cell
-        sent.append(decode_indices(payload, prior, indices.shape))
+        sent.append(decode_indices(payload, entropy_model, indices.shape))
     codes = np.stack(sent)
     assert (codes == expected["codes"].numpy()).mean() > 0.99
 

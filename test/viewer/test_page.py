@@ -13,7 +13,7 @@ from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.v2x_real import CLASSES
 from quantv2x_ros.viewer.page import Page, ViewerError
 from quantv2x_ros.viewer.palette import AGENT_COLOURS, class_colour
-from quantv2x_ros.viewer.scene import Beacon, Scene, SeenObjects
+from quantv2x_ros.viewer.state import Beacon, SeenObjects, ViewerState
 
 EXTENT = (-25.6, -25.6, 25.6, 25.6)
 
@@ -28,7 +28,7 @@ def page():
 
 def scene_of(folder, stations=(1, 2)):
     """A real scenario's first frame as if it had been heard at 0 s."""
-    scene = Scene(max_points=5000, lifetime=1.0)
+    scene = ViewerState(max_points=5000, lifetime=1.0)
     frame = Scenario.open(folder).frame("000000")
     for station in stations:
         agent = frame.agents[str(station)]

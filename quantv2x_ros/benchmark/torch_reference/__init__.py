@@ -2,5 +2,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """The published network in plain torch, which times and boxes are compared to.
 
-* plain: Frame, PlainPipeline.
+* plain: PlainFrame, PlainPipeline.
 """

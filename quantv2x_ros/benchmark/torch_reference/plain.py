@@ -19,14 +19,14 @@ from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.model.bundle_files import CHECKPOINT_FILE
 from quantv2x_ros.inference.model.manifest import BundleError
 from quantv2x_ros.training.checkpoint import load_checkpoint
-from quantv2x_ros.training.codebook import ResidualCodebook
+from quantv2x_ros.training.codebook import TrainableCodebook
 from quantv2x_ros.training.points import pillar_input
 
 Cloud = npt.NDArray[np.float32]
 Times = dict[str, float]
 
 
-class Frame(Protocol):
+class PlainFrame(Protocol):
     """One moment.
 
     Attributes:
@@ -62,7 +62,7 @@ class PlainPipeline:
             raise BundleError(f"bundle {bundle.folder}: it has no {CHECKPOINT_FILE} to compare to")
         torch.set_num_threads(threads)
         network = load_checkpoint(path)
-        if not isinstance(network.codebook, ResidualCodebook):
+        if not isinstance(network.codebook, TrainableCodebook):
             raise BundleError(
                 f"bundle {bundle.folder}: its checkpoint has no residual codebook, and the plain"
                 " pipeline runs no other"
@@ -101,7 +101,7 @@ class PlainPipeline:
         return {"encoder": 1e3 * (time.perf_counter() - start)}
 
     @torch.inference_mode()
-    def run(self, frame: Frame) -> tuple[Detections, Times]:
+    def run(self, frame: PlainFrame) -> tuple[Detections, Times]:
         """Run one frame; see OurPipeline.run."""
         start = time.perf_counter()
         codes, sent = self._encode(frame.clouds)

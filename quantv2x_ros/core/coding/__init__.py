@@ -3,6 +3,6 @@
 """The entropy coder of index maps."""
 
 from quantv2x_ros.core.coding.index_model import IndexModel, IndexModelError, IndexTreeError
-from quantv2x_ros.core.coding.wire import IndexPrior, WireError
+from quantv2x_ros.core.coding.wire import EntropyModel, WireError
 
-__all__ = ["IndexModel", "IndexModelError", "IndexPrior", "IndexTreeError", "WireError"]
+__all__ = ["EntropyModel", "IndexModel", "IndexModelError", "IndexTreeError", "WireError"]

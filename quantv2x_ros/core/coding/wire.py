@@ -122,7 +122,7 @@ class WireError(ValueError):
 
 
 @dataclass(frozen=True)
-class IndexPrior:
+class EntropyModel:
     """The indices' number of codes and their entropy model, which sender and receiver share.
 
     Attributes:
@@ -182,7 +182,7 @@ def _unpack(packed: IndexArray, bits: int, indices: IndexArray) -> int:
     return int(buffer & np.uint32((1 << held) - 1))
 
 
-def _check_shape(shape: tuple[int, ...], prior: IndexPrior, first_plane: int) -> int:
+def _check_shape(shape: tuple[int, ...], entropy_model: EntropyModel, first_plane: int) -> int:
     """Number of indices of a shape (planes, rows, columns); WireError where it is out of bounds."""
     if len(shape) != 3 or not all(1 <= size <= 0xFFFF for size in shape):
         raise WireError(
@@ -191,7 +191,7 @@ def _check_shape(shape: tuple[int, ...], prior: IndexPrior, first_plane: int) ->
     count = shape[0] * shape[1] * shape[2]
     if count > MAX_INDICES:
         raise WireError(f"shape {tuple(shape)} has {count} indices, allowed are {MAX_INDICES}")
-    planes = 0xFFFF if prior.model is None else prior.model.planes
+    planes = 0xFFFF if entropy_model.model is None else entropy_model.model.planes
     if first_plane < 0 or first_plane + shape[0] > planes:
         raise WireError(
             f"planes {first_plane} to {first_plane + shape[0] - 1}: there are {planes} planes"
@@ -199,48 +199,53 @@ def _check_shape(shape: tuple[int, ...], prior: IndexPrior, first_plane: int) ->
     return count
 
 
-def packed_size(shape: tuple[int, int, int], prior: IndexPrior, first_plane: int = 0) -> int:
+def packed_size(
+    shape: tuple[int, int, int], entropy_model: EntropyModel, first_plane: int = 0
+) -> int:
     """Length in bytes of the longest payload of a shape (planes, rows, columns)."""
-    return HEADER_BYTES + (_check_shape(shape, prior, first_plane) * prior.bits + 7) // 8
+    return (
+        HEADER_BYTES
+        + (_check_shape(shape, entropy_model, first_plane) * entropy_model.bits + 7) // 8
+    )
 
 
-def encode_indices(indices: IndexArray, prior: IndexPrior, first_plane: int = 0) -> bytes:
+def encode_indices(indices: IndexArray, entropy_model: EntropyModel, first_plane: int = 0) -> bytes:
     """Code indices without loss; never longer than packed_size.
 
     Args:
-        indices: (planes, rows, columns) uint8, each less than prior.dict_size.
-        prior: the codebook's entropy model.
+        indices: (planes, rows, columns) uint8, each less than entropy_model.dict_size.
+        entropy_model: the codebook's entropy model.
         first_plane: number of indices' first plane among the codebook's.
 
     Raises:
         WireError: the shape is out of bounds or an index is outside of the codebook.
     """
-    count = _check_shape(indices.shape, prior, first_plane)
+    count = _check_shape(indices.shape, entropy_model, first_plane)
     if indices.dtype != np.uint8:
         raise WireError(f"indices must be uint8, got {indices.dtype}")
-    if int(indices.max()) >= prior.dict_size:
-        raise WireError(f"index {int(indices.max())} is outside of {prior.dict_size} codes")
-    size = (count * prior.bits + 7) // 8
+    if int(indices.max()) >= entropy_model.dict_size:
+        raise WireError(f"index {int(indices.max())} is outside of {entropy_model.dict_size} codes")
+    size = (count * entropy_model.bits + 7) // 8
     coding, body = CONTEXT, None
-    if prior.model is not None:
-        body = encode_planes(prior.model, indices, first_plane, size)
+    if entropy_model.model is not None:
+        body = encode_planes(entropy_model.model, indices, first_plane, size)
     if body is None:
         packed = np.empty(size, np.uint8)
-        _pack(np.ascontiguousarray(indices).reshape(-1), prior.bits, packed)
+        _pack(np.ascontiguousarray(indices).reshape(-1), entropy_model.bits, packed)
         coding, body = PACKED, packed.tobytes()
     fields = _FIELDS.pack(VERSION, coding)
-    return fields + _checksum(fields, body, prior, indices.shape, first_plane) + body
+    return fields + _checksum(fields, body, entropy_model, indices.shape, first_plane) + body
 
 
 def _checksum(
     fields: bytes | memoryview,
     body: bytes | memoryview,
-    prior: IndexPrior,
+    entropy_model: EntropyModel,
     shape: tuple[int, ...],
     first_plane: int,
 ) -> bytes:
-    model = 0 if prior.model is None else prior.model.fingerprint
-    known = _KNOWN.pack(*shape, first_plane, prior.dict_size, model)
+    model = 0 if entropy_model.model is None else entropy_model.model.fingerprint
+    known = _KNOWN.pack(*shape, first_plane, entropy_model.dict_size, model)
     return _CHECKSUM.pack(zlib.crc32(body, zlib.crc32(known, zlib.crc32(fields))))
 
 
@@ -264,7 +269,7 @@ def payload_coding(payload: bytes | bytearray | memoryview) -> int:
 
 def decode_indices(
     payload: bytes | bytearray | memoryview,
-    prior: IndexPrior,
+    entropy_model: EntropyModel,
     shape: tuple[int, int, int],
     first_plane: int = 0,
 ) -> IndexArray:
@@ -272,51 +277,51 @@ def decode_indices(
 
     Args:
         payload: what encode_indices returned.
-        prior: the entropy model of the receiver's codebook.
+        entropy_model: the entropy model of the receiver's codebook.
         shape: (planes, rows, columns) that the receiver expects.
         first_plane: number of the first of these planes among the codebook's.
 
     Returns:
-        (planes, rows, columns) uint8, each less than prior.dict_size.
+        (planes, rows, columns) uint8, each less than entropy_model.dict_size.
 
     Raises:
         WireError: the payload has another length, version, shape, codebook, model or checksum than
             expected, or an index is outside of the codebook.
     """
-    limit = packed_size(shape, prior, first_plane)
+    limit = packed_size(shape, entropy_model, first_plane)
     view = memoryview(payload).cast("B")
     coding = payload_coding(view)
     if len(view) > limit or (coding == PACKED and len(view) != limit):
         raise WireError(
             f"payload has {len(view)} bytes, expected {'' if coding == PACKED else 'at most '}"
-            f"{limit} for {tuple(shape)} indices of {prior.bits} bits"
+            f"{limit} for {tuple(shape)} indices of {entropy_model.bits} bits"
         )
     body = view[HEADER_BYTES:]
-    actual = _checksum(view[: _FIELDS.size], body, prior, shape, first_plane)
+    actual = _checksum(view[: _FIELDS.size], body, entropy_model, shape, first_plane)
     stated = bytes(view[_FIELDS.size : HEADER_BYTES])
     if actual != stated:
         raise WireError(
             f"payload has CRC-32 {actual[::-1].hex()}, its header says {stated[::-1].hex()}: it is "
             f"damaged, or of another shape or codebook than {tuple(shape)} indices of "
-            f"{prior.dict_size} codes"
+            f"{entropy_model.dict_size} codes"
         )
     coded = np.frombuffer(body, np.uint8)
     if coding == PACKED:
-        return _decode_packed(coded, prior, shape)
-    if prior.model is None:
+        return _decode_packed(coded, entropy_model, shape)
+    if entropy_model.model is None:
         raise WireError("payload is coded with a context model, this codebook has none")
-    indices, end = decode_planes(prior.model, coded, shape, first_plane)
+    indices, end = decode_planes(entropy_model.model, coded, shape, first_plane)
     if len(coded) > end:
         raise WireError(f"payload has {len(coded) - end} bytes more than its indices need")
     return indices
 
 
 def _decode_packed(
-    packed: IndexArray, prior: IndexPrior, shape: tuple[int, int, int]
+    packed: IndexArray, entropy_model: EntropyModel, shape: tuple[int, int, int]
 ) -> IndexArray:
     indices = np.empty(shape, np.uint8)
-    if _unpack(packed, prior.bits, indices.reshape(-1)):
+    if _unpack(packed, entropy_model.bits, indices.reshape(-1)):
         raise WireError("payload's last byte is not filled up with zeros")
-    if int(indices.max()) >= prior.dict_size:
-        raise WireError(f"index {int(indices.max())} is outside of {prior.dict_size} codes")
+    if int(indices.max()) >= entropy_model.dict_size:
+        raise WireError(f"index {int(indices.max())} is outside of {entropy_model.dict_size} codes")
     return indices

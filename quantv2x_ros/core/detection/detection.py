@@ -60,7 +60,7 @@ class DetectionConfig:
         vote_threshold: a kept box becomes the mean of the suppressed ones whose BEV IoU with it is
             above this, see `vote`; 0 keeps boxes as they are, as published.
         drop_ego: drop boxes around the sensor itself: the body of the vehicle that carries it,
-            which peers see. See `covers_sensor`. Published post-processing keeps them.
+            which peers see. See `is_ego_vehicle`. Published post-processing keeps them.
 
     Raises:
         DetectionError: a value is out of range.
@@ -151,7 +151,7 @@ class DetectionConfig:
         return groups
 
     @classmethod
-    def parity(cls) -> DetectionConfig:
+    def published(cls) -> DetectionConfig:
         """Return the published post-processing: class-agnostic, headings as regressed."""
         return cls(class_aware=False, use_direction=False)
 
@@ -246,7 +246,7 @@ ACROSS = 0.25
 ALONG = 0.4
 
 
-def covers_sensor(boxes: FloatArray) -> npt.NDArray[np.bool_]:
+def is_ego_vehicle(boxes: FloatArray) -> npt.NDArray[np.bool_]:
     """Tell which boxes are of the vehicle that carries the sensor.
 
     Its LiDAR stands on its roof, so that the body's box is below the origin, which is over the
@@ -448,4 +448,4 @@ def detect(
         )
         kept = Detections(boxes, kept.scores, kept.labels)
     inside = in_range(kept.boxes, config)
-    return kept.select(inside & ~covers_sensor(kept.boxes) if config.drop_ego else inside)
+    return kept.select(inside & ~is_ego_vehicle(kept.boxes) if config.drop_ego else inside)

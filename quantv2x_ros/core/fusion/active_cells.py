@@ -74,7 +74,7 @@ def scatter_blocks(
 BoolMap = npt.NDArray[np.bool_]
 
 #: Pyramid scale whose occupancy decides; its cells are twice as large as the map's.
-DECIDING_LEVEL = 1
+DECIDING_SCALE = 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,7 +85,7 @@ def _check_features(
     return stacked, geometry, np.float32(scale_in / scale_out)
 
 
-def fuse_level(
+def fuse_scale(
     features: Sequence[FeatureArray] | FeatureArray,
     scores: Sequence[Float32Array] | Float32Array,
     thetas: Float64Array,
@@ -125,10 +125,10 @@ def fuse_cells(
     scale_in: float = 1.0,
     scale_out: float = 1.0,
 ) -> FeatureArray:
-    """Warp and fuse some cells of a pyramid scale: what fuse_level gives there, bit for bit.
+    """Warp and fuse some cells of a pyramid scale: what fuse_scale gives there, bit for bit.
 
     Args:
-        features: as for fuse_level, like what is not named here.
+        features: as for fuse_scale, like what is not named here.
         scores: per agent (h, w).
         thetas: (N, 2, 3).
         needed: (h, w) bool.
@@ -156,7 +156,7 @@ def highest_scores(
 ) -> Float32Array:
     """The highest of the agents' warped scores in each cell of the fused map, (h, w) float32.
 
-    0 where no agent reaches. Arguments as for fuse_level.
+    0 where no agent reaches. Arguments as for fuse_scale.
     """
     highest: Float32Array = fusion_kernels.highest_scores(*_check_geometry(scores, thetas))
     return highest
@@ -167,7 +167,7 @@ def agent_shares(
 ) -> Float32Array:
     """Return each agent's weight in each cell of the fused map, (N, h, w) float32.
 
-    They sum to 1 over agents, or to 0 where no agent reaches the cell. Arguments as for fuse_level.
+    They sum to 1 over agents, or to 0 where no agent reaches the cell. Arguments as for fuse_scale.
     """
     shares: Float32Array = fusion_kernels.agent_shares(*_check_geometry(scores, thetas))
     return shares

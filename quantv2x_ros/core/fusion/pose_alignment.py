@@ -94,13 +94,13 @@ def align_peer(
     Returns:
         The correction; with fewer pairs than wanted the pose as it was sent.
     """
-    seen, told = _confident(ego, settings), _confident(peer, settings)
-    centres = transform_boxes(check_boxes(told.boxes), peer_to_ego)[:, :2].astype(np.float64)
+    seen, reported = _confident(ego, settings), _confident(peer, settings)
+    centres = transform_boxes(check_boxes(reported.boxes), peer_to_ego)[:, :2].astype(np.float64)
     pivot = peer_to_ego[:2, 3]
     motion, gain = np.zeros(3), 0.0
     pairs = np.zeros((0, 2), np.int64)
     for _ in range(_ROUNDS):
-        found = _pair(seen, told, _moved(centres, pivot, motion), settings.gate)
+        found = _pair(seen, reported, _moved(centres, pivot, motion), settings.gate)
         if len(found) < settings.min_pairs:
             return Alignment(peer_to_ego, 0, 0.0, 0.0, 0.0)
         if np.array_equal(found, pairs):
@@ -125,13 +125,13 @@ def _confident(detections: Detections, settings: AlignmentSettings) -> Detection
 
 
 def _pair(
-    seen: Detections, told: Detections, centres: Float64, gate: float
+    seen: Detections, reported: Detections, centres: Float64, gate: float
 ) -> npt.NDArray[np.int64]:
     """Return pairs (P, 2) of the same class, at most ``gate`` metres apart."""
-    if not len(seen) or not len(told):
+    if not len(seen) or not len(reported):
         return np.zeros((0, 2), np.int64)
     gaps = np.linalg.norm(seen.boxes[:, None, :2] - centres[None], axis=2)
-    gaps[(gaps > gate) | (seen.labels[:, None] != told.labels[None])] = 10.0 * gate
+    gaps[(gaps > gate) | (seen.labels[:, None] != reported.labels[None])] = 10.0 * gate
     rows, columns = linear_sum_assignment(gaps)
     near = gaps[rows, columns] <= gate
     return np.stack([rows[near], columns[near]], axis=1)
@@ -144,17 +144,17 @@ def _fit(
 
     Also returns how much more probable it is than none: twice the logarithm of the ratio.
     """
-    prior = np.array([settings.position_sigma] * 2 + [settings.yaw_sigma])
+    sigmas = np.array([settings.position_sigma] * 2 + [settings.yaw_sigma])
 
     def residuals(scaled: Float64) -> Float64:
-        motion = scaled * prior
+        motion = scaled * sigmas
         gaps = (_moved(source, pivot, motion) - target) / settings.detection_sigma
         return np.concatenate([gaps.ravel(), scaled])
 
     none = residuals(np.zeros(3))
     before = float((2.0 * (np.sqrt(1.0 + none**2) - 1.0)).sum())  # the same loss, of no motion
     fit = least_squares(residuals, np.zeros(3), loss="soft_l1")
-    return np.asarray(fit.x * prior, dtype=np.float64), before - 2.0 * float(fit.cost)
+    return np.asarray(fit.x * sigmas, dtype=np.float64), before - 2.0 * float(fit.cost)
 
 
 def _moved(points: Float64, pivot: Float64, motion: Float64) -> Float64:

@@ -207,7 +207,7 @@ def warp_theta(
 Float64 = npt.NDArray[np.float64]
 
 
-def mount_matrix(values: Sequence[float]) -> Matrix:
+def extrinsics_matrix(values: Sequence[float]) -> Matrix:
     """Return where a sensor is on its vehicle as sensor-to-vehicle (4, 4).
 
     Args:
@@ -219,15 +219,17 @@ def mount_matrix(values: Sequence[float]) -> Matrix:
     numbers = np.asarray(values, dtype=np.float64).reshape(-1)
     if numbers.shape != (6,) or not np.isfinite(numbers).all():
         raise PoseError(
-            f"mount: got {numbers.tolist()}, expected six finite numbers x, y, z [m], roll, pitch, "
-            "yaw [degrees]"
+            f"extrinsics: got {numbers.tolist()}, expected six finite numbers x, y, z [m], "
+            "roll, pitch, yaw [degrees]"
         )
     roll, pitch, yaw = np.radians(numbers[3:])
     rotation = euler2mat(roll, pitch, yaw, axes="sxyz")
     return np.asarray(compose(numbers[:3], rotation, np.ones(3)), dtype=np.float64)
 
 
-def mounted(vehicle: Matrix, covariance: npt.ArrayLike, mount: Matrix) -> tuple[Matrix, Float64]:
+def sensor_pose(
+    vehicle: Matrix, covariance: npt.ArrayLike, extrinsics: Matrix
+) -> tuple[Matrix, Float64]:
     """Return the sensor's pose (4, 4) and its covariance (36,).
 
     Errors of the vehicle's rotation move the sensor, the more so the further it is from the point
@@ -236,13 +238,13 @@ def mounted(vehicle: Matrix, covariance: npt.ArrayLike, mount: Matrix) -> tuple[
     Args:
         vehicle: (4, 4) vehicle-to-map.
         covariance: 36 numbers, row-major over x, y, z [m], rotations about the map's x, y, z [rad].
-        mount: (4, 4) sensor-to-vehicle.
+        extrinsics: (4, 4) sensor-to-vehicle.
     """
-    x, y, z = vehicle[:3, :3] @ mount[:3, 3]
+    x, y, z = vehicle[:3, :3] @ extrinsics[:3, 3]
     jacobian = np.eye(6)
     jacobian[:3, 3:] = [[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]]
     spread = np.asarray(covariance, dtype=np.float64).reshape(6, 6)
-    return vehicle @ mount, (jacobian @ spread @ jacobian.T).reshape(36)
+    return vehicle @ extrinsics, (jacobian @ spread @ jacobian.T).reshape(36)
 
 
 def covariance_of(position_sigma: float, rotation_sigma: float) -> Float64:

@@ -6,7 +6,7 @@ from quantv2x_ros.core.monitoring.byte_queue import ByteQueue
 from quantv2x_ros.core.monitoring.limits import Breach, Complaint, Level, LimitError, LimitWatch
 from quantv2x_ros.core.monitoring.overload import Overload, OverloadState
 from quantv2x_ros.core.monitoring.statistics import Drops, RateMeter, StageTimes
-from quantv2x_ros.core.monitoring.traffic import StationTraffic
+from quantv2x_ros.core.monitoring.sweep_rate import SweepRate
 
 __all__ = [
     "Breach",
@@ -20,5 +20,5 @@ __all__ = [
     "OverloadState",
     "RateMeter",
     "StageTimes",
-    "StationTraffic",
+    "SweepRate",
 ]

@@ -128,8 +128,8 @@ class PillarNet:
         cloud = check_points(points)
         pillars = self.grouper(cloud)
         pillar_kernels.clear(self._used, self._map)
-        levels_per_unit = 0.0 if self.scale is None else 1.0 / self.scale
-        self._write(cloud, pillars, pillars.cells, levels_per_unit, self._map)
+        steps_per_unit = 0.0 if self.scale is None else 1.0 / self.scale
+        self._write(cloud, pillars, pillars.cells, steps_per_unit, self._map)
         self._used = pillars.cells.copy()
         rows, columns = self.grid.pillar_shape
         return PillarMap(
@@ -149,7 +149,7 @@ class PillarNet:
         cloud: Float32,
         pillars: Pillars,
         rows: Int32,
-        levels_per_unit: float,
+        steps_per_unit: float,
         out: npt.NDArray[np.generic],
     ) -> None:
         """Write the pillars' features into some rows of ``out``."""
@@ -167,7 +167,7 @@ class PillarNet:
             self._mean_weight,
             self.weights.bias,
             self.grouper.max_points,
-            np.float32(levels_per_unit),
+            np.float32(steps_per_unit),
             rows,
             out,
         )

@@ -25,14 +25,14 @@ def fill(  # type: ignore[no-untyped-def]
     mean_weight,
     bias,
     max_points,
-    levels_per_unit,
+    steps_per_unit,
     rows,
     out,
 ):
     """Write the feature of pillar p into out[rows[p]].
 
     Pillar by pillar, so that its maximum stays in the first-level cache; ``order`` holds the
-    points of pillar p up to ``ends[p]``. ``levels_per_unit`` is 0 where ``out`` is not quantized.
+    points of pillar p up to ``ends[p]``. ``steps_per_unit`` is 0 where ``out`` is not quantized.
     """
     channels = bias.shape[0]
     best = np.empty(channels, np.float32)
@@ -65,10 +65,10 @@ def fill(  # type: ignore[no-untyped-def]
             )
             floor = np.float32(0.0) if full else max(bias[c], np.float32(0.0))
             best[c] = max(value, floor)
-        if levels_per_unit > 0:
+        if steps_per_unit > 0:
             # values are >= 0, so adding a half and truncating rounds to the nearest
             for c in range(channels):
-                level = best[c] * levels_per_unit + np.float32(0.5)
+                level = best[c] * steps_per_unit + np.float32(0.5)
                 out[row, c] = np.int32(min(level, np.float32(255.0)))
         else:
             for c in range(channels):

@@ -6,14 +6,14 @@ from quantv2x_ros.core.placement.cloud_placement import CloudPlacement, Placemen
 from quantv2x_ros.core.placement.ground_check import GroundCheck
 from quantv2x_ros.core.placement.ground_plane import GroundPlane
 from quantv2x_ros.core.placement.heading_check import HeadingCheck
-from quantv2x_ros.core.placement.levelling import Ground, Levelling
+from quantv2x_ros.core.placement.levelling import Levelling, SensorGround
 
 __all__ = [
     "CloudPlacement",
-    "Ground",
     "GroundCheck",
     "GroundPlane",
     "HeadingCheck",
     "Levelling",
     "PlacementRemedy",
+    "SensorGround",
 ]

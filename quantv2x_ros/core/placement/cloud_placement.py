@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from transforms3d.euler import mat2euler
 
-from quantv2x_ros.core.geometry.pose import Matrix, PoseError, invert, mount_matrix
+from quantv2x_ros.core.geometry.pose import Matrix, PoseError, extrinsics_matrix, invert
 
 Float32 = npt.NDArray[np.float32]
 
@@ -25,29 +25,29 @@ class CloudPlacement:
     """Pose and scale of a cloud against the frame that the model sees it in.
 
     Attributes:
-        mount: (4, 4) LiDAR-to-cloud: where the model's LiDAR frame is in the cloud's frame, metres.
+        extrinsics: (4, 4) LiDAR-to-cloud: pose of the model's LiDAR frame in the cloud's, metres.
         scale: metres in a unit of the cloud.
     """
 
-    mount: Matrix = field(default_factory=lambda: np.eye(4))
+    extrinsics: Matrix = field(default_factory=lambda: np.eye(4))
     scale: float = 1.0
 
     @property
     def is_moved(self) -> bool:
         """True where the two frames differ."""
-        return not np.array_equal(self.mount, np.eye(4))
+        return not np.array_equal(self.extrinsics, np.eye(4))
 
     @property
     def numbers(self) -> list[float]:
-        """The mount as x, y, z [m], roll, pitch, yaw [degrees]."""
-        angles = np.degrees(mat2euler(self.mount[:3, :3], axes="sxyz"))
-        return [float(value) for value in (*self.mount[:3, 3], *angles)]
+        """The extrinsics as x, y, z [m], roll, pitch, yaw [degrees]."""
+        angles = np.degrees(mat2euler(self.extrinsics[:3, :3], axes="sxyz"))
+        return [float(value) for value in (*self.extrinsics[:3, 3], *angles)]
 
     def apply(self, cloud: Float32) -> Float32:
         """Return a cloud (P, 4) in the LiDAR frame, metres; itself where nothing is to be done."""
         if not self.is_moved and self.scale == 1.0:
             return cloud
-        matrix = invert(self.mount)
+        matrix = invert(self.extrinsics)
         turn = (self.scale * matrix[:3, :3]).astype(np.float32)
         placed = cloud.copy()
         placed[:, :3] = cloud[:, :3] @ turn.T
@@ -59,11 +59,11 @@ class CloudPlacement:
 NOT_MOVED = CloudPlacement()
 
 
-def placement_of(mount: list[float], scale: float = 1.0) -> CloudPlacement:
+def placement_of(extrinsics: list[float], scale: float = 1.0) -> CloudPlacement:
     """Return the placement of six numbers and a scale.
 
     Args:
-        mount: where the LiDAR frame is in the cloud's: x, y, z [m], roll, pitch, yaw [degrees].
+        extrinsics: pose of the LiDAR frame in the cloud's: x, y, z [m], roll, pitch, yaw [deg].
         scale: metres in a unit of the cloud.
 
     Raises:
@@ -71,10 +71,10 @@ def placement_of(mount: list[float], scale: float = 1.0) -> CloudPlacement:
     """
     if not 0.0 < scale < np.inf:
         raise PoseError(f"cloud scale: got {scale}, expected a positive number of metres")
-    return CloudPlacement(mount_matrix(mount), float(scale))
+    return CloudPlacement(extrinsics_matrix(extrinsics), float(scale))
 
 
-def parse_placement(mount: str, scale: float = 1.0) -> CloudPlacement:
+def parse_placement(extrinsics: str, scale: float = 1.0) -> CloudPlacement:
     """Return the placement of a text such as ``0,0,1.9,0,0,90``, as for `placement_of`.
 
     An empty text is none.
@@ -82,13 +82,13 @@ def parse_placement(mount: str, scale: float = 1.0) -> CloudPlacement:
     Raises:
         PoseError: for a text that is not six numbers with commas between.
     """
-    parts = [part for part in mount.strip(" []").split(",") if part.strip()]
+    parts = [part for part in extrinsics.strip(" []").split(",") if part.strip()]
     try:
         numbers = [float(part) for part in parts] or [0.0] * 6
     except ValueError as error:
         raise PoseError(
-            f"cloud mount: got {mount!r}, expected x,y,z [m] and roll,pitch,yaw [degrees] of the "
-            "LiDAR frame in the cloud's, such as 0,0,1.9,0,0,90"
+            f"cloud mount: got {extrinsics!r}, expected x,y,z [m] and roll,pitch,yaw [degrees] of "
+            "the LiDAR frame in the cloud's, such as 0,0,1.9,0,0,90"
         ) from error
     return placement_of(numbers, scale)
 
@@ -105,13 +105,13 @@ class PlacementRemedy:
     placement: CloudPlacement
     of_command: bool = False
 
-    def mount(self, further: Matrix) -> str:
-        """Return the mount to set.
+    def setting(self, further: Matrix) -> str:
+        """Return the extrinsics to set.
 
         Args:
             further: (4, 4) where the LiDAR frame should be in the frame that is taken for it.
         """
-        whole = CloudPlacement(self.placement.mount @ further).numbers
+        whole = CloudPlacement(self.placement.extrinsics @ further).numbers
         numbers = [*np.round(whole[:3], 2), *np.round(whole[3:], 1)]
         texts = [f"{number + 0.0:g}" for number in numbers]
         if self.of_command:

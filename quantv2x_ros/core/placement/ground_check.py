@@ -46,7 +46,7 @@ def ground_fault(plane: GroundPlane, remedy: PlacementRemedy) -> str:
         remedy: says what to set.
     """
     degrees = np.degrees(plane.tilt)
-    setting = f"set {remedy.mount(upright_mount(plane))}"
+    setting = f"set {remedy.setting(upright_extrinsics(plane))}"
     if plane.tilt > MOST_TILT:
         how = "tilted" if degrees <= 60.0 else "on its side"
         how = how if degrees <= 120.0 else "upside down (or its z axis points down)"
@@ -62,7 +62,7 @@ def ground_fault(plane: GroundPlane, remedy: PlacementRemedy) -> str:
     )
 
 
-def upright_mount(plane: GroundPlane) -> Matrix:
+def upright_extrinsics(plane: GroundPlane) -> Matrix:
     """Return where an upright LiDAR frame is in the frame of a ground plane, (4, 4).
 
     Its z axis is the ground's normal, its x axis as much that of the frame as can be (y where that
@@ -73,11 +73,11 @@ def upright_mount(plane: GroundPlane) -> Matrix:
         forward = np.cross(np.eye(3)[1], plane.normal)
     x = forward - (forward @ plane.normal) * plane.normal
     x /= np.linalg.norm(x)
-    mount = np.eye(4)
-    mount[:3, :3] = np.stack([x, np.cross(plane.normal, x), plane.normal], axis=1)
+    extrinsics = np.eye(4)
+    extrinsics[:3, :3] = np.stack([x, np.cross(plane.normal, x), plane.normal], axis=1)
     if not LEAST_HEIGHT <= plane.height <= MOST_HEIGHT:
-        mount[:3, 3] = (EXPECTED_HEIGHT - plane.height) * plane.normal
-    return mount
+        extrinsics[:3, 3] = (EXPECTED_HEIGHT - plane.height) * plane.normal
+    return extrinsics
 
 
 class GroundCheck:

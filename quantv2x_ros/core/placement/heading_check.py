@@ -9,7 +9,7 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.geometry.pose import mount_matrix
+from quantv2x_ros.core.geometry.pose import extrinsics_matrix
 from quantv2x_ros.core.placement.cloud_placement import PlacementRemedy
 
 Float64 = npt.NDArray[np.float64]
@@ -74,12 +74,12 @@ class HeadingCheck:
         degrees = float(np.degrees(angle))
         quarter = 90.0 * round(degrees / 90.0)
         degrees = quarter if abs(degrees - quarter) <= _NEAR_QUARTER else round(degrees)
-        turn = mount_matrix([0.0, 0.0, 0.0, 0.0, 0.0, degrees])
+        turn = extrinsics_matrix([0.0, 0.0, 0.0, 0.0, 0.0, degrees])
         side = "left" if angle > 0.0 else "right"
         return (
             f"the station moves {abs(np.degrees(angle)):.0f}° to the {side} of its x axis, {steps} "
             f"times {STEP:g} m long, where 0° is expected of a vehicle (x forward, y left); set "
-            f"{remedy.mount(turn)}, or correct the orientation of its poses"
+            f"{remedy.setting(turn)}, or correct the orientation of its poses"
         )
 
 

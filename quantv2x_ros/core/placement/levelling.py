@@ -38,7 +38,7 @@ TIME_CONSTANT, MEMORY = 0.3, 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class SensorGround:
     """A ground plane in the sensor's frame.
 
     Attributes:
@@ -50,7 +50,7 @@ class Ground:
     height: float
 
     @classmethod
-    def of(cls, plane: GroundPlane) -> Ground:
+    def of(cls, plane: GroundPlane) -> SensorGround:
         """Return the ground of a fitted plane."""
         return cls(plane.normal, plane.height)
 
@@ -59,16 +59,16 @@ class Ground:
         """Angle between the normal and the sensor's z axis, radians."""
         return float(np.arccos(np.clip(self.normal[2], -1.0, 1.0)))
 
-    def differs(self, other: Ground) -> bool:
+    def differs(self, other: SensorGround) -> bool:
         """Tell whether another one is further from this than one sweep can make it."""
         angle = np.arccos(np.clip(self.normal @ other.normal, -1.0, 1.0))
         return bool(angle > JUMP_TILT or abs(self.height - other.height) > JUMP_HEIGHT)
 
-    def towards(self, other: Ground, share: float) -> Ground:
+    def towards(self, other: SensorGround, share: float) -> SensorGround:
         """Return the plane so far on the way to another one, 0 to 1."""
         normal = (1.0 - share) * self.normal + share * other.normal
         height = (1.0 - share) * self.height + share * other.height
-        return Ground(normal / np.linalg.norm(normal), height)
+        return SensorGround(normal / np.linalg.norm(normal), height)
 
     def level(self, heights: tuple[float, float]) -> Float64:
         """Return the (4, 4) transform from the sensor's frame to the levelled one.
@@ -96,14 +96,14 @@ class Levelling:
         self.reset()
 
     @property
-    def ground(self) -> Ground | None:
+    def ground(self) -> SensorGround | None:
         """The plane by which clouds are levelled; None where none is known."""
         return self._held
 
     def reset(self) -> None:
         """Forget the ground, as after a jump in time."""
-        self._held: Ground | None = None
-        self._odd: Ground | None = None
+        self._held: SensorGround | None = None
+        self._odd: SensorGround | None = None
         self._seen = -np.inf
 
     def update(self, points: Float32, seconds: float) -> Float64 | None:
@@ -125,11 +125,11 @@ class Levelling:
             self.reset()
         plane = fit_ground(points)
         if plane is not None:
-            self._follow(Ground.of(plane), past)
+            self._follow(SensorGround.of(plane), past)
             self._seen = seconds
         return None if self._held is None else self._held.level(self._heights)
 
-    def _follow(self, found: Ground, past: float) -> None:
+    def _follow(self, found: SensorGround, past: float) -> None:
         """Take a sweep's plane into account, so many seconds after the one before."""
         if self._held is None:
             self._held = found

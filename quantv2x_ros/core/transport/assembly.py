@@ -35,7 +35,7 @@ class AssemblyError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class AssembledFrame:
+class AssembledSweep:
     """An index map as far as its tiles arrived.
 
     Attributes:
@@ -59,7 +59,7 @@ class AssembledFrame:
         return self.tiles == self.tile_count
 
 
-class _OpenFrame:
+class _SweepInTiles:
     """A frame that waits for tiles."""
 
     def __init__(
@@ -90,16 +90,16 @@ class _OpenFrame:
         self._indices[(place.planes(self._segments), *place.cells)] = indices
         area[:] = True
 
-    def close(self) -> AssembledFrame:
+    def close(self) -> AssembledSweep:
         """The frame as it is; it must not be added to any more."""
         received = self._received[0]
         missing = ~received
         if self._received.shape[0] > 1 and self._received[1:, missing].any():
             self._indices[:, missing] = self._background[:, None]
-        return AssembledFrame(self.key, self._indices, received, len(self.tiles), self.tile_count)
+        return AssembledSweep(self.key, self._indices, received, len(self.tiles), self.tile_count)
 
 
-class FrameAssembler:
+class SweepAssembler:
     """Puts one agent's tiles together.
 
     Frames are told apart by a key that the caller chooses, for instance their sequence number. At
@@ -134,7 +134,7 @@ class FrameAssembler:
         self._shape = shape
         self._levels = levels
         self._background = background.copy()
-        self._open: OrderedDict[int, _OpenFrame] = OrderedDict()
+        self._open: OrderedDict[int, _SweepInTiles] = OrderedDict()
         self._closed: deque[int] = deque(maxlen=_REMEMBERED)
 
     def is_open(self, key: int) -> bool:
@@ -143,7 +143,7 @@ class FrameAssembler:
 
     def add(
         self, key: int, tile: int, tile_count: int, place: TilePlace, indices: IndexArray
-    ) -> AssembledFrame | None:
+    ) -> AssembledSweep | None:
         """Place a tile.
 
         Args:
@@ -164,7 +164,7 @@ class FrameAssembler:
         self._check_place(tile, place, indices)
         frame = self._open.get(key)
         if frame is None:
-            frame = _OpenFrame(key, self._shape, self._levels, self._background, tile_count)
+            frame = _SweepInTiles(key, self._shape, self._levels, self._background, tile_count)
         frame.add(tile, place, indices)
         if len(frame.tiles) == frame.tile_count:
             self._open.pop(key, None)
@@ -184,7 +184,7 @@ class FrameAssembler:
         have = set() if frame is None else frame.tiles
         return [tile for tile in range(tile_count) if tile not in have]
 
-    def take_partial(self, key: int | None = None) -> AssembledFrame | None:
+    def take_partial(self, key: int | None = None) -> AssembledSweep | None:
         """Close a frame that is not complete and return it with its holes.
 
         Args:

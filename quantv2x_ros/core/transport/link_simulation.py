@@ -9,19 +9,19 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.transport.assembly import AssembledFrame, FrameAssembler
-from quantv2x_ros.core.transport.frame_sender import SentFrame
-from quantv2x_ros.core.transport.parity import restore
-from quantv2x_ros.core.transport.tiles import FrameFormat
+from quantv2x_ros.core.transport.assembly import AssembledSweep, SweepAssembler
+from quantv2x_ros.core.transport.erasure_code import restore
+from quantv2x_ros.core.transport.sweep_sender import SentSweep
+from quantv2x_ros.core.transport.tiles import IndexMapFormat
 
 
 def receive_frame(
-    frame: SentFrame,
-    form: FrameFormat,
+    frame: SentSweep,
+    form: IndexMapFormat,
     background: npt.NDArray[np.uint8],
     loss: float,
     rng: np.random.Generator,
-) -> AssembledFrame | None:
+) -> AssembledSweep | None:
     """Put together what arrives of a sent frame, as a receiver does at its deadline.
 
     Args:
@@ -39,11 +39,11 @@ def receive_frame(
 
 
 def assemble(
-    frame: SentFrame,
-    form: FrameFormat,
+    frame: SentSweep,
+    form: IndexMapFormat,
     background: npt.NDArray[np.uint8],
     arrived: Iterable[int],
-) -> AssembledFrame | None:
+) -> AssembledSweep | None:
     """Put some messages of a frame together.
 
     Args:
@@ -61,7 +61,7 @@ def assemble(
     parity = {n: frame.parity[n - count] for n in kept if n >= count}
     if parity:
         tiles |= restore(tiles, parity, count, len(frame.parity))
-    assembler = FrameAssembler(form.shape, form.levels, background)
+    assembler = SweepAssembler(form.shape, form.levels, background)
     whole = None
     for number, (place, payload) in tiles.items():
         whole = assembler.add(0, number, count, place, form.decode(place, payload))

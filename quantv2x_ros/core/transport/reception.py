@@ -14,15 +14,15 @@ from quantv2x_ros.core.coding.wire import WireError, packed_size
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.transport.assembly import (
     MAX_OPEN_FRAMES,
-    AssembledFrame,
-    FrameAssembler,
+    AssembledSweep,
     OpenSweep,
     ReceptionError,
+    SweepAssembler,
 )
 from quantv2x_ros.core.transport.concealment import SweepMemory
-from quantv2x_ros.core.transport.parity import ParityError, restore
+from quantv2x_ros.core.transport.erasure_code import ErasureCodeError, restore
 from quantv2x_ros.core.transport.sweep import AgentSweep, Tile
-from quantv2x_ros.core.transport.tiles import FrameFormat
+from quantv2x_ros.core.transport.tiles import IndexMapFormat
 
 #: Sequence numbers further apart than this are no gap: the sender has started again.
 _RESTART = 1000
@@ -82,7 +82,7 @@ FORGET_AFTER = 5.0
 
 @dataclass(eq=False)
 class _Station:
-    assembler: FrameAssembler
+    assembler: SweepAssembler
     memory: SweepMemory
     heard: float
     open: dict[int, OpenSweep] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Reception:
 
     def __init__(
         self,
-        form: FrameFormat,
+        form: IndexMapFormat,
         background: npt.NDArray[np.uint8],
         tile_timeout: float,
         own_station: int,
@@ -165,7 +165,7 @@ class Reception:
         Raises:
             ReceptionError: if too many stations are heard, or the tile contradicts its sweep.
             AssemblyError: if the tile does not fit its sweep's others.
-            ParityError: if what parity restores is not a sweep's tile.
+            ErasureCodeError: if what parity restores is not a sweep's tile.
         """
         station = self._station(tile.station_id, now)
         sweep = self._open(station, tile, now)
@@ -222,7 +222,7 @@ class Reception:
             )
             return OpenSweep(header, now)
         sweep.check(tile)
-        limit = 2 * packed_size(self._form.shape, self._form.prior)
+        limit = 2 * packed_size(self._form.shape, self._form.entropy_model)
         if sweep.payload_bytes + len(tile.payload) > limit:
             raise ReceptionError(
                 "payload_size",
@@ -231,7 +231,7 @@ class Reception:
             )
         return sweep
 
-    def _restore(self, station: _Station, sweep: OpenSweep) -> AssembledFrame | None:
+    def _restore(self, station: _Station, sweep: OpenSweep) -> AssembledSweep | None:
         """Restore what did not come, if what came is enough; a sweep is tried once."""
         first = sweep.first
         if len(sweep.tiles) + len(sweep.parity) < first.tile_count:
@@ -243,13 +243,13 @@ class Reception:
             try:
                 indices = self._form.decode(place, payload)
             except WireError as error:
-                raise ParityError(f"restored tile {number}: {error}") from error
+                raise ErasureCodeError(f"restored tile {number}: {error}") from error
             frame = station.assembler.add(first.stamp_ns, number, first.tile_count, place, indices)
             self.restored += 1
         return frame
 
     def _finish(
-        self, station: _Station, frame: AssembledFrame, sweep: OpenSweep, now: float
+        self, station: _Station, frame: AssembledSweep, sweep: OpenSweep, now: float
     ) -> AgentSweep:
         """Fill what did not come, and make the sweep."""
         first = sweep.first
@@ -281,7 +281,7 @@ class Reception:
                     f"station {station_id} is one more than the {MAX_STATIONS} listened to",
                 )
             form = self._form
-            assembler = FrameAssembler(form.shape, form.levels, self._background)
+            assembler = SweepAssembler(form.shape, form.levels, self._background)
             station = _Station(assembler, SweepMemory(self._grid, self._conceal), now)
             self._stations[station_id] = station
         station.heard = now

@@ -19,7 +19,7 @@ from quantv2x_ros.core.compiled import njit
 from quantv2x_ros.core.transport.tiles import (
     MAX_TILES,
     CodedTile,
-    FrameFormat,
+    IndexMapFormat,
     TilePlace,
     TileSettings,
 )
@@ -38,7 +38,7 @@ _LEARNING = 0.5
 
 def cut_tiles(
     indices: IndexArray,
-    form: FrameFormat,
+    form: IndexMapFormat,
     settings: TileSettings,
     background: IndexArray,
     levels: int = 0,
@@ -52,7 +52,7 @@ class TileCutter:
 
     def __init__(
         self,
-        form: FrameFormat,
+        form: IndexMapFormat,
         settings: TileSettings,
         background: IndexArray,
         pool: Executor | None = None,
@@ -134,7 +134,7 @@ class TileCutter:
 class _Coder:
     """Codes parts of maps such that each tile fits a packet."""
 
-    def __init__(self, form: FrameFormat, limit: int, background: IndexArray) -> None:
+    def __init__(self, form: IndexMapFormat, limit: int, background: IndexArray) -> None:
         self._form, self._limit, self._background = form, limit, background
 
     def packets(self, size: float) -> int:
@@ -167,7 +167,7 @@ class _Coder:
     def costs(self, indices: IndexArray, layer: TilePlace) -> Costs:
         """What each column takes, in a unit that the frames of a sender share; above 0."""
         planes = layer.planes(self._form.segments)
-        if self._form.prior.model is None:  # bit-packed: all alike
+        if self._form.entropy_model.model is None:  # bit-packed: all alike
             return np.ones(layer.columns)
         return _surprises(np.ascontiguousarray(indices[planes])) + 1e-3
 
@@ -205,7 +205,7 @@ class _Coder:
         empty = self._background[planes, None, None]
         return CodedTile(
             place,
-            encode_indices(part, self._form.prior, planes.start),
+            encode_indices(part, self._form.entropy_model, planes.start),
             int((part != empty).any(axis=0).sum()),
         )
 

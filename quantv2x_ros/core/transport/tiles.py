@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.coding.wire import (
     HEADER_BYTES,
-    IndexPrior,
+    EntropyModel,
     WireError,
     decode_indices,
     packed_size,
@@ -95,18 +95,18 @@ class TilePlace:
 
 
 @dataclass(frozen=True)
-class FrameFormat:
+class IndexMapFormat:
     """Format of an index map, which sender and receiver of tiles share.
 
     Attributes:
-        prior: entropy model of the indices.
+        entropy_model: entropy model of the indices.
         levels: residual levels of the codebook.
         segments: segments of a level.
         rows: rows H of the map.
         columns: columns W of the map.
     """
 
-    prior: IndexPrior
+    entropy_model: EntropyModel
     levels: int
     segments: int
     rows: int
@@ -114,7 +114,7 @@ class FrameFormat:
 
     def __post_init__(self) -> None:
         """Raise WireError for a map that no payload could hold."""
-        packed_size(self.shape, self.prior)
+        packed_size(self.shape, self.entropy_model)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -135,7 +135,7 @@ class FrameFormat:
         """
         place.check(self.levels, self.rows, self.columns)
         first = place.first_level * self.segments
-        return decode_indices(payload, self.prior, self.tile_shape(place), first)
+        return decode_indices(payload, self.entropy_model, self.tile_shape(place), first)
 
 
 @dataclass(frozen=True)

@@ -37,17 +37,17 @@ class HeightField:
     Attributes:
         heights: (R, C) float64 metres; rows are y, columns are x.
         frame: (x, y) of node [0, 0] and the spacing of the nodes, metres.
-        tiles: (R / TILE, C / TILE, 2) float64: the highest node on and in each tile, metres, and
+        blocks: (R / TILE, C / TILE, 2) float64: the highest node on and in each tile, metres, and
             a bound of its gradient.
     """
 
     heights: FloatArray
     frame: tuple[float, float, float]
-    tiles: FloatArray
+    blocks: FloatArray
 
     @classmethod
     def from_heights(cls, heights: FloatArray, frame: tuple[float, float, float]) -> HeightField:
-        """Build the tiles of a raster; see the class for the arguments.
+        """Build the blocks of a raster; see the class for the arguments.
 
         Raises:
             ValueError: fewer than 2 x 2 nodes, a height that is not finite, or a spacing that is
@@ -66,8 +66,8 @@ class HeightField:
         nodes = sliding_window_view(padded, (TILE + 1, TILE + 1))[::TILE, ::TILE]
         along_x = np.abs(np.diff(nodes, axis=3)).max(axis=(2, 3))
         along_y = np.abs(np.diff(nodes, axis=2)).max(axis=(2, 3))
-        tiles = np.stack([nodes.max(axis=(2, 3)), np.hypot(along_x, along_y) / frame[2]], axis=2)
-        return cls(np.ascontiguousarray(heights, np.float64), frame, tiles)
+        blocks = np.stack([nodes.max(axis=(2, 3)), np.hypot(along_x, along_y) / frame[2]], axis=2)
+        return cls(np.ascontiguousarray(heights, np.float64), frame, blocks)
 
     def height(self, x: float, y: float) -> float:
         """Return z at (x, y), metres."""
@@ -122,7 +122,7 @@ def _refined(origin, direction, bracket, heights, frame, bump):  # type: ignore[
 
 @njit(cache=True)
 def first_hit(  # type: ignore[no-untyped-def]
-    origin, direction, limit, heights, tiles, peak, frame, bump
+    origin, direction, limit, heights, blocks, peak, frame, bump
 ):
     """Return the distance at which a ray goes below heights + bump; -1: not within ``limit``.
 
@@ -140,12 +140,12 @@ def first_hit(  # type: ignore[no-untyped-def]
             return -1.0
         u, v = ox + t * dx - x0, oy + t * dy - y0
         end = t + min(_tile_exit(u, dx, side), _tile_exit(v, dy, side)) + 1e-6
-        i = min(max(math.floor(v / side), 0), tiles.shape[0] - 1)
-        j = min(max(math.floor(u / side), 0), tiles.shape[1] - 1)
-        if min(z, oz + end * dz) > tiles[i, j, 0] + bump:
+        i = min(max(math.floor(v / side), 0), blocks.shape[0] - 1)
+        j = min(max(math.floor(u / side), 0), blocks.shape[1] - 1)
+        if min(z, oz + end * dz) > blocks[i, j, 0] + bump:
             t = end
             continue
-        closing = max(tiles[i, j, 1] * math.hypot(dx, dy) - dz, 1e-6)
+        closing = max(blocks[i, j, 1] * math.hypot(dx, dy) - dz, 1e-6)
         gap = z - height_at(ox + t * dx, oy + t * dy, heights, frame) - bump
         while t < end:
             after = min(t + max(step, gap / closing), end)
@@ -176,7 +176,7 @@ def cast_height_field(  # type: ignore[no-untyped-def]
 
     Args:
         matrix: (4, 4) sensor to world.
-        field: (heights, tiles, frame) of a :class:`HeightField`.
+        field: (heights, blocks, frame) of a :class:`HeightField`.
         roughness: half the peak height of the texture, metres.
         elevations: (B,) beam elevations, radians.
         offsets: (B,) azimuth of each beam relative to its column, radians.
@@ -187,8 +187,8 @@ def cast_height_field(  # type: ignore[no-untyped-def]
         part: (B, W) int32, changed in place.
         cosine: (B, W) cosine of incidence, changed in place.
     """
-    heights, tiles, frame = field
-    peak = tiles[:, :, 0].max()
+    heights, blocks, frame = field
+    peak = blocks[:, :, 0].max()
     width = depth.shape[1]
     angles = phase + np.arange(width) * (2 * math.pi / width)
     origin = (matrix[0, 3], matrix[1, 3], matrix[2, 3])
@@ -203,7 +203,7 @@ def cast_height_field(  # type: ignore[no-untyped-def]
                 matrix[2, 0] * sx + matrix[2, 1] * sy + matrix[2, 2] * sz,
             )
             bump = roughness * (uniform(beam, j, 7, salt) + uniform(beam, j, 8, salt) - 1.0)
-            t = first_hit(origin, direction, depth[beam, j], heights, tiles, peak, frame, bump)
+            t = first_hit(origin, direction, depth[beam, j], heights, blocks, peak, frame, bump)
             if t > 0:
                 x, y = origin[0] + t * direction[0], origin[1] + t * direction[1]
                 depth[beam, j], part[beam, j] = t, ground

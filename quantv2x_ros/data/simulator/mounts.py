@@ -28,7 +28,7 @@ class Mount:
         sensor: the LiDAR.
         object_id: id of the vehicle that carries it, or None on a mast.
         offset: sensor position in the carrying box's frame, or in the scene, metres.
-        tilt: roll, yaw, pitch added to the carrier's, degrees.
+        tilt: roll, yaw, pitch added to the vehicle's, degrees.
         wobble: standard deviation of roll and pitch from frame to frame, degrees.
     """
 
@@ -39,7 +39,7 @@ class Mount:
     wobble: float
 
     def pose(self, body: Pose6 | None, rng: np.random.Generator) -> Pose6:
-        """Return the sensor's pose in the scene for the carrier's pose (None on a mast)."""
+        """Return the sensor's pose in the scene for the vehicle's pose (None on a mast)."""
         roll, yaw, pitch = self.tilt
         roll, pitch = roll + rng.normal(0, self.wobble), pitch + rng.normal(0, self.wobble)
         if body is None:

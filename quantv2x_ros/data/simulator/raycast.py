@@ -181,7 +181,7 @@ def cast_sweep(
     if terrain is None:
         _cast_ground(sensor_to_world, ground, *rays, *hits)
     else:
-        field = (terrain.heights, terrain.tiles, terrain.frame)
+        field = (terrain.heights, terrain.blocks, terrain.frame)
         cast_height_field(sensor_to_world, field, *rays, GROUND, *hits)
     local = parts.transformed(np.asarray(np.linalg.inv(sensor_to_world), np.float64))
     _cast(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from quantv2x_ros.core.codebook.codebook import ResidualCodebook, codebook_id
 from quantv2x_ros.core.codebook.own_feature import OwnFeature
-from quantv2x_ros.core.coding.wire import IndexPrior
+from quantv2x_ros.core.coding.wire import EntropyModel
 from quantv2x_ros.core.detection.anchors import AnchorSet
 from quantv2x_ros.core.detection.detection import DetectionConfig
 from quantv2x_ros.core.geometry.grid import BevGrid
@@ -18,8 +18,8 @@ from quantv2x_ros.core.pillars.pillar_net import PillarWeights
 from quantv2x_ros.core.placement.levelling import SENSOR_HEIGHTS
 from quantv2x_ros.inference.model.bundle_files import (
     ENGINE_FILES,
+    ENTROPY_MODEL_FILE,
     OWN_FILE,
-    PRIOR_FILE,
     REQUIRED_FILES,
     load_codebook,
     load_model,
@@ -45,7 +45,7 @@ class ModelBundle:
         manifest: what its manifest says.
         codebook: tables of the residual codebook.
         pillar_weights: the pillar layer.
-        prior: what is known of its indices beforehand, for core.coding.wire.
+        entropy_model: probabilities of its indices, for core.coding.wire.
         own_feature: how the ego uses its own feature as it is; None where it is coded and decoded
             like its peers'.
     """
@@ -54,7 +54,7 @@ class ModelBundle:
     manifest: Manifest
     codebook: ResidualCodebook
     pillar_weights: PillarWeights
-    prior: IndexPrior
+    entropy_model: EntropyModel
     own_feature: OwnFeature | None = None
 
     @classmethod
@@ -80,9 +80,9 @@ class ModelBundle:
         for name, expected in manifest.files.items():
             verify_file(root, name, expected)
         codebook = load_codebook(root)
-        model = load_model(root, codebook) if PRIOR_FILE in manifest.files else None
-        prior = IndexPrior(codebook.dict_size, model)
-        bundle = cls(root, manifest, codebook, load_pillars(root), prior)
+        model = load_model(root, codebook) if ENTROPY_MODEL_FILE in manifest.files else None
+        entropy_model = EntropyModel(codebook.dict_size, model)
+        bundle = cls(root, manifest, codebook, load_pillars(root), entropy_model)
         bundle._check_codebook()
         if OWN_FILE in manifest.files:
             return replace(bundle, own_feature=bundle._read_own_feature())
@@ -90,13 +90,13 @@ class ModelBundle:
 
     def _check_codebook(self) -> None:
         found, stated = self.codebook, self.manifest.codebook
-        number = codebook_id(found, self.prior.model)
+        number = codebook_id(found, self.entropy_model.model)
         actual = (number, found.levels, found.segments, found.dict_size)
         listed = (stated.id, stated.levels, stated.segments, stated.dict_size)
         if actual != listed:
             raise BundleError(
-                f"bundle {self.folder}: its codebook and prior have id {number:016x} and levels, "
-                f"segments, codes {actual[1:]}, but the manifest says {listed[0]:016x} and "
+                f"bundle {self.folder}: its codebook and entropy model have id {number:016x} and "
+                f"levels, segments, codes {actual[1:]}, but the manifest says {listed[0]:016x} and "
                 f"{listed[1:]}; export the bundle again"
             )
 
@@ -172,7 +172,7 @@ class ModelBundle:
 
         None where clouds are not levelled: with the processing of a published checkpoint.
         """
-        if self.parity:
+        if self.reproduces_published:
             return None
         return self.manifest.sensor_heights or SENSOR_HEIGHTS
 
@@ -187,9 +187,9 @@ class ModelBundle:
         return self.manifest.precision
 
     @property
-    def parity(self) -> bool:
+    def reproduces_published(self) -> bool:
         """Whether it reproduces a published checkpoint, with the published post-processing."""
-        return self.manifest.parity
+        return self.manifest.reproduces_published
 
     @property
     def name(self) -> str:

@@ -30,7 +30,7 @@ ENGINE_FILES = {
 }
 CODEBOOK_FILE = "codebook.npz"
 #: Model of the entropy coder; bundles without one send indices bit-packed.
-PRIOR_FILE = "prior.npz"
+ENTROPY_MODEL_FILE = "prior.npz"
 PILLAR_FILE = "pillars.npz"
 #: What the ego's own feature is raised by; bundles without it code that feature as their peers do.
 OWN_FILE = "own.npz"
@@ -85,13 +85,13 @@ def load_codebook(root: Path) -> ResidualCodebook:
 def load_model(root: Path, codebook: ResidualCodebook) -> IndexModel:
     """Read the entropy coder's model, which must fit the codebook."""
     try:
-        model = IndexModel.load(root / PRIOR_FILE)
+        model = IndexModel.load(root / ENTROPY_MODEL_FILE)
     except (IndexModelError, OSError) as error:
-        raise BundleError(f"bundle {root}: {PRIOR_FILE}: {error}") from error
+        raise BundleError(f"bundle {root}: {ENTROPY_MODEL_FILE}: {error}") from error
     if (model.planes, model.dict_size) != (codebook.planes, codebook.dict_size):
         raise BundleError(
-            f"bundle {root}: {PRIOR_FILE} is of {model.planes} planes of {model.dict_size} codes, "
-            f"the codebook has {codebook.planes} of {codebook.dict_size}; train it again"
+            f"bundle {root}: {ENTROPY_MODEL_FILE} is of {model.planes} planes of {model.dict_size} "
+            f"codes, the codebook has {codebook.planes} of {codebook.dict_size}; train it again"
         )
     return model
 

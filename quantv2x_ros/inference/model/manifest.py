@@ -165,7 +165,8 @@ class Manifest:
         name: name of the bundle.
         version: version of the bundle.
         precision: fp32 or int8.
-        parity: published post-processing and no shortcuts, to reproduce a published checkpoint.
+        reproduces_published: published post-processing and no shortcuts, as a published
+            checkpoint needs.
         grid: the BEV grid.
         anchors: classes and anchors.
         codebook: what was exported.
@@ -186,7 +187,7 @@ class Manifest:
     name: str
     version: str
     precision: str
-    parity: bool
+    reproduces_published: bool
     grid: BevGrid
     anchors: AnchorSet
     codebook: CodebookInfo
@@ -225,7 +226,7 @@ class Manifest:
         if (self.precision == "int8") != bool(self.scales):
             raise BundleError("scales belong to int8 bundles, and to those alone")
         check_sparse_heads(self.sparse_heads)
-        if self.sparse_heads and (self.parity or self.precision != "int8"):
+        if self.sparse_heads and (self.reproduces_published or self.precision != "int8"):
             raise BundleError("sparse_heads belongs to int8 bundles without parity alone")
         if self.weight_limit is not None and self.precision != "int8":
             raise BundleError("weight_limit belongs to int8 bundles alone")
@@ -250,7 +251,7 @@ class Manifest:
             "name": self.name,
             "version": self.version,
             "precision": self.precision,
-            "parity": self.parity,
+            "parity": self.reproduces_published,
             "grid": {
                 "lidar_range": list(self.grid.lidar_range),
                 "voxel_size": list(self.grid.voxel_size),
@@ -321,7 +322,7 @@ def parse_manifest(content: bytes, path: str | Path = MANIFEST_NAME) -> Manifest
 
 
 def _manifest(document: Any) -> Manifest:
-    names = _names(Manifest) | {"format"}
+    names = _names(Manifest) - {"reproduces_published"} | {"format", "parity"}
     top = _section(document, "manifest", names, OPTIONAL)
     grid = _section(top["grid"], "grid", _names(BevGrid))
     anchors = _section(top["anchors"], "anchors", _names(AnchorSet))
@@ -340,7 +341,7 @@ def _manifest(document: Any) -> Manifest:
         name=str(top["name"]),
         version=str(top["version"]),
         precision=str(top["precision"]),
-        parity=_switch(top["parity"], "parity"),
+        reproduces_published=_switch(top["parity"], "parity"),
         grid=BevGrid(tuple(grid["lidar_range"]), tuple(grid["voxel_size"]), int(grid["stride"])),
         anchors=anchor_set,
         codebook=CodebookInfo(**{**codebook, "id": int(code_id, 16), "background": background}),

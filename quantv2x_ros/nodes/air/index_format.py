@@ -11,8 +11,8 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, Codebook
-from quantv2x_ros.core.coding.wire import IndexPrior
-from quantv2x_ros.core.transport.tiles import FrameFormat
+from quantv2x_ros.core.coding.wire import EntropyModel
+from quantv2x_ros.core.transport.tiles import IndexMapFormat
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.common.conversions import MessageRefusedError
 
@@ -28,7 +28,7 @@ class IndexFormat:
         codebook_id: of the codebook's tables and the entropy coder's model.
         levels: residual levels.
         segments: segments of a cell's channels.
-        prior: what the coder of the indices knows; it names the entries a table, too.
+        entropy_model: what the coder of the indices knows; it names the entries a table, too.
         rows: H, along y.
         columns: W, along x.
         cell_size: along x and y, metres.
@@ -38,7 +38,7 @@ class IndexFormat:
     codebook_id: int
     levels: int
     segments: int
-    prior: IndexPrior
+    entropy_model: EntropyModel
     rows: int
     columns: int
     cell_size: tuple[float, float]
@@ -54,7 +54,7 @@ class IndexFormat:
             codebook_id=bundle.codebook_id,
             levels=levels,
             segments=segments,
-            prior=bundle.prior,
+            entropy_model=bundle.entropy_model,
             rows=rows,
             columns=columns,
             cell_size=(size_x, size_y),
@@ -64,12 +64,14 @@ class IndexFormat:
     @property
     def dict_size(self) -> int:
         """Entries a table."""
-        return self.prior.dict_size
+        return self.entropy_model.dict_size
 
     @property
-    def frame(self) -> FrameFormat:
+    def frame(self) -> IndexMapFormat:
         """The format of index maps and their tiles."""
-        return FrameFormat(self.prior, self.levels, self.segments, self.rows, self.columns)
+        return IndexMapFormat(
+            self.entropy_model, self.levels, self.segments, self.rows, self.columns
+        )
 
     def fill(self, message: BevIndices | Codebook) -> None:
         """Write the format into a message."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.coding.wire import CONTEXT, PACKED, WireError, packed_size, payload_coding
-from quantv2x_ros.core.transport.parity import MAX_CODEWORD, OVERHEAD_BYTES
+from quantv2x_ros.core.transport.erasure_code import MAX_CODEWORD, OVERHEAD_BYTES
 from quantv2x_ros.core.transport.sweep import Tile
 from quantv2x_ros.core.transport.tiles import MAX_TILES, CodedTile, TilePlace
 from quantv2x_ros.nodes.air.index_format import IndexFormat
@@ -201,7 +201,7 @@ def _place(message: BevIndices, index_format: IndexFormat) -> TilePlace | None:
             raise MessageRefusedError(
                 "tiles", f"{station} sent a parity tile with a place, {values}; allowed are zeros"
             )
-        limit = packed_size(form.shape, form.prior) + OVERHEAD_BYTES
+        limit = packed_size(form.shape, form.entropy_model) + OVERHEAD_BYTES
         place = None
     else:
         _expect_encoding(message, tuple(_ENCODINGS.values()))
@@ -210,7 +210,7 @@ def _place(message: BevIndices, index_format: IndexFormat) -> TilePlace | None:
             place.check(form.levels, form.rows, form.columns)
         except WireError as error:
             raise MessageRefusedError("tiles", f"{station}: {error}") from error
-        limit = packed_size(form.tile_shape(place), form.prior)
+        limit = packed_size(form.tile_shape(place), form.entropy_model)
     if size > limit:
         raise MessageRefusedError(
             "payload_size", f"{station} sent {size} bytes in a tile, allowed are {limit}"

@@ -22,9 +22,9 @@ def warm_up_encoder(encoder: AgentEncoder) -> None:
     high = np.array(encoder.bundle.range[3:])
     cloud = np.zeros((1, 4), np.float32)
     cloud[0, :3] = (low + high) / 2
-    prior = encoder.bundle.prior
+    entropy_model = encoder.bundle.entropy_model
     for _ in range(_RUNS):
-        encode_indices(encoder.encode(cloud).indices, prior)
+        encode_indices(encoder.encode(cloud).indices, entropy_model)
 
 
 def warm_up_detector(detector: CooperativeDetector) -> None:
@@ -33,8 +33,8 @@ def warm_up_detector(detector: CooperativeDetector) -> None:
     background = np.array(bundle.manifest.codebook.background, np.uint8)
     indices = np.empty((len(background), *bundle.grid.shape), np.uint8)
     indices[:] = background[:, None, None]
-    prior = bundle.prior
-    decode_indices(encode_indices(indices, prior), prior, indices.shape)
+    entropy_model = bundle.entropy_model
+    decode_indices(encode_indices(indices, entropy_model), entropy_model, indices.shape)
     own = bundle.own_feature
     if own is not None:
         empty = np.zeros((*bundle.grid.shape, len(own.offset)), own.dtype)

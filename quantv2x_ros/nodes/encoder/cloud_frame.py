@@ -45,7 +45,7 @@ class CloudFrame:
         Raises:
             ValueError: for a parameter that cannot be used, or TF where tf2_ros is not installed.
         """
-        mount = declare(
+        extrinsics = declare(
             node,
             "cloud_mount",
             [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
@@ -61,7 +61,7 @@ class CloudFrame:
             low=1e-6,
             high=1e6,
         )
-        self._fixed = placement_of(mount, scale)
+        self._fixed = placement_of(extrinsics, scale)
         self._lidar_frame = declare(
             node,
             "lidar_frame",
@@ -71,7 +71,7 @@ class CloudFrame:
         )
         self._tree = tree
         if self._lidar_frame:
-            tree.require(f"lidar_frame ({self._lidar_frame})", "give the mount as cloud_mount")
+            tree.require(f"lidar_frame ({self._lidar_frame})", "give the extrinsics as cloud_mount")
 
     def at(self, stamp_ns: int, frame: str) -> CloudPlace:
         """Return how a cloud lies.
@@ -86,6 +86,9 @@ class CloudFrame:
         placement, base = self._fixed, frame
         if self._lidar_frame and self._lidar_frame != frame:
             lidar = self._tree.lookup(frame, self._lidar_frame, stamp_ns)
-            placement, base = replace(placement, mount=lidar @ placement.mount), self._lidar_frame
+            placement, base = (
+                replace(placement, extrinsics=lidar @ placement.extrinsics),
+                self._lidar_frame,
+            )
         name = base + LIDAR_SUFFIX if self._fixed.is_moved else base
         return CloudPlace(placement, name, self._fixed, frame)

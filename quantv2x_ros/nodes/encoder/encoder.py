@@ -269,7 +269,7 @@ class EncoderNode(BaseNode):
     def _own(self, sweep: PosedSweep, encoded: EncodedSweep, level: Float64 | None) -> AgentSweep:
         """The sweep for the own fusion, which gets it whole and without the air."""
         placement, pose = sweep.place.placement, sweep.pose
-        to_frame = placement.mount if placement.is_moved else None
+        to_frame = placement.extrinsics if placement.is_moved else None
         if level is not None:
             pose = levelled_pose(pose, level)
             to_frame = (np.eye(4) if to_frame is None else to_frame) @ invert(level)

@@ -16,13 +16,13 @@ from rclpy.node import Node
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.peers.key_ring import load_private_key
 from quantv2x_ros.core.peers.signing import sign
-from quantv2x_ros.core.transport.frame_sender import (
-    FrameSender,
+from quantv2x_ros.core.transport.selection import both, cells_in_range
+from quantv2x_ros.core.transport.sweep_sender import (
     RateController,
     SendSettings,
-    SentFrame,
+    SentSweep,
+    SweepSender,
 )
-from quantv2x_ros.core.transport.selection import both, cells_in_range
 from quantv2x_ros.core.transport.tiles import GEONETWORKING_UNIT, TileSettings
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.air.index_format import IndexFormat
@@ -98,7 +98,7 @@ class IndexOutput:
         )
         self._near = cells_in_range(bundle.grid, limit) if limit else None
         background = np.array(bundle.manifest.codebook.background, np.uint8)
-        self._sender = FrameSender(self._format.frame, background, settings, pool)
+        self._sender = SweepSender(self._format.frame, background, settings, pool)
         self._publisher = node.create_publisher(
             BevIndices,
             AIR,
@@ -106,7 +106,7 @@ class IndexOutput:
         )
         # for a fusion node of the same namespace, which so knows the own sweeps from a stranger's
         self._own = node.create_publisher(BevIndices, OWN, qos.own_indices()) if tell_own else None
-        self._sent: SentFrame | None = None
+        self._sent: SentSweep | None = None
         self._frames = 0
         self._bytes = 0
 

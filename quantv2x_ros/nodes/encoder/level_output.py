@@ -62,11 +62,11 @@ class LevelOutput:
         if self._levelling is not None:
             level = self._levelling.update(points, nanoseconds(stamp) / 1e9)
             self._unlevelled += level is None
-        mount = place.placement.mount
+        extrinsics = place.placement.extrinsics
         if level is not None:
-            self._tell(stamp, place, place.frame + LEVEL_SUFFIX, mount @ invert(level))
+            self._tell(stamp, place, place.frame + LEVEL_SUFFIX, extrinsics @ invert(level))
         elif place.placement.is_moved:
-            self._tell(stamp, place, place.frame, mount)
+            self._tell(stamp, place, place.frame, extrinsics)
         return level
 
     def _tell(self, stamp: Time, place: CloudPlace, frame: str, to_cloud: Matrix) -> None:

@@ -13,7 +13,7 @@ from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from std_msgs.msg import Header
 
-from quantv2x_ros.core.geometry.pose import covariance_of, mount_matrix, mounted
+from quantv2x_ros.core.geometry.pose import covariance_of, extrinsics_matrix, sensor_pose
 from quantv2x_ros.core.geometry.pose_buffer import PoseBuffer
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
@@ -152,7 +152,7 @@ def declare_pose_source(
         low=0.001,
         high=10.0,
     )
-    mount = mount_matrix(
+    extrinsics = extrinsics_matrix(
         declare(
             node,
             "sensor_mount",
@@ -165,7 +165,7 @@ def declare_pose_source(
     if transforms is not None:
         return transforms
     kind = Odometry if source == "odometry" else PoseWithCovarianceStamped
-    return TopicPoses(node, kind, source, map_frame, PoseBuffer(max_gap=max_gap), mount, name)
+    return TopicPoses(node, kind, source, map_frame, PoseBuffer(max_gap=max_gap), extrinsics, name)
 
 
 class TopicPoses:
@@ -178,7 +178,7 @@ class TopicPoses:
         topic: str,
         map_frame: str,
         poses: PoseBuffer,
-        mount: Float64,
+        extrinsics: Float64,
         name: str,
     ) -> None:
         """Prepare.
@@ -189,7 +189,7 @@ class TopicPoses:
             topic: its topic.
             map_frame: that poses must be in.
             poses: keeps them.
-            mount: (4, 4) from the sensor to what the poses are of.
+            extrinsics: (4, 4) from the sensor to what the poses are of.
             name: whose pose it is, for errors.
         """
         self._node = node
@@ -197,7 +197,7 @@ class TopicPoses:
         self._topic = topic
         self._map_frame = map_frame
         self._poses = poses
-        self._mount = None if np.array_equal(mount, np.eye(4)) else mount
+        self._extrinsics = None if np.array_equal(extrinsics, np.eye(4)) else extrinsics
         self._name = name
         self._on_new: Callable[[], object] = lambda: None
 
@@ -238,7 +238,7 @@ class TopicPoses:
             self._node.drop(error.reason, str(error))
             return
         covariance: npt.ArrayLike = pose.covariance
-        if self._mount is not None:
-            matrix, covariance = mounted(matrix, covariance, self._mount)
+        if self._extrinsics is not None:
+            matrix, covariance = sensor_pose(matrix, covariance, self._extrinsics)
         self._poses.add(nanoseconds(header.stamp), matrix, covariance)
         self._on_new()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
-from quantv2x_ros.core.geometry.pose import mounted
+from quantv2x_ros.core.geometry.pose import sensor_pose
 from quantv2x_ros.core.geometry.pose_buffer import HORIZON, PoseUnavailableError
 from quantv2x_ros.core.monitoring.overload import Overload
 from quantv2x_ros.core.pillars.cloud import outside_box
@@ -276,5 +276,5 @@ class PosedSweeps:
         pose, covariance = self._poses.at(sweep.stamp_ns, frame)
         place = self._frame.at(sweep.stamp_ns, frame)
         if place.placement.is_moved:
-            pose, covariance = mounted(pose, covariance, place.placement.mount)
+            pose, covariance = sensor_pose(pose, covariance, place.placement.extrinsics)
         return PosedSweep(sweep.message, sweep.arrived, place, pose, covariance)

@@ -40,7 +40,7 @@ from quantv2x_ros.nodes.common.warm_up import warm_up_detector
 from quantv2x_ros.nodes.fusion.announcements import Announcements
 from quantv2x_ros.nodes.fusion.frame_turns import FrameTurns
 from quantv2x_ros.nodes.fusion.fusion_output import FusionOutput, fused_values, heard_values
-from quantv2x_ros.nodes.fusion.fusion_worker import FusionWorker, Outcome
+from quantv2x_ros.nodes.fusion.fusion_worker import FusionOutcome, FusionWorker
 from quantv2x_ros.nodes.fusion.indices_input import REFUSALS, IndicesInput
 from quantv2x_ros.nodes.fusion.level_input import LevelInput
 from quantv2x_ros.nodes.fusion.own_input import OwnInput
@@ -212,7 +212,7 @@ class FusionNode(BaseNode):
         self._ledger = PeerLedger()
         self._frames = 0
         self._out_of_range = 0
-        self._last: Outcome | None = None
+        self._last: FusionOutcome | None = None
         self._taking = threading.Lock()  # the own sweeps come in the encoder's thread
         self._overload = Overload()
         self._levels: LevelInput | None = None
@@ -440,7 +440,7 @@ class FusionNode(BaseNode):
         else:
             self.drop(reason, text)
 
-    def _publish(self, outcome: Outcome) -> None:
+    def _publish(self, outcome: FusionOutcome) -> None:
         """Publish a fused frame; called in the worker's thread."""
         if not self.is_active:
             return  # it was begun before

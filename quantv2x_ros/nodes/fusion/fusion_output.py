@@ -18,7 +18,7 @@ from quantv2x_ros.core.transport.reception import TileCounts
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.conversions import time_message
 from quantv2x_ros.nodes.fusion import objects
-from quantv2x_ros.nodes.fusion.fusion_worker import Outcome
+from quantv2x_ros.nodes.fusion.fusion_worker import FusionOutcome
 from quantv2x_ros.nodes.fusion.markers import FusedAgent, fusion_markers
 
 
@@ -49,7 +49,7 @@ def heard_values(
     return values
 
 
-def fused_values(outcome: Outcome) -> dict[str, str]:
+def fused_values(outcome: FusionOutcome) -> dict[str, str]:
     """Return bytes and age of every station in the last fused frame, and what is odd about it."""
     values = {"objects": str(len(outcome.result.detections))}
     for station, found in outcome.alignments.items():
@@ -85,7 +85,7 @@ class FusionOutput:
             else None
         )
 
-    def publish(self, outcome: Outcome) -> None:
+    def publish(self, outcome: FusionOutcome) -> None:
         """Publish a frame; markers only where somebody looks at them."""
         ego = outcome.sweeps[0]
         ages = [ego.stamp_ns - sweep.stamp_ns for sweep in outcome.sweeps]

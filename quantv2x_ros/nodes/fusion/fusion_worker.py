@@ -35,7 +35,7 @@ Collector = SweepCollector[TimedPyramid]
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class FusionOutcome:
     """A fused frame.
 
     Attributes:
@@ -62,7 +62,7 @@ class Outcome:
     excluded: tuple[int, ...]
     alignments: Mapping[int, Alignment]
 
-    def with_ego(self, sweep: AgentSweep) -> Outcome:
+    def with_ego(self, sweep: AgentSweep) -> FusionOutcome:
         """Return the frame with more known of the ego's sweep."""
         return replace(self, sweeps=(sweep, *self.sweeps[1:]))
 
@@ -76,7 +76,7 @@ class FusionWorker:
         collector: Collector,
         views: PeerViews,
         aligner: HeldAlignment | None,
-        on_outcome: Callable[[Outcome], None],
+        on_outcome: Callable[[FusionOutcome], None],
         on_failure: Callable[[BaseException], None],
         on_idle: Callable[[], None],
     ) -> None:
@@ -247,7 +247,7 @@ class FusionWorker:
             pyramid = self._detector.pyramid(sweep.indices, received, where)
         held.pyramid = TimedPyramid(pyramid, 1e3 * (time.perf_counter() - start))
 
-    def _fuse(self, step: Fuse[TimedPyramid]) -> Outcome:
+    def _fuse(self, step: Fuse[TimedPyramid]) -> FusionOutcome:
         start = time.perf_counter()
         held = (step.ego, *step.peers)
         timed = [item.pyramid for item in held if item.pyramid is not None]
@@ -273,7 +273,7 @@ class FusionWorker:
         }
         fused = {sweep.station_id for sweep in sweeps}
         excluded = tuple(station for station in prepared.suspects if station not in fused)
-        return Outcome(
+        return FusionOutcome(
             sweeps,
             agent_to_ego,
             result,

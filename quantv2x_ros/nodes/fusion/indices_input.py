@@ -21,7 +21,7 @@ from quantv2x_ros.core.peers.replay_guard import ReplayError
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
 from quantv2x_ros.core.receiver_defaults import MAX_HEADING_SIGMA, MAX_POSITION_SIGMA
 from quantv2x_ros.core.transport.assembly import AssemblyError, ReceptionError
-from quantv2x_ros.core.transport.parity import ParityError
+from quantv2x_ros.core.transport.erasure_code import ErasureCodeError
 from quantv2x_ros.core.transport.reception import Reception
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.nodes.air.index_format import IndexFormat
@@ -39,7 +39,7 @@ REFUSALS = (
     AssemblyError,
     MessageRefusedError,
     OutOfReachError,
-    ParityError,
+    ErasureCodeError,
     PeerRefusedError,
     PoseUncertaintyError,
     ReceptionError,

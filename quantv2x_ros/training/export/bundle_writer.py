@@ -51,7 +51,7 @@ class BundleSettings:
         anchors: the anchors it was trained with.
         detection: post-processing.
         max_agents: most agents fused.
-        parity: published post-processing, no shortcuts.
+        reproduces_published: published post-processing, no shortcuts.
         training: what it was trained with; free, plain values.
         measured: accuracy; free, plain values.
     """
@@ -60,7 +60,7 @@ class BundleSettings:
     anchors: AnchorSet = field(default_factory=AnchorSet.v2x_real)
     detection: DetectionConfig = field(default_factory=DetectionConfig.recommended)
     max_agents: int = 8
-    parity: bool = False
+    reproduces_published: bool = False
     training: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
 
@@ -174,7 +174,7 @@ def _manifest(graphs: NetworkGraphs, folder: Path, name: str, settings: BundleSe
         name=name,
         version=settings.version,
         precision=graphs.precision,
-        parity=settings.parity,
+        reproduces_published=settings.reproduces_published,
         grid=graphs.grid,
         anchors=settings.anchors,
         codebook=CodebookInfo(

@@ -3,7 +3,7 @@
 """The network as a graph of integer convolutions: its scales, its execution, its ONNX.
 
 * executor: GraphExecutor.
-* graph: Convolution, Concatenation, Score, TensorSpec, Graph.
+* graph: Convolution, Concatenation, Score, TensorSpec, LayerGraph.
 * network_graphs: NetworkGraphs.
 * onnx_writer: GraphBuilder.
 * scales: QuantizationError, TensorScale, QuantizedWeight.

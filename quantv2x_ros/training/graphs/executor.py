@@ -14,7 +14,7 @@ from quantv2x_ros.training.graphs.graph import (
     SCORE_FLOOR,
     Concatenation,
     Convolution,
-    Graph,
+    LayerGraph,
     Score,
     widen_weight,
 )
@@ -43,7 +43,7 @@ class GraphExecutor:
             exact enough to see the distribution of activations.
     """
 
-    graph: Graph
+    graph: LayerGraph
     scales: TensorScales = field(default_factory=dict)
     weights: Mapping[str, QuantizedWeight] = field(default_factory=dict)
     dtype: torch.dtype = torch.float32

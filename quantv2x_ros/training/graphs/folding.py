@@ -20,7 +20,7 @@ from quantv2x_ros.training.blocks import BasicBlock, Bottleneck
 from quantv2x_ros.training.graphs.graph import (
     Concatenation,
     Convolution,
-    Graph,
+    LayerGraph,
     Node,
     Score,
     TensorSpec,
@@ -101,7 +101,7 @@ def _bottleneck(block: Bottleneck, name: str, source: str) -> list[Node]:
     ]
 
 
-def encoder_graph(network: QuantV2XNetwork) -> Graph:
+def encoder_graph(network: QuantV2XNetwork) -> LayerGraph:
     """Scattered pillar features ``pillars`` to the BEV feature ``feature``."""
     nodes: list[Node] = []
     source = "pillars"
@@ -112,12 +112,12 @@ def encoder_graph(network: QuantV2XNetwork) -> Graph:
         nodes += _basic_block(block, target, source)
         source = target
     channels = nodes[-1].weight.shape[0]  # type: ignore[union-attr]
-    return Graph(
+    return LayerGraph(
         "encoder", (TensorSpec("pillars", 64),), tuple(nodes), (TensorSpec("feature", channels, 2),)
     )
 
 
-def pyramid_graph(network: QuantV2XNetwork, offset: Float32 | float = 0.0) -> Graph:
+def pyramid_graph(network: QuantV2XNetwork, offset: Float32 | float = 0.0) -> LayerGraph:
     """Decoded feature ``decoded`` to ``level0..2`` and ``score0..2``, one agent.
 
     Args:
@@ -144,11 +144,11 @@ def pyramid_graph(network: QuantV2XNetwork, offset: Float32 | float = 0.0) -> Gr
         outputs.append(TensorSpec(source, head.in_channels, 2**index))
     outputs += [TensorSpec(f"score{i}", 1, 2**i) for i in range(len(network.pyramid.levels))]
     channels = int(network.pyramid.levels[0][0].conv1.in_channels)  # type: ignore[index,union-attr,arg-type]
-    graph = Graph("pyramid", (TensorSpec("decoded", channels),), tuple(nodes), tuple(outputs))
+    graph = LayerGraph("pyramid", (TensorSpec("decoded", channels),), tuple(nodes), tuple(outputs))
     return _without_offset(graph, np.broadcast_to(np.float64(offset), (channels,)))
 
 
-def _without_offset(graph: Graph, offset: npt.NDArray[np.float64]) -> Graph:
+def _without_offset(graph: LayerGraph, offset: npt.NDArray[np.float64]) -> LayerGraph:
     """Subtract an offset of the graph's input in the biases of the convolutions that read it."""
     name = graph.inputs[0].name
     nodes: list[Node] = []
@@ -185,7 +185,7 @@ def _deblock(block: nn.Sequential, index: int) -> Convolution:
     )
 
 
-def head_graph(network: QuantV2XNetwork) -> Graph:
+def head_graph(network: QuantV2XNetwork) -> LayerGraph:
     """Fused levels ``fused0..2`` to ``cls``, ``reg`` and ``dir``."""
     deblocks = []
     for index, block in enumerate(network.pyramid.deblocks):
@@ -213,7 +213,7 @@ def head_graph(network: QuantV2XNetwork) -> Graph:
         TensorSpec(block.source, int(block.weight.shape[1]), 2**index)
         for index, block in enumerate(deblocks)
     )
-    return Graph("head", inputs, tuple(nodes), tuple(outputs))
+    return LayerGraph("head", inputs, tuple(nodes), tuple(outputs))
 
 
 def fold_codebook(network: QuantV2XNetwork) -> ResidualCodebook:

@@ -162,7 +162,7 @@ class TensorSpec:
 
 
 @dataclass(frozen=True)
-class Graph:
+class LayerGraph:
     """Nodes in order of execution.
 
     Attributes:

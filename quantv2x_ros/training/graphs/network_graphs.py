@@ -22,7 +22,7 @@ from quantv2x_ros.training.graphs.folding import (
     head_graph,
     pyramid_graph,
 )
-from quantv2x_ros.training.graphs.graph import Convolution, Graph, widen_weight
+from quantv2x_ros.training.graphs.graph import Convolution, LayerGraph, widen_weight
 from quantv2x_ros.training.graphs.scales import (
     QuantizedWeight,
     TensorScale,
@@ -58,7 +58,7 @@ class NetworkGraphs:
     grid: BevGrid
     pillars: PillarWeights
     codebook: ResidualCodebook
-    graphs: Mapping[str, Graph]
+    graphs: Mapping[str, LayerGraph]
     score_gain: float
     coded_ego: bool
     offset: Float32

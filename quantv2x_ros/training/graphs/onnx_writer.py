@@ -16,7 +16,7 @@ from quantv2x_ros.training.graphs.graph import (
     SCORE_FLOOR,
     Concatenation,
     Convolution,
-    Graph,
+    LayerGraph,
     Score,
     TensorSpec,
 )
@@ -160,7 +160,7 @@ class GraphBuilder:
         joined = self.add("Concat", parts, f"{node.target}.q", axis=1)
         self.dequantize(joined, node.target, self.scales[node.target])
 
-    def body(self, graph: Graph) -> None:
+    def body(self, graph: LayerGraph) -> None:
         """Append all nodes of a graph; its inputs must exist under their names."""
         for node in graph.nodes:
             if isinstance(node, Convolution):
@@ -218,7 +218,7 @@ class GraphBuilder:
         return model
 
 
-def graph_model(graph: Graph, builder: GraphBuilder) -> onnx.ModelProto:
+def graph_model(graph: LayerGraph, builder: GraphBuilder) -> onnx.ModelProto:
     """Export a graph with NHWC borders named ``<tensor>_nhwc``."""
     inputs = [builder.input_nhwc(spec) for spec in graph.inputs]
     builder.body(graph)

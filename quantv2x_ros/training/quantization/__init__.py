@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantization of trained networks: calibration, reconstruction, and training with it.
 
-* alignment: Alignment.
+* alignment: FusedMapAlignment.
 * aware_training: StudentOutputs, Student, AwareTrainingConfig, AwareTraining.
 * block_learning: ReconstructionConfig, BlockTask.
 * blocks: Block.

@@ -17,7 +17,7 @@ from quantv2x_ros.training.quantization.learnable import AdaptiveRounding, Learn
 from quantv2x_ros.training.quantization.streams import Maps, mean_square_error
 
 
-class Alignment:
+class FusedMapAlignment:
     """Fused maps at the end of a pyramid scale, from the level's maps alone.
 
     Args:

@@ -29,7 +29,7 @@ from quantv2x_ros.training.samples import Sample
 
 #: The graphs in order: what is sent, what each agent's map becomes, what the fused map becomes.
 STAGES = ("encoder", "pyramid", "head")
-LEVELS = 3
+SCALES = 3
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,9 @@ class Student(nn.Module):
         heard = self._network.heard(feature, self._codebook(feature).features, agents)
         decoded = heard + self._offset
         values = self._run("pyramid", {"decoded": decoded}, rounded)
-        levels = tuple(values[f"level{i}"] for i in range(LEVELS))
+        levels = tuple(values[f"level{i}"] for i in range(SCALES))
         fused = []
-        for level in range(LEVELS):
+        for level in range(SCALES):
             frames = zip(
                 levels[level].split(list(agents)),
                 values[f"score{level}"].split(list(agents)),
@@ -126,10 +126,10 @@ class Student(nn.Module):
                 strict=True,
             )
             fused.append(torch.cat([fuse_frame(f, s, t) for f, s, t in frames]))
-        out = self._run("head", {f"fused{i}": fused[i] for i in range(LEVELS)}, rounded)
+        out = self._run("head", {f"fused{i}": fused[i] for i in range(SCALES)}, rounded)
         return StudentOutputs(
             HeadOutputs(out["cls"], out["reg"], out["dir"]),
-            tuple(values[f"occupancy{i}"] for i in range(LEVELS)),
+            tuple(values[f"occupancy{i}"] for i in range(SCALES)),
             levels,
             tuple(fused),
         )
@@ -221,13 +221,13 @@ def view_distillation(
     """
     frame = torch.repeat_interleave(torch.arange(len(agents)), torch.tensor(list(agents)))
     total = student.fused[0].new_zeros(())
-    for level in range(LEVELS):
+    for level in range(SCALES):
         own = channel_divergence(student.levels[level], teacher.levels[level]).mean((1, 2, 3))
         fused = channel_divergence(student.fused[level], teacher.fused[level])
         masks = view_masks(fused.shape[2:], thetas)
         seen = (fused[frame] * masks).sum((1, 2, 3)) / masks.sum((1, 2, 3)).clamp_min(1)
         total = total + (own + seen).mean()
-    return total / LEVELS
+    return total / SCALES
 
 
 class AwareTraining:

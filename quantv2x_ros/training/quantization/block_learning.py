@@ -11,7 +11,7 @@ import torch
 
 from quantv2x_ros.inference.cpu.processor import has_bfloat16
 from quantv2x_ros.training.graphs.scales import QuantizationError
-from quantv2x_ros.training.quantization.alignment import Alignment
+from quantv2x_ros.training.quantization.alignment import FusedMapAlignment
 from quantv2x_ros.training.quantization.learnable import AdaptiveRounding, LearnableNodes
 from quantv2x_ros.training.quantization.streams import Maps
 
@@ -85,7 +85,7 @@ class BlockTask:
     output: str
     target: Maps
     error: float
-    alignment: Alignment | None = None
+    alignment: FusedMapAlignment | None = None
     fused_error: float = 0.0
 
     def inputs(self, crops: Sequence[int], share: float) -> dict[str, torch.Tensor]:

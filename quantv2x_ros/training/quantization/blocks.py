@@ -6,7 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quantv2x_ros.training.graphs.graph import Concatenation, Convolution, Graph, Node, TensorSpec
+from quantv2x_ros.training.graphs.graph import (
+    Concatenation,
+    Convolution,
+    LayerGraph,
+    Node,
+    TensorSpec,
+)
 
 
 def node_sources(node: Node) -> tuple[str, ...]:
@@ -44,10 +50,10 @@ class Block:
         """Its convolutions in order."""
         return tuple(node for node in self.nodes if isinstance(node, Convolution))
 
-    def graph(self, name: str) -> Graph:
+    def graph(self, name: str) -> LayerGraph:
         """The block as a graph of its own."""
         inputs = tuple(TensorSpec(tensor, 0) for tensor in self.inputs)
-        return Graph(name, inputs, self.nodes, ())
+        return LayerGraph(name, inputs, self.nodes, ())
 
 
 def is_head(node: Node) -> bool:
@@ -57,7 +63,7 @@ def is_head(node: Node) -> bool:
     return not isinstance(node, Concatenation)
 
 
-def split_blocks(graph: Graph) -> list[Block]:
+def split_blocks(graph: LayerGraph) -> list[Block]:
     """Split a graph's trunk (all but the heads) into the smallest blocks there are.
 
     A block ends where one tensor is all that what follows needs: a residual block of the encoder,
@@ -80,7 +86,7 @@ def split_blocks(graph: Graph) -> list[Block]:
     return blocks
 
 
-def _input_names(graph: Graph) -> set[str]:
+def _input_names(graph: LayerGraph) -> set[str]:
     return {spec.name for spec in graph.inputs}
 
 

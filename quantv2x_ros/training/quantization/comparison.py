@@ -17,7 +17,7 @@ from quantv2x_ros.core.detection.matching import match_frame
 from quantv2x_ros.core.geometry.boxes import bev_iou
 from quantv2x_ros.evaluation.evaluate import evaluate
 from quantv2x_ros.evaluation.settings import EvaluationConfig
-from quantv2x_ros.inference.protocol import Detector, Fused, Percept
+from quantv2x_ros.inference.protocol import AgentFeatures, Detector, Fused
 
 #: BEV IoU from which two detectors' boxes of one class are the same box.
 SAME_BOX = 0.7
@@ -35,14 +35,16 @@ class RecordingDetector:
         self.precision = detector.precision
         self.broadcast = detector.broadcast
         self.decode = detector.decode
-        self.perceive = detector.perceive
-        self.perceive_own = detector.perceive_own
+        self.extract = detector.extract
+        self.extract_own = detector.extract_own
         self._detector = detector
         self.frames: list[Detections] = []
 
-    def fuse(self, percepts: Sequence[Percept], ego_to_agents: npt.NDArray[np.float64]) -> Fused:
+    def fuse(
+        self, all_features: Sequence[AgentFeatures], ego_to_agents: npt.NDArray[np.float64]
+    ) -> Fused:
         """Fuse, and keep the result; see `Detector`."""
-        fused = self._detector.fuse(percepts, ego_to_agents)
+        fused = self._detector.fuse(all_features, ego_to_agents)
         self.frames.append(fused.detections)
         return fused
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from quantv2x_ros.training.graphs.graph import Convolution, Graph
+from quantv2x_ros.training.graphs.graph import Convolution, LayerGraph
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 
 FLOAT_BITS = 32
@@ -64,7 +64,7 @@ def network_cost(network: NetworkGraphs, agents: int) -> Cost:
 
 
 def convolution_cells(
-    graph: Graph, pillar_shape: tuple[int, int]
+    graph: LayerGraph, pillar_shape: tuple[int, int]
 ) -> Iterator[tuple[Convolution, int]]:
     """Yield a graph's convolutions with the number of cells that each is computed at.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.training.graphs.graph import Concatenation, Convolution, Graph
+from quantv2x_ros.training.graphs.graph import Concatenation, Convolution, LayerGraph
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs, tensor_name
 from quantv2x_ros.training.graphs.scales import (
     BITS,
@@ -100,7 +100,7 @@ class QuantizationConfig:
 
 
 def _graph_scales(
-    graph: Graph, calibration: Calibration, config: QuantizationConfig
+    graph: LayerGraph, calibration: Calibration, config: QuantizationConfig
 ) -> dict[str, TensorScale]:
     """Scales of a graph's quantized tensors.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs, tensor_name
 from quantv2x_ros.training.graphs.scales import QuantizationError
-from quantv2x_ros.training.quantization.alignment import Alignment
+from quantv2x_ros.training.quantization.alignment import FusedMapAlignment
 from quantv2x_ros.training.quantization.block_learning import (
     BlockTask,
     ReconstructionConfig,
@@ -119,7 +119,7 @@ class Reconstruction:
         alignment = None
         if graph == "pyramid" and block.output in ("level0", "level1", "level2"):
             level = int(block.output[-1])
-            alignment = Alignment(
+            alignment = FusedMapAlignment(
                 self._rounded.network, level, self._crops, target, self._full.network
             )
         before = mean_square_error(nearest, target)

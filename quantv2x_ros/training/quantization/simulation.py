@@ -17,7 +17,7 @@ from quantv2x_ros.inference.protocol import Cloud, IndexArray
 from quantv2x_ros.training.graphs.executor import Observer
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs, tensor_name
 from quantv2x_ros.training.network import HeadOutputs
-from quantv2x_ros.training.pyramid import LEVELS, PyramidMaps, fuse_agents
+from quantv2x_ros.training.pyramid import SCALES, PyramidMaps, fuse_agents
 
 Watch = Callable[[str, torch.Tensor], None]
 
@@ -105,7 +105,7 @@ class SimulatedNetwork:
         """Compute an agent's pyramid from its feature (1, C, H, W)."""
         raised = feature + torch.from_numpy(self.network.offset)[:, None, None]
         values = self._extract({"decoded": raised}, self._observer("pyramid"))
-        numbers = range(len(LEVELS))
+        numbers = range(len(SCALES))
         return PyramidMaps(
             [values[f"level{number}"] for number in numbers],
             [values[f"score{number}"] for number in numbers],

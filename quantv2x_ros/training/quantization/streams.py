@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from quantv2x_ros.training.graphs.executor import GraphExecutor, round_to_scale
-from quantv2x_ros.training.graphs.graph import Graph, TensorSpec
+from quantv2x_ros.training.graphs.graph import LayerGraph, TensorSpec
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.pyramid import fuse_frame
 from quantv2x_ros.training.quantization.blocks import Block, is_head, node_sources
@@ -61,7 +61,7 @@ class Stream:
         read = {name for node in nodes for name in node_sources(node)} - made
         specs = tuple(TensorSpec(name, 0) for name in sorted(read))
         executor = GraphExecutor(
-            Graph(graph, specs, nodes, ()), {}, self.network.graph_weights(graph)
+            LayerGraph(graph, specs, nodes, ()), {}, self.network.graph_weights(graph)
         )
         for crop in range(len(self.values[specs[0].name])):
             out = executor({spec.name: self.values[spec.name][crop] for spec in specs})

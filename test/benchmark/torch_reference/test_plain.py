@@ -37,7 +37,7 @@ def test_boxes_without_area_suppress_nothing() -> None:
     assert list(kept) == [0, 1]
 
 
-@pytest.mark.parametrize("config", [DetectionConfig(class_aware=True), DetectionConfig.parity()])
+@pytest.mark.parametrize("config", [DetectionConfig(class_aware=True), DetectionConfig.published()])
 def test_the_usual_post_processing_finds_the_same_boxes(config: DetectionConfig) -> None:
     generator = torch.Generator().manual_seed(4)
     grid = BevGrid((-25.6, -25.6, -5.0, 25.6, 25.6, 1.0), (0.4, 0.4, 6.0))

@@ -22,7 +22,7 @@ from quantv2x_ros.core.coding.wire import (
     MAX_INDICES,
     PACKED,
     VERSION,
-    IndexPrior,
+    EntropyModel,
     WireError,
     decode_indices,
     encode_indices,
@@ -36,7 +36,7 @@ Models = Callable[[int, int, int], IndexModel]
 @st.composite
 def index_maps(
     draw: st.DrawFn, models: Callable[[int, int, int], IndexModel]
-) -> tuple[Indices, IndexPrior, int]:
+) -> tuple[Indices, EntropyModel, int]:
     """Maps of any shape, codebook and model with the number of their first plane.
 
     Background and the extreme indices occur often.
@@ -57,39 +57,39 @@ def index_maps(
     elif kind == "background" and model is not None:
         empty = np.broadcast_to(model.background[first : first + planes, None, None], shape)
         indices = np.where(generator.random(shape) < draw(st.floats(0, 1)), indices, empty)
-    return indices, IndexPrior(size, model), first
+    return indices, EntropyModel(size, model), first
 
 
 @given(st.data())
 def test_indices_survive_the_wire(index_model: Models, data: st.DataObject) -> None:
-    indices, prior, first = data.draw(index_maps(index_model))
-    payload = encode_indices(indices, prior, first)
-    assert len(payload) <= packed_size(indices.shape, prior, first)
+    indices, entropy_model, first = data.draw(index_maps(index_model))
+    payload = encode_indices(indices, entropy_model, first)
+    assert len(payload) <= packed_size(indices.shape, entropy_model, first)
     for form in (payload, bytearray(payload), memoryview(payload)):
-        decoded = decode_indices(form, prior, indices.shape, first)
+        decoded = decode_indices(form, entropy_model, indices.shape, first)
         np.testing.assert_array_equal(decoded, indices)
         assert decoded.dtype == np.uint8
 
 
 @given(st.data())
 def test_any_damaged_byte_is_noticed(index_model: Models, data: st.DataObject) -> None:
-    indices, prior, first = data.draw(index_maps(index_model))
-    payload = bytearray(encode_indices(indices, prior, first))
+    indices, entropy_model, first = data.draw(index_maps(index_model))
+    payload = bytearray(encode_indices(indices, entropy_model, first))
     position = data.draw(st.integers(0, len(payload) - 1))
     payload[position] ^= data.draw(st.integers(1, 255))
     with pytest.raises(WireError):
-        decode_indices(bytes(payload), prior, indices.shape, first)
+        decode_indices(bytes(payload), entropy_model, indices.shape, first)
 
 
 @given(st.data())
 def test_any_wrong_length_is_noticed(index_model: Models, data: st.DataObject) -> None:
-    indices, prior, first = data.draw(index_maps(index_model))
-    payload = encode_indices(indices, prior, first)
+    indices, entropy_model, first = data.draw(index_maps(index_model))
+    payload = encode_indices(indices, entropy_model, first)
     cut = data.draw(st.integers(0, len(payload) - 1))
     with pytest.raises(WireError):
-        decode_indices(payload[:cut], prior, indices.shape, first)
+        decode_indices(payload[:cut], entropy_model, indices.shape, first)
     with pytest.raises(WireError):
-        decode_indices(payload + b"\0", prior, indices.shape, first)
+        decode_indices(payload + b"\0", entropy_model, indices.shape, first)
 
 
 @given(st.data())
@@ -98,15 +98,15 @@ def test_whoever_expects_something_else_notices(index_model: Models, data: st.Da
     model, other = index_model(3, 128, 0), index_model(3, 128, 1)
     indices = np.full((1, 4, 6), model.background[0], np.uint8)
     indices[0, 2, data.draw(st.integers(0, 5))] = 5
-    payload = encode_indices(indices, IndexPrior(128, model))
-    for prior, shape, first in (
-        (IndexPrior(128, other), (1, 4, 6), 0),
-        (IndexPrior(128), (1, 4, 6), 0),
-        (IndexPrior(128, model), (1, 6, 4), 0),
-        (IndexPrior(128, model), (1, 4, 6), 1),
+    payload = encode_indices(indices, EntropyModel(128, model))
+    for entropy_model, shape, first in (
+        (EntropyModel(128, other), (1, 4, 6), 0),
+        (EntropyModel(128), (1, 4, 6), 0),
+        (EntropyModel(128, model), (1, 6, 4), 0),
+        (EntropyModel(128, model), (1, 4, 6), 1),
     ):
         with pytest.raises(WireError, match="CRC-32"):
-            decode_indices(payload, prior, shape, first)
+            decode_indices(payload, entropy_model, shape, first)
 
 
 @given(st.data(), st.binary(max_size=60))
@@ -115,14 +115,14 @@ def test_any_body_decodes_to_indices_of_the_codebook_or_is_refused(
 ) -> None:
     """A correct checksum over nonsense: bounded work, and no index outside of the codebook."""
     model = index_model(3, data.draw(st.sampled_from([2, 3, 128, 256])), 2)
-    prior, shape, first = (
-        IndexPrior(model.dict_size, model),
+    entropy_model, shape, first = (
+        EntropyModel(model.dict_size, model),
         (2, 5, 7),
         data.draw(st.integers(0, 1)),
     )
-    payload = forge(VERSION, CONTEXT, body, prior, shape, first)
+    payload = forge(VERSION, CONTEXT, body, entropy_model, shape, first)
     try:
-        decoded = decode_indices(payload, prior, shape, first)
+        decoded = decode_indices(payload, entropy_model, shape, first)
     except WireError:
         assert len(body) > 4  # more bytes than the indices need
         return
@@ -136,10 +136,10 @@ def test_a_trained_model_makes_them_small(index_model: Models) -> None:
     likely = replace(model, weight_bias=_towards(model))
     empty = np.empty((3, 100, 352), np.uint8)
     empty[:] = likely.background[:, None, None]
-    prior = IndexPrior(128, likely)
-    assert len(encode_indices(empty, prior)) < 300
+    entropy_model = EntropyModel(128, likely)
+    assert len(encode_indices(empty, entropy_model)) < 300
     np.testing.assert_array_equal(
-        decode_indices(encode_indices(empty, prior), prior, empty.shape), empty
+        decode_indices(encode_indices(empty, entropy_model), entropy_model, empty.shape), empty
     )
 
 
@@ -157,15 +157,15 @@ def _towards(model: IndexModel) -> npt.NDArray[np.int32]:
 @given(st.binary(max_size=200))
 def test_noise_is_refused(noise: bytes) -> None:
     with pytest.raises(WireError):
-        decode_indices(noise, IndexPrior(128), (2, 3, 4))
+        decode_indices(noise, EntropyModel(128), (2, 3, 4))
 
 
 def test_a_frame_has_the_size_the_link_is_planned_for() -> None:
     full = (3, 100, 352)
-    assert packed_size(full, IndexPrior(128)) - HEADER_BYTES == 92_400
-    assert packed_size((1, 100, 352), IndexPrior(128)) - HEADER_BYTES == 30_800
+    assert packed_size(full, EntropyModel(128)) - HEADER_BYTES == 92_400
+    assert packed_size((1, 100, 352), EntropyModel(128)) - HEADER_BYTES == 30_800
     assert HEADER_BYTES <= 16
-    assert [IndexPrior(size).bits for size in (2, 3, 4, 5, 128, 129, 255, 256)] == [
+    assert [EntropyModel(size).bits for size in (2, 3, 4, 5, 128, 129, 255, 256)] == [
         1, 2, 2, 3, 7, 8, 8, 8,
     ]  # fmt: skip
 
@@ -174,21 +174,21 @@ def forge(
     version: int,
     coding: int,
     body: bytes,
-    prior: IndexPrior,
+    entropy_model: EntropyModel,
     shape: tuple[int, int, int],
     first_plane: int = 0,
 ) -> bytes:
     """A payload with a correct checksum, whatever it says."""
-    model = 0 if prior.model is None else prior.model.fingerprint
+    model = 0 if entropy_model.model is None else entropy_model.model.fingerprint
     fields = struct.pack("<BB", version, coding)
-    known = struct.pack("<HHHHHQ", *shape, first_plane, prior.dict_size, model)
+    known = struct.pack("<HHHHHQ", *shape, first_plane, entropy_model.dict_size, model)
     return fields + struct.pack("<I", zlib.crc32(fields + known + body)) + body
 
 
 def test_a_correct_checksum_does_not_excuse_the_content(index_model: Models) -> None:
-    prior, shape = IndexPrior(5), (1, 1, 5)  # three bits each, 15 of 16 bits used
-    good = forge(VERSION, PACKED, bytes([0b00000101, 0b00111000]), prior, shape)
-    assert decode_indices(good, prior, shape).tolist() == [[[0, 1, 2, 3, 4]]]
+    entropy_model, shape = EntropyModel(5), (1, 1, 5)  # three bits each, 15 of 16 bits used
+    good = forge(VERSION, PACKED, bytes([0b00000101, 0b00111000]), entropy_model, shape)
+    assert decode_indices(good, entropy_model, shape).tolist() == [[[0, 1, 2, 3, 4]]]
     for version, coding, body, complaint in (
         (VERSION, PACKED, b"\xff\xfe", "index 7 is outside of 5 codes"),
         (VERSION, PACKED, bytes([5, 0b00111001]), "last byte"),
@@ -198,8 +198,8 @@ def test_a_correct_checksum_does_not_excuse_the_content(index_model: Models) -> 
         (VERSION, CONTEXT, b"\0\0\0", "at most"),
     ):
         with pytest.raises(WireError, match=complaint):
-            decode_indices(forge(version, coding, body, prior, shape), prior, shape)
-    modelled = IndexPrior(5, index_model(1, 5, 0))
+            decode_indices(forge(version, coding, body, entropy_model, shape), entropy_model, shape)
+    modelled = EntropyModel(5, index_model(1, 5, 0))
     with pytest.raises(WireError, match="more than its indices need"):
         decode_indices(
             forge(VERSION, CONTEXT, bytes(50), modelled, (1, 10, 20)), modelled, (1, 10, 20)
@@ -211,27 +211,27 @@ def test_a_correct_checksum_does_not_excuse_the_content(index_model: Models) -> 
 )
 def test_sizes_are_bounded_before_anything_is_allocated(shape: tuple[int, ...]) -> None:
     with pytest.raises(WireError, match="shape"):
-        decode_indices(b"", IndexPrior(128), shape)  # type: ignore[arg-type]
+        decode_indices(b"", EntropyModel(128), shape)  # type: ignore[arg-type]
 
 
 def test_the_bound_leaves_room_for_large_maps() -> None:
-    assert packed_size((16, 1024, 1024), IndexPrior(256)) == MAX_INDICES + HEADER_BYTES
+    assert packed_size((16, 1024, 1024), EntropyModel(256)) == MAX_INDICES + HEADER_BYTES
 
 
 @pytest.mark.parametrize("size", [0, 1, 257, -5])
 def test_codebook_sizes_are_2_to_256(size: int) -> None:
     with pytest.raises(WireError, match="dict_size must be 2 to 256"):
-        IndexPrior(size)
+        EntropyModel(size)
 
 
 def test_indices_that_no_payload_holds_are_refused(index_model: Models) -> None:
     with pytest.raises(WireError, match="index 128 is outside of 128"):
-        encode_indices(np.full((1, 2, 2), 128, np.uint8), IndexPrior(128))
+        encode_indices(np.full((1, 2, 2), 128, np.uint8), EntropyModel(128))
     with pytest.raises(WireError, match="must be uint8"):
-        encode_indices(np.zeros((1, 2, 2), np.int64), IndexPrior(128))  # type: ignore[arg-type]
+        encode_indices(np.zeros((1, 2, 2), np.int64), EntropyModel(128))  # type: ignore[arg-type]
     with pytest.raises(WireError, match="shape"):
-        encode_indices(np.zeros((0, 2, 2), np.uint8), IndexPrior(128))
+        encode_indices(np.zeros((0, 2, 2), np.uint8), EntropyModel(128))
     with pytest.raises(WireError, match="the model is of 5 codes, the codebook has 6"):
-        IndexPrior(6, index_model(1, 5, 0))
+        EntropyModel(6, index_model(1, 5, 0))
     with pytest.raises(WireError, match="planes 2 to 3: there are 3 planes"):
-        encode_indices(np.zeros((2, 2, 2), np.uint8), IndexPrior(5, index_model(3, 5, 0)), 2)
+        encode_indices(np.zeros((2, 2, 2), np.uint8), EntropyModel(5, index_model(3, 5, 0)), 2)

@@ -27,7 +27,7 @@ from quantv2x_ros.core.geometry.grid import BevGrid
 Golden = Mapping[str, npt.NDArray[Any]]
 Heads = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
-PARITY = DetectionConfig.parity()
+PARITY = DetectionConfig.published()
 # Not square, off centre, and wider than x ± 100.
 GRID = BevGrid((-140.8, -40.0, -3.0, 140.8, 43.2, 1.0), (0.8, 0.8, 4.0), stride=4)
 ANCHORS = AnchorSet.v2x_real().grid_anchors(GRID)
@@ -198,7 +198,7 @@ def test_boxes_with_their_centre_in_range_stay_where_that_is_asked_for(heads: He
     inside = (np.abs(everywhere[:, 0]) <= 100.0) & (np.abs(everywhere[:, 1]) <= 38.5)
     np.testing.assert_array_equal(found.boxes, everywhere[inside])
     assert inside.sum() > corners_in_range(everywhere, 100.0, 38.5).sum()
-    assert DetectionConfig.parity().whole_boxes
+    assert DetectionConfig.published().whole_boxes
     assert not DetectionConfig.recommended().whole_boxes
 
 

@@ -89,4 +89,4 @@ def test_a_threshold_that_leaves_no_voter_is_refused(threshold):
 
 def test_new_bundles_vote_and_published_post_processing_does_not():
     assert DetectionConfig.recommended().vote_threshold == 0.5
-    assert DetectionConfig.parity().vote_threshold == 0.0
+    assert DetectionConfig.published().vote_threshold == 0.0

@@ -15,7 +15,7 @@ from quantv2x_ros.core.fusion.fusion import (
     FusionError,
     agent_shares,
     fuse_cells,
-    fuse_level,
+    fuse_scale,
     highest_scores,
     mask_scores,
 )
@@ -85,7 +85,7 @@ def _golden_level(golden: Golden, level: int) -> tuple[list[Any], list[Any], int
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_fused_levels_agree_with_the_published_ones(golden: Golden, level: int) -> None:
     features, scores, stride = _golden_level(golden, level)
-    fused = fuse_level(features, scores, golden["affine_row0"])
+    fused = fuse_scale(features, scores, golden["affine_row0"])
     expected = golden[f"L{level}_fused"][0].transpose(1, 2, 0)[:, :, ::stride]
     assert np.abs(fused - expected).max() < 1e-5 * np.abs(expected).max()
 
@@ -97,10 +97,10 @@ def test_warped_levels_agree_with_the_published_ones(golden: Golden, level: int)
     warped_scores = golden[f"L{level}_score_warp"]
     for agent, theta in enumerate(golden["affine_row0"]):
         alone = np.ones_like(scores[agent])
-        result = fuse_level([features[agent]], [alone], theta[None])
+        result = fuse_scale([features[agent]], [alone], theta[None])
         expected = warped[agent].transpose(1, 2, 0)
         assert np.abs(result - expected).max() < 1e-5 * np.abs(expected).max()
-        score = fuse_level([scores[agent][..., None]], [alone], theta[None])[..., 0]
+        score = fuse_scale([scores[agent][..., None]], [alone], theta[None])[..., 0]
         np.testing.assert_allclose(score, warped_scores[agent, 0], atol=1e-6)
         # The exact 0 decides who takes part, so it must be at the same cells.
         np.testing.assert_array_equal(score == 0, warped_scores[agent, 0] == 0)
@@ -117,7 +117,7 @@ def test_theta_agrees_with_the_published_one(
 
 def test_a_grid_that_is_not_square_is_warped_in_metres(maps: Any) -> None:
     features, scores = maps
-    fused = fuse_level(features, scores, THETAS)
+    fused = fuse_scale(features, scores, THETAS)
     expected = fuse_slowly(features, scores, THETAS)
     np.testing.assert_allclose(fused, expected, atol=2e-5)
 
@@ -132,7 +132,7 @@ def test_an_object_lands_where_the_poses_say() -> None:
     in_ego = agent @ in_agent
     feature = np.zeros((*GRID.shape, 1), np.float32)
     feature[row, column] = 1.0
-    warped = fuse_level([feature], [np.ones(GRID.shape, np.float32)], theta[None])
+    warped = fuse_scale([feature], [np.ones(GRID.shape, np.float32)], theta[None])
     found = np.unravel_index(warped[..., 0].argmax(), GRID.shape)
     assert abs(x[found[1]] - in_ego[0]) <= 0.4001
     assert abs(y[found[0]] - in_ego[1]) <= 0.4001
@@ -145,7 +145,7 @@ def test_a_range_off_the_sensor_is_warped_about_the_sensor() -> None:
     theta = warp_theta(transform_between(np.eye(4), agent), grid)
     feature = np.zeros((*grid.shape, 1), np.float32)
     feature[8, 5] = 1.0  # 4.4 m ahead of the agent, 0.4 m to its left
-    warped = fuse_level([feature], [np.ones(grid.shape, np.float32)], theta[None])[..., 0]
+    warped = fuse_scale([feature], [np.ones(grid.shape, np.float32)], theta[None])[..., 0]
     y, x = grid.cell_centres()
     row, column = np.unravel_index(warped.argmax(), grid.shape)
     assert x[column] == pytest.approx(20.0 - 4.4, abs=0.41)
@@ -155,7 +155,7 @@ def test_a_range_off_the_sensor_is_warped_about_the_sensor() -> None:
 def test_cells_that_no_agent_reaches_are_zero_and_weigh_nothing(maps: Any) -> None:
     features, scores = maps
     far = _theta(15.0, 0.0, 0.0)[None]
-    fused = fuse_level(features[:1], scores[:1], far)
+    fused = fuse_scale(features[:1], scores[:1], far)
     shares = agent_shares(scores[:1], far)
     unreached = shares[0] == 0
     # The agent's map begins 15 m further to the front: 18.75 cells, the first a border cell.
@@ -175,7 +175,7 @@ def test_shares_sum_to_one_and_follow_the_score(maps: Any) -> None:
 
 def test_the_ego_passes_unchanged_where_it_is_alone(maps: Any) -> None:
     features, scores = maps
-    np.testing.assert_array_equal(fuse_level(features[:1], scores[:1], IDENTITY[None]), features[0])
+    np.testing.assert_array_equal(fuse_scale(features[:1], scores[:1], IDENTITY[None]), features[0])
 
 
 def test_the_identity_is_no_special_case_but_for_speed(maps: Any) -> None:
@@ -183,18 +183,18 @@ def test_the_identity_is_no_special_case_but_for_speed(maps: Any) -> None:
     nearly = THETAS.copy()
     nearly[0, 0, 1] = 1e-300  # not the identity, and warps alike
     np.testing.assert_allclose(
-        fuse_level(features, scores, nearly), fuse_level(features, scores, THETAS), atol=1e-5
+        fuse_scale(features, scores, nearly), fuse_scale(features, scores, THETAS), atol=1e-5
     )
 
 
 def test_uint8_is_the_rounded_float_result(maps: Any) -> None:
     features, scores = maps
     quantized = [np.round(f * 200).astype(np.uint8) for f in features]
-    fused = fuse_level(quantized, scores, THETAS, scale_in=0.02, scale_out=0.03)
-    exact = fuse_level([q * np.float32(0.02) for q in quantized], scores, THETAS)
+    fused = fuse_scale(quantized, scores, THETAS, scale_in=0.02, scale_out=0.03)
+    exact = fuse_scale([q * np.float32(0.02) for q in quantized], scores, THETAS)
     assert fused.dtype == np.uint8
     assert np.abs(fused * 0.03 - exact).max() <= 0.015 + 1e-5
-    saturated = fuse_level(quantized, scores, THETAS, scale_in=0.02, scale_out=0.001)
+    saturated = fuse_scale(quantized, scores, THETAS, scale_in=0.02, scale_out=0.001)
     assert saturated.max() == 255
     clipped = np.minimum(np.rint(exact / 0.001), 255)
     assert np.abs(saturated.astype(float) - clipped).max() <= 1
@@ -203,8 +203,8 @@ def test_uint8_is_the_rounded_float_result(maps: Any) -> None:
 def test_float32_is_scaled_too(maps: Any) -> None:
     features, scores = maps
     np.testing.assert_allclose(
-        fuse_level(features, scores, THETAS, scale_in=3.0, scale_out=1.5),
-        2 * fuse_level(features, scores, THETAS),
+        fuse_scale(features, scores, THETAS, scale_in=3.0, scale_out=1.5),
+        2 * fuse_scale(features, scores, THETAS),
         rtol=1e-5,
     )
 
@@ -212,8 +212,8 @@ def test_float32_is_scaled_too(maps: Any) -> None:
 def test_stacked_arrays_are_as_good_as_lists(maps: Any) -> None:
     features, scores = maps
     np.testing.assert_array_equal(
-        fuse_level(np.stack(features), np.stack(scores), THETAS),
-        fuse_level(features, scores, THETAS),
+        fuse_scale(np.stack(features), np.stack(scores), THETAS),
+        fuse_scale(features, scores, THETAS),
     )
 
 
@@ -227,9 +227,9 @@ def test_cells_that_were_not_received_take_no_part(maps: Any) -> None:
     poisoned = features[1].copy()
     poisoned[5:9] = 1e6
     both = np.stack([IDENTITY, IDENTITY])
-    holed = fuse_level([features[0], poisoned], [scores[0], masked], both)
+    holed = fuse_scale([features[0], poisoned], [scores[0], masked], both)
     np.testing.assert_array_equal(holed[5:9], features[0][5:9])
-    whole = fuse_level(features[:2], scores[:2], both)
+    whole = fuse_scale(features[:2], scores[:2], both)
     np.testing.assert_array_equal(holed[received], whole[received])
 
 
@@ -250,30 +250,30 @@ def test_what_does_not_fit_is_refused(maps: Any) -> None:
     bad = THETAS.copy()
     bad[1, 0, 0] = np.nan
     with pytest.raises(FusionError, match="thetas must be finite"):
-        fuse_level(features, scores, bad)
+        fuse_scale(features, scores, bad)
     with pytest.raises(FusionError, match="thetas must be finite and of shape"):
-        fuse_level(features, scores, THETAS[:2])
+        fuse_scale(features, scores, THETAS[:2])
     with pytest.raises(FusionError, match="no agent"):
-        fuse_level([], [], THETAS[:0])
+        fuse_scale([], [], THETAS[:0])
     with pytest.raises(FusionError, match="features of agent 2 is"):
-        fuse_level([features[0], features[1], features[2][1:]], scores, THETAS)
+        fuse_scale([features[0], features[1], features[2][1:]], scores, THETAS)
     with pytest.raises(FusionError, match="do not fit scores"):
-        fuse_level(features[:2], scores, THETAS)
+        fuse_scale(features[:2], scores, THETAS)
     with pytest.raises(FusionError, match="scores must be float32"):
-        fuse_level(features, [s.astype(np.float64) for s in scores], THETAS)
+        fuse_scale(features, [s.astype(np.float64) for s in scores], THETAS)
     with pytest.raises(FusionError, match="scores have values that are not finite"):
-        fuse_level(features, [s * np.float32(np.inf) for s in scores], THETAS)
+        fuse_scale(features, [s * np.float32(np.inf) for s in scores], THETAS)
     with pytest.raises(FusionError, match="uint8 or float32"):
-        fuse_level([f.astype(np.float64) for f in features], scores, THETAS)
+        fuse_scale([f.astype(np.float64) for f in features], scores, THETAS)
     with pytest.raises(FusionError, match="scales"):
-        fuse_level(features, scores, THETAS, scale_in=0.0)
+        fuse_scale(features, scores, THETAS, scale_in=0.0)
 
 
 @pytest.mark.parametrize("factor", [1e12, -1e12, 1e300])
 def test_an_agent_absurdly_far_away_adds_nothing(maps: Any, factor: float) -> None:
     features, scores = maps
     far = np.stack([IDENTITY, IDENTITY + np.array([0.0, 0.0, factor])])
-    np.testing.assert_array_equal(fuse_level(features[:2], scores[:2], far), features[0])
+    np.testing.assert_array_equal(fuse_scale(features[:2], scores[:2], far), features[0])
 
 
 @pytest.mark.parametrize("quantized", [False, True])
@@ -287,7 +287,7 @@ def test_some_cells_are_fused_to_the_bits_of_the_whole_level(maps: Any, quantize
     far = np.concatenate([THETAS, _theta(500.0, 0.0, 30.0)[None]])
     features, scores = [*features, features[1]], [*scores, scores[1]]
     found = fuse_cells(features, scores, far, needed, **scales)
-    whole = fuse_level(features, scores, far, **scales)
+    whole = fuse_scale(features, scores, far, **scales)
     assert found.dtype == whole.dtype
     np.testing.assert_array_equal(found, whole[needed])
 
@@ -304,7 +304,7 @@ def test_no_cell_is_a_valid_selection_and_another_shape_is_not(maps: Any) -> Non
 def test_the_highest_score_is_the_agents_highest_where_they_reach(maps: Any) -> None:
     _, scores = maps
     alone = [
-        fuse_level([s[..., None]], [np.ones_like(s)], t[None])[..., 0]
+        fuse_scale([s[..., None]], [np.ones_like(s)], t[None])[..., 0]
         for s, t in zip(scores, THETAS, strict=True)
     ]
     np.testing.assert_allclose(

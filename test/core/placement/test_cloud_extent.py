@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantv2x_ros.core.geometry.grid import V2X_REAL_RANGE
-from quantv2x_ros.core.geometry.pose import mount_matrix
+from quantv2x_ros.core.geometry.pose import extrinsics_matrix
 from quantv2x_ros.core.placement.cloud_extent import misplacement
 from quantv2x_ros.core.placement.cloud_placement import CloudPlacement, PlacementRemedy
 
@@ -75,9 +75,9 @@ def test_a_cloud_without_a_point_is_told():
 
 
 def test_what_is_to_be_set_goes_on_from_what_is_set():
-    set_already = CloudPlacement(mount_matrix([0.0, 0.0, 0.0, 0.0, 0.0, 90.0]))
-    further = mount_matrix([1.0, 0.0, 2.0, 0.0, 0.0, 0.0])
-    text = PlacementRemedy(set_already).mount(further)
+    set_already = CloudPlacement(extrinsics_matrix([0.0, 0.0, 0.0, 0.0, 0.0, 90.0]))
+    further = extrinsics_matrix([1.0, 0.0, 2.0, 0.0, 0.0, 0.0])
+    text = PlacementRemedy(set_already).setting(further)
     assert text == "cloud_mount: [0.0, 1.0, 2.0, 0.0, 0.0, 90.0]"
-    text = PlacementRemedy(set_already, of_command=True).mount(further)
+    text = PlacementRemedy(set_already, of_command=True).setting(further)
     assert text == "--cloud-mount=0,1,2,0,0,90"

@@ -27,7 +27,7 @@ EXPECTED = np.array([[10, 0, 0, 7], [0, 5, 0, 8], [3, 0, -1.9, 9]], np.float32)
 def test_a_cloud_comes_to_the_lidars_frame_and_boxes_go_back_by_the_mount(mount, scale):
     placement = placement_of(list(mount), scale)
     cloud = EXPECTED.copy()
-    cloud[:, :3] = transform_points(EXPECTED, placement.mount) / scale
+    cloud[:, :3] = transform_points(EXPECTED, placement.extrinsics) / scale
     placed = placement.apply(cloud)
     np.testing.assert_allclose(placed[:, :3], EXPECTED[:, :3], atol=1e-4)
     np.testing.assert_array_equal(placed[:, 3], EXPECTED[:, 3])

@@ -24,7 +24,7 @@ from quantv2x_ros.core.placement.ground_check import (
     GroundCheck,
     ground_fault,
     ground_of,
-    upright_mount,
+    upright_extrinsics,
 )
 from quantv2x_ros.core.placement.ground_plane import GroundPlane
 from quantv2x_ros.data.frame import read_cloud
@@ -54,7 +54,7 @@ def clouds(tmp_path_factory):
 def laid(cloud, mount):
     """The cloud as a sensor sees it in whose frame the LiDAR is mounted so."""
     moved = cloud.copy()
-    moved[:, :3] = transform_points(cloud, placement_of(mount).mount)
+    moved[:, :3] = transform_points(cloud, placement_of(mount).extrinsics)
     return moved
 
 
@@ -105,7 +105,7 @@ def test_both_values_are_told(clouds, name, words):
 )
 def test_the_mount_is_upright_and_looks_ahead(yaw, tilt, roll, height):
     normal = np.array([np.sin(tilt) * np.cos(yaw), np.sin(tilt) * np.sin(yaw), np.cos(tilt)])
-    mount = upright_mount(GroundPlane(normal, height, 100, 1.0, (5.0, 5.0), 0.0))
+    mount = upright_extrinsics(GroundPlane(normal, height, 100, 1.0, (5.0, 5.0), 0.0))
     np.testing.assert_allclose(mount[:3, :3] @ mount[:3, :3].T, np.eye(3), atol=1e-9)
     np.testing.assert_allclose(mount[:3, 2], normal, atol=1e-9)
     assert np.linalg.det(mount[:3, :3]) == pytest.approx(1.0)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantv2x_ros.core.geometry.pose import mount_matrix
+from quantv2x_ros.core.geometry.pose import extrinsics_matrix
 from quantv2x_ros.core.placement.cloud_placement import CloudPlacement, PlacementRemedy
 from quantv2x_ros.core.placement.heading_check import HeadingCheck
 
@@ -24,8 +24,8 @@ def drive(metres, yaw=0.0, curve=0.0, noise=0.0, seed=0):
         heading += curve
         place += [np.cos(heading), np.sin(heading)]
         x, y = place + rng.normal(0, noise, 2)
-        car = mount_matrix([x, y, 0, 0, 0, np.degrees(heading)])
-        yield car @ mount_matrix([0, 0, 0, 0, 0, yaw])
+        car = extrinsics_matrix([x, y, 0, 0, 0, np.degrees(heading)])
+        yield car @ extrinsics_matrix([0, 0, 0, 0, 0, yaw])
 
 
 def said(poses):
@@ -61,9 +61,9 @@ def test_a_car_may_reverse_for_a_while_but_not_for_long():
 
 def test_a_station_that_stands_or_whose_localization_jumps_says_nothing():
     rng = np.random.default_rng(0)
-    standing = [mount_matrix([*rng.normal(0, 0.3, 2), 0, 0, 0, 0]) for _ in range(500)]
+    standing = [extrinsics_matrix([*rng.normal(0, 0.3, 2), 0, 0, 0, 0]) for _ in range(500)]
     assert set(said(standing)) == {""}
-    jumping = [mount_matrix([0, 45.0 * (k // 10), 0, 0, 0, 0]) for k in range(100)]
+    jumping = [extrinsics_matrix([0, 45.0 * (k // 10), 0, 0, 0, 0]) for k in range(100)]
     assert set(said(jumping)) == {""}
 
 
@@ -72,7 +72,7 @@ def test_one_that_drives_on_rightly_is_forgiven():
     for pose in drive(60, -90):
         check.move(pose)
     assert check.fault(NONE)
-    last = pose @ mount_matrix([0, 0, 0, 0, 0, 90])
+    last = pose @ extrinsics_matrix([0, 0, 0, 0, 0, 90])
     for metres in range(30):
-        check.move(last @ mount_matrix([metres, 0, 0, 0, 0, 0]))
+        check.move(last @ extrinsics_matrix([metres, 0, 0, 0, 0, 0]))
     assert check.fault(NONE) == ""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantv2x_ros.core.transport.assembly import MAX_OPEN_FRAMES, AssemblyError, FrameAssembler
+from quantv2x_ros.core.transport.assembly import MAX_OPEN_FRAMES, AssemblyError, SweepAssembler
 from quantv2x_ros.core.transport.tiles import MAX_TILES, TilePlace
 
 SHAPE = (2, 10, 4)
@@ -24,19 +24,19 @@ UPPER, LOWER = TilePlace(0, 2, 0, 5, 0, 4), TilePlace(0, 2, 5, 5, 0, 4)
 
 
 @pytest.fixture
-def assembler() -> FrameAssembler:
-    return FrameAssembler(SHAPE, 2, BACKGROUND)
+def assembler() -> SweepAssembler:
+    return SweepAssembler(SHAPE, 2, BACKGROUND)
 
 
 def part(place: TilePlace) -> npt.NDArray[np.uint8]:
     return FRAME[(place.planes(1), *place.cells)]
 
 
-def add(assembler: FrameAssembler, key: int, tile: int, count: int, place: TilePlace) -> object:
+def add(assembler: SweepAssembler, key: int, tile: int, count: int, place: TilePlace) -> object:
     return assembler.add(key, tile, count, place, part(place))
 
 
-def test_a_frame_in_one_tile_is_complete_at_once(assembler: FrameAssembler) -> None:
+def test_a_frame_in_one_tile_is_complete_at_once(assembler: SweepAssembler) -> None:
     frame = assembler.add(5, 0, 1, WHOLE, FRAME)
     assert frame is not None
     assert frame.complete
@@ -67,7 +67,7 @@ def test_tiles_of_any_shape_come_together_in_any_order(
     places = grid_of_places(sorted(rows), sorted(columns), levels)
     order = list(enumerate(places))
     random.Random(seed).shuffle(order)
-    assembler = FrameAssembler(SHAPE, 2, BACKGROUND)
+    assembler = SweepAssembler(SHAPE, 2, BACKGROUND)
     results = [assembler.add(1, i, len(places), place, part(place)) for i, place in order]
     assert results[:-1] == [None] * (len(places) - 1)
     assert results[-1] is not None
@@ -76,7 +76,7 @@ def test_tiles_of_any_shape_come_together_in_any_order(
     assert assembler.take_partial() is None
 
 
-def test_a_partial_frame_has_background_in_its_holes(assembler: FrameAssembler) -> None:
+def test_a_partial_frame_has_background_in_its_holes(assembler: SweepAssembler) -> None:
     add(assembler, 1, 0, 3, TilePlace(0, 2, 0, 4, 0, 4))
     add(assembler, 1, 2, 3, TilePlace(0, 2, 8, 2, 1, 3))
     assert assembler.missing(1, 3) == [1]
@@ -90,7 +90,7 @@ def test_a_partial_frame_has_background_in_its_holes(assembler: FrameAssembler) 
     assert (frame.indices[:, ~wanted] == BACKGROUND[:, None]).all()
 
 
-def test_a_fine_level_that_did_not_come_leaves_the_coarse_one(assembler: FrameAssembler) -> None:
+def test_a_fine_level_that_did_not_come_leaves_the_coarse_one(assembler: SweepAssembler) -> None:
     add(assembler, 1, 0, 3, TilePlace(0, 1, 0, 10, 0, 4))
     add(assembler, 1, 1, 3, TilePlace(1, 1, 0, 5, 0, 4))
     frame = assembler.take_partial(1)
@@ -101,7 +101,7 @@ def test_a_fine_level_that_did_not_come_leaves_the_coarse_one(assembler: FrameAs
     assert (frame.indices[1, 5:] == BACKGROUND[1]).all()
 
 
-def test_a_fine_level_without_its_coarse_one_is_nothing(assembler: FrameAssembler) -> None:
+def test_a_fine_level_without_its_coarse_one_is_nothing(assembler: SweepAssembler) -> None:
     add(assembler, 1, 1, 2, TilePlace(1, 1, 0, 10, 0, 4))
     frame = assembler.take_partial(1)
     assert frame is not None
@@ -109,14 +109,14 @@ def test_a_fine_level_without_its_coarse_one_is_nothing(assembler: FrameAssemble
     assert (frame.indices == BACKGROUND[:, None, None]).all()
 
 
-def test_what_the_sender_left_out_is_not_waited_for(assembler: FrameAssembler) -> None:
+def test_what_the_sender_left_out_is_not_waited_for(assembler: SweepAssembler) -> None:
     frame = add(assembler, 1, 0, 1, UPPER)
     assert frame is not None
     assert frame.complete  # type: ignore[attr-defined]
     assert frame.received.sum() == 20  # type: ignore[attr-defined]
 
 
-def test_two_frames_can_be_open_and_the_newest_is_taken_first(assembler: FrameAssembler) -> None:
+def test_two_frames_can_be_open_and_the_newest_is_taken_first(assembler: SweepAssembler) -> None:
     add(assembler, 1, 0, 2, UPPER)
     add(assembler, 2, 1, 2, LOWER)
     newest = assembler.take_partial()
@@ -129,20 +129,20 @@ def test_two_frames_can_be_open_and_the_newest_is_taken_first(assembler: FrameAs
     assert assembler.abandoned == 0
 
 
-def test_memory_is_bounded_whatever_frames_are_begun(assembler: FrameAssembler) -> None:
+def test_memory_is_bounded_whatever_frames_are_begun(assembler: SweepAssembler) -> None:
     for key in range(1000):
         assert add(assembler, key, 0, 2, UPPER) is None
     assert assembler.abandoned == 1000 - MAX_OPEN_FRAMES
     assert [assembler.take_partial() is not None for _ in range(3)] == [True, True, False]
 
 
-def _reason(assembler: FrameAssembler, *tile: object) -> str:
+def _reason(assembler: SweepAssembler, *tile: object) -> str:
     with pytest.raises(AssemblyError) as caught:
         assembler.add(*tile)  # type: ignore[arg-type]
     return caught.value.reason
 
 
-def test_tiles_of_closed_frames_are_late(assembler: FrameAssembler) -> None:
+def test_tiles_of_closed_frames_are_late(assembler: SweepAssembler) -> None:
     add(assembler, 1, 0, 1, WHOLE)
     assert _reason(assembler, 1, 0, 1, WHOLE, FRAME) == "late"
     add(assembler, 2, 0, 2, UPPER)
@@ -151,7 +151,7 @@ def test_tiles_of_closed_frames_are_late(assembler: FrameAssembler) -> None:
 
 
 def test_tiles_that_do_not_fit_their_frame_are_refused_and_change_nothing(
-    assembler: FrameAssembler,
+    assembler: SweepAssembler,
 ) -> None:
     add(assembler, 1, 0, 2, UPPER)
     other = np.zeros((2, 5, 4), np.uint8)
@@ -186,7 +186,7 @@ def test_tiles_that_do_not_fit_their_frame_are_refused_and_change_nothing(
     ],
 )
 def test_impossible_tiles_are_refused_and_open_no_frame(
-    assembler: FrameAssembler,
+    assembler: SweepAssembler,
     tile: tuple[int, int, TilePlace, npt.NDArray[np.uint8]],
     reason: str,
 ) -> None:
@@ -196,14 +196,14 @@ def test_impossible_tiles_are_refused_and_open_no_frame(
 
 def test_an_assembler_needs_a_shape_and_its_background() -> None:
     with pytest.raises(ValueError, match="shape"):
-        FrameAssembler((2, 0, 4), 2, BACKGROUND)
+        SweepAssembler((2, 0, 4), 2, BACKGROUND)
     with pytest.raises(ValueError, match="planes for 3 levels"):
-        FrameAssembler(SHAPE, 3, BACKGROUND)
+        SweepAssembler(SHAPE, 3, BACKGROUND)
     with pytest.raises(ValueError, match="background must be uint8"):
-        FrameAssembler(SHAPE, 2, np.zeros(3, np.uint8))
+        SweepAssembler(SHAPE, 2, np.zeros(3, np.uint8))
 
 
-def test_frames_do_not_share_memory(assembler: FrameAssembler) -> None:
+def test_frames_do_not_share_memory(assembler: SweepAssembler) -> None:
     first = assembler.add(1, 0, 1, WHOLE, FRAME)
     second = assembler.add(2, 0, 1, WHOLE, FRAME)
     assert first is not None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantv2x_ros.core.transport.frame_sender import SAVING_TIME, RateController, RateError
+from quantv2x_ros.core.transport.sweep_sender import SAVING_TIME, RateController, RateError
 
 
 def test_without_limits_a_frame_may_be_of_any_size() -> None:

@@ -9,15 +9,15 @@ import contextlib
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.coding.wire import HEADER_BYTES, IndexPrior, encode_indices
+from quantv2x_ros.core.coding.wire import HEADER_BYTES, EntropyModel, encode_indices
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.transport.assembly import AssemblyError, ReceptionError
-from quantv2x_ros.core.transport.parity import ParityError, parity_payloads
+from quantv2x_ros.core.transport.erasure_code import ErasureCodeError, parity_payloads
 from quantv2x_ros.core.transport.reception import FORGET_AFTER, MAX_STATIONS, Reception
 from quantv2x_ros.core.transport.sweep import Tile
-from quantv2x_ros.core.transport.tiles import CodedTile, FrameFormat, TilePlace
+from quantv2x_ros.core.transport.tiles import CodedTile, IndexMapFormat, TilePlace
 
-FORM = FrameFormat(IndexPrior(128), 2, 1, 6, 4)
+FORM = IndexMapFormat(EntropyModel(128), 2, 1, 6, 4)
 BACKGROUND = np.array([7, 9], np.uint8)
 
 
@@ -32,7 +32,7 @@ def tile(station=2, stamp=100, number=0, count=1, first_row=0, rows=6, value=1, 
         "tile_index": number,
         "tile_count": count,
         "parity_count": 0,
-        "payload": encode_indices(indices, FORM.prior),
+        "payload": encode_indices(indices, FORM.entropy_model),
         "place": TilePlace(0, 2, first_row, rows, 0, 4),
         "indices": indices,
     }
@@ -202,7 +202,7 @@ def test_wrong_parity_is_refused_and_the_tiles_stay():
     )
     reception.add(first, 1.0)
     reception.add(third, 1.0)
-    with pytest.raises(ParityError):
+    with pytest.raises(ErasureCodeError):
         reception.add(wrong, 1.0)
     (partial,) = reception.overdue(2.0)
     assert partial.received.sum() == 16
@@ -236,7 +236,7 @@ def test_tiles_received_and_lost_are_counted_by_station():
 
 
 def test_lost_rows_are_filled_from_the_stations_sweep_before_and_counted():
-    form = FrameFormat(IndexPrior(128), 2, 1, 8, 4)
+    form = IndexMapFormat(EntropyModel(128), 2, 1, 8, 4)
     reception = Reception(form, BACKGROUND, 0.05, own_station=1, grid=GRID, conceal=0.3)
     reception.add(tile(stamp=0, rows=8, value=3), 1.0)
     reception.add(tile(station=3, stamp=0, rows=8, value=4), 1.0)

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantv2x_ros.core.coding.index_model import IndexModel
-from quantv2x_ros.core.coding.wire import HEADER_BYTES, IndexPrior, WireError
+from quantv2x_ros.core.coding.wire import HEADER_BYTES, EntropyModel, WireError
 from quantv2x_ros.core.transport.tile_cutting import TileCutter, cut_tiles
 from quantv2x_ros.core.transport.tiles import (
     CodedTile,
-    FrameFormat,
+    IndexMapFormat,
     TilePlace,
     TileSettings,
 )
@@ -27,7 +27,7 @@ Models = Callable[[int, int, int], IndexModel]
 Indices = npt.NDArray[np.uint8]
 
 
-def put_together(tiles: list[CodedTile], form: FrameFormat) -> tuple[Indices, Indices]:
+def put_together(tiles: list[CodedTile], form: IndexMapFormat) -> tuple[Indices, Indices]:
     """The frame that tiles make, each decoded by itself, and how often each index came."""
     indices = np.zeros(form.shape, np.uint8)
     times = np.zeros(form.shape, np.uint8)
@@ -44,7 +44,7 @@ def test_tiles_fit_and_hold_everything_once(index_model: Models, data: st.DataOb
     size = data.draw(st.sampled_from([2, 5, 128, 256]))
     model = index_model(levels * segments, size, 0) if data.draw(st.booleans()) else None
     rows, columns = data.draw(st.integers(1, 20)), data.draw(st.integers(1, 40))
-    form = FrameFormat(IndexPrior(size, model), levels, segments, rows, columns)
+    form = IndexMapFormat(EntropyModel(size, model), levels, segments, rows, columns)
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     indices = generator.integers(0, size, form.shape).astype(np.uint8)
     background = generator.integers(0, size, levels * segments).astype(np.uint8)
@@ -67,7 +67,7 @@ def test_a_senders_tiles_hold_every_frame_with_a_pool_as_without(
 ) -> None:
     """What is learned from frames changes how the next one is cut, never what it holds."""
     model = index_model(3, 16, 0)
-    form = FrameFormat(IndexPrior(16, model), 3, 1, 20, 60)
+    form = IndexMapFormat(EntropyModel(16, model), 3, 1, 20, 60)
     background = np.array(model.background)
     settings = TileSettings(data.draw(st.integers(60, 400)), data.draw(st.booleans()))
     alone = TileCutter(form, settings, background)
@@ -91,7 +91,7 @@ def test_a_sender_knows_from_the_first_frame_on_how_many_tiles_it_takes(
     index_model: Models,
 ) -> None:
     model = index_model(3, 16, 0)
-    form = FrameFormat(IndexPrior(16, model), 3, 1, 40, 120)
+    form = IndexMapFormat(EntropyModel(16, model), 3, 1, 40, 120)
     indices = np.random.default_rng(1).integers(0, 16, form.shape).astype(np.uint8)
     cutter = TileCutter(form, TileSettings(1398), np.array(model.background))
     whole = len(cut_tiles(indices, form, TileSettings(0), np.array(model.background))[0].payload)
@@ -106,7 +106,7 @@ def test_a_full_frame_after_empty_ones_takes_no_more_tiles_than_at_once(
     index_model: Models,
 ) -> None:
     model = index_model(3, 16, 0)
-    form = FrameFormat(IndexPrior(16, model), 3, 1, 40, 120)
+    form = IndexMapFormat(EntropyModel(16, model), 3, 1, 40, 120)
     background = np.array(model.background)
     empty = np.broadcast_to(background[:, None, None], form.shape).astype(np.uint8)
     full = empty.copy()
@@ -120,7 +120,7 @@ def test_a_full_frame_after_empty_ones_takes_no_more_tiles_than_at_once(
         assert len(later.cut(full)) <= max(counts) + 1
 
 
-FORM = FrameFormat(IndexPrior(128), 3, 1, 40, 64)
+FORM = IndexMapFormat(EntropyModel(128), 3, 1, 40, 64)
 BACKGROUND = np.array([1, 2, 3], np.uint8)
 
 
@@ -133,7 +133,7 @@ def scene(seed: int = 0) -> Indices:
 
 
 def test_a_map_of_one_column_is_cut_by_rows() -> None:
-    form = FrameFormat(IndexPrior(256), 3, 1, 60, 1)
+    form = IndexMapFormat(EntropyModel(256), 3, 1, 60, 1)
     indices = np.random.default_rng(0).integers(0, 256, form.shape).astype(np.uint8)
     tiles = cut_tiles(indices, form, TileSettings(40), BACKGROUND)
     assert len(tiles) > 1

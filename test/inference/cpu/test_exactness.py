@@ -20,7 +20,7 @@ from quantv2x_ros.inference.cpu.engine import OpenVinoEngine
 from quantv2x_ros.inference.cpu.exactness import share_of_wrong_sums
 from quantv2x_ros.inference.cpu.processor import exact_weights
 from quantv2x_ros.inference.cpu.row_parts import ROWS, RowPart
-from quantv2x_ros.training.graphs.graph import Convolution, Graph, TensorSpec
+from quantv2x_ros.training.graphs.graph import Convolution, LayerGraph, TensorSpec
 from quantv2x_ros.training.graphs.onnx_writer import GraphBuilder, graph_model
 from quantv2x_ros.training.graphs.scales import QuantizedWeight, TensorScale
 
@@ -77,7 +77,7 @@ def file_of(
 ) -> Path:
     """A file of some convolutions of ``x``, of which the rounded have weights of scale 1."""
     last = nodes[-1]
-    graph = Graph(
+    graph = LayerGraph(
         "some",
         (TensorSpec("x", nodes[0].weight.shape[1]),),
         tuple(nodes),

@@ -199,7 +199,7 @@ def test_a_bundle_from_before_them_has_one_threshold_and_the_usual_heights(copy:
 
 
 def test_a_bundle_with_parity_has_no_clouds_levelled(int8_bundle: ModelBundle) -> None:
-    published = replace(int8_bundle.manifest, parity=True, sparse_heads=())
+    published = replace(int8_bundle.manifest, reproduces_published=True, sparse_heads=())
     assert replace(int8_bundle, manifest=published).sensor_heights is None
 
 

@@ -20,10 +20,10 @@ from geometry_msgs.msg import PoseWithCovariance
 from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices, Codebook
-from quantv2x_ros.core.coding.wire import HEADER_BYTES, IndexPrior, encode_indices
+from quantv2x_ros.core.coding.wire import HEADER_BYTES, EntropyModel, encode_indices
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
-from quantv2x_ros.core.transport.frame_sender import FrameSender, SendSettings
-from quantv2x_ros.core.transport.parity import OVERHEAD_BYTES
+from quantv2x_ros.core.transport.erasure_code import OVERHEAD_BYTES
+from quantv2x_ros.core.transport.sweep_sender import SendSettings, SweepSender
 from quantv2x_ros.core.transport.tiles import MAX_TILES, TileSettings
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.messages import messages_from_tiles, tile_from_message
@@ -33,7 +33,7 @@ FORMAT = IndexFormat(
     codebook_id=0x0123456789ABCDEF,
     levels=3,
     segments=1,
-    prior=IndexPrior(128),
+    entropy_model=EntropyModel(128),
     rows=20,
     columns=32,
     cell_size=(0.8, 0.8),
@@ -47,7 +47,7 @@ BACKGROUND = np.array([1, 2, 3], np.uint8)
 
 def messages(size=0, coarse_first=False, parity=0.0):
     settings = SendSettings(TileSettings(size, coarse_first), parity=parity)
-    frame = FrameSender(FORMAT.frame, BACKGROUND, settings).send(INDICES)
+    frame = SweepSender(FORMAT.frame, BACKGROUND, settings).send(INDICES)
     template = BevIndices(
         header=Header(stamp=Time(sec=100, nanosec=5), frame_id="agent_2/lidar"),
         station_id=2,
@@ -139,7 +139,7 @@ def huge_grid(message):
 
 
 def index_beyond_the_codebook(message):
-    wide = encode_indices(np.full((3, 20, 32), 255, np.uint8), IndexPrior(256))
+    wide = encode_indices(np.full((3, 20, 32), 255, np.uint8), EntropyModel(256))
     with_payload(message, wide)
 
 

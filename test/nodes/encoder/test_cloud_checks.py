@@ -19,7 +19,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.geometry.pose import mount_matrix, transform_points
+from quantv2x_ros.core.geometry.pose import extrinsics_matrix, transform_points
 from quantv2x_ros.core.placement.cloud_placement import placement_of
 from quantv2x_ros.data.frame import read_cloud
 from quantv2x_ros.data.simulator import write_scenario
@@ -79,7 +79,7 @@ class Vehicle:
 
 def laid(cloud, mount):
     moved = cloud.copy()
-    moved[:, :3] = transform_points(cloud, placement_of(mount).mount)
+    moved[:, :3] = transform_points(cloud, placement_of(mount).extrinsics)
     return moved
 
 
@@ -139,7 +139,7 @@ def test_it_can_be_left_out(ros, parameters, street):
 def test_a_vehicle_that_moves_sideways_is_told(ros, parameters, street):
     vehicle = Vehicle(ros, parameters)
     for metres in range(25):  # y forward, as the pose has it, too
-        vehicle.send(street, pose=mount_matrix([metres, 0, 0, 0, 0, -90.0]))
+        vehicle.send(street, pose=extrinsics_matrix([metres, 0, 0, 0, 0, -90.0]))
     ros.spin_until(lambda: "moves 90° to the left of its x axis" in vehicle.status.message)
     assert vehicle.status.level == WARN
     assert "cloud_mount: [0.0, 0.0, 0.0, 0.0, 0.0, 90.0]" in vehicle.status.message

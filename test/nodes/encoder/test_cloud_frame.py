@@ -49,7 +49,7 @@ MOUNTS = {
     "on its side": [0.0, 0.0, 0.5, 0.0, -90.0, 0.0],
     "upside down": [0.125, 0.25, -0.25, 180.0, 0.0, 0.0],
 }
-LIDAR_POSE = placement_of([40.0, -7.0, 2.0, 0.5, -0.5, 30.0]).mount
+LIDAR_POSE = placement_of([40.0, -7.0, 2.0, 0.5, -0.5, 30.0]).extrinsics
 SPREAD = np.diag([0.04, 0.04, 0.01, 0.0, 0.0, 0.0001]).reshape(36)
 
 
@@ -68,8 +68,8 @@ class Vehicle:
     def send(self, mount=(0.0,) * 6, scale=1.0):
         placement = placement_of(list(mount), scale)
         cloud = POINTS.copy()
-        cloud[:, :3] = transform_points(POINTS, placement.mount) / scale
-        pose = pose_to_message(LIDAR_POSE @ invert(placement.mount))
+        cloud[:, :3] = transform_points(POINTS, placement.extrinsics) / scale
+        pose = pose_to_message(LIDAR_POSE @ invert(placement.extrinsics))
         stamp = time_message(10 * SECOND)
         header = Header(stamp=stamp, frame_id="map")
         posed = PoseWithCovariance(pose=pose, covariance=SPREAD)
@@ -164,7 +164,7 @@ def test_boxes_and_markers_come_out_in_the_frame_of_the_cloud(ros, parameters, b
         for node in nodes:
             ros.remove(node)
     assert objects["mounted"].header.frame_id == "sensor"
-    matrix = placement_of(mount).mount
+    matrix = placement_of(mount).extrinsics
     assert len(objects["plain"].objects) == len(objects["mounted"].objects) > 0
     for one, other in zip(objects["plain"].objects, objects["mounted"].objects, strict=True):
         np.testing.assert_allclose(as_matrix(other.pose), matrix @ as_matrix(one.pose), atol=1e-3)
@@ -198,7 +198,7 @@ def test_a_fusion_apart_from_its_encoder_gives_boxes_in_the_frame_of_the_cloud_t
         for node in nodes:
             ros.remove(node)
     assert found["mounted"].header.frame_id == "sensor"
-    matrix = placement_of(mount).mount
+    matrix = placement_of(mount).extrinsics
     assert len(found["plain"].objects) == len(found["mounted"].objects) > 0
     for one, other in zip(found["plain"].objects, found["mounted"].objects, strict=True):
         np.testing.assert_allclose(as_matrix(other.pose), matrix @ as_matrix(one.pose), atol=1e-3)
@@ -212,7 +212,7 @@ def as_matrix(pose):
 @pytest.mark.parametrize(
     ("values", "error", "text"),
     [
-        ({"cloud_mount": [1.0, 2.0]}, PoseError, "mount: got"),
+        ({"cloud_mount": [1.0, 2.0]}, PoseError, "extrinsics: got"),
         ({"cloud_scale": 0.0}, ParameterError, "cloud_scale"),
     ],
 )
@@ -224,7 +224,7 @@ def test_a_mount_that_is_none_ends_the_start(ros, parameters, values, error, tex
 @pytest.mark.skipif(tf2_ros is not None, reason="tf2_ros is installed")
 def test_a_frame_without_tf2_ends_the_start_and_says_what_to_do(ros, parameters):
     with pytest.raises(
-        ParameterError, match=r"lidar_frame.*tf2_ros.*give the mount as cloud_mount"
+        ParameterError, match=r"lidar_frame.*tf2_ros.*give the extrinsics as cloud_mount"
     ):
         EncoderNode(parameter_overrides=parameters(lidar_frame="lidar_top"))
 
@@ -241,8 +241,8 @@ def test_clouds_are_brought_to_a_frame_by_tf_and_then_by_the_mount(ros, paramete
     ros.remove(ros.nodes[-1])
     values = parameters(**shared, lidar_frame="base", cloud_mount=above, pose_timeout=5.0)
     vehicle = Vehicle(ros, [EncoderNode(parameter_overrides=values)])
-    whole = placement_of(below).mount @ placement_of(above).mount
-    pose = pose_to_message(placement_of(below).mount)
+    whole = placement_of(below).extrinsics @ placement_of(above).extrinsics
+    pose = pose_to_message(placement_of(below).extrinsics)
     found = TransformStamped(header=Header(frame_id="sensor"), child_frame_id="base")
     found.transform.rotation = pose.orientation
     for name in "xyz":

@@ -23,7 +23,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.geometry.pose import PoseError, matrix_from_v2x, mount_matrix
+from quantv2x_ros.core.geometry.pose import PoseError, extrinsics_matrix, matrix_from_v2x
 from quantv2x_ros.nodes.common.conversions import pose_from_message, pose_to_message, time_message
 from quantv2x_ros.nodes.common.parameters import ParameterError
 from quantv2x_ros.nodes.common.point_cloud import message_from_points
@@ -108,7 +108,7 @@ def test_odometry_is_interpolated_and_moved_to_the_lidar(ros, parameters):
     publisher.publish(odometry(10 * SECOND, at(0.0, 90.0)))
     publisher.publish(odometry(10 * SECOND + SECOND // 10, at(2.0, 90.0)))
     agent.cloud(10 * SECOND + SECOND // 20)
-    expected = at(1.0, 90.0) @ mount_matrix([1.2, 0.0, 1.8, 0.0, 0.0, 180.0])
+    expected = at(1.0, 90.0) @ extrinsics_matrix([1.2, 0.0, 1.8, 0.0, 0.0, 180.0])
     np.testing.assert_allclose(agent.sent(), expected, atol=1e-9)
     spread = np.reshape(agent.indices[0].sensor_pose.covariance, (6, 6))
     assert spread[0, 0] == pytest.approx(0.04 + 1.2**2 * 0.0001), "heading moves it along x here"
@@ -194,7 +194,7 @@ def test_a_clock_that_goes_back_by_less_than_a_sweeps_period_forgets_nothing(ros
 
 
 def test_a_mount_that_is_none_ends_the_start(ros, parameters):
-    with pytest.raises(PoseError, match="mount: got"):
+    with pytest.raises(PoseError, match="extrinsics: got"):
         Agent(ros, parameters, "pose", sensor_mount=[1.0, 2.0])
 
 
@@ -222,8 +222,8 @@ class Tree:
 def test_tf_is_interpolated_through_the_tree_at_the_sweeps_stamp(ros, parameters):
     agent = Agent(ros, parameters, "tf", tf_position_sigma=0.2, tf_rotation_sigma=1.0)
     tree = Tree(agent)
-    mount = mount_matrix([1.2, 0.0, 1.8, 0.0, 0.0, 180.0])
-    tree.mount(mount)
+    mount = extrinsics_matrix([1.2, 0.0, 1.8, 0.0, 0.0, 180.0])
+    tree.extrinsics(mount)
     tree.move(10 * SECOND, at(0.0, 80.0))
     agent.cloud(10 * SECOND + SECOND // 20)
     ros.spin_for(0.1)
@@ -240,7 +240,7 @@ def test_a_sweep_without_its_transform_is_dropped_with_tf2s_reason(ros, paramete
     agent.cloud(10 * SECOND)
     assert 'tf2: "map" passed to lookupTransform' in agent.dropped("no_pose")
     tree = Tree(agent)
-    tree.mount(np.eye(4))
+    tree.extrinsics(np.eye(4))
     tree.move(10 * SECOND, at(0.0))
     tree.move(11 * SECOND, at(1.0))
     ros.spin_for(0.3)
@@ -259,7 +259,7 @@ def test_a_sweep_without_its_transform_is_dropped_with_tf2s_reason(ros, paramete
 def test_tf_that_jumps_back_starts_afresh(ros, parameters, sim_time):
     agent = Agent(ros, parameters, "tf", use_sim_time=sim_time, pose_timeout=5.0)
     tree = Tree(agent)
-    tree.mount(np.eye(4))
+    tree.extrinsics(np.eye(4))
     clock = agent.publisher(Clock, "/clock") if sim_time else None
     for count, (second, x) in enumerate([(60, 1.0), (61, 2.0), (10, 3.0), (11, 4.0)], start=1):
         if clock is not None:

@@ -22,7 +22,7 @@ from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x, transform_between
 from quantv2x_ros.core.peers.key_ring import generate_keys, load_private_key
 from quantv2x_ros.core.peers.signing import sign
-from quantv2x_ros.core.transport.frame_sender import FrameSender, SendSettings
+from quantv2x_ros.core.transport.sweep_sender import SendSettings, SweepSender
 from quantv2x_ros.core.transport.tiles import TileSettings
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
@@ -87,7 +87,7 @@ class Ego:
             ),
         )
         settings = SendSettings(TileSettings(size), parity=parity)
-        sender = FrameSender(self.format.frame, self.background, settings)
+        sender = SweepSender(self.format.frame, self.background, settings)
         frame = sender.send(self.indices[station])
         return messages_from_tiles(frame.tiles, frame.parity, self.format, template)
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantv2x_ros.core.transport.parity import (
+from quantv2x_ros.core.transport.erasure_code import (
     MAX_CODEWORD,
     OVERHEAD_BYTES,
-    ParityError,
+    ErasureCodeError,
     parity_payloads,
     restore,
 )
@@ -63,7 +63,7 @@ def test_a_wrong_tile_never_brings_it_down(
     extra = {len(tiles) + n: payload for n, payload in enumerate(noise)}
     try:
         restored = restore(known, extra, len(tiles), count)
-    except ParityError:
+    except ErasureCodeError:
         return
     assert all(len(payload) <= len(parity[0]) + 80 for _, payload in restored.values())
 
@@ -73,7 +73,7 @@ def test_frames_of_too_many_tiles_have_no_parity() -> None:
     assert parity_payloads(tiles, 1) == []
     assert len(parity_payloads(tiles[:-1], 1)) == 1
     for known, extra in (({2: (tiles[0].place, b"x")}, {}), ({}, {1: b"x"}), ({}, {9: b"x"})):
-        with pytest.raises(ParityError, match="are none of 2 and 1"):
+        with pytest.raises(ErasureCodeError, match="are none of 2 and 1"):
             restore(known, extra, 2, 1)
-    with pytest.raises(ParityError, match=f"allowed are {MAX_CODEWORD}"):
+    with pytest.raises(ErasureCodeError, match=f"allowed are {MAX_CODEWORD}"):
         restore({}, {}, MAX_CODEWORD, 1)

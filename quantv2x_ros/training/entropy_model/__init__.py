@@ -3,6 +3,6 @@
 """The entropy coder's model: trained on the index maps of a bundle.
 
 * index_maps: IndexMaps.
-* learn: PlaneNetwork, PriorRecipe.
+* learn: PlaneNetwork, EntropyModelRecipe.
 * samples: CellSamples.
 """

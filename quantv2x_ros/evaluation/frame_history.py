@@ -13,18 +13,18 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.pose import transform_between
-from quantv2x_ros.core.transport.frame_sender import SentFrame
+from quantv2x_ros.core.transport.sweep_sender import SentSweep
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.modes import possible_egos, select_agents
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Sending
 from quantv2x_ros.inference.protocol import (
+    AgentFeatures,
     Broadcast,
     Detector,
     IndexArray,
     Message,
-    Percept,
     indices_of,
 )
 
@@ -39,7 +39,7 @@ class Sent:
         message: What that holds.
         pose: (4, 4) grid_to_map: of the sensor as its cloud was levelled and turned.
         encoding_ms: Time that the sender took, milliseconds.
-        ego_to_agent: (4, 4) from the frame of the moment's ego to that of its grid.
+        ego_to_agent: (4, 4) from the frame of the state's ego to that of its grid.
         level: (4, 4) from its LiDAR's frame to the levelled one; `None` where it was not levelled.
         listeners: (4, 4) grid_to_map of all other agents.
         frames: Its tiles by the way they are sent, as far as they were asked for.
@@ -54,8 +54,8 @@ class Sent:
     ego_to_agent: npt.NDArray[np.float64]
     level: npt.NDArray[np.float64] | None = None
     listeners: tuple[npt.NDArray[np.float64], ...] = ()
-    frames: dict[Sending, SentFrame] = field(default_factory=dict)
-    arrived: dict[Sending, Percept | None] = field(default_factory=dict)
+    frames: dict[Sending, SentSweep] = field(default_factory=dict)
+    arrived: dict[Sending, AgentFeatures | None] = field(default_factory=dict)
 
     @property
     def indices(self) -> IndexArray:
@@ -67,20 +67,20 @@ class Sent:
         return indices_of(self.message)
 
     @cached_property
-    def percept(self) -> Percept:
+    def agent_features(self) -> AgentFeatures:
         """What a receiver makes of it if all of it arrives."""
-        return self.detector.perceive(self.message, None, self.ego_to_agent)
+        return self.detector.extract(self.message, None, self.ego_to_agent)
 
     @cached_property
-    def own_percept(self) -> Percept:
+    def own_features(self) -> AgentFeatures:
         """What the agent itself makes of its sweep."""
         if self.broadcast.own is None:
-            return self.percept
-        return self.detector.perceive_own(self.broadcast.own)
+            return self.agent_features
+        return self.detector.extract_own(self.broadcast.own)
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class FrameState:
     """One frame and what was sent in it.
 
     Attributes:
@@ -111,8 +111,8 @@ def choose_agents(frame: Frame, config: EvaluationConfig) -> list[str]:
     return [ego, *peers[: config.agents - 1]]
 
 
-class Moments:
-    """The last moments of one scenario."""
+class FrameHistory:
+    """The last frames of one scenario."""
 
     def __init__(self, detector: Detector, keep: int, grids: AgentGrids | None = None) -> None:
         """Start at the beginning of a scenario.
@@ -125,9 +125,9 @@ class Moments:
         self._detector = detector
         self._keep = keep
         self._grids = grids
-        self._moments: dict[int, Moment] = {}
+        self._states: dict[int, FrameState] = {}
 
-    def add(self, number: int, frame: Frame, agents: Sequence[str]) -> Moment:
+    def add(self, number: int, frame: Frame, agents: Sequence[str]) -> FrameState:
         """Let agents send in a new frame.
 
         Raises:
@@ -136,22 +136,22 @@ class Moments:
         if self._grids is not None:
             frame = self._grids.lay(frame, agents, FRAME_PERIOD * number)
         sent = {name: self._send(frame, name, agents) for name in agents}
-        moment = Moment(number, frame, sent)
-        self._moments[number] = moment
-        for old in [key for key in self._moments if key <= number - self._keep]:
-            del self._moments[old]
-        return moment
+        state = FrameState(number, frame, sent)
+        self._states[number] = state
+        for old in [key for key in self._states if key <= number - self._keep]:
+            del self._states[old]
+        return state
 
-    def at(self, number: int) -> Moment | None:
-        """Return a moment; `None` before the first, or where the frame was left out."""
-        return self._moments.get(number)
+    def at(self, number: int) -> FrameState | None:
+        """Return the state of a frame; `None` before the first, or where the frame was left out."""
+        return self._states.get(number)
 
-    def alone(self, moment: Moment, name: str) -> Detections:
+    def alone(self, state: FrameState, name: str) -> Detections:
         """Return what an agent sees by itself, in its own frame; computed once."""
-        if name not in moment.alone:
-            percept = moment.sent[name].own_percept
-            moment.alone[name] = self._detector.fuse([percept], np.eye(4)[None]).detections
-        return moment.alone[name]
+        if name not in state.alone:
+            agent_features = state.sent[name].own_features
+            state.alone[name] = self._detector.fuse([agent_features], np.eye(4)[None]).detections
+        return state.alone[name]
 
     def _send(self, frame: Frame, name: str, agents: Sequence[str]) -> Sent:
         broadcast = self._detector.broadcast(frame[name].points)

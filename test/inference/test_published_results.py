@@ -21,7 +21,7 @@ from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
 from quantv2x_ros.training.network import QuantV2XNetwork, load_published
 
-PARITY = BundleSettings(detection=DetectionConfig.parity(), parity=True)
+PARITY = BundleSettings(detection=DetectionConfig.published(), reproduces_published=True)
 
 
 def export(network: QuantV2XNetwork, folder: Path) -> ModelBundle:
@@ -62,7 +62,7 @@ def test_pyramid_of_golden_codes_is_the_published_one(
     for agent in range(3):
         pyramid = detector.pyramid(golden.codes[agent])
         for level, (step, name) in enumerate(((2, "c2"), (1, "c1"), (1, "c1"))):
-            features = pyramid.levels[level].transpose(2, 0, 1)[::step]
+            features = pyramid.features[level].transpose(2, 0, 1)[::step]
             expected = golden.small[f"L{level}_feat_{name}"][agent]
             assert relative_error(features, expected) < 1e-4
             logit = golden.small[f"L{level}_occ"][agent, 0].astype(np.float64)

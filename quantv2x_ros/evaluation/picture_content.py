@@ -19,7 +19,7 @@ FOUND_OVERLAP = 0.3
 
 
 @dataclass(frozen=True)
-class Scene:
+class PictureContent:
     """What a picture shows; everything in the ego's LiDAR frame, metres.
 
     Attributes:
@@ -48,7 +48,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class View:
+class PictureArea:
     """The part of the ground that a picture shows: x forward (up), y left, metres."""
 
     x_low: float
@@ -57,7 +57,7 @@ class View:
     y_high: float
 
     @classmethod
-    def around(cls, scenes: Sequence[Scene], margin: float = 8.0) -> View:
+    def around(cls, scenes: Sequence[PictureContent], margin: float = 8.0) -> PictureArea:
         """Fit sensors, boxes and truth of several scenes, at most ±100 m by ±40 m."""
         spots: list[npt.NDArray[np.floating]] = [np.zeros((1, 2))]
         for scene in scenes:

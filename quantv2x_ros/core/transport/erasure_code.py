@@ -30,7 +30,7 @@ _PLACE = struct.Struct("<BBHHHHH")
 OVERHEAD_BYTES = _PLACE.size
 
 
-class ParityError(ValueError):
+class ErasureCodeError(ValueError):
     """Tiles and parity tiles that do not belong together, or too many of them.
 
     Attributes:
@@ -74,16 +74,16 @@ def restore(
         The missing tiles by number, their places unchecked; none where too few arrived.
 
     Raises:
-        ParityError: tiles and parity tiles do not fit each other.
+        ErasureCodeError: tiles and parity tiles do not fit each other.
     """
     if tile_count + parity_count > MAX_CODEWORD:
-        raise ParityError(
+        raise ErasureCodeError(
             f"{tile_count} tiles and {parity_count} parity tiles, allowed are {MAX_CODEWORD}"
         )
     strangers = [n for n in tiles if not 0 <= n < tile_count]
     strangers += [n for n in parity if not tile_count <= n < tile_count + parity_count]
     if strangers:
-        raise ParityError(
+        raise ErasureCodeError(
             f"tiles {strangers} are none of {tile_count} and {parity_count} parity tiles"
         )
     missing = [number for number in range(tile_count) if number not in tiles]
@@ -92,7 +92,7 @@ def restore(
     sizes = {len(payload) for payload in parity.values()}
     longest = OVERHEAD_BYTES + max((len(payload) for _, payload in tiles.values()), default=0)
     if len(sizes) != 1 or min(sizes) < longest:
-        raise ParityError(
+        raise ErasureCodeError(
             f"parity tiles have {sorted(sizes)} bytes, expected one length of {longest} or more"
         )
     (size,) = sizes
@@ -122,7 +122,7 @@ def _tile(number: int, block: Bytes) -> tuple[TilePlace, bytes]:
     *place, length = _PLACE.unpack_from(block.tobytes())
     payload = block[OVERHEAD_BYTES:].tobytes()
     if length > len(payload) or any(payload[length:]):
-        raise ParityError(
+        raise ErasureCodeError(
             f"restored tile {number} says {length} bytes in a block of {len(payload)}: some tile "
             "of the frame is not what was sent"
         )

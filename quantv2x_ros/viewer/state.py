@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.geometry.grid import area_corners
 from quantv2x_ros.core.geometry.pose import transform_between, transform_points
-from quantv2x_ros.core.monitoring.traffic import StationTraffic
+from quantv2x_ros.core.monitoring.sweep_rate import SweepRate
 from quantv2x_ros.core.placement.levelling import LEVEL_SUFFIX, levelled_points
 from quantv2x_ros.core.transport.grid_turn import TURNED_SUFFIX
 
@@ -69,7 +69,7 @@ class Beacon:
 
 
 @dataclass(frozen=True, eq=False)
-class AgentView:
+class AgentSnapshot:
     """An agent as it is shown.
 
     Attributes:
@@ -97,7 +97,7 @@ class AgentView:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class Snapshot:
     """Everything that is shown at one moment.
 
     Attributes:
@@ -110,7 +110,7 @@ class View:
     """
 
     boxes: Mapping[str, Float32]
-    agents: Sequence[AgentView]
+    agents: Sequence[AgentSnapshot]
     ground: float
     rate: float
     latency_ms: tuple[float, float] | None
@@ -134,10 +134,10 @@ class _Station:
     beacon: Beacon
     heard: float
     stamps: deque[int] = field(default_factory=lambda: deque(maxlen=_STAMPS))
-    traffic: StationTraffic = field(default_factory=StationTraffic)
+    traffic: SweepRate = field(default_factory=SweepRate)
 
 
-class Scene:
+class ViewerState:
     """Remembers what was heard, and forgets what grows old."""
 
     def __init__(self, max_points: int, lifetime: float) -> None:
@@ -152,7 +152,7 @@ class Scene:
         self._stations: dict[int, _Station] = {}
         self._clouds: dict[str, _SeenCloud] = {}
         self._objects: tuple[float, SeenObjects] | None = None
-        self._frames = StationTraffic()
+        self._frames = SweepRate()
         self._latency_ms: tuple[float, float] | None = None
         self._dropped: Mapping[str, str] = {}
         self._level: tuple[str, Float64] | None = None
@@ -212,18 +212,18 @@ class Scene:
     def hear_diagnostics(
         self, latency_ms: tuple[float, float] | None, dropped: Mapping[str, str]
     ) -> None:
-        """Take what fusion tells of itself: see `View`."""
+        """Take what fusion tells of itself: see `Snapshot`."""
         self._latency_ms = latency_ms
         self._dropped = dict(dropped)
 
-    def view(self, now: float) -> View:
+    def view(self, now: float) -> Snapshot:
         """Return what is to be shown at ``now``, seconds of a steady clock."""
         self._forget(now)
         if self._objects is None:
-            return View({}, [], 0.0, 0.0, None, {})
+            return Snapshot({}, [], 0.0, 0.0, None, {})
         _, objects = self._objects
         names = np.asarray(objects.classes)
-        return View(
+        return Snapshot(
             boxes={name: objects.boxes[names == name] for name in dict.fromkeys(objects.classes)},
             agents=self._agents(objects, now),
             ground=self._ground(objects.frame_id),
@@ -232,7 +232,7 @@ class Scene:
             dropped=self._dropped,
         )
 
-    def _agents(self, objects: SeenObjects, now: float) -> list[AgentView]:
+    def _agents(self, objects: SeenObjects, now: float) -> list[AgentSnapshot]:
         """Return the stations whose place against the ego is known, the ego first."""
         if not objects.stations or objects.stations[0] not in self._stations:
             return []
@@ -245,7 +245,7 @@ class Scene:
             beacon = station.beacon
             pose = transform_between(beacon.pose, ego_pose)
             views.append(
-                AgentView(
+                AgentSnapshot(
                     station_id=station_id,
                     is_ego=station_id == ego,
                     is_fused=station_id in objects.stations,

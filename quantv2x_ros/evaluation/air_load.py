@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantv2x_ros.core.transport.frame_sender import SentFrame
+from quantv2x_ros.core.transport.sweep_sender import SentSweep
 from quantv2x_ros.core.transport.tiles import GEONETWORKING_UNIT
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 
 
-class Traffic:
+class AirLoad:
     """Gathers the sweeps of all agents, sent in one way."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Traffic:
         self._bytes: list[int] = []
         self._packets: list[int] = []
 
-    def add(self, frame: SentFrame) -> None:
+    def add(self, frame: SentSweep) -> None:
         """Count a sweep."""
         self._bytes.append(frame.payload_bytes)
         self._packets.append(len(frame.tiles) + len(frame.parity))

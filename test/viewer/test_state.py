@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from quantv2x_ros.core.geometry.pose import invert, matrix_from_v2x, transform_points
-from quantv2x_ros.viewer.scene import MAX_STATIONS, Beacon, Scene, SeenObjects
+from quantv2x_ros.viewer.state import MAX_STATIONS, Beacon, SeenObjects, ViewerState
 from quantv2x_ros.viewer.tables import numbers
 
 EXTENT = (-140.8, -40.0, 140.8, 40.0)
@@ -29,7 +29,7 @@ def objects(classes=("vehicle", "truck", "vehicle"), stations=(1, 2)):
 @pytest.fixture
 def scene():
     """An ego and a peer of which one frame was fused at 10.0 s."""
-    scene = Scene(max_points=100, lifetime=1.0)
+    scene = ViewerState(max_points=100, lifetime=1.0)
     scene.hear_station(beacon(1, EGO_POSE), 7, 900, 10.0)
     scene.hear_station(beacon(2, PEER_POSE, 940 * MS), 3, 500, 10.0)
     scene.hear_objects(objects(), 10.0)
@@ -113,7 +113,7 @@ def test_the_cloud_of_a_turned_grid_lies_where_its_sensor_saw_it(scene):
 def test_a_mounted_cloud_and_its_boxes_lie_together():
     """The ego's cloud is in base_link, its map in a frame 1.9 m above and turned a little."""
     to_map_frame = invert(matrix_from_v2x([0.0, 0.0, 1.9, 0.0, 5.0, 0.0]))
-    scene = Scene(max_points=100, lifetime=1.0)
+    scene = ViewerState(max_points=100, lifetime=1.0)
     scene.hear_level("base_link_lidar_level", to_map_frame, "base_link")
     mine = Beacon(1, 1000 * MS, "base_link_lidar_level", EGO_POSE, EXTENT)
     scene.hear_station(mine, 7, 900, 10.0)
@@ -154,4 +154,4 @@ def test_the_table_tells_bytes_latency_and_drops(scene):
 
 
 def test_before_the_first_objects_it_waits():
-    assert "Waiting" in numbers(Scene(100, 1.0).view(0.0))
+    assert "Waiting" in numbers(ViewerState(100, 1.0).view(0.0))

@@ -14,24 +14,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantv2x_ros.core.coding.index_model import IndexModel
-from quantv2x_ros.core.coding.wire import HEADER_BYTES, IndexPrior, WireError
-from quantv2x_ros.core.transport.frame_sender import FrameSender, SendSettings, SentFrame
+from quantv2x_ros.core.coding.wire import HEADER_BYTES, EntropyModel, WireError
 from quantv2x_ros.core.transport.link_simulation import receive_frame
-from quantv2x_ros.core.transport.tiles import FrameFormat, TileSettings
+from quantv2x_ros.core.transport.sweep_sender import SendSettings, SentSweep, SweepSender
+from quantv2x_ros.core.transport.tiles import IndexMapFormat, TileSettings
 
 Models = Callable[[int, int, int], IndexModel]
 Indices = npt.NDArray[np.uint8]
 
 
-def scene(model: IndexModel, seed: int, share: float) -> tuple[Indices, FrameFormat]:
-    form = FrameFormat(IndexPrior(model.dict_size, model), 3, 1, 24, 40)
+def scene(model: IndexModel, seed: int, share: float) -> tuple[Indices, IndexMapFormat]:
+    form = IndexMapFormat(EntropyModel(model.dict_size, model), 3, 1, 24, 40)
     generator = np.random.default_rng(seed)
     indices = generator.integers(0, model.dict_size, form.shape).astype(np.uint8)
     keep = generator.random(form.shape[1:]) < share
     return np.where(keep, indices, model.background[:, None, None]).astype(np.uint8), form
 
 
-def arrived(sent: SentFrame, form: FrameFormat, model: IndexModel, loss: float = 0.0) -> Any:
+def arrived(sent: SentSweep, form: IndexMapFormat, model: IndexModel, loss: float = 0.0) -> Any:
     return receive_frame(sent, form, model.background, loss, np.random.default_rng(1))
 
 
@@ -49,7 +49,7 @@ def test_what_is_sent_keeps_to_its_budget_and_adds_up(
         min_occupancy=data.draw(st.sampled_from([0.0, 0.3])),
         parity=data.draw(st.sampled_from([0.0, 0.2])),
     )
-    sent = FrameSender(form, model.background, settings).send(indices, budget)
+    sent = SweepSender(form, model.background, settings).send(indices, budget)
     assert sent.payload_bytes <= budget
     limit = tiles.max_payload_bytes
     payloads = [tile.payload for tile in sent.tiles] + list(sent.parity)
@@ -72,7 +72,7 @@ def test_what_is_sent_keeps_to_its_budget_and_adds_up(
 def test_without_limits_everything_is_sent(index_model: Models) -> None:
     model = index_model(3, 128, 0)
     indices, form = scene(model, 0, 0.5)
-    sent = FrameSender(form, model.background, SendSettings()).send(indices)
+    sent = SweepSender(form, model.background, SendSettings()).send(indices)
     assert (sent.omitted_cells, sent.coarse_cells, sent.sent_levels) == (0, 0, 3)
     frame = arrived(sent, form, model)
     assert frame.complete
@@ -84,7 +84,7 @@ def test_without_limits_everything_is_sent(index_model: Models) -> None:
 def test_fine_levels_go_before_cells_do(index_model: Models, coarse_first: bool) -> None:
     model = index_model(3, 128, 0)
     indices, form = scene(model, 0, 0.6)
-    sender = FrameSender(form, model.background, SendSettings(TileSettings(300, coarse_first)))
+    sender = SweepSender(form, model.background, SendSettings(TileSettings(300, coarse_first)))
     whole = sender.send(indices).payload_bytes
     seen = [sender.send(indices, int(whole * share)) for share in (1.0, 0.75, 0.45, 0.2)]
     assert [sent.sent_levels for sent in seen][-1] == 1
@@ -100,7 +100,7 @@ def test_cells_that_nobody_wants_are_left_out_and_counted(index_model: Models) -
     indices, form = scene(model, 0, 1.0)
     wanted = np.zeros(form.shape[1:], bool)
     wanted[:, :10] = True
-    sent = FrameSender(form, model.background, SendSettings()).send(indices, wanted=wanted)
+    sent = SweepSender(form, model.background, SendSettings()).send(indices, wanted=wanted)
     frame = arrived(sent, form, model)
     np.testing.assert_array_equal(frame.indices[:, :, :10], indices[:, :, :10])
     assert (frame.indices[:, :, 10:] == model.background[:, None, None]).all()
@@ -112,8 +112,8 @@ def test_parity_makes_up_for_losses(index_model: Models) -> None:
     model = index_model(3, 128, 0)
     indices, form = scene(model, 0, 1.0)
     tiles = TileSettings(400)
-    bare = FrameSender(form, model.background, SendSettings(tiles)).send(indices)
-    safe = FrameSender(form, model.background, SendSettings(tiles, parity=0.5)).send(indices)
+    bare = SweepSender(form, model.background, SendSettings(tiles)).send(indices)
+    safe = SweepSender(form, model.background, SendSettings(tiles, parity=0.5)).send(indices)
     assert len(safe.parity) == -(-len(safe.tiles) // 2)
     rng = np.random.default_rng(0)
     received = [
@@ -127,7 +127,7 @@ def test_parity_makes_up_for_losses(index_model: Models) -> None:
 def test_a_frame_of_which_nothing_arrives_is_none(index_model: Models) -> None:
     model = index_model(3, 128, 0)
     indices, form = scene(model, 0, 1.0)
-    sent = FrameSender(form, model.background, SendSettings()).send(indices)
+    sent = SweepSender(form, model.background, SendSettings()).send(indices)
     assert arrived(sent, form, model, loss=1.0) is None
 
 

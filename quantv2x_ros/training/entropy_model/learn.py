@@ -17,7 +17,7 @@ from quantv2x_ros.core.coding import index_kernels as context
 from quantv2x_ros.core.coding import index_kernels as kernels
 from quantv2x_ros.core.coding.index_model import IndexModel, ways
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.training.prior.samples import CellSamples, learn_occupancy
+from quantv2x_ros.training.entropy_model.samples import CellSamples, learn_occupancy
 
 Float = npt.NDArray[np.floating]
 
@@ -131,7 +131,7 @@ Progress = Callable[[Sequence[int], str], Iterable[int]]
 
 
 @dataclass(frozen=True)
-class PriorRecipe:
+class EntropyModelRecipe:
     """How the model is trained.
 
     Attributes:
@@ -147,8 +147,8 @@ class PriorRecipe:
     seed: int = 0
 
 
-def learn_prior(
-    bundle: ModelBundle, maps: Sequence[IndexArray], recipe: PriorRecipe, progress: Progress
+def learn_entropy_model(
+    bundle: ModelBundle, maps: Sequence[IndexArray], recipe: EntropyModelRecipe, progress: Progress
 ) -> IndexModel:
     """Train the model of a bundle's indices.
 
@@ -187,7 +187,7 @@ def train_plane(
     samples: CellSamples,
     plane: int,
     children: npt.NDArray[np.int16],
-    recipe: PriorRecipe,
+    recipe: EntropyModelRecipe,
     progress: Progress,
 ) -> PlaneNetwork:
     """Train the network of one plane; loss is the bits that the codes take.

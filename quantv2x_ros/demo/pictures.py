@@ -20,10 +20,10 @@ from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.data.recording import frame_stamp
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
-from quantv2x_ros.evaluation.detect import Outcome, as_scene, frame_input, look
+from quantv2x_ros.evaluation.detect import DetectionResult, as_scene, frame_input, look
 from quantv2x_ros.evaluation.detector import EngineDetector
+from quantv2x_ros.evaluation.picture_content import PictureArea, PictureContent
 from quantv2x_ros.evaluation.pictures import panel_title, save_animation, save_comparison
-from quantv2x_ros.evaluation.scene import Scene, View
 from quantv2x_ros.nodes.fusion.objects import boxes_from_message
 
 #: Frames of the animation at least, where so many were fused with all agents; less than twice so
@@ -36,8 +36,8 @@ class Pair:
     """One moment, seen by the ego alone and with its peers."""
 
     timestamp: str
-    alone: Scene
-    together: Scene
+    alone: PictureContent
+    together: PictureContent
 
     @property
     def gain(self) -> int:
@@ -84,7 +84,7 @@ def pairs(
         given = frame_input(frame, agents)
         own = given.alone()
         alone = look(detector, own)
-        together = Outcome(detections_of(message), {}, {})
+        together = DetectionResult(detections_of(message), {}, {})
         classes = detector.bundle.classes
         result.append(
             Pair(timestamp, as_scene(own, alone, classes), as_scene(given, together, classes))
@@ -117,7 +117,7 @@ def draw(seen: Sequence[Pair], folder: Path, name: str) -> tuple[Path, Path]:
             ]
             for pair in seen
         ),
-        View.around(scenes),
+        PictureArea.around(scenes),
         headings=[f"{name} {pair.timestamp}" for pair in seen],
         frames_per_second=5.0,
         processes=os.cpu_count() or 1,

@@ -10,7 +10,7 @@ from quantv2x_ros.core.monitoring.statistics import RateMeter
 
 
 @dataclass
-class StationTraffic:
+class SweepRate:
     """Counts a station's sweeps, each of which may come as several messages.
 
     Attributes:

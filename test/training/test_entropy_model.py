@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A prior that is trained on a bundle's indices makes other sweeps of that bundle small."""
+"""An entropy model trained on a bundle's indices makes other sweeps of that bundle small."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 from quantv2x_ros.cli import app
 from quantv2x_ros.core.codebook.codebook import codebook_id
 from quantv2x_ros.core.coding.index_model import check_tree, ways
-from quantv2x_ros.core.coding.wire import IndexPrior, decode_indices, encode_indices, packed_size
+from quantv2x_ros.core.coding.wire import EntropyModel, decode_indices, encode_indices, packed_size
 from quantv2x_ros.data.v2x_real import write_agent_frame
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.model.bundle_files import PRIOR_FILE
+from quantv2x_ros.inference.model.bundle_files import ENTROPY_MODEL_FILE
 from quantv2x_ros.inference.model.manifest import MANIFEST_NAME, BundleError
+from quantv2x_ros.training.entropy_model.learn import code_tree
 from quantv2x_ros.training.export.random_bundle import random_cloud
-from quantv2x_ros.training.prior.learn import code_tree
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +66,10 @@ def test_unseen_sweeps_get_smaller_and_come_back(
     trained: ModelBundle, unseen: list[npt.NDArray[np.uint8]]
 ) -> None:
     for indices in unseen:
-        payload = encode_indices(indices, trained.prior)
-        assert len(payload) < 0.8 * packed_size(indices.shape, trained.prior)
+        payload = encode_indices(indices, trained.entropy_model)
+        assert len(payload) < 0.8 * packed_size(indices.shape, trained.entropy_model)
         np.testing.assert_array_equal(
-            decode_indices(payload, trained.prior, indices.shape), indices
+            decode_indices(payload, trained.entropy_model, indices.shape), indices
         )
 
 
@@ -78,35 +78,36 @@ def test_neighbours_and_coarser_levels_are_worth_something(
 ) -> None:
     """Fine levels take less beside the coarse one than alone, and cells less than shuffled."""
     indices = unseen[0]
-    whole = len(encode_indices(indices, trained.prior))
+    whole = len(encode_indices(indices, trained.entropy_model))
     parts = [indices[:1], indices[1:]]
     alone = [
-        len(encode_indices(part, trained.prior, 1 if i else 0)) for i, part in enumerate(parts)
+        len(encode_indices(part, trained.entropy_model, 1 if i else 0))
+        for i, part in enumerate(parts)
     ]
     assert whole < sum(alone)
     cells = indices.reshape(len(indices), -1)
     order = np.random.default_rng(0).permutation(cells.shape[1])
     shuffled = np.ascontiguousarray(cells[:, order].reshape(indices.shape))
-    assert whole < 0.95 * len(encode_indices(shuffled, trained.prior))
+    assert whole < 0.95 * len(encode_indices(shuffled, trained.entropy_model))
 
 
 def test_the_prior_is_part_of_the_bundle_and_of_its_id(
     trained: ModelBundle, bundle_folder: Path, tmp_path: Path
 ) -> None:
-    assert trained.prior.model is not None
-    assert trained.codebook_id == codebook_id(trained.codebook, trained.prior.model)
+    assert trained.entropy_model.model is not None
+    assert trained.codebook_id == codebook_id(trained.codebook, trained.entropy_model.model)
     assert trained.codebook_id != ModelBundle.load(bundle_folder).codebook_id
-    assert ModelBundle.load(bundle_folder).prior == IndexPrior(trained.codebook.dict_size)
+    assert ModelBundle.load(bundle_folder).entropy_model == EntropyModel(trained.codebook.dict_size)
     without = tmp_path / "without"
     shutil.copytree(trained.folder, without)
     lines = (without / MANIFEST_NAME).read_text().splitlines(keepends=True)
-    kept = "".join(line for line in lines if f"{PRIOR_FILE}:" not in line)
+    kept = "".join(line for line in lines if f"{ENTROPY_MODEL_FILE}:" not in line)
     (without / MANIFEST_NAME).write_text(kept)
-    with pytest.raises(BundleError, match="codebook and prior have id"):
+    with pytest.raises(BundleError, match="codebook and entropy model have id"):
         ModelBundle.load(without)
     altered = tmp_path / "altered"
     shutil.copytree(trained.folder, altered)
-    (altered / PRIOR_FILE).write_bytes(b"nothing")
+    (altered / ENTROPY_MODEL_FILE).write_bytes(b"nothing")
     with pytest.raises(BundleError, match="was altered"):
         ModelBundle.load(altered)
 

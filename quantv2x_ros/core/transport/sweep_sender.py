@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.coding.wire import HEADER_BYTES, WireError
-from quantv2x_ros.core.transport.parity import MAX_CODEWORD, OVERHEAD_BYTES, parity_payloads
+from quantv2x_ros.core.transport.erasure_code import MAX_CODEWORD, OVERHEAD_BYTES, parity_payloads
 from quantv2x_ros.core.transport.selection import clear_cells, object_evidence, occupied_cells
 from quantv2x_ros.core.transport.tile_cutting import TileCutter
-from quantv2x_ros.core.transport.tiles import CodedTile, FrameFormat, TileSettings
+from quantv2x_ros.core.transport.tiles import CodedTile, IndexMapFormat, TileSettings
 
 #: Unused bit rate is saved up for so long, seconds: a frame may be larger after smaller ones.
 SAVING_TIME = 0.3
@@ -84,7 +84,7 @@ class SendSettings:
         tiles: how it is cut.
         levels: residual levels sent at most; 0 for all.
         min_occupancy: cells are left out where an object is less likely than this, 0 to 1; 0 sends
-            all. The estimate is that of the bundle's prior.
+            all. The estimate is that of the bundle's entropy model.
         parity: parity tiles for each tile with indices, rounded up; 0 for none.
     """
 
@@ -110,7 +110,7 @@ class SendSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class SentFrame:
+class SentSweep:
     """A frame ready to send, and what it lacks.
 
     Attributes:
@@ -134,12 +134,12 @@ class SentFrame:
         return sum(len(tile.payload) for tile in self.tiles) + sum(map(len, self.parity))
 
 
-class FrameSender:
+class SweepSender:
     """Turns index maps into tiles."""
 
     def __init__(
         self,
-        form: FrameFormat,
+        form: IndexMapFormat,
         background: IndexArray,
         settings: SendSettings,
         pool: Executor | None = None,
@@ -164,7 +164,7 @@ class FrameSender:
 
     def send(
         self, indices: IndexArray, budget: int | None = None, wanted: BoolArray | None = None
-    ) -> SentFrame:
+    ) -> SentSweep:
         """Make a frame's tiles.
 
         Args:
@@ -192,7 +192,7 @@ class FrameSender:
     def _evidence(self, indices: IndexArray, budget: int | None) -> npt.NDArray[np.float32] | None:
         if budget is None and not self._settings.min_occupancy:
             return None
-        return object_evidence(indices, self._background, self._form.prior.model)
+        return object_evidence(indices, self._background, self._form.entropy_model.model)
 
     def _squeeze(
         self,
@@ -251,14 +251,14 @@ class FrameSender:
         parity = self._parity_count(len(tiles)) * (max(sizes, default=0) + OVERHEAD_BYTES)
         return sum(sizes) + parity
 
-    def _finish(self, tiles: list[CodedTile], occupied: BoolArray, keep: BoolArray) -> SentFrame:
+    def _finish(self, tiles: list[CodedTile], occupied: BoolArray, keep: BoolArray) -> SentSweep:
         reached = np.zeros((self._form.levels, *occupied.shape), np.bool_)
         for tile in tiles:
             place = tile.place
             levels = slice(place.first_level, place.first_level + place.levels)
             reached[(levels, *place.cells)] = True
         sent = occupied & keep & reached[0]
-        return SentFrame(
+        return SentSweep(
             tuple(tiles),
             tuple(parity_payloads(tiles, self._parity_count(len(tiles)))),
             int(reached.any(axis=(1, 2)).sum()),
