@@ -140,4 +140,4 @@ class Detector(Protocol):
     def fuse(
         self, all_features: Sequence[AgentFeatures], ego_to_agents: npt.NDArray[np.float64]
     ) -> Fused:
-        """Detect from the agents' all_features, the ego's first; (N, 4, 4) transforms."""
+        """Detect from the agents' features, the ego's first; (N, 4, 4) transforms."""
