@@ -22,7 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.model.manifest import SparseHeads
-from quantv2x_ros.inference.pipeline import AgentEncoder, CooperativeDetector
+from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.training.export.random_bundle import random_frames
 
 folder, out = map(Path, sys.argv[1:])
