@@ -176,6 +176,17 @@ def scenario_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two scenes of three agents, three frames each."""
+    from quantv2x_ros.data.simulator import write_scenario
+
+    root = tmp_path_factory.mktemp("dataset")
+    for seed in (3, 4):
+        write_scenario(root / "test" / f"scene_{seed}", seed=seed, frames=3, agents=3)
+    return root
+
+
 #: Files that take longest, the longest first: side by side none of them may be left for the end.
 LONGEST_FIRST = (
     "test_whole_way.py",

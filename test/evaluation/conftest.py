@@ -1,21 +1,10 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated dataset and bundles with random weights: real engines, boxes without meaning."""
+"""Bundles with random weights: real engines, boxes without meaning."""
 
 from pathlib import Path
 
 import pytest
-
-from quantv2x_ros.data.simulator import write_scenario
-
-
-@pytest.fixture(scope="session")
-def dataset(tmp_path_factory) -> Path:
-    """Two scenes of three agents, three frames each."""
-    root = tmp_path_factory.mktemp("dataset")
-    for seed in (3, 4):
-        write_scenario(root / "test" / f"scene_{seed}", seed=seed, frames=3, agents=3)
-    return root
 
 
 @pytest.fixture(scope="session")

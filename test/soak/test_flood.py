@@ -9,12 +9,12 @@ import os
 import pytest
 
 from quantv2x_ros.graph.settings import GraphSettings
-from quantv2x_ros.soak.flood import FloodError, FloodSettings, Window, processor_time, summary
+from quantv2x_ros.soak.flood import FloodError, FloodPeriod, FloodSettings, processor_time, summary
 
 
 def windows(*rounds):
     return [
-        Window(phase, results, 1.0, 0.5, 1000.0 * (phase != "quiet"), phase == "attack")
+        FloodPeriod(phase, results, 1.0, 0.5, 1000.0 * (phase != "quiet"), phase == "attack")
         for each in rounds
         for phase, results in zip(("quiet", "unheard", "attack"), each, strict=True)
     ]
