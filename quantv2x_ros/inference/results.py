@@ -63,7 +63,7 @@ class AgentPyramid:
 
     Attributes:
         features: (h, w, C) of each scale, uint8 (INT8 bundle) or float32.
-        scores: (h, w) float32 of each level; exactly 0 in cells that were not received, or not
+        scores: (h, w) float32 of each scale; exactly 0 in cells that were not received, or not
             computed since no box of the ego depends on them.
         stage_ms: milliseconds it took.
     """

@@ -77,9 +77,9 @@ def test_a_pyramid_outlives_the_next_one(
     frame: CalibrationFrame, encoder: AgentEncoder, detector: CooperativeDetector
 ) -> None:
     first = detector.pyramid(encoder.encode(frame.clouds[0]).indices)
-    kept = [level.copy() for level in first.scales]
+    kept = [level.copy() for level in first.features]
     detector.pyramid(encoder.encode(frame.clouds[1]).indices)
-    for level, copy in zip(first.scales, kept, strict=True):
+    for level, copy in zip(first.features, kept, strict=True):
         np.testing.assert_array_equal(level, copy)
 
 
@@ -133,10 +133,10 @@ def test_lost_cells_take_no_part_and_the_others_stay(
         lost[rows, columns] = True
         assert (partial.scores[level][~lost] > 0).all()
     far = slice(50, 64)
-    np.testing.assert_array_equal(partial.scales[0][far], pyramids[1].scales[0][far])
+    np.testing.assert_array_equal(partial.features[0][far], pyramids[1].features[0][far])
     garbage = np.where(received, indices, 127).astype(np.uint8)
     same = detector.pyramid(garbage, received)
-    np.testing.assert_array_equal(same.scales[0], partial.scales[0])
+    np.testing.assert_array_equal(same.features[0], partial.features[0])
 
 
 def test_nothing_received_leaves_the_ego_as_it_is(

@@ -53,7 +53,7 @@ def test_it_is_the_pyramid_of_the_feature_that_the_codebook_has_not_touched(
         error = float(np.sqrt(((found - wanted) ** 2).mean()))
         allowed = 1e-4 if bundle.precision == "fp32" else 0.15
         assert error < allowed * float(np.sqrt((wanted**2).mean()))
-        coded = detector.pyramid(sweep.indices).scales[number].astype(np.float32) * scale
+        coded = detector.pyramid(sweep.indices).features[number].astype(np.float32) * scale
         assert error < 0.5 * float(np.sqrt(((coded - wanted) ** 2).mean()))
 
 

@@ -26,7 +26,7 @@ def test_the_rate_kept_is_the_median_over_rounds_not_of_all_windows():
     assert report["rate_kept"]["unheard"] == pytest.approx(0.9)
     assert report["rate_kept"]["quiet"] == pytest.approx(6.3 / 8.0)
     assert report["phases"]["attack"]["results"] == pytest.approx(6.3)
-    assert report["phases"]["attack"]["windows"] == 3
+    assert report["phases"]["attack"]["periods"] == 3
     assert report["phases"]["unheard"]["sent"] == 1000.0
     assert report["phases"]["attack"]["with_invented"] == 1.0
     assert report["phases"]["quiet"]["with_invented"] == 0.0

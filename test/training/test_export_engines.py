@@ -255,7 +255,7 @@ def test_the_fuse_engine_equals_warp_and_head_engine(
     thetas = np.stack([warp_theta(m, GRID) for m in transforms])
     inputs: dict[str, npt.NDArray[Any]] = {"theta": np.ascontiguousarray(thetas, np.float32)}
     for level in range(3):
-        inputs[f"level{level}_nhwc"] = np.stack([p.scales[level] for p in pyramids])
+        inputs[f"level{level}_nhwc"] = np.stack([p.features[level] for p in pyramids])
         inputs[f"score{level}_nhwc"] = np.stack([p.scores[level] for p in pyramids])[..., None]
     fuse = engine(exported, "fuse", {name: value.shape for name, value in inputs.items()})
     actual = fuse.run(inputs)
