@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.data.recording import frame_stamp
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
-from quantv2x_ros.evaluation.detect import DetectionResult, as_scene, frame_input, look
+from quantv2x_ros.evaluation.detect import DetectionResult, Input, as_scene, frame_input, look
 from quantv2x_ros.evaluation.detector import EngineDetector
 from quantv2x_ros.evaluation.picture_content import PictureArea, PictureContent
 from quantv2x_ros.evaluation.pictures import panel_title, save_animation, save_comparison
@@ -78,18 +79,23 @@ def pairs(
     ]
     step = max(1, len(moments) // ANIMATION_FRAMES)
     chosen = moments[::step]
-    result = []
-    for done, (timestamp, message) in enumerate(chosen, start=1):
+
+    def read(timestamp: str) -> Input:
         frame = AgentGrids(detector.bundle).lay(scenario.frame(timestamp), agents)
-        given = frame_input(frame, agents)
-        own = given.alone()
-        alone = look(detector, own)
-        together = DetectionResult(detections_of(message), {}, {})
-        classes = detector.bundle.classes
-        result.append(
-            Pair(timestamp, as_scene(own, alone, classes), as_scene(given, together, classes))
-        )
-        progress(done, len(chosen))
+        return frame_input(frame, agents)
+
+    result = []
+    with ThreadPoolExecutor(max_workers=1) as reader:  # reads on while the engines run
+        inputs = reader.map(read, [timestamp for timestamp, _ in chosen])
+        for (timestamp, message), given in zip(chosen, inputs, strict=True):
+            own = given.alone()
+            alone = look(detector, own)
+            together = DetectionResult(detections_of(message), {}, {})
+            classes = detector.bundle.classes
+            result.append(
+                Pair(timestamp, as_scene(own, alone, classes), as_scene(given, together, classes))
+            )
+            progress(len(result), len(chosen))
     return result
 
 
