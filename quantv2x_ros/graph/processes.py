@@ -18,7 +18,7 @@ from quantv2x_ros.environment.middleware import middleware_environment
 from quantv2x_ros.graph.graph import EXECUTABLES, PACKAGE, NodeDescription, ParameterValue
 
 #: Time for a process to end by SIGINT before it is killed, seconds.
-_GRACE = 10.0
+_GRACE = 30.0
 
 
 class ProcessGraphError(RuntimeError):
