@@ -23,6 +23,7 @@ from quantv2x_ros.benchmark.settings import INSTRUCTION_SETS, BenchmarkError, ch
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.environment.interruption import signals_held_back
 from quantv2x_ros.evaluation.index_recorder import IndexRecorder
 from quantv2x_ros.graph.graph import cooperative_graph
 from quantv2x_ros.graph.processes import ProcessGraph, node_environment
@@ -241,7 +242,8 @@ def _watch(
         executor.add_node(observer)
         began, first = time.monotonic(), None
         while not processes.is_over():
-            executor.spin_once(timeout_sec=0.05)
+            with signals_held_back():
+                executor.spin_once(timeout_sec=0.05)
             now = time.monotonic()
             if first is None:
                 ends = (frame.end(settings.encoder_only) for frame in observer.frames.values())

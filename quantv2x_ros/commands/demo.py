@@ -80,7 +80,8 @@ def command(
     enter_workspace()
     from rich.console import Console
 
-    from quantv2x_ros.demo.run import DemoSettings, run_demo, until_interrupted
+    from quantv2x_ros.demo.run import DemoSettings, run_demo
+    from quantv2x_ros.environment.interruption import until_interrupted
     from quantv2x_ros.evaluation.report import write_json
     from quantv2x_ros.graph.settings import GraphSettings
 

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
@@ -21,6 +18,7 @@ from rich.progress import Progress
 from quantv2x_ros.data.bag_writer import BagWriter
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.demo.preparation import prepare_engines
+from quantv2x_ros.environment.interruption import signals_held_back
 from quantv2x_ros.environment.resources import find_bundle
 from quantv2x_ros.graph.graph import cooperative_graph
 from quantv2x_ros.graph.processes import ProcessGraph, node_environment
@@ -153,7 +151,8 @@ def _show(
     view = Live(console=console, auto_refresh=False) if console.is_terminal else None
     with view or contextlib.nullcontext():
         while not processes.is_over():
-            executor.spin_once(timeout_sec=0.05)
+            with signals_held_back():
+                executor.spin_once(timeout_sec=0.05)
             now = time.monotonic()
             if now - max(began, observer.last_object_time) > PATIENCE:
                 raise DemoError(f"no objects within {PATIENCE:.0f} s; see the nodes' log")
@@ -245,22 +244,3 @@ def _draw(
         "picture": str(picture),
         "animation": str(animation),
     }
-
-
-class _Interrupted(BaseException):
-    """SIGINT or SIGTERM came."""
-
-
-@contextlib.contextmanager
-def until_interrupted() -> Iterator[None]:
-    """End the body on SIGINT and SIGTERM, quietly: the clean-up inside is done."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        for known in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(known, signal.SIG_IGN)  # the clean-up is not to be disturbed
-        raise _Interrupted
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
-    with contextlib.suppress(_Interrupted):
-        yield

@@ -19,6 +19,7 @@ from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.monitoring.sweep_rate import SweepRate
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
 from quantv2x_ros.doctor.graph import CODEBOOK, INDICES, Connection, Observation, StationHeard
+from quantv2x_ros.environment.interruption import signals_held_back
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.conversions import nanoseconds
 from quantv2x_ros.nodes.common.graph_names import endpoint_name
@@ -148,7 +149,8 @@ def observe(seconds: float, progress: Callable[[float], object]) -> Observation:
         executor.add_node(probe)
         began = time.monotonic()
         while (passed := time.monotonic() - began) < seconds:
-            executor.spin_once(timeout_sec=0.1)
+            with signals_held_back():
+                executor.spin_once(timeout_sec=0.1)
             progress(passed / seconds)
         seen = probe.observation(seconds)
         probe.destroy_node()

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from quantv2x_ros.environment.interruption import signals_held_back
 from quantv2x_ros.graph.graph import cooperative_graph
 from quantv2x_ros.graph.processes import ProcessGraph, node_environment
 from quantv2x_ros.graph.replay_source import ReplaySource
@@ -167,7 +168,8 @@ def run_flood(settings: FloodSettings, announce: Callable[[str], None]) -> dict[
             def spin(seconds: float) -> None:
                 end = time.monotonic() + seconds
                 while time.monotonic() < end and not graph.is_over():
-                    executor.spin_once(timeout_sec=0.05)
+                    with signals_held_back():
+                        executor.spin_once(timeout_sec=0.05)
 
             began = time.monotonic()
             while not observer.results:

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey 
 from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
 
 from quantv2x_msgs.msg import BevIndices  # noqa: E402
-from quantv2x_ros.core import wire  # noqa: E402
+from quantv2x_ros.core.coding import wire  # noqa: E402
 from quantv2x_ros.core.peers.signing import is_signed_by, sign  # noqa: E402
 from quantv2x_ros.core.transport.reception import Reception  # noqa: E402
 from quantv2x_ros.core.transport.sweep_sender import SendSettings, SweepSender  # noqa: E402

@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
 from geometry_msgs.msg import PoseWithCovariance
-from test.nodes.test_encoder import NO_INTENSITY, SECOND, Vehicle
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
@@ -25,6 +24,7 @@ from quantv2x_ros.nodes.air.messages import tile_from_message
 from quantv2x_ros.nodes.common.conversions import pose_to_message
 from quantv2x_ros.nodes.common.parameters import ParameterError
 from quantv2x_ros.nodes.ego import create_ego
+from test.nodes.encoder.test_encoder import NO_INTENSITY, SECOND, Vehicle
 
 FAR = 500.0
 
