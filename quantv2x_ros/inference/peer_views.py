@@ -18,12 +18,11 @@ from quantv2x_ros.core.fusion.consistency import (
 from quantv2x_ros.core.fusion.motion_compensation import move_objects
 from quantv2x_ros.core.fusion.occupancy_tracks import OccupancyTracks, TrackSettings
 from quantv2x_ros.core.geometry.pose import transform_between
+from quantv2x_ros.core.receiver_settings import CHECKS
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import AgentPyramid
 
-#: What happens to a peer whose map contradicts the ego's.
-CHECKS = ("off", "flag", "exclude")
 #: Younger maps are fused as they are: what objects move by then is less than they are misplaced by
 #: an estimated velocity, seconds.
 MIN_AGE = 0.15

@@ -23,7 +23,7 @@ from quantv2x_ros.evaluation.radio import Radio
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError, Link, Sending
 
 CONFIG = Path(__file__).parents[2] / "config" / "channel.yaml"
-SMALL = Sending(SendSettings(TileSettings(300)))
+SMALL = Sending(SendSettings(TileSettings(300), min_occupancy=0.0))
 
 
 @pytest.fixture(scope="module")

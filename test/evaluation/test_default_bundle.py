@@ -112,7 +112,7 @@ def test_occupancy_says_which_cells_may_be_left_out(detector, unseen):
     background = np.array(bundle.manifest.codebook.background, np.uint8)
     book = bundle.codebook
     form = IndexMapFormat(bundle.entropy_model, book.levels, book.segments, *bundle.grid.shape)
-    whole = SweepSender(form, background, SendSettings())
+    whole = SweepSender(form, background, SendSettings(min_occupancy=0.0))
     chosen = SweepSender(form, background, SendSettings(min_occupancy=0.25))
     for indices in unseen:
         assert chosen.send(indices).payload_bytes < 0.9 * whole.send(indices).payload_bytes

@@ -167,7 +167,7 @@ def cells_heard(bundles, dataset, link):
 
 
 def small_tiles(**settings):
-    return Sending(SendSettings(TileSettings(300), **settings))
+    return Sending(SendSettings(TileSettings(300), **{"min_occupancy": 0.0, **settings}))
 
 
 def test_losses_are_drawn_from_the_seed(bundles, dataset):
@@ -195,7 +195,7 @@ def test_more_loss_loses_the_same_tiles_and_more(bundles, dataset):
 
 
 def test_one_tile_is_lost_as_a_whole(bundles, dataset):
-    whole = Sending(SendSettings(TileSettings(0)))
+    whole = Sending(SendSettings(TileSettings(0), min_occupancy=0.0))
     frames = cells_heard(bundles, dataset, Link(loss=0.5, sending=whole))
     assert all(cells.all() for frame in frames for cells in frame)
     assert {len(frame) for frame in frames} > {3}
@@ -204,7 +204,7 @@ def test_one_tile_is_lost_as_a_whole(bundles, dataset):
 def test_parity_restores_what_is_lost(bundles, dataset):
     shares = []
     for parity in (0.0, 1.0):
-        sending = Sending(SendSettings(TileSettings(900), parity=parity))
+        sending = Sending(SendSettings(TileSettings(900), parity=parity, min_occupancy=0.0))
         frames = cells_heard(bundles, dataset, Link(loss=0.2, sending=sending))
         shares.append(np.mean([cells.mean() for frame in frames for cells in frame]))
     assert shares[0] < 0.95 < shares[1]

@@ -98,7 +98,9 @@ def messages_of(form, background, station, sequence, generator):
     """The messages of a sweep, cut and protected as one of several senders would."""
     cut = TileSettings(int(generator.choice([0, 400, 1398])), bool(generator.integers(2)))
     parity = float(generator.choice([0.0, 0.5]))
-    sender = SweepSender(form.frame, background, SendSettings(cut, parity=parity))
+    sender = SweepSender(
+        form.frame, background, SendSettings(cut, parity=parity, min_occupancy=0.0)
+    )
     sent = sender.send(some_map(form, background, generator))
     template = BevIndices(station_id=station, sequence=sequence, map_frame="map")
     template.header.stamp.sec, template.header.frame_id = 100 + sequence, "lidar"

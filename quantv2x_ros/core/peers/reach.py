@@ -11,12 +11,10 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.peers.whereabouts import place_text
+from quantv2x_ros.core.receiver_settings import ReceiverSettings
 
 Float64 = npt.NDArray[np.float64]
 
-#: Peers further away are not fused, metres: what ITS-G5 and C-V2X reach in a town, and a little
-#: more than the diagonal of the default bundle's map.
-MAX_DISTANCE = 300.0
 #: No radio reaches so far: another map, metres.
 OTHER_MAP = 10_000.0
 
@@ -43,7 +41,7 @@ class Reach:
     """
 
     grid: BevGrid
-    max_distance: float = MAX_DISTANCE
+    max_distance: float = ReceiverSettings.max_peer_distance
 
     def check(self, station_id: int, pose: Float64, ego_pose: Float64) -> None:
         """Check that a peer's map meets the ego's.

@@ -11,13 +11,10 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.geometry.pose import PoseUncertaintyError, check_uncertainty
 from quantv2x_ros.core.peers.clock_offset import LagMinimum
-from quantv2x_ros.core.receiver_defaults import (
-    CLOCK_TOLERANCE,
-    MAX_HEADING_SIGMA,
-    MAX_POSITION_SIGMA,
-    PEER_TIMEOUT,
-)
+from quantv2x_ros.core.receiver_settings import ReceiverSettings
 
+#: What receivers that are not told otherwise accept.
+_RECEIVER = ReceiverSettings()
 #: Looked back at, seconds.
 _WINDOW = 5.0
 #: Sweeps older than this when they are encoded are called so, seconds: what a slow sensor driver
@@ -50,9 +47,9 @@ class SelfCheck:
             now: seconds of a steady clock.
         """
         self._lags.add(lag, now)
-        heading = math.radians(MAX_HEADING_SIGMA)
+        heading = math.radians(_RECEIVER.max_heading_sigma)
         try:
-            check_uncertainty(covariance, MAX_POSITION_SIGMA, heading, "this station")
+            check_uncertainty(covariance, _RECEIVER.max_position_sigma, heading, "this station")
             self._uncertain = ""
         except PoseUncertaintyError as error:
             self._uncertain = str(error)
@@ -65,7 +62,7 @@ class SelfCheck:
         """
         found = {}
         lag = self._lags.value(now)
-        if lag is not None and lag < -CLOCK_TOLERANCE:
+        if lag is not None and lag < -_RECEIVER.clock_tolerance:
             found["own_stamps"] = _ahead(-lag)
         elif lag is not None and lag > BEHIND:
             found["own_stamps"] = _behind(lag)
@@ -82,8 +79,8 @@ def _ahead(seconds: float) -> str:
     scale = next((f" ({s})" for offset, s in _SCALES.items() if abs(seconds - offset) < 1.0), "")
     return (
         f"own sweeps are stamped {seconds:,.1f} s ahead of this computer's clock{scale}: receivers "
-        f"refuse more than {CLOCK_TOLERANCE} s by default (clock_tolerance). Let LiDAR and "
-        "computer have UTC, by PTP, GNSS or NTP; TAI is 37 s ahead of it, GPS time 18 s"
+        f"refuse more than {_RECEIVER.clock_tolerance} s by default (clock_tolerance). Let LiDAR "
+        "and computer have UTC, by PTP, GNSS or NTP; TAI is 37 s ahead of it, GPS time 18 s"
     )
 
 
@@ -91,6 +88,6 @@ def _behind(seconds: float) -> str:
     bag = "; of a bag: use_sim_time and its clock" if seconds > _A_BAG else ""
     return (
         f"own sweeps are stamped {seconds:,.1f} s behind this computer's clock: receivers refuse "
-        f"what is more than {PEER_TIMEOUT} s older than theirs by default (peer_timeout). Let "
-        f"LiDAR and computer have the same time, by PTP, GNSS or NTP{bag}"
+        f"what is more than {_RECEIVER.peer_timeout} s older than theirs by default "
+        f"(peer_timeout). Let LiDAR and computer have the same time, by PTP, GNSS or NTP{bag}"
     )

@@ -13,7 +13,7 @@ from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.peers.key_ring import KeyRing
 from quantv2x_ros.core.peers.peers import PeerLimits, PeerTable, Standing
 from quantv2x_ros.core.peers.signing import is_signed_by
-from quantv2x_ros.core.receiver_defaults import CLOCK_TOLERANCE
+from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.nodes.air.signed_message import signed_content
 from quantv2x_ros.nodes.common.conversions import MessageRefusedError, nanoseconds
 from quantv2x_ros.nodes.common.parameters import ParameterError, declare
@@ -35,7 +35,7 @@ class ClockTolerance:
         tolerance = declare(
             node,
             "clock_tolerance",
-            CLOCK_TOLERANCE,
+            ReceiverSettings.clock_tolerance,
             "How far a sweep's stamp may lie in the future by this node's clock [s].",
             low=0.0,
             high=60.0,

@@ -57,10 +57,6 @@ class Signer:
             message.signature = array("B", sign(self._key, signed_content(message)))
 
 
-#: About half a Mbit/s at 10 Hz; what it costs is measured in docs/link.md.
-DEFAULT_MIN_OCCUPANCY = 0.25
-
-
 class IndexOutput:
     """Publishes index maps as its node's parameters say."""
 
@@ -130,7 +126,7 @@ class IndexOutput:
         occupancy = declare(
             node,
             "min_occupancy",
-            DEFAULT_MIN_OCCUPANCY,
+            SendSettings.min_occupancy,
             "Cells where an object is less likely than this are not sent; 0 sends all.",
             low=0.0,
             high=0.99,

@@ -21,13 +21,13 @@ from quantv2x_ros.core.fusion.fusion_steps import SweepRefusedError
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.monitoring.overload import Overload
 from quantv2x_ros.core.peers.peer_ledger import PeerLedger
-from quantv2x_ros.core.peers.reach import MAX_DISTANCE, Reach
+from quantv2x_ros.core.peers.reach import Reach
 from quantv2x_ros.core.peers.whereabouts import shared_text
-from quantv2x_ros.core.receiver_defaults import PEER_TIMEOUT
+from quantv2x_ros.core.receiver_settings import CHECKS, ReceiverSettings
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.peer_views import CHECKS, PeerViews
+from quantv2x_ros.inference.peer_views import PeerViews
 from quantv2x_ros.inference.pose_aligner import HeldAlignment, PoseAligner
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.indices_subscription import IndicesSubscription
@@ -71,7 +71,7 @@ def declare_collector(
     peer_timeout = declare(
         node,
         "peer_timeout",
-        PEER_TIMEOUT,
+        ReceiverSettings.peer_timeout,
         "Oldest peer sweep that is fused, against the ego's sweep [s].",
         low=0.01,
         high=10.0,
@@ -80,7 +80,7 @@ def declare_collector(
     peer_wait = declare(
         node,
         "peer_wait",
-        0.03,
+        ReceiverSettings.peer_wait,
         "Longest wait for peers' sweeps that are due, after the own one arrived [s].",
         low=0.0,
         high=60.0,
@@ -100,7 +100,7 @@ def declare_reach(node: Node, grid: BevGrid) -> Reach:
     reach.max_distance = declare(
         node,
         "max_peer_distance",
-        MAX_DISTANCE,
+        ReceiverSettings.max_peer_distance,
         "Peers further away are not fused, nor those whose map does not meet the own [m].",
         low=1.0,
         high=10_000.0,
@@ -137,13 +137,13 @@ def declare_aligner(node: Node, detector: CooperativeDetector) -> HeldAlignment 
     wanted = declare(
         node,
         "align_poses",
-        False,
+        ReceiverSettings.align_poses,
         "Correct peers' poses by what both see; costs the heads once more an agent each time.",
     )
     period = declare(
         node,
         "align_period",
-        1.0,
+        ReceiverSettings.align_period,
         "Time between corrections of a peer's pose; one holds until the next [s].",
         low=0.0,
         high=60.0,
@@ -161,14 +161,14 @@ def declare_views(node: Node, bundle: ModelBundle) -> PeerViews:
     check = declare(
         node,
         "consistency_check",
-        "flag",
+        ReceiverSettings.consistency_check,
         "A peer whose map contradicts the ego's: off, named in the diagnostics, or excluded.",
         choices=CHECKS,
     )
     compensate = declare(
         node,
         "compensate_motion",
-        True,
+        ReceiverSettings.compensate_motion,
         "Move objects in peers' older maps on by their estimated velocity.",
     )
     return PeerViews(bundle, check, compensate)

@@ -19,7 +19,7 @@ from quantv2x_ros.core.peers.peers import PeerRefusedError
 from quantv2x_ros.core.peers.reach import OutOfReachError, Reach
 from quantv2x_ros.core.peers.replay_guard import ReplayError
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
-from quantv2x_ros.core.receiver_defaults import MAX_HEADING_SIGMA, MAX_POSITION_SIGMA
+from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.transport.assembly import AssemblyError, ReceptionError
 from quantv2x_ros.core.transport.erasure_code import ErasureCodeError
 from quantv2x_ros.core.transport.reception import Reception
@@ -95,7 +95,7 @@ class IndicesInput:
         tile_timeout = declare(
             node,
             "tile_timeout",
-            0.04,
+            ReceiverSettings.tile_timeout,
             "Longest wait for the further tiles of a sweep before it is fused with holes [s].",
             low=0.0,
             high=60.0,
@@ -104,7 +104,7 @@ class IndicesInput:
         conceal = declare(
             node,
             "conceal",
-            0.3,
+            ReceiverSettings.conceal,
             "Cells that were lost are taken from the station's sweeps up to so long before, moved "
             "by its poses [s]; 0 leaves holes.",
             low=0.0,
@@ -126,7 +126,7 @@ class IndicesInput:
         self._max_position_sigma = declare(
             self._node,
             "max_position_sigma",
-            MAX_POSITION_SIGMA,
+            ReceiverSettings.max_position_sigma,
             "Largest standard deviation of a peer's position on the ground [m].",
             low=0.0,
             high=1000.0,
@@ -134,7 +134,7 @@ class IndicesInput:
         degrees = declare(
             self._node,
             "max_heading_sigma",
-            MAX_HEADING_SIGMA,
+            ReceiverSettings.max_heading_sigma,
             "Largest standard deviation of a peer's heading [degrees].",
             low=0.0,
             high=180.0,

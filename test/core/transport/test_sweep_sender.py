@@ -72,7 +72,7 @@ def test_what_is_sent_keeps_to_its_budget_and_adds_up(
 def test_without_limits_everything_is_sent(index_model: Models) -> None:
     model = index_model(3, 128, 0)
     indices, form = scene(model, 0, 0.5)
-    sent = SweepSender(form, model.background, SendSettings()).send(indices)
+    sent = SweepSender(form, model.background, SendSettings(min_occupancy=0.0)).send(indices)
     assert (sent.omitted_cells, sent.coarse_cells, sent.sent_levels) == (0, 0, 3)
     frame = arrived(sent, form, model)
     assert frame.complete
@@ -84,7 +84,9 @@ def test_without_limits_everything_is_sent(index_model: Models) -> None:
 def test_fine_levels_go_before_cells_do(index_model: Models, coarse_first: bool) -> None:
     model = index_model(3, 128, 0)
     indices, form = scene(model, 0, 0.6)
-    sender = SweepSender(form, model.background, SendSettings(TileSettings(300, coarse_first)))
+    sender = SweepSender(
+        form, model.background, SendSettings(TileSettings(300, coarse_first), min_occupancy=0.0)
+    )
     whole = sender.send(indices).payload_bytes
     seen = [sender.send(indices, int(whole * share)) for share in (1.0, 0.75, 0.45, 0.2)]
     assert [sent.sent_levels for sent in seen][-1] == 1
@@ -100,7 +102,9 @@ def test_cells_that_nobody_wants_are_left_out_and_counted(index_model: Models) -
     indices, form = scene(model, 0, 1.0)
     wanted = np.zeros(form.shape[1:], bool)
     wanted[:, :10] = True
-    sent = SweepSender(form, model.background, SendSettings()).send(indices, wanted=wanted)
+    sent = SweepSender(form, model.background, SendSettings(min_occupancy=0.0)).send(
+        indices, wanted=wanted
+    )
     frame = arrived(sent, form, model)
     np.testing.assert_array_equal(frame.indices[:, :, :10], indices[:, :, :10])
     assert (frame.indices[:, :, 10:] == model.background[:, None, None]).all()
@@ -112,8 +116,10 @@ def test_parity_makes_up_for_losses(index_model: Models) -> None:
     model = index_model(3, 128, 0)
     indices, form = scene(model, 0, 1.0)
     tiles = TileSettings(400)
-    bare = SweepSender(form, model.background, SendSettings(tiles)).send(indices)
-    safe = SweepSender(form, model.background, SendSettings(tiles, parity=0.5)).send(indices)
+    bare = SweepSender(form, model.background, SendSettings(tiles, min_occupancy=0.0)).send(indices)
+    safe = SweepSender(
+        form, model.background, SendSettings(tiles, parity=0.5, min_occupancy=0.0)
+    ).send(indices)
     assert len(safe.parity) == -(-len(safe.tiles) // 2)
     rng = np.random.default_rng(0)
     received = [
@@ -127,7 +133,7 @@ def test_parity_makes_up_for_losses(index_model: Models) -> None:
 def test_a_frame_of_which_nothing_arrives_is_none(index_model: Models) -> None:
     model = index_model(3, 128, 0)
     indices, form = scene(model, 0, 1.0)
-    sent = SweepSender(form, model.background, SendSettings()).send(indices)
+    sent = SweepSender(form, model.background, SendSettings(min_occupancy=0.0)).send(indices)
     assert arrived(sent, form, model, loss=1.0) is None
 
 

@@ -46,7 +46,7 @@ BACKGROUND = np.array([1, 2, 3], np.uint8)
 
 
 def messages(size=0, coarse_first=False, parity=0.0):
-    settings = SendSettings(TileSettings(size, coarse_first), parity=parity)
+    settings = SendSettings(TileSettings(size, coarse_first), parity=parity, min_occupancy=0.0)
     frame = SweepSender(FORMAT.frame, BACKGROUND, settings).send(INDICES)
     template = BevIndices(
         header=Header(stamp=Time(sec=100, nanosec=5), frame_id="agent_2/lidar"),

@@ -86,7 +86,7 @@ class Ego:
                 pose=pose_to_message(POSES[station]), covariance=np.zeros(36)
             ),
         )
-        settings = SendSettings(TileSettings(size), parity=parity)
+        settings = SendSettings(TileSettings(size), parity=parity, min_occupancy=0.0)
         sender = SweepSender(self.format.frame, self.background, settings)
         frame = sender.send(self.indices[station])
         return messages_from_tiles(frame.tiles, frame.parity, self.format, template)
