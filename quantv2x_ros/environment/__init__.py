@@ -3,5 +3,6 @@
 """What surrounds the program: its files, its companions, the middleware, the terminal.
 
 * resources: ResourceError.
+* typed_yaml: TypedYamlError.
 * workspace: WorkspaceError.
 """
