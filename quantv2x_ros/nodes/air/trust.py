@@ -14,9 +14,10 @@ from quantv2x_ros.core.peers.key_ring import KeyRing
 from quantv2x_ros.core.peers.peers import PeerLimits, PeerTable, Standing
 from quantv2x_ros.core.peers.signing import is_signed_by
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.nodes.air.signed_message import signed_content
 from quantv2x_ros.nodes.common.conversions import MessageRefusedError, nanoseconds
-from quantv2x_ros.nodes.common.parameters import ParameterError, declare
+from quantv2x_ros.nodes.common.single_parameters import declare
 
 
 class ClockTolerance:

@@ -25,6 +25,8 @@ from quantv2x_ros.core.peers.reach import Reach
 from quantv2x_ros.core.peers.whereabouts import shared_text
 from quantv2x_ros.core.receiver_settings import CHECKS, ReceiverSettings
 from quantv2x_ros.core.transport.sweep import AgentSweep
+from quantv2x_ros.graph.parameters.common import HealthParameters, NodeParameters
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.peer_views import PeerViews
@@ -32,9 +34,8 @@ from quantv2x_ros.inference.pose_aligner import HeldAlignment, PoseAligner
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.indices_subscription import IndicesSubscription
 from quantv2x_ros.nodes.common.base import BaseNode
-from quantv2x_ros.nodes.common.health import HealthDefaults
 from quantv2x_ros.nodes.common.model import declare_build_only, declare_engine, declare_station
-from quantv2x_ros.nodes.common.parameters import declare
+from quantv2x_ros.nodes.common.single_parameters import declare
 from quantv2x_ros.nodes.common.wake import Wake
 from quantv2x_ros.nodes.common.warm_up import warm_up_detector
 from quantv2x_ros.nodes.fusion.announcements import Announcements
@@ -63,10 +64,10 @@ def declare_collector(
     max_agents = declare(
         node,
         "max_agents",
-        bundle.max_agents,
-        "Most agents fused, the ego included; the nearest count.",
-        low=1,
-        high=bundle.max_agents,
+        0,
+        "Most agents fused, the ego included; the nearest count. 0: as many as the bundle allows.",
+        low=0,
+        high=255,
     )
     peer_timeout = declare(
         node,
@@ -86,7 +87,25 @@ def declare_collector(
         high=60.0,
         on_change=setter("peer_wait"),
     )
-    return SweepCollector(station, max_agents, peer_timeout, peer_wait)
+    return SweepCollector(station, agents_at_most(max_agents, bundle), peer_timeout, peer_wait)
+
+
+def agents_at_most(wanted: int, bundle: ModelBundle) -> int:
+    """Return how many agents are fused, the ego included.
+
+    Args:
+        wanted: at most; 0 for as many as the bundle allows.
+        bundle: the model.
+
+    Raises:
+        ParameterError: for more than that.
+    """
+    if wanted > bundle.max_agents:
+        raise ParameterError(
+            f"max_agents: got {wanted}, the bundle {bundle.name} fuses {bundle.max_agents} at most;"
+            " 0 takes as many"
+        )
+    return wanted or bundle.max_agents
 
 
 def declare_reach(node: Node, grid: BevGrid) -> Reach:
@@ -189,7 +208,9 @@ class FusionNode(BaseNode):
     """
 
     # of a sensor with 10 Hz: objects are known before the sweep after the next one is taken
-    expected: ClassVar[HealthDefaults] = HealthDefaults(1.0, "sweep to objects=200")
+    defaults: ClassVar[NodeParameters] = NodeParameters(
+        health=HealthParameters(min_rate=1.0, stage_limits="sweep to objects=200")
+    )
 
     def __init__(
         self, *, bundle: ModelBundle | None = None, own_in_process: bool = False, **options: Any

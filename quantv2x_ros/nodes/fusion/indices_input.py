@@ -32,7 +32,7 @@ from quantv2x_ros.nodes.common.conversions import (
     nanoseconds,
     pose_from_message,
 )
-from quantv2x_ros.nodes.common.parameters import declare
+from quantv2x_ros.nodes.common.single_parameters import declare
 
 #: What `IndicesInput.accept` raises; each has a ``reason``.
 REFUSALS = (

@@ -354,7 +354,7 @@ def test_invented_stations_take_a_turn_now_and_then_whatever_they_cost(ego, ros)
         stations = set(ego.fused(1 + frame).contributing_stations)
         assert 2 in stations
         invented |= stations - {1, 2}
-    saved_up = ego.node.get_parameter("max_agents").value - 1
+    saved_up = ego.node._bundle.max_agents - 1
     assert 0 < len(invented) <= saved_up + 14 / 4
     assert "waits for its turn" in ego.expect_drop("newcomer")
 
