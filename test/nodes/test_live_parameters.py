@@ -54,7 +54,7 @@ def test_timeouts_of_fusion_are_applied_and_checked(ros, parameters):
     fusion = ros.add(FusionNode(parameter_overrides=parameters()))
     remote = Remote(ros, fusion)
     assert remote.set(peer_timeout=0.7, peer_wait=0.2, tile_timeout=0.3) == ""
-    collector = fusion._worker._collector
+    collector = fusion._worker._receiver.collector
     assert (collector.peer_timeout, collector.peer_wait) == (0.7, 0.2)
     assert fusion._input.reception.tile_timeout == 0.3
     assert "peer_wait" in remote.set(peer_timeout=0.5, peer_wait=61.0)

@@ -16,6 +16,7 @@ from quantv2x_ros.core.fusion.fusion_steps import (
     ComputePyramid,
     Fuse,
     HeldSweep,
+    PeerRecord,
     SweepRefusedError,
     Wait,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "OccupancyTracks",
     "OccupancyView",
     "PeerConsistency",
+    "PeerRecord",
     "Places",
     "Region",
     "Standings",

@@ -143,6 +143,13 @@ class Reception:
         return any(station.open for station in self._stations.values())
 
     @property
+    def next_overdue(self) -> float:
+        """When the wait for a sweep's further tiles ends next, seconds; infinite for none."""
+        waiting = [each for station in self._stations.values() for each in station.open.values()]
+        first = min((each.first_arrival for each in waiting), default=np.inf)
+        return first + self.tile_timeout
+
+    @property
     def counts(self) -> Mapping[int, TileCounts]:
         """What came of each station's tiles, and what did not."""
         return {name: station.counts for name, station in tuple(self._stations.items())}
@@ -195,7 +202,7 @@ class Reception:
         sweeps = []
         for station in self._stations.values():
             for stamp_ns, waiting in list(station.open.items()):
-                if now - waiting.first_arrival < self.tile_timeout:
+                if now < waiting.first_arrival + self.tile_timeout:
                     continue
                 station.close(stamp_ns)
                 frame = station.assembler.take_partial(stamp_ns)

@@ -75,8 +75,8 @@ class ReceiversInput:
                 "turn_grid: got true, but this station fuses its own maps, whose boxes are in the "
                 "LiDAR's frame; leave it false, or start an encoder alone"
             )
-        self._tolerance = ClockTolerance(node)
-        self._trust = Trust(node, own_station)
+        self._tolerance = ClockTolerance(node, parameters.trust.clock_tolerance)
+        self._trust = Trust(parameters.trust, own_station)
         self._receivers = Receivers(bundle.grid, bundle.detection)
         self._turn = GridTurn(bundle.grid, bundle.detection)
         self._refused: Counter[str] = Counter()

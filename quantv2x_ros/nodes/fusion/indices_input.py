@@ -8,22 +8,20 @@ import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 from rclpy.node import Node
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import PoseUncertaintyError, check_uncertainty
 from quantv2x_ros.core.peers.clock_offset import LagMinimum, clock_offset
 from quantv2x_ros.core.peers.peers import PeerRefusedError
-from quantv2x_ros.core.peers.reach import OutOfReachError, Reach
+from quantv2x_ros.core.peers.reach import OutOfReachError
 from quantv2x_ros.core.peers.replay_guard import ReplayError
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
-from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.transport.assembly import AssemblyError, ReceptionError
 from quantv2x_ros.core.transport.erasure_code import ErasureCodeError
-from quantv2x_ros.core.transport.reception import Reception
 from quantv2x_ros.core.transport.sweep import AgentSweep
+from quantv2x_ros.graph.parameters.fusion import FusionParameters
+from quantv2x_ros.inference.receiver import Receiver
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.messages import tile_from_message
 from quantv2x_ros.nodes.air.trust import ClockTolerance, Trust
@@ -32,7 +30,6 @@ from quantv2x_ros.nodes.common.conversions import (
     nanoseconds,
     pose_from_message,
 )
-from quantv2x_ros.nodes.common.single_parameters import declare
 
 #: What `IndicesInput.accept` raises; each has a ``reason``.
 REFUSALS = (
@@ -59,87 +56,39 @@ class IndicesInput:
     def __init__(
         self,
         node: Node,
+        parameters: FusionParameters,
         own_station: int,
         index_format: IndexFormat,
-        grid: BevGrid,
-        background: npt.NDArray[np.uint8],
+        receiver: Receiver,
         on_evicted: Callable[[int], None],
-        reach: Reach,
-        ego_pose: Callable[[], npt.NDArray[np.float64] | None],
     ) -> None:
-        """Declare the parameters.
+        """Have received nothing yet.
 
         Args:
-            node: whose parameters and clock.
+            node: whose clock.
+            parameters: what is accepted.
             own_station: id of the own station.
             index_format: codebook and grid that all must share.
-            grid: of the index maps.
-            background: (planes,) uint8, codes that fill holes.
+            receiver: takes the tiles of what is accepted.
             on_evicted: called with stations that made room for others.
-            reach: how far peers' maps are of use.
-            ego_pose: returns the ego's newest one (4, 4), or None before its first sweep.
 
         Raises:
-            ValueError: for a parameter that cannot be used.
+            ValueError: for a key ring that cannot be used.
         """
         self._node = node
         self._own_station = own_station
         self._on_evicted = on_evicted
-        self._reach = reach
-        self._ego_pose = ego_pose
+        self._receiver = receiver
         self._verified = False
         self._format = index_format
-        self._map_frame = declare(
-            node, "map_frame", "map", "Name of the map frame that all stations share."
-        )
-        tile_timeout = declare(
-            node,
-            "tile_timeout",
-            ReceiverSettings.tile_timeout,
-            "Longest wait for the further tiles of a sweep before it is fused with holes [s].",
-            low=0.0,
-            high=60.0,
-            on_change=self._set_tile_timeout,
-        )
-        conceal = declare(
-            node,
-            "conceal",
-            ReceiverSettings.conceal,
-            "Cells that were lost are taken from the station's sweeps up to so long before, moved "
-            "by its poses [s]; 0 leaves holes.",
-            low=0.0,
-            high=2.0,
-        )
-        self._declare_limits()
-        self.trust = Trust(node, own_station)
-        self.reception = Reception(
-            index_format.frame, background, tile_timeout, own_station, grid, conceal
-        )
+        self._map_frame = parameters.station.map_frame
+        self._tolerance = ClockTolerance(node, parameters.trust.clock_tolerance)
+        self._max_position_sigma = parameters.max_position_sigma
+        self._max_heading_sigma = float(np.radians(parameters.max_heading_sigma))
+        self.trust = Trust(parameters.trust, own_station)
+        self.reception = receiver.reception
         self._lags: dict[int, LagMinimum] = {}
         self._whereabouts = Whereabouts()
-
-    def _set_tile_timeout(self, seconds: float) -> None:
-        self.reception.tile_timeout = seconds
-
-    def _declare_limits(self) -> None:
-        self._tolerance = ClockTolerance(self._node)
-        self._max_position_sigma = declare(
-            self._node,
-            "max_position_sigma",
-            ReceiverSettings.max_position_sigma,
-            "Largest standard deviation of a peer's position on the ground [m].",
-            low=0.0,
-            high=1000.0,
-        )
-        degrees = declare(
-            self._node,
-            "max_heading_sigma",
-            ReceiverSettings.max_heading_sigma,
-            "Largest standard deviation of a peer's heading [degrees].",
-            low=0.0,
-            high=180.0,
-        )
-        self._max_heading_sigma = float(np.radians(degrees))
 
     def accept(self, message: BevIndices) -> AgentSweep | None:
         """Take a message whose station may speak; returns the sweep that it completes, if so.
@@ -157,7 +106,7 @@ class IndicesInput:
             self._lags.pop(station, None)
             self._whereabouts.forget(station)
             self._on_evicted(station)
-        sweep = self.reception.add(tile, time.monotonic())
+        sweep = self._receiver.take(tile, time.monotonic())
         if sweep is not None:
             self.note_arrival(sweep)
         return sweep
@@ -169,10 +118,10 @@ class IndicesInput:
             self._max_heading_sigma,
             f"station {message.station_id}",
         )
-        station, ego = message.station_id, self._ego_pose()
+        station, ego = message.station_id, self._receiver.ego_pose
         pose = pose_from_message(message.sensor_pose, f"station {station}")
         if ego is not None and station != self._own_station:
-            self._reach.check(station, pose, ego)
+            self._receiver.reach.check(station, pose, ego)
         now, stamp_ns = time.monotonic(), nanoseconds(message.header.stamp)
         self._verified = self.trust.check(message, now)
         self._whereabouts.check(station, stamp_ns, pose[:3, 3], now)

@@ -24,6 +24,7 @@ from quantv2x_ros.core.peers.key_ring import generate_keys, load_private_key
 from quantv2x_ros.core.peers.signing import sign
 from quantv2x_ros.core.transport.sweep_sender import SendSettings, SweepSender
 from quantv2x_ros.core.transport.tiles import TileSettings
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
@@ -194,6 +195,12 @@ def test_peers_of_the_same_moment_are_waited_for(ego):
         ego.fused(stamp // 100 - 9)
     assert list(ego.objects[-1].contributing_stations) == [1, 2]
     assert float(ego.reported("station 2 age [ms]") or 0.0) == 0.0
+
+
+def test_more_agents_than_the_bundle_fuses_end_the_start(ros, parameters, bundle):
+    most = bundle.max_agents
+    with pytest.raises(ParameterError, match=f"max_agents: got {most + 1}, .* fuses {most} at"):
+        FusionNode(parameter_overrides=parameters(max_agents=most + 1))
 
 
 def test_the_nearest_peers_are_fused_up_to_max_agents(ros, parameters, bundle, indices):
