@@ -11,35 +11,24 @@ from rclpy.node import Node
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.peers.key_ring import KeyRing
-from quantv2x_ros.core.peers.peers import PeerLimits, PeerTable, Standing
+from quantv2x_ros.core.peers.peers import PeerTable, Standing
 from quantv2x_ros.core.peers.signing import is_signed_by
-from quantv2x_ros.core.receiver_settings import ReceiverSettings
+from quantv2x_ros.graph.parameters.common import TrustParameters
 from quantv2x_ros.nodes.air.signed_message import signed_content
 from quantv2x_ros.nodes.common.conversions import MessageRefusedError, nanoseconds
-from quantv2x_ros.nodes.common.parameters import ParameterError, declare
 
 
 class ClockTolerance:
     """How far others' clocks may be ahead of a node's."""
 
-    def __init__(self, node: Node) -> None:
-        """Declare the parameter.
+    def __init__(self, node: Node, tolerance: float) -> None:
+        """Go by a node's clock.
 
         Args:
-            node: whose parameter and clock.
-
-        Raises:
-            ValueError: for a parameter that cannot be used.
+            node: whose clock.
+            tolerance: how far a stamp may lie in the future by it, seconds.
         """
         self._node = node
-        tolerance = declare(
-            node,
-            "clock_tolerance",
-            ReceiverSettings.clock_tolerance,
-            "How far a sweep's stamp may lie in the future by this node's clock [s].",
-            low=0.0,
-            high=60.0,
-        )
         self._tolerance_ns = round(1e9 * tolerance)
 
     @property
@@ -54,91 +43,22 @@ class Trust:
     The executor's thread asks and notes what it receives, the threads that fuse what they fuse.
     """
 
-    def __init__(self, node: Node, own_station: int) -> None:
-        """Declare the parameters and load the key ring.
+    def __init__(self, parameters: TrustParameters, own_station: int) -> None:
+        """Load the key ring.
 
         Args:
-            node: whose parameters.
+            parameters: whose messages are accepted.
             own_station: id of the own station, which always has its place.
 
         Raises:
-            ValueError: for a parameter or key ring that cannot be used.
+            ValueError: for a key ring that cannot be used.
         """
-        folder = declare(
-            node, "key_ring", "", "Folder with STATION.pem of every trusted station; empty: none."
-        )
-        self._require = declare(
-            node,
-            "require_signature",
-            False,
-            "Refuse messages that no key of the key ring has signed; needs key_ring.",
-        )
-        if self._require and not folder:
-            raise ParameterError("require_signature is true, but key_ring names no folder of keys")
+        folder = parameters.key_ring
+        self._require = parameters.require_signature
         self._own_station = own_station
         self._keys = KeyRing.load(folder) if folder else KeyRing({})
-        self._peers = PeerTable(own_station, self._declare_limits(node))
+        self._peers = PeerTable(own_station, parameters.limits)
         self._lock = threading.Lock()
-
-    @staticmethod
-    def _declare_limits(node: Node) -> PeerLimits:
-        defaults = PeerLimits()
-        return PeerLimits(
-            max_peers=declare(
-                node, "max_peers", defaults.max_peers, "Most peers tracked.", low=1, high=64
-            ),
-            rate=declare(
-                node,
-                "max_message_rate",
-                defaults.rate,
-                "Messages a second that are looked at from one tracked station [1/s].",
-                low=1.0,
-                high=100_000.0,
-            ),
-            newcomer_rate=declare(
-                node,
-                "newcomer_message_rate",
-                defaults.newcomer_rate,
-                "Messages a second that are looked at from all untracked stations together [1/s].",
-                low=1.0,
-                high=100_000.0,
-            ),
-            load=declare(
-                node,
-                "max_station_load",
-                defaults.load,
-                "Share of a processor that one station's messages may take, once it was fused or "
-                "verified.",
-                low=0.001,
-                high=1.0,
-            ),
-            newcomer_load=declare(
-                node,
-                "newcomer_load",
-                defaults.newcomer_load,
-                "Share of a processor that messages of all other stations may take together.",
-                low=0.001,
-                high=1.0,
-            ),
-            sweeps=declare(
-                node,
-                "assured_sweep_rate",
-                defaults.sweeps,
-                "Sweeps a second that max_station_load and newcomer_load never refuse, however "
-                "slow the machine: of each station that was fused or verified, and of all others "
-                "together [1/s].",
-                low=0.1,
-                high=1000.0,
-            ),
-            replay_window=declare(
-                node,
-                "replay_window",
-                defaults.replay_window,
-                "How far a sweep may come behind its station's newest one [s].",
-                low=0.01,
-                high=60.0,
-            ),
-        )
 
     @property
     def tracked(self) -> int:

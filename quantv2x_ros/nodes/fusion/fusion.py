@@ -13,24 +13,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from rclpy.node import Node
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.fusion.fusion_steps import SweepRefusedError
 from quantv2x_ros.core.monitoring.overload import Overload
 from quantv2x_ros.core.peers.peer_ledger import PeerLedger
 from quantv2x_ros.core.peers.whereabouts import shared_text
-from quantv2x_ros.core.receiver_settings import CHECKS, ReceiverSettings
 from quantv2x_ros.core.transport.sweep import AgentSweep
+from quantv2x_ros.graph.parameters.fusion import FusionParameters
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.receiver import Receiver
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.indices_subscription import IndicesSubscription
 from quantv2x_ros.nodes.common.base import BaseNode
-from quantv2x_ros.nodes.common.health import HealthDefaults
-from quantv2x_ros.nodes.common.model import declare_build_only, declare_engine, declare_station
-from quantv2x_ros.nodes.common.parameters import declare
+from quantv2x_ros.nodes.common.model import load_bundle, station_of
 from quantv2x_ros.nodes.common.wake import Wake
 from quantv2x_ros.nodes.common.warm_up import warm_up_detector
 from quantv2x_ros.nodes.fusion.announcements import Announcements
@@ -40,128 +38,6 @@ from quantv2x_ros.nodes.fusion.fusion_worker import FusionOutcome, FusionWorker
 from quantv2x_ros.nodes.fusion.indices_input import REFUSALS, IndicesInput
 from quantv2x_ros.nodes.fusion.level_input import LevelInput
 from quantv2x_ros.nodes.fusion.own_input import OwnInput
-
-#: Makes what takes a named parameter's new values.
-Setter = Callable[[str], Callable[[float], object]]
-
-
-def declare_receiver(node: Node, setter: Setter) -> ReceiverSettings:
-    """Declare and return what is done with what is heard.
-
-    Args:
-        node: whose parameters.
-        setter: of what may be changed while the node runs.
-    """
-    return ReceiverSettings(
-        peer_timeout=declare(
-            node,
-            "peer_timeout",
-            ReceiverSettings.peer_timeout,
-            "Oldest peer sweep that is fused, against the ego's sweep [s].",
-            low=0.01,
-            high=10.0,
-            on_change=setter("peer_timeout"),
-        ),
-        peer_wait=declare(
-            node,
-            "peer_wait",
-            ReceiverSettings.peer_wait,
-            "Longest wait for peers' sweeps that are due, after the own one arrived [s].",
-            low=0.0,
-            high=60.0,
-            on_change=setter("peer_wait"),
-        ),
-        tile_timeout=declare(
-            node,
-            "tile_timeout",
-            ReceiverSettings.tile_timeout,
-            "Longest wait for the further tiles of a sweep before it is fused with holes [s].",
-            low=0.0,
-            high=60.0,
-            on_change=setter("tile_timeout"),
-        ),
-        conceal=declare(
-            node,
-            "conceal",
-            ReceiverSettings.conceal,
-            "Cells that were lost are taken from the station's sweeps up to so long before, moved "
-            "by its poses [s]; 0 leaves holes.",
-            low=0.0,
-            high=2.0,
-        ),
-        max_peer_distance=declare(
-            node,
-            "max_peer_distance",
-            ReceiverSettings.max_peer_distance,
-            "Peers further away are not fused, nor those whose map does not meet the own [m].",
-            low=1.0,
-            high=10_000.0,
-            on_change=setter("max_peer_distance"),
-        ),
-        consistency_check=declare(
-            node,
-            "consistency_check",
-            ReceiverSettings.consistency_check,
-            "A peer whose map contradicts the ego's: off, named in the diagnostics, or excluded.",
-            choices=CHECKS,
-        ),
-        compensate_motion=declare(
-            node,
-            "compensate_motion",
-            ReceiverSettings.compensate_motion,
-            "Move objects in peers' older maps on by their estimated velocity.",
-        ),
-        align_poses=declare(
-            node,
-            "align_poses",
-            ReceiverSettings.align_poses,
-            "Correct peers' poses by what both see; costs the heads once more an agent each time.",
-        ),
-        align_period=declare(
-            node,
-            "align_period",
-            ReceiverSettings.align_period,
-            "Time between corrections of a peer's pose; one holds until the next [s].",
-            low=0.0,
-            high=60.0,
-        ),
-    )
-
-
-def declare_max_agents(node: Node, bundle: ModelBundle) -> int:
-    """Declare and return how many agents are fused at most.
-
-    Args:
-        node: whose parameter.
-        bundle: the model.
-    """
-    return declare(
-        node,
-        "max_agents",
-        bundle.max_agents,
-        "Most agents fused, the ego included; the nearest count.",
-        low=1,
-        high=bundle.max_agents,
-    )
-
-
-def declare_score_threshold(node: Node, on_change: Callable[[float], object]) -> float:
-    """Declare and return the score that objects must exceed; negative: the bundle knows.
-
-    Args:
-        node: whose parameter.
-        on_change: takes a new one.
-    """
-    return declare(
-        node,
-        "score_threshold",
-        -1.0,
-        "Objects with a lower score are not published; -1: the bundle's threshold of each class.",
-        low=-1.0,
-        high=0.999,
-        on_change=on_change,
-    )
-
 
 #: Pyramids computed at the same time: the ego's and a peer's come together. More would leave each
 #: too few threads.
@@ -177,8 +53,8 @@ class FusionNode(BaseNode):
     named in the diagnostics.
     """
 
-    # of a sensor with 10 Hz: objects are known before the sweep after the next one is taken
-    expected: ClassVar[HealthDefaults] = HealthDefaults(1.0, "sweep to objects=200")
+    defaults: ClassVar[FusionParameters] = FusionParameters()
+    parameters: FusionParameters
 
     def __init__(
         self, *, bundle: ModelBundle | None = None, own_in_process: bool = False, **options: Any
@@ -198,7 +74,6 @@ class FusionNode(BaseNode):
         self._own_in_process = own_in_process
         self._given_bundle = bundle
         self._worker: FusionWorker | None = None
-        self._settings = ReceiverSettings()
         self._ledger = PeerLedger()
         self._frames = 0
         self._out_of_range = 0
@@ -207,30 +82,31 @@ class FusionNode(BaseNode):
         self._overload = Overload()
         self._levels: LevelInput | None = None
         self._encoders_turn: Callable[[], None] | None = None
-        self._station = declare_station(self)
+        self._station = station_of(self, self.parameters.station.station_id)
         self.begin()
 
     def configure(self) -> None:
         """Load the model and its engines, run them once, and start the worker's threads."""
-        self._bundle, backend, threads = declare_engine(self, self._given_bundle)
+        parameters, model = self.parameters, self.parameters.model
+        self._bundle = self._given_bundle or load_bundle(model.bundle)
         self._format = IndexFormat.of(self._bundle)
-        max_agents = declare_max_agents(self, self._bundle)
-        self._settings = declare_receiver(self, self._setter)
-        threshold = declare_score_threshold(self, self._set_score_threshold)
-        workers = min(_WORKERS, threads or os.cpu_count() or 1)
-        detector = CooperativeDetector(self._bundle, backend, threads, workers)
-        receiver = Receiver(detector, self._bundle, self._station, self._settings, max_agents)
-        self._input = IndicesInput(self, self._station, self._format, receiver, self._forget)
+        max_agents = _agents_at_most(parameters.max_agents, self._bundle)
+        workers = min(_WORKERS, model.engine_threads or os.cpu_count() or 1)
+        detector = CooperativeDetector(self._bundle, model.backend, model.engine_threads, workers)
+        receiver = Receiver(detector, self._bundle, self._station, parameters.receiver, max_agents)
+        self._input = IndicesInput(
+            self, parameters, self._station, self._format, receiver, self._forget
+        )
         receiver.collector.places.standings = self._input.trust
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
         warm_up_detector(detector)
-        self.finished = declare_build_only(self)
+        self.finished = model.build_only
         self._own = OwnInput(
             self, self._station, self._own_in_process, self._postpone, self._on_shared
         )
         self._turns = FrameTurns(self.may_begin, self._input.trust.is_tracked)
         self._worker = FusionWorker(detector, receiver, self._publish, self._fail, self._on_idle)
-        self._set_score_threshold(threshold)
+        self._worker.set_score_threshold(parameters.score_threshold)
 
     def activate(self) -> None:
         """Listen to the air."""
@@ -279,20 +155,12 @@ class FusionNode(BaseNode):
             "_own",
         )
 
-    def _setter(self, name: str) -> Callable[[float], object]:
-        """Return what takes a new value of one of the receiver's settings."""
-
-        def change(value: float) -> None:
-            changed: dict[str, Any] = {name: value}
-            self._settings = replace(self._settings, **changed)
-            if self._worker is not None:
-                self._worker.change(self._settings)
-
-        return change
-
-    def _set_score_threshold(self, threshold: float) -> None:
+    def retune(self) -> None:
+        """Go by the new times, distances and scores from the next frame on."""
+        super().retune()
         if self._worker is not None:
-            self._worker.set_score_threshold(None if threshold < 0.0 else threshold)
+            self._worker.change(self.parameters.receiver)
+            self._worker.set_score_threshold(self.parameters.score_threshold)
 
     def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
         """Take a sweep of the own encoder in this process.
@@ -437,7 +305,7 @@ class FusionNode(BaseNode):
             outcome = outcome.with_ego(self._levels.with_level(outcome.frame.sweeps[0]))
         self._output.publish(outcome)
         for station, age in outcome.frame.expired:
-            limit = self.get_parameter("peer_timeout").value
+            limit = self.parameters.peer_timeout
             self.drop("silent", f"station {station} unheard for {age:.3f} s, allowed {limit} s")
         for station in outcome.frame.over_limit:
             self.drop("max_agents", f"station {station} is one more than max_agents")
@@ -505,3 +373,21 @@ class FusionNode(BaseNode):
         if self._last is not None:
             values.update(fused_values(self._last))
         return f"fused {self._frames} frames", values
+
+
+def _agents_at_most(wanted: int, bundle: ModelBundle) -> int:
+    """Return how many agents are fused, the ego included.
+
+    Args:
+        wanted: at most; 0 for as many as the bundle allows.
+        bundle: the model.
+
+    Raises:
+        ParameterError: for more than that.
+    """
+    if wanted > bundle.max_agents:
+        raise ParameterError(
+            f"max_agents: got {wanted}, but the bundle {bundle.name} fuses {bundle.max_agents} at "
+            "most; 0 takes as many"
+        )
+    return wanted or bundle.max_agents

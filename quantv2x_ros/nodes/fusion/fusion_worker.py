@@ -140,10 +140,10 @@ class FusionWorker:
             self._receiver.change(settings)
             self._changed.notify_all()
 
-    def set_score_threshold(self, threshold: float | None) -> None:
-        """Publish objects from this score on; None: from the bundle's of each class on."""
+    def set_score_threshold(self, threshold: float) -> None:
+        """Publish objects from this score on; negative: from the bundle's of each class on."""
         own = self._detector.bundle.detection
-        self._detector.detection = own if threshold is None else own.with_threshold(threshold)
+        self._detector.detection = own if threshold < 0.0 else own.with_threshold(threshold)
 
     def reset(self) -> None:
         """Forget every sweep."""

@@ -17,10 +17,10 @@ from quantv2x_ros.core.peers.peers import PeerRefusedError
 from quantv2x_ros.core.peers.reach import OutOfReachError
 from quantv2x_ros.core.peers.replay_guard import ReplayError
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
-from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.transport.assembly import AssemblyError, ReceptionError
 from quantv2x_ros.core.transport.erasure_code import ErasureCodeError
 from quantv2x_ros.core.transport.sweep import AgentSweep
+from quantv2x_ros.graph.parameters.fusion import FusionParameters
 from quantv2x_ros.inference.receiver import Receiver
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.messages import tile_from_message
@@ -30,7 +30,6 @@ from quantv2x_ros.nodes.common.conversions import (
     nanoseconds,
     pose_from_message,
 )
-from quantv2x_ros.nodes.common.parameters import declare
 
 #: What `IndicesInput.accept` raises; each has a ``reason``.
 REFUSALS = (
@@ -57,22 +56,24 @@ class IndicesInput:
     def __init__(
         self,
         node: Node,
+        parameters: FusionParameters,
         own_station: int,
         index_format: IndexFormat,
         receiver: Receiver,
         on_evicted: Callable[[int], None],
     ) -> None:
-        """Declare the parameters.
+        """Have received nothing yet.
 
         Args:
-            node: whose parameters and clock.
+            node: whose clock.
+            parameters: what is accepted.
             own_station: id of the own station.
             index_format: codebook and grid that all must share.
             receiver: takes the tiles of what is accepted.
             on_evicted: called with stations that made room for others.
 
         Raises:
-            ValueError: for a parameter that cannot be used.
+            ValueError: for a key ring that cannot be used.
         """
         self._node = node
         self._own_station = own_station
@@ -80,34 +81,14 @@ class IndicesInput:
         self._receiver = receiver
         self._verified = False
         self._format = index_format
-        self._map_frame = declare(
-            node, "map_frame", "map", "Name of the map frame that all stations share."
-        )
-        self._declare_limits()
-        self.trust = Trust(node, own_station)
+        self._map_frame = parameters.station.map_frame
+        self._tolerance = ClockTolerance(node, parameters.trust.clock_tolerance)
+        self._max_position_sigma = parameters.max_position_sigma
+        self._max_heading_sigma = float(np.radians(parameters.max_heading_sigma))
+        self.trust = Trust(parameters.trust, own_station)
         self.reception = receiver.reception
         self._lags: dict[int, LagMinimum] = {}
         self._whereabouts = Whereabouts()
-
-    def _declare_limits(self) -> None:
-        self._tolerance = ClockTolerance(self._node)
-        self._max_position_sigma = declare(
-            self._node,
-            "max_position_sigma",
-            ReceiverSettings.max_position_sigma,
-            "Largest standard deviation of a peer's position on the ground [m].",
-            low=0.0,
-            high=1000.0,
-        )
-        degrees = declare(
-            self._node,
-            "max_heading_sigma",
-            ReceiverSettings.max_heading_sigma,
-            "Largest standard deviation of a peer's heading [degrees].",
-            low=0.0,
-            high=180.0,
-        )
-        self._max_heading_sigma = float(np.radians(degrees))
 
     def accept(self, message: BevIndices) -> AgentSweep | None:
         """Take a message whose station may speak; returns the sweep that it completes, if so.

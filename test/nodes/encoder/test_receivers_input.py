@@ -17,12 +17,12 @@ from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.core.peers.key_ring import generate_keys
 from quantv2x_ros.core.transport.grid_turn import turned_points
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.messages import tile_from_message
 from quantv2x_ros.nodes.common.conversions import pose_to_message
-from quantv2x_ros.nodes.common.parameters import ParameterError
 from quantv2x_ros.nodes.ego import create_ego
 from test.nodes.encoder.test_encoder import NO_INTENSITY, SECOND, Vehicle
 

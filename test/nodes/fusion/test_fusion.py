@@ -24,6 +24,7 @@ from quantv2x_ros.core.peers.key_ring import generate_keys, load_private_key
 from quantv2x_ros.core.peers.signing import sign
 from quantv2x_ros.core.transport.sweep_sender import SendSettings, SweepSender
 from quantv2x_ros.core.transport.tiles import TileSettings
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
@@ -196,6 +197,12 @@ def test_peers_of_the_same_moment_are_waited_for(ego):
     assert float(ego.reported("station 2 age [ms]") or 0.0) == 0.0
 
 
+def test_more_agents_than_the_bundle_fuses_end_the_start(ros, parameters, bundle):
+    most = bundle.max_agents
+    with pytest.raises(ParameterError, match=f"max_agents: got {most + 1}, .* fuses {most} at"):
+        FusionNode(parameter_overrides=parameters(max_agents=most + 1))
+
+
 def test_the_nearest_peers_are_fused_up_to_max_agents(ros, parameters, bundle, indices):
     ego = Ego(ros, parameters, bundle, indices, max_agents=2)
     ego.send(3, 1000)
@@ -354,7 +361,7 @@ def test_invented_stations_take_a_turn_now_and_then_whatever_they_cost(ego, ros)
         stations = set(ego.fused(1 + frame).contributing_stations)
         assert 2 in stations
         invented |= stations - {1, 2}
-    saved_up = ego.node.get_parameter("max_agents").value - 1
+    saved_up = ego.node._bundle.max_agents - 1
     assert 0 < len(invented) <= saved_up + 14 / 4
     assert "waits for its turn" in ego.expect_drop("newcomer")
 
