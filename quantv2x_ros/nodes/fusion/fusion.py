@@ -20,7 +20,6 @@ from quantv2x_ros.core.fusion.collector import SweepCollector
 from quantv2x_ros.core.fusion.fusion_steps import SweepRefusedError
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.monitoring.overload import Overload
-from quantv2x_ros.core.peers.peer_ledger import PeerLedger
 from quantv2x_ros.core.peers.reach import Reach
 from quantv2x_ros.core.peers.whereabouts import shared_text
 from quantv2x_ros.core.receiver_settings import CHECKS, ReceiverSettings
@@ -209,7 +208,6 @@ class FusionNode(BaseNode):
         self._own_in_process = own_in_process
         self._given_bundle = bundle
         self._worker: FusionWorker | None = None
-        self._ledger = PeerLedger()
         self._frames = 0
         self._out_of_range = 0
         self._last: FusionOutcome | None = None
@@ -237,7 +235,7 @@ class FusionNode(BaseNode):
             reach,
             self._ego_pose,
         )
-        collector.places.standings = self._input.trust
+        collector.places.standings = self._input.registry
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
         workers = min(_WORKERS, threads or os.cpu_count() or 1)
         views = declare_views(self, self._bundle)
@@ -249,7 +247,7 @@ class FusionNode(BaseNode):
         self._own = OwnInput(
             self, self._station, self._own_in_process, self._postpone, self._on_shared
         )
-        self._turns = FrameTurns(self.may_begin, self._input.trust.is_tracked)
+        self._turns = FrameTurns(self.may_begin, self._input.registry)
         self._worker = FusionWorker(
             detector, collector, views, aligner, self._publish, self._fail, self._on_idle
         )
@@ -392,7 +390,6 @@ class FusionNode(BaseNode):
         except REFUSALS as error:
             self._refuse(message.station_id, error.reason, str(error))
             return
-        self._ledger.hear(message.station_id, time.monotonic())
         if sweep is not None:
             self._offer(sweep)
         elif self._input.reception.is_incomplete:
@@ -428,13 +425,13 @@ class FusionNode(BaseNode):
         return None if self._worker is None else self._worker.ego_pose
 
     def _forget(self, station: int) -> None:
-        """Forget the sweeps of a station that made room for another one."""
+        """Forget the sweeps of a station that made room for another one, or fell silent."""
         if self._worker is not None:
             self._worker.forget(station)
 
     def _refuse(self, station: int, reason: str, text: str) -> None:
         """Count a peer's message or sweep that is not used, and remember it against the peer."""
-        self._ledger.refuse(station, reason, text, time.monotonic())
+        self._input.ledger.refuse(station, reason, text, time.monotonic())
         if reason == "out_of_range":
             self._out_of_range += 1  # nothing is wrong with it
         else:
@@ -461,7 +458,7 @@ class FusionNode(BaseNode):
         self._overload.note_done(time.monotonic())
         self._last = outcome
         stations = [sweep.station_id for sweep in outcome.sweeps]
-        self._input.trust.note_fused(stations, time.monotonic())
+        self._input.registry.note_fused(stations, time.monotonic())
         self.get_logger().debug(f"fused {outcome.sweeps[0].stamp_ns} ns of stations {stations}")
         self.note_frame(
             {
@@ -481,7 +478,6 @@ class FusionNode(BaseNode):
         self._own.reset()
         self._turns.reset()
         self._overload.reset()
-        self._ledger.reset()
         if self._worker is not None:
             self._worker.reset()
 
@@ -504,12 +500,13 @@ class FusionNode(BaseNode):
             "abandoned sweeps": str(self._input.reception.abandoned),
             "sweeps with lost cells filled": str(self._input.reception.concealed),
             "restored tiles": str(self._input.reception.restored),
-            "stations tracked": str(self._input.trust.tracked),
+            "stations tracked": str(len(self._input.registry)),
         }
         if self._levels is not None and self._levels.unknown:
             values["frames in the levelled frame"] = str(self._levels.unknown)
         now = time.monotonic()
-        values.update(heard_values(self._ledger.entries(now), self._input.reception.counts, now))
+        entries = self._input.ledger.entries(now)
+        values.update(heard_values(entries, self._input.reception.counts, now))
         for station, offset in self._input.clock_offsets().items():
             values[f"station {station} clock behind [ms]"] = f"{1e3 * offset:.1f}"
         if self._last is not None:
