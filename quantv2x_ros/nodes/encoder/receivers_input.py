@@ -77,7 +77,7 @@ class ReceiversInput:
             )
         self._tolerance = ClockTolerance(node, parameters.trust.clock_tolerance)
         self._trust = Trust(parameters.trust, own_station)
-        self._receivers = Receivers(bundle.grid, bundle.detection)
+        self._receivers = Receivers(bundle.grid, bundle.detection, self._trust.registry)
         self._turn = GridTurn(bundle.grid, bundle.detection)
         self._refused: Counter[str] = Counter()
 
@@ -113,9 +113,8 @@ class ReceiversInput:
 
     def reset(self) -> None:
         """Forget everyone, as after a jump in time."""
-        self._receivers.clear()
+        self._trust.registry.reset()
         self._turn.reset()
-        self._trust.reset()
 
     def report(self) -> Mapping[str, str]:
         """Who is heard, and what was refused, for the diagnostics."""
@@ -139,7 +138,7 @@ class ReceiversInput:
             self._refuse(error.reason, str(error))
             return
         self._receivers.hear(message.station_id, known, now)
-        self._trust.note_fused([message.station_id], now)  # its message was of use
+        self._trust.registry.note_fused([message.station_id], now)  # its message was of use
 
     @staticmethod
     def _is_certain(message: BevIndices) -> bool:

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.fusion.fusion_steps import SweepRefusedError
 from quantv2x_ros.core.monitoring.overload import Overload
-from quantv2x_ros.core.peers.peer_ledger import PeerLedger
 from quantv2x_ros.core.peers.whereabouts import shared_text
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.graph.parameters.fusion import FusionParameters
@@ -27,6 +26,7 @@ from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.receiver import Receiver
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.indices_subscription import IndicesSubscription
+from quantv2x_ros.nodes.air.trust import Trust
 from quantv2x_ros.nodes.common.base import BaseNode
 from quantv2x_ros.nodes.common.model import load_bundle, station_of
 from quantv2x_ros.nodes.common.wake import Wake
@@ -74,7 +74,6 @@ class FusionNode(BaseNode):
         self._own_in_process = own_in_process
         self._given_bundle = bundle
         self._worker: FusionWorker | None = None
-        self._ledger = PeerLedger()
         self._frames = 0
         self._out_of_range = 0
         self._last: FusionOutcome | None = None
@@ -93,18 +92,26 @@ class FusionNode(BaseNode):
         max_agents = _agents_at_most(parameters.max_agents, self._bundle)
         workers = min(_WORKERS, model.engine_threads or os.cpu_count() or 1)
         detector = CooperativeDetector(self._bundle, model.backend, model.engine_threads, workers)
-        receiver = Receiver(detector, self._bundle, self._station, parameters.receiver, max_agents)
-        self._input = IndicesInput(
-            self, parameters, self._station, self._format, receiver, self._forget
+        trust = Trust(parameters.trust, self._station)
+        receiver = Receiver(
+            detector,
+            self._bundle,
+            self._station,
+            parameters.receiver,
+            max_agents,
+            trust.registry,
         )
-        receiver.collector.places.standings = self._input.trust
+        self._input = IndicesInput(
+            self, parameters, self._station, self._format, receiver, trust, self._forget
+        )
+        receiver.collector.places.standings = trust.registry
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
         warm_up_detector(detector)
         self.finished = model.build_only
         self._own = OwnInput(
             self, self._station, self._own_in_process, self._postpone, self._on_shared
         )
-        self._turns = FrameTurns(self.may_begin, self._input.trust.is_tracked)
+        self._turns = FrameTurns(self.may_begin, trust.registry)
         self._worker = FusionWorker(detector, receiver, self._publish, self._fail, self._on_idle)
         self._worker.set_score_threshold(parameters.score_threshold)
 
@@ -248,7 +255,6 @@ class FusionNode(BaseNode):
         except REFUSALS as error:
             self._refuse(message.station_id, error.reason, str(error))
             return
-        self._ledger.hear(message.station_id, time.monotonic())
         if sweep is not None:
             self._offer(sweep)
         elif self._input.reception.is_incomplete:
@@ -284,13 +290,13 @@ class FusionNode(BaseNode):
         return None if self._worker is None else self._worker.ego_pose
 
     def _forget(self, station: int) -> None:
-        """Forget the sweeps of a station that made room for another one."""
+        """Forget the sweeps of a station that made room for another one, or fell silent."""
         if self._worker is not None:
             self._worker.forget(station)
 
     def _refuse(self, station: int, reason: str, text: str) -> None:
         """Count a peer's message or sweep that is not used, and remember it against the peer."""
-        self._ledger.refuse(station, reason, text, time.monotonic())
+        self._input.ledger.refuse(station, reason, text, time.monotonic())
         if reason == "out_of_range":
             self._out_of_range += 1  # nothing is wrong with it
         else:
@@ -317,7 +323,7 @@ class FusionNode(BaseNode):
         self._overload.note_done(time.monotonic())
         self._last = outcome
         stations = [sweep.station_id for sweep in outcome.frame.sweeps]
-        self._input.trust.note_fused(stations, time.monotonic())
+        self._input.registry.note_fused(stations, time.monotonic())
         self.get_logger().debug(
             f"fused {outcome.frame.sweeps[0].stamp_ns} ns of stations {stations}"
         )
@@ -339,7 +345,6 @@ class FusionNode(BaseNode):
         self._own.reset()
         self._turns.reset()
         self._overload.reset()
-        self._ledger.reset()
         if self._worker is not None:
             self._worker.reset()
 
@@ -362,12 +367,13 @@ class FusionNode(BaseNode):
             "abandoned sweeps": str(self._input.reception.abandoned),
             "sweeps with lost cells filled": str(self._input.reception.concealed),
             "restored tiles": str(self._input.reception.restored),
-            "stations tracked": str(self._input.trust.tracked),
+            "stations tracked": str(len(self._input.registry)),
         }
         if self._levels is not None and self._levels.unknown:
             values["frames in the levelled frame"] = str(self._levels.unknown)
         now = time.monotonic()
-        values.update(heard_values(self._ledger.entries(now), self._input.reception.counts, now))
+        entries = self._input.ledger.entries(now)
+        values.update(heard_values(entries, self._input.reception.counts, now))
         for station, offset in self._input.clock_offsets().items():
             values[f"station {station} clock behind [ms]"] = f"{1e3 * offset:.1f}"
         if self._last is not None:
