@@ -41,6 +41,7 @@ def command(
     from quantv2x_ros.benchmark.processes import run_benchmark
     from quantv2x_ros.benchmark.report import print_result
     from quantv2x_ros.benchmark.settings import BenchmarkSettings
+    from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.environment.resources import find_bundle
     from quantv2x_ros.evaluation.report import write_json
 
@@ -63,7 +64,9 @@ def command(
         result = run_benchmark(
             settings, lambda what, done: bar.update(task, description=what, completed=done)
         )
-    write_json(json, result)
+    model = result["bundle"]
+    origin = provenance(model["name"], model["version"], isa)
+    write_json(json, {**result, "provenance": origin})
     print_result(result)
     if plot is not None:
         from quantv2x_ros.benchmark.plot import save_plot

@@ -48,6 +48,7 @@ def command(
 
     from quantv2x_ros.benchmark.nodes import NodeBenchmarkSettings, measure_nodes
     from quantv2x_ros.benchmark.report import print_nodes
+    from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.environment.resources import find_bundle
     from quantv2x_ros.evaluation.report import write_json
 
@@ -69,5 +70,7 @@ def command(
         found = measure_nodes(
             settings, lambda what, done: bar.update(task, description=what, completed=done)
         )
-    write_json(json, found)
+    model = found["bundle"]
+    origin = provenance(model["name"], model["version"], isa)
+    write_json(json, {**found, "provenance": origin})
     print_nodes(found)

@@ -25,6 +25,7 @@ def command(
     """Let every peer of a dataset be honest and lie, and count whom `consistency_check` flags."""
     from rich.progress import Progress
 
+    from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.environment.resources import find_bundle
     from quantv2x_ros.evaluation.consistency_trial import ConsistencyTrial
     from quantv2x_ros.evaluation.detector import EngineDetector
@@ -34,7 +35,8 @@ def command(
     from quantv2x_ros.inference.model.bundle import ModelBundle
 
     config = EvaluationConfig(mode=mode, agents=agents)
-    detector = EngineDetector(ModelBundle.load(find_bundle(bundle)), backend, threads)
+    model = ModelBundle.load(find_bundle(bundle))
+    detector = EngineDetector(model, backend, threads)
     trial = ConsistencyTrial(detector, config, seed)
     with Progress() as bar:
         task = bar.add_task("Comparing", total=None)
@@ -44,7 +46,7 @@ def command(
         )
     result = trial.result()
     if json is not None:
-        write_json(json, result)
+        write_json(json, {**result, "provenance": provenance(model.name, model.version)})
     _print(result)
 
 

@@ -64,6 +64,7 @@ def command(
     from quantv2x_ros.core.transport.sweep_sender import SendSettings
     from quantv2x_ros.core.transport.tiles import TileSettings
     from quantv2x_ros.environment.progress import counted
+    from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.environment.resources import find_bundle
     from quantv2x_ros.evaluation.channel_file import read_channel
     from quantv2x_ros.evaluation.report import print_precision, write_json
@@ -101,5 +102,8 @@ def command(
     detector = open_detector(find_bundle(bundle), precision, backend, threads, score_threshold)
     with counted("Evaluating") as progress:
         result = run(detector, request, progress)
+    result["provenance"] = provenance(detector.bundle.name, detector.bundle.version)
     write_json(json, result)
+    if report is not None:
+        write_json(report / "result.json", result)
     print_precision(result)

@@ -44,14 +44,17 @@ def command(
     from quantv2x_ros.environment.workspace import enter_workspace
 
     enter_workspace()
-    from json import dumps
-
     from rich.console import Console
 
+    from quantv2x_ros.environment.provenance import provenance
+    from quantv2x_ros.environment.resources import find_bundle
+    from quantv2x_ros.evaluation.report import write_json
     from quantv2x_ros.graph.settings import GraphSettings
+    from quantv2x_ros.inference.model.bundle import ModelBundle
     from quantv2x_ros.soak.flood import FloodSettings, run_flood
 
     console = Console()
+    model = ModelBundle.load(find_bundle(bundle))
     graph = GraphSettings(
         bundle=bundle,
         replay=replay,
@@ -62,7 +65,7 @@ def command(
         threads=threads,
     )
     settings = FloodSettings(graph, kind, rate, niceness, window, rounds, log)
-    text = dumps(run_flood(settings, console.print), indent=2)
-    console.print(text)
+    result = run_flood(settings, console.print)
+    console.print_json(data=result)
     if json is not None:
-        json.write_text(text + "\n", encoding="utf-8")
+        write_json(json, {**result, "provenance": provenance(model.name, model.version)})

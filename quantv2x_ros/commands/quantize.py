@@ -94,6 +94,7 @@ def command(
     json: ReportFile = None,
 ) -> None:
     """Quantize a trained network and export it: scales, rounding, size, bit operations."""
+    from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.evaluation.report import write_json
     from quantv2x_ros.evaluation.settings import EvaluationConfig
     from quantv2x_ros.training.checkpoint import load_checkpoint
@@ -140,6 +141,7 @@ def command(
         if sensitivity:
             report["sensitivity"] = measurement.parts()
     if json is not None:
-        write_json(json, report)
+        origin = provenance(bundle.name, bundle.version)
+        write_json(json, {**report, "provenance": origin})
     print_report(report)
     print(f"{out}: {bundle.name} {bundle.version}, codebook {bundle.codebook_id:016x}")

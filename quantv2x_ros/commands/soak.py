@@ -44,15 +44,18 @@ def command(
     from quantv2x_ros.environment.workspace import enter_workspace
 
     enter_workspace()
-    from json import dumps
-
     from rich.console import Console
 
     from quantv2x_ros.core.channel.channel_model import ChannelSettings
+    from quantv2x_ros.environment.provenance import provenance
+    from quantv2x_ros.environment.resources import find_bundle
+    from quantv2x_ros.evaluation.report import write_json
     from quantv2x_ros.graph.settings import GraphSettings
+    from quantv2x_ros.inference.model.bundle import ModelBundle
     from quantv2x_ros.soak.run import SoakSettings, run_soak
 
     console = Console()
+    model = ModelBundle.load(find_bundle(bundle))
     settings = SoakSettings(
         GraphSettings(bundle=bundle, replay=scenario, agents=agents, rate=rate, threads=threads),
         ChannelSettings(delay_ms=delay_ms, jitter_ms=jitter_ms, loss=loss),
@@ -63,7 +66,7 @@ def command(
         longest_gap,
         log,
     )
-    text = dumps(run_soak(settings, console.print), indent=2)
-    console.print(text)
+    result = run_soak(settings, console.print)
+    console.print_json(data=result)
     if json is not None:
-        json.write_text(text + "\n", encoding="utf-8")
+        write_json(json, {**result, "provenance": provenance(model.name, model.version)})
