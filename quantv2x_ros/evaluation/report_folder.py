@@ -15,7 +15,6 @@ from quantv2x_ros.evaluation.details import WORST_OVERLAP, RatedFrame
 from quantv2x_ros.evaluation.detect import draw, frame_input, look
 from quantv2x_ros.evaluation.evaluation import Evaluation
 from quantv2x_ros.evaluation.link_report import PLOT, link_table, plot_link
-from quantv2x_ros.evaluation.report import write_json
 from quantv2x_ros.evaluation.series import (
     ALONE,
     BUDGETS,
@@ -49,7 +48,7 @@ def write_report(
     compare: Sequence[tuple[str, Result]],
     worst: int,
 ) -> None:
-    """Write `report.md`, `result.json`, plots and pictures.
+    """Write `report.md`, plots and pictures.
 
     Args:
         folder: Where; made where it does not exist.
@@ -59,7 +58,6 @@ def write_report(
         worst: Pictures of the worst frames.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "result.json", result)
     alone = _alone(result, 0)
     rates = rate_points(result, alone, compare, evaluation.cells)
     draw_plots(folder, result, evaluation, rates)

@@ -23,6 +23,7 @@ from quantv2x_ros.evaluation.series import (
     parse_sweeps,
 )
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
+from quantv2x_ros.results.kinds import KINDS
 
 PLOTS = (
     "precision_recall",
@@ -133,6 +134,21 @@ def test_the_folder_holds_tables_plots_and_the_worst_frames(reported):
     for row in ("30% of the tiles lost", "30% lost, not concealed", "`levels: 2`"):
         assert f"| {row} | " in text
     assert json.loads((folder / "result.json").read_text()) == result
+
+
+def test_tables_of_results_are_made_of_the_result(reported):
+    result, _ = reported
+    assert result["provenance"]["bundle"] == result["bundle"]
+    text = KINDS["precision"].make({"here": [result]}, {"overlaps": "0.5"})
+    assert len(text.splitlines()) == 2 + len(result["AP"]) + 1
+    assert text.startswith("| class | here, AP@0.5 |")
+    assert "| `levels: 2` | " in KINDS["link"].make({"": [result]}, {})
+    options = {"series": "latency_ms", "treated": "latency_ms_compensated"}
+    options |= {"value": "ms", "as_is": "as they are", "treatment": "carried on"}
+    rows = KINDS["treatment"].make({"": [result]}, options).splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| 0", "| 100", "| 200", "| ego alone"]
+    pair = KINDS["cooperation"].make({"these": [result, result]}, {})
+    assert pair.splitlines()[2].startswith("| these | ")
 
 
 def test_a_table_of_markdown():
