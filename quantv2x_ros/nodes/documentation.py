@@ -58,8 +58,8 @@ def all_nodes(bundle: str, scenario: str) -> Iterator[Mapping[str, Node]]:
     """Create every node of the package, by the name of its page.
 
     Args:
-        bundle: of a model.
-        scenario: for replay.
+        bundle: folder of a model bundle.
+        scenario: folder of a scenario for replay.
     """
     from quantv2x_ros.nodes.channel import ChannelNode
     from quantv2x_ros.nodes.encoder.encoder import EncoderNode

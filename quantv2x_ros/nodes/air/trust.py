@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Who is believed: rates, signatures, replays and the bound on tracked stations."""
+"""The admission of messages: rates, signatures, replays, and the bound on tracked stations."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from quantv2x_ros.nodes.common.parameters import ParameterError, declare
 
 
 class ClockTolerance:
-    """How far others' clocks may be ahead of a node's."""
+    """The tolerance for other stations' clocks that are ahead of this node's."""
 
     def __init__(self, node: Node) -> None:
         """Declare the parameter.
 
         Args:
-            node: whose parameter and clock.
+            node: node that declares the parameter, and whose clock counts.
 
         Raises:
             ValueError: for a parameter that cannot be used.
@@ -44,7 +44,7 @@ class ClockTolerance:
 
     @property
     def latest_ns(self) -> int:
-        """The newest stamp that is believed now, nanoseconds."""
+        """Return the newest stamp that is accepted now, nanoseconds."""
         return int(self._node.get_clock().now().nanoseconds) + self._tolerance_ns
 
 
@@ -58,8 +58,8 @@ class Trust:
         """Declare the parameters and load the key ring.
 
         Args:
-            node: whose parameters.
-            own_station: id of the own station, which always has its place.
+            node: node that declares the parameters.
+            own_station: id of the own station, which always has a place.
 
         Raises:
             ValueError: for a parameter or key ring that cannot be used.
@@ -142,7 +142,7 @@ class Trust:
 
     @property
     def tracked(self) -> int:
-        """Stations tracked now."""
+        """Return the number of stations tracked now."""
         return len(self._peers)
 
     def is_tracked(self, station_id: int) -> bool:
@@ -162,11 +162,11 @@ class Trust:
     def check(self, message: BevIndices, now: float) -> bool:
         """Check signature, room and newness of a message whose other fields have been checked.
 
-        Nothing is remembered of it: what it holds may still turn out to be garbage.
+        The message is not remembered: its payload may still turn out to be garbage.
 
         Args:
-            message: as received.
-            now: seconds of the steady clock.
+            message: message as received.
+            now: present time of the steady clock, seconds.
 
         Returns:
             Whether a known key has signed it, for `admit`.
@@ -187,9 +187,9 @@ class Trust:
         """Remember a message that has passed all checks and could be decoded.
 
         Args:
-            message: as received.
-            verified: what `check` has returned.
-            now: seconds of the steady clock.
+            message: message as received.
+            verified: result of `check`.
+            now: present time of the steady clock, seconds.
 
         Raises:
             PeerRefusedError: see `check`.
@@ -228,7 +228,7 @@ class Trust:
             return self._peers.take_evicted()
 
     def reset(self) -> None:
-        """Forget everyone, as after a jump in time."""
+        """Forget all stations, as after a jump in time."""
         with self._lock:
             self._peers.reset()
 

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a node keeps its limits: the level and the words of its diagnostics."""
+"""The health of a node: level and words of its diagnostics."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from quantv2x_ros.nodes.common.parameters import declare
 
 @dataclass(frozen=True)
 class HealthDefaults:
-    """What is expected of a kind of node.
+    """Limits of one kind of node.
 
     Attributes:
-        min_rate: frames a second; 0: any.
-        stage_limits: as in the parameter.
-        drops_are_faults: whether what it drops is its own trouble. What others send is not:
-            anybody on the air could make this node an ERROR.
+        min_rate: lowest rate, frames a second; 0 for any.
+        stage_limits: text of the parameter of that name.
+        drops_are_faults: whether drops are faults of the node itself. What others send is none:
+            anybody on the air could otherwise bring this node to ERROR.
     """
 
     min_rate: float = 0.0
@@ -39,8 +39,8 @@ class Health:
         """Declare the parameters, all of which can be changed while the node runs.
 
         Args:
-            node: whose parameters.
-            defaults: of its kind.
+            node: node that declares the parameters.
+            defaults: limits of its kind.
 
         Raises:
             ValueError: for a parameter that cannot be used.
@@ -99,13 +99,13 @@ class Health:
     def judge(
         self, rate: float, stages: Mapping[str, tuple[float, float]], dropped: int, drop_text: str
     ) -> list[Complaint]:
-        """Return what is to be complained of, the worst first.
+        """Return the complaints, the worst first.
 
         Args:
-            rate: frames a second.
-            stages: median and 95th percentile, milliseconds.
-            dropped: since the last time.
-            drop_text: the latest reason.
+            rate: present rate, frames a second.
+            stages: median and 95th percentile of each stage, milliseconds.
+            dropped: number of drops since the last call.
+            drop_text: latest reason for a drop.
         """
         breaches = []
         if rate < self._min_rate:
@@ -127,7 +127,7 @@ class Health:
         return self._stage_limits.get(stage)
 
     def clear(self) -> None:
-        """Begin anew, as when the node begins or stops to work."""
+        """Start anew, as when the node begins or stops to work."""
         self._watch.clear()
 
     def _breach(self, name: str, text: str) -> Breach:

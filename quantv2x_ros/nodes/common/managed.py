@@ -22,7 +22,7 @@ INPUT_ERRORS = (ValueError, OSError, EngineError)
 
 
 class NodeError(RuntimeError):
-    """What lets a running node give up but is no fault of it: one sentence ends its process."""
+    """A reason for a running node to give up that is no fault of it; its process ends with it."""
 
 
 class ManagedNode(RefusingLifecycleNode):
@@ -34,23 +34,23 @@ class ManagedNode(RefusingLifecycleNode):
     class destroys them.
 
     Attributes:
-        is_configured: whether it has what it needs to work.
-        is_active: whether it works.
+        is_configured: whether model and other resources are loaded.
+        is_active: whether the node is active.
         finished: True once there is nothing left to do, so that the process may end.
         failure: the fault that a thread or transition ended with, or a `NodeError`; the process
             ends with it.
         given_to_all: parameters that only sections of files for all nodes gave this one.
         companions: the nodes of this process, this one included; who may own a parameter that was
             given to all.
-        qos_watch: knows whom the node cannot talk with.
+        qos_watch: endpoints that the node cannot talk with.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
         """Create the node.
 
         Args:
-            name: its name, unless remapped.
-            options: passed on to `rclpy.lifecycle.LifecycleNode`.
+            name: name of the node, unless remapped.
+            options: options of `rclpy.lifecycle.LifecycleNode`.
         """
         self.is_configured = False
         self.is_active = False
@@ -71,7 +71,7 @@ class ManagedNode(RefusingLifecycleNode):
         )
 
     def begin(self) -> None:
-        """Configure and activate, where that is not left to others.
+        """Configure and activate the node, unless ``autostart`` is false.
 
         Raises:
             ValueError: for a parameter or file that cannot be used.
@@ -107,7 +107,7 @@ class ManagedNode(RefusingLifecycleNode):
         """Begin to work."""
 
     def deactivate(self) -> None:
-        """End to work, but keep what `configure` has made."""
+        """Stop working, but keep what `configure` has made."""
 
     def cleanup(self) -> None:
         """Free what `configure` has made; it may have failed half-way."""
@@ -141,7 +141,7 @@ class ManagedNode(RefusingLifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """End to work."""
+        """Stop working."""
         self._end_work()
         return TransitionCallbackReturn.SUCCESS
 

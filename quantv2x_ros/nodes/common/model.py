@@ -43,11 +43,11 @@ def declare_station(node: Node) -> int:
 
 
 def declare_engine(node: Node, bundle: ModelBundle | None) -> tuple[ModelBundle, str, int | None]:
-    """Declare what the engines need, and load the bundle.
+    """Declare the parameters of the engines, and load the bundle.
 
     Args:
-        node: whose parameters.
-        bundle: a bundle that is loaded already; the parameter ``bundle`` is then only declared.
+        node: node that declares the parameters.
+        bundle: bundle that is loaded already; the parameter ``bundle`` is then only declared.
 
     Returns:
         The bundle, the backend and the number of threads (None: one a core).

@@ -34,10 +34,10 @@ class Declaration:
     """A declared parameter, as the documentation shows it.
 
     Attributes:
-        name: its name.
-        default: its value where none is given.
-        description: what it means, with the unit.
-        allowed: range or choices; empty where anything of the type is.
+        name: name of the parameter.
+        default: value where none is given.
+        description: meaning, with the unit.
+        allowed: range or choices; empty where every value of the type is allowed.
         read_only: whether it is fixed once the node runs.
     """
 
@@ -70,9 +70,9 @@ def declare(
     """Declare a parameter and return its value; one that is declared already is only read.
 
     Args:
-        node: whose parameter.
-        name: its name.
-        default: its value where none is given; fixes the type.
+        node: node that declares the parameter.
+        name: name of the parameter.
+        default: value where none is given; it fixes the type.
         description: one sentence with the unit, shown by ``ros2 param describe``.
         low: smallest number allowed; needs ``high``.
         high: largest number allowed.

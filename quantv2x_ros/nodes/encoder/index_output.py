@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An index map on the air: what is sent of it, in how many messages, and what that leaves out."""
+"""The sending of an index map: what is sent of it, and in which messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from quantv2x_ros.nodes.common.parameters import declare
 
 
 class Signer:
-    """Fills in signatures where a key is configured."""
+    """Signs messages where a key is configured."""
 
     def __init__(self, node: Node) -> None:
         """Declare the parameter and load the key.
@@ -58,7 +58,7 @@ class Signer:
 
 
 class IndexOutput:
-    """Publishes index maps as its node's parameters say."""
+    """Publishes index maps by its node's parameters."""
 
     def __init__(
         self,
@@ -70,11 +70,11 @@ class IndexOutput:
         """Declare the parameters.
 
         Args:
-            node: whose parameters they are.
-            bundle: the model whose indices are sent.
-            pool: codes messages beside the node's thread; None to code them one after the other.
-            tell_own: whether the own sweeps are published in the own namespace, too, while a fusion
-                node listens there.
+            node: node that declares the parameters.
+            bundle: model bundle whose indices are sent.
+            pool: threads that code messages; None to code them one after the other.
+            tell_own: whether sweeps are also published in the own namespace, while a fusion node
+                listens there.
 
         Raises:
             ValueError: for a parameter that cannot be used.
@@ -172,10 +172,10 @@ class IndexOutput:
         """Publish a sweep.
 
         Args:
-            indices: (planes, H, W) uint8.
-            template: holds header, station, sequence and pose.
-            now: seconds of a steady clock.
-            wanted: (H, W), cells that somebody can use; None for all.
+            indices: index map, (planes, H, W) uint8.
+            template: message with header, station, sequence and pose.
+            now: present time of the steady clock, seconds.
+            wanted: (H, W) bool, cells that a receiver can use; None for all.
 
         Returns:
             Bytes of all payloads.
@@ -196,7 +196,7 @@ class IndexOutput:
         return frame.payload_bytes
 
     def report(self) -> Mapping[str, str]:
-        """What was sent, and what was left out of it, for the diagnostics."""
+        """Return the numbers of what was sent and left out, for the diagnostics."""
         sent = self._sent
         if sent is None:
             return {}

@@ -55,10 +55,10 @@ def declare_collector(
     """Declare the parameters and return the collector that they describe.
 
     Args:
-        node: whose parameters.
-        station: the own one.
-        bundle: the model.
-        setter: of what may be changed while the node runs.
+        node: node that declares the parameters.
+        station: id of the own station.
+        bundle: model bundle.
+        setter: returns what takes new values of a parameter while the node runs.
     """
     max_agents = declare(
         node,
@@ -90,11 +90,11 @@ def declare_collector(
 
 
 def declare_reach(node: Node, grid: BevGrid) -> Reach:
-    """Declare and return how far away peers may be.
+    """Declare the parameter and return the reach: how far away peers may be.
 
     Args:
-        node: whose parameter.
-        grid: of all stations' maps.
+        node: node that declares the parameter.
+        grid: grid of all stations' maps.
     """
     reach = Reach(grid)
     reach.max_distance = declare(
@@ -110,10 +110,10 @@ def declare_reach(node: Node, grid: BevGrid) -> Reach:
 
 
 def declare_score_threshold(node: Node, setter: Setter) -> float:
-    """Declare and return the score that objects must exceed; negative: the bundle knows.
+    """Declare and return the score that objects must exceed; negative for the bundle's.
 
     Args:
-        node: whose parameter.
+        node: node that declares the parameter.
         setter: see `declare_collector`.
     """
     return declare(
@@ -128,11 +128,11 @@ def declare_score_threshold(node: Node, setter: Setter) -> float:
 
 
 def declare_aligner(node: Node, detector: CooperativeDetector) -> HeldAlignment | None:
-    """Declare the parameters and return what corrects peers' poses; None where nothing does.
+    """Declare the parameters and return the aligner of peers' poses; None without one.
 
     Args:
-        node: whose parameters.
-        detector: of the model.
+        node: node that declares the parameters.
+        detector: detector of the model.
     """
     wanted = declare(
         node,
@@ -152,11 +152,11 @@ def declare_aligner(node: Node, detector: CooperativeDetector) -> HeldAlignment 
 
 
 def declare_views(node: Node, bundle: ModelBundle) -> PeerViews:
-    """Declare the parameters and return what they describe.
+    """Declare the parameters and return the views of peers that they describe.
 
     Args:
-        node: whose parameters.
-        bundle: the model.
+        node: node that declares the parameters.
+        bundle: model bundle.
     """
     check = declare(
         node,
@@ -197,10 +197,10 @@ class FusionNode(BaseNode):
         """Create the node; unless its lifecycle is left to others, load the model and subscribe.
 
         Args:
-            bundle: the model bundle where it is loaded already.
-            own_in_process: the own sweeps come through `accept_own`; those on the topic, which
-                are the same, are then not used.
-            options: passed on to `rclpy.lifecycle.LifecycleNode`.
+            bundle: model bundle where it is loaded already; else the parameter names it.
+            own_in_process: whether own sweeps come through `accept_own`; the same sweeps on the
+                topic are then not used.
+            options: options of `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter or bundle that cannot be used.
@@ -256,7 +256,7 @@ class FusionNode(BaseNode):
         self._worker.retune("score_threshold", threshold)
 
     def activate(self) -> None:
-        """Listen to the air."""
+        """Subscribe to the messages on the air."""
         super().activate()
         if self._worker is None:
             raise RuntimeError("activated without being configured")
@@ -303,15 +303,15 @@ class FusionNode(BaseNode):
         )
 
     def _setter(self, name: str) -> Callable[[float], object]:
-        """Return what hands a parameter's new values to the worker, which may not be there."""
+        """Return a function that gives a parameter's new values to the worker, if it is there."""
         return lambda value: None if self._worker is None else self._worker.retune(name, value)
 
     def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
-        """Take a sweep of the own encoder in this process.
+        """Accept a sweep of the own encoder in this process.
 
         Args:
-            sweep: the ego's.
-            stage_ms: what the encoder spent, milliseconds by stage.
+            sweep: coded sweep of the ego.
+            stage_ms: times of the encoder, milliseconds by stage.
         """
         with self._taking:
             if not self.is_active or self._worker is None:
@@ -399,7 +399,7 @@ class FusionNode(BaseNode):
             self._patience.reset()
 
     def _take_overdue(self) -> None:
-        """Hand on what lost tiles have left incomplete."""
+        """Pass on sweeps that lost tiles have left incomplete."""
         for sweep in self._input.reception.overdue(time.monotonic()):
             self._offer(sweep)
         if not self._input.reception.is_incomplete:
@@ -417,7 +417,7 @@ class FusionNode(BaseNode):
             self._refuse(sweep.station_id, error.reason, str(error))
 
     def _on_shared(self, message: BevIndices) -> None:
-        """Tell of another station that has this one's id."""
+        """Report another station that has this one's id."""
         place = message.sensor_pose.pose.position
         pose = self._ego_pose()
         own = None if pose is None else pose[:2, 3]
@@ -486,7 +486,7 @@ class FusionNode(BaseNode):
             self._worker.reset()
 
     def findings(self) -> Mapping[str, str]:
-        """Return by how much more comes than can be fused."""
+        """Return a warning about overload."""
         state = self._overload.state(time.monotonic())
         return {} if state is None else {"overload": str(state)}
 
@@ -495,7 +495,7 @@ class FusionNode(BaseNode):
         return f"station {self._station}"
 
     def report(self) -> tuple[str, Mapping[str, str]]:
-        """Return what was fused last, and what came of each station."""
+        """Return the last fused frame, and what came of each station."""
         values = {
             "superseded sweeps": str(self._worker.superseded if self._worker else 0),
             "messages not read": str(self._turns.unread),

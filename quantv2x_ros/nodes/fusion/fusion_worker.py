@@ -25,7 +25,7 @@ from quantv2x_ros.inference.results import AgentPyramid, FusionResult
 
 @dataclass(frozen=True, eq=False)
 class TimedPyramid:
-    """A pyramid and how long it took, milliseconds."""
+    """A pyramid and the time that it took, milliseconds."""
 
     pyramid: AgentPyramid
     milliseconds: float
@@ -39,16 +39,16 @@ class FusionOutcome:
     """A fused frame.
 
     Attributes:
-        sweeps: what was fused, the ego's first.
-        agent_to_ego: (N, 4, 4) float64, metres.
-        result: what the detector found.
+        sweeps: sweeps that were fused, the ego's first.
+        agent_to_ego: transforms, (N, 4, 4) float64, metres.
+        result: result of the detector.
         stage_ms: latency by stage, milliseconds.
         expired: station and age [s] of peers that have fallen silent.
-        over_limit: stations left out because max_agents was reached.
-        held_back: newcomers left out since their turn has not come.
-        suspects: station to why its map contradicts the ego's.
+        over_limit: stations left out because `max_agents` was reached.
+        held_back: newcomers left out, since their turn has not come.
+        suspects: station → how its map contradicts the ego's.
         excluded: stations left out for that.
-        alignments: station to the newest correction of its pose.
+        alignments: station → newest correction of its pose.
     """
 
     sweeps: tuple[AgentSweep, ...]
@@ -63,12 +63,12 @@ class FusionOutcome:
     alignments: Mapping[int, Alignment]
 
     def with_ego(self, sweep: AgentSweep) -> FusionOutcome:
-        """Return the frame with more known of the ego's sweep."""
+        """Return the frame with the level of the ego's sweep."""
         return replace(self, sweeps=(sweep, *self.sweeps[1:]))
 
 
 class FusionWorker:
-    """Does what its collector says: one thread fuses at a time, the others compute pyramids."""
+    """Runs the steps that its collector chooses: one thread fuses, the others compute pyramids."""
 
     def __init__(
         self,
@@ -83,10 +83,10 @@ class FusionWorker:
         """Start the threads.
 
         Args:
-            detector: used by these threads alone from now on; there is one for each stream.
-            collector: used under this worker's lock from now on.
-            views: used by whichever thread fuses.
-            aligner: the same; None to take poses as they are sent.
+            detector: detector that these threads alone use from now on, with a stream for each.
+            collector: collector that is used under this worker's lock from now on.
+            views: views of peers that the fusing thread uses.
+            aligner: aligner that the fusing thread uses; None to take poses as sent.
             on_outcome: called with every fused frame, one at a time, in their order.
             on_failure: called with the error that ends a thread.
             on_idle: called whenever a frame is done and none is in work.
@@ -123,7 +123,7 @@ class FusionWorker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no frame is in work: none is encoded, waits, or is fused."""
+        """Tell whether no frame is in work: none is encoded, waits, or is fused."""
         with self._changed:
             return not (self._own_encoding or self._fusing or self._collector.has_ego)
 
@@ -147,7 +147,7 @@ class FusionWorker:
             self._collector.forget(station_id)
 
     def note_encoding(self, begun: bool) -> None:
-        """Say when the ego's encoder begins and ends, in this process: nothing is prepared then."""
+        """Note when the ego's encoder in this process begins and ends: no pyramid begins then."""
         with self._changed:
             self._own_encoding = begun
             self._changed.notify_all()
@@ -158,7 +158,7 @@ class FusionWorker:
             self._on_idle()
 
     def note_reading(self, begun: bool) -> None:
-        """Say when messages that waited for this frame begin and end to be read: it waits."""
+        """Note when reading of this frame's waiting messages begins and ends: fusion waits."""
         with self._changed:
             self._reading = begun
             self._changed.notify_all()
@@ -174,7 +174,7 @@ class FusionWorker:
         Args:
             name: ``score_threshold`` (negative: the bundle's of each class), ``peer_timeout`` or
                 ``peer_wait``.
-            value: checked already.
+            value: new value, checked already.
         """
         with self._changed:
             if name == "score_threshold":

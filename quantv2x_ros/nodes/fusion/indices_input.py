@@ -70,7 +70,7 @@ class IndicesInput:
         """Declare the parameters.
 
         Args:
-            node: whose parameters and clock.
+            node: node that declares the parameters, and whose clock counts.
             own_station: id of the own station.
             index_format: codebook and grid that all must share.
             grid: of the index maps.

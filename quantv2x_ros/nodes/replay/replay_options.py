@@ -21,16 +21,16 @@ from quantv2x_ros.nodes.replay.playlist import Playlist, ScenarioPlaylist
 
 @dataclass(frozen=True)
 class Recording:
-    """What is played.
+    """A recording, and what of it is played.
 
     Attributes:
-        path: scenario or rosbag2; empty for a simulated scene.
-        agents: who is played, the ego first.
-        map_frame: frame of a scenario's poses.
+        path: path of a scenario or rosbag2; empty for a simulated scene.
+        agents: names of the agents that are played, the ego first.
+        map_frame: name of the frame of a scenario's poses.
         truth: whether a scenario's labels are published.
         indices: whether a bag's indices are played instead of its clouds.
-        heard: whether the indices that a bag holds of others are played, too.
-        topics: how the topics of a bag's agents are called.
+        heard: whether a bag's indices of other stations are played, too.
+        topics: names of the topics of a bag's agents.
     """
 
     path: str
@@ -42,10 +42,10 @@ class Recording:
     topics: BagTopics
 
     def find(self, announce: Callable[[str], None]) -> ReplaySource:
-        """Find it, or make the simulated scene.
+        """Find the recording, or make the simulated scene.
 
         Args:
-            announce: told of what takes a while.
+            announce: called with a sentence before something that takes a while.
 
         Raises:
             ValueError: where there is none, or not of these agents.
@@ -53,11 +53,11 @@ class Recording:
         return ReplaySource.find(self.path, self.agents, announce, self.indices, self.topics)
 
     def open(self, source: ReplaySource, warn: Callable[[str], object]) -> Playlist:
-        """Return its messages.
+        """Return the playlist of the recording.
 
         Args:
-            source: what `find` has found.
-            warn: told of what is not played as it was recorded.
+            source: result of `find`.
+            warn: called with a sentence about what is not played as recorded.
 
         Raises:
             ValueError: for one that cannot be played so.
@@ -82,7 +82,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Playing:
-    """How it is played.
+    """The pace of a replay, and what it waits for.
 
     Attributes:
         rate: speed against real time.
@@ -90,7 +90,7 @@ class Playing:
         exit_at_end: whether the process ends with the last message.
         wait: longest wait for listeners, seconds; 0 to play at once, -1 to wait for as long as it
             takes.
-        settle: then the time for the nodes to find each other, seconds.
+        settle: time after that for the nodes to find each other, seconds.
         read_ahead: memory of messages that are read before their time, bytes.
         wait_for: name of the node that is waited for; empty for the one that the recording is for.
         pace: one of `PACES`.
@@ -151,7 +151,7 @@ def declare_recording(node: Node) -> Recording:
 
 
 def _declare_topics(node: Node) -> BagTopics:
-    """Declare how the topics of a bag are called."""
+    """Declare the parameters that name the topics of a bag, and return them."""
     points = declare(
         node,
         "points_topic",
