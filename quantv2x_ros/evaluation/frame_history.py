@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the agents of a scenario sent lately: each sweep is computed once for all settings."""
+"""The last frames of a scenario: each sweep is computed once for all settings."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from quantv2x_ros.inference.protocol import (
 
 @dataclass(eq=False)
 class Sent:
-    """What one agent sent at one time.
+    """The sweep that one agent sent in one frame.
 
     Attributes:
-        detector: Encoded it, and perceives it.
-        broadcast: What it sent, and what it kept.
-        message: What that holds.
+        detector: Detector that encoded it, and that computes its features.
+        broadcast: The bytes sent, and the feature that stayed with the agent.
+        message: Decoded content of those bytes.
         pose: (4, 4) grid_to_map: of the sensor as its cloud was levelled and turned.
         encoding_ms: Time that the sender took, milliseconds.
         ego_to_agent: (4, 4) from the frame of the state's ego to that of its grid.
         level: (4, 4) from its LiDAR's frame to the levelled one; `None` where it was not levelled.
         listeners: (4, 4) grid_to_map of all other agents.
-        frames: Its tiles by the way they are sent, as far as they were asked for.
-        arrived: What a receiver makes of those, if none is lost.
+        frames: Way of sending → tiles, computed when first asked for.
+        arrived: Features that a receiver computes from those tiles, if none is lost.
     """
 
     detector: Detector
@@ -59,7 +59,7 @@ class Sent:
 
     @property
     def indices(self) -> IndexArray:
-        """Its index map (planes, H, W).
+        """Return its index map (planes, H, W).
 
         Raises:
             MessageError: Where the detector sends features as they are.
@@ -68,12 +68,12 @@ class Sent:
 
     @cached_property
     def agent_features(self) -> AgentFeatures:
-        """What a receiver makes of it if all of it arrives."""
+        """Return the features that a receiver computes if all of it arrives."""
         return self.detector.extract(self.message, None, self.ego_to_agent)
 
     @cached_property
     def own_features(self) -> AgentFeatures:
-        """What the agent itself makes of its sweep."""
+        """Return the features that the agent itself computes from its sweep."""
         if self.broadcast.own is None:
             return self.agent_features
         return self.detector.extract_own(self.broadcast.own)
@@ -81,13 +81,14 @@ class Sent:
 
 @dataclass(frozen=True, eq=False)
 class FrameState:
-    """One frame and what was sent in it.
+    """One frame, and the sweeps that were sent in it.
 
     Attributes:
-        number: Of the frame in its scenario, counted from 0.
-        frame: The frame, in it agents as their grids lie.
-        sent: By agent, the ego first.
-        alone: What agents see by themselves, each in its own frame, as far as it was asked for.
+        number: Number of the frame in its scenario, from 0.
+        frame: The frame, its agents in the frames of their grids.
+        sent: Agent → sweep that it sent, the ego first.
+        alone: Agent → its detections without others in its own frame, computed when first asked
+            for.
     """
 
     number: int
@@ -97,12 +98,12 @@ class FrameState:
 
     @property
     def ego(self) -> str:
-        """Name of the ego."""
+        """Return the name of the ego."""
         return next(iter(self.sent))
 
 
 def choose_agents(frame: Frame, config: EvaluationConfig) -> list[str]:
-    """Return who takes part, the ego first, then the nearest peers; empty without an ego."""
+    """Return the agents that take part, the ego first, then the nearest; empty without an ego."""
     if not possible_egos(frame, config.mode):
         return []
     ego, *peers = select_agents(frame, config.mode, limit=config.communication_range)
@@ -118,9 +119,9 @@ class FrameHistory:
         """Start at the beginning of a scenario.
 
         Args:
-            detector: Encodes and perceives.
-            keep: Frames that are remembered.
-            grids: Lays the agents' grids; `None` leaves them as the sensors lie.
+            detector: Detector that encodes sweeps and computes features.
+            keep: Number of frames that are remembered.
+            grids: Grids of the agents; `None` leaves them as the sensors lie.
         """
         self._detector = detector
         self._keep = keep
@@ -147,7 +148,7 @@ class FrameHistory:
         return self._states.get(number)
 
     def alone(self, state: FrameState, name: str) -> Detections:
-        """Return what an agent sees by itself, in its own frame; computed once."""
+        """Return an agent's detections without others, in its own frame; computed once."""
         if name not in state.alone:
             agent_features = state.sent[name].own_features
             state.alone[name] = self._detector.fuse([agent_features], np.eye(4)[None]).detections
