@@ -51,11 +51,11 @@ def write_report(
     """Write `report.md`, plots and pictures.
 
     Args:
-        folder: Where; made where it does not exist.
-        result: Of the evaluation.
-        evaluation: It, after it ran.
-        compare: Other results by name, for the rate-accuracy table.
-        worst: Pictures of the worst frames.
+        folder: Folder of the report; it is made where it does not exist.
+        result: Result of the evaluation.
+        evaluation: Evaluation after it ran.
+        compare: Names and results of other evaluations, for the rate-accuracy table.
+        worst: Number of pictures of the worst frames.
     """
     folder.mkdir(parents=True, exist_ok=True)
     alone = _alone(result, 0)
@@ -79,10 +79,10 @@ def rate_points(
     """Return the points of the rate-accuracy table.
 
     Args:
-        result: This evaluation, with its sweeps over what is sent.
-        alone: The ego without peers, of whom nothing is sent.
-        compare: Other evaluations by name.
-        cells: Of an index map.
+        result: Result of this evaluation, with its series over what is sent.
+        alone: Result of the ego without peers, who need send nothing.
+        compare: Names and results of other evaluations.
+        cells: Number of cells of an index map.
     """
     points: list[Result] = [{**result, "name": f"{result['bundle']} {result['precision']}"}]
     if alone is not None:
@@ -151,7 +151,7 @@ def _curves(result: Result) -> dict[str, list[Result]]:
 
 
 def _alone(result: Result, first_number: int) -> Result | None:
-    """The ego without peers, measured from that frame of every scenario on."""
+    """Return the result of the ego without peers, from that frame of every scenario on."""
     points = result.get("sweeps", {}).get(ALONE, [])
     return next((point for point in points if point["first_number"] == first_number), None)
 

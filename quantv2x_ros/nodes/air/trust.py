@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Who is believed: rates, signatures, replays and the bound on tracked stations."""
+"""The admission of messages: rates, signatures, replays, and the bound on tracked stations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from quantv2x_ros.nodes.common.conversions import MessageRefusedError, nanosecon
 
 
 class ClockTolerance:
-    """How far others' clocks may be ahead of a node's."""
+    """The tolerance for other stations' clocks that are ahead of this node's."""
 
     def __init__(self, node: Node, tolerance: float) -> None:
         """Go by a node's clock.
@@ -32,7 +32,7 @@ class ClockTolerance:
 
     @property
     def latest_ns(self) -> int:
-        """The newest stamp that is believed now, nanoseconds."""
+        """Return the newest stamp that is accepted now, nanoseconds."""
         return int(self._node.get_clock().now().nanoseconds) + self._tolerance_ns
 
 
@@ -72,11 +72,11 @@ class Trust:
     def check(self, message: BevIndices, now: float) -> bool:
         """Check signature, room and newness of a message whose other fields have been checked.
 
-        Nothing is remembered of it: what it holds may still turn out to be garbage.
+        The message is not remembered: its payload may still turn out to be garbage.
 
         Args:
-            message: as received.
-            now: seconds of the steady clock.
+            message: message as received.
+            now: present time of the steady clock, seconds.
 
         Returns:
             Whether a known key has signed it, for `admit`.
@@ -94,9 +94,9 @@ class Trust:
         """Remember a message that has passed all checks and could be decoded.
 
         Args:
-            message: as received.
-            verified: what `check` has returned.
-            now: seconds of the steady clock.
+            message: message as received.
+            verified: result of `check`.
+            now: present time of the steady clock, seconds.
 
         Returns:
             The record of its station.

@@ -19,7 +19,7 @@ _HALF_PERIOD_NS = 50_000_000
 
 
 class FrameTurns:
-    """Decides which messages are read now, and which ones the next frame wants.
+    """Decides which messages are read now, and which wait for the next frame.
 
     Any thread may call it.
     """
@@ -44,23 +44,23 @@ class FrameTurns:
             return self._waiting.unread
 
     def begin(self, stamp_ns: int, period_ns: int | None = None) -> None:
-        """Note that a frame begins, or what is known of it by now.
+        """Note that a frame begins, or more about the frame in work.
 
         Args:
             stamp_ns: time of the ego's sweep, nanoseconds.
-            period_ns: of the ego's sensor, nanoseconds; None: as it was known before.
+            period_ns: period of the ego's sensor, nanoseconds; None: as before.
         """
         with self._lock:
             self._frame_ns = stamp_ns
             self._reach_ns = self._reach_ns if period_ns is None else period_ns // 2
 
     def postpone(self, station: int, stamp_ns: int, content: bytes) -> bool:
-        """Keep a message that is for a later frame than the one in work; false: it is for this one.
+        """Keep a message of a later frame than the one in work; return False for one of this frame.
 
         Args:
-            station: its sender.
+            station: id of its sender.
             stamp_ns: time of its sweep, nanoseconds.
-            content: serialized.
+            content: serialized message.
         """
         if self._is_idle():
             return False
@@ -74,7 +74,7 @@ class FrameTurns:
         return True
 
     def has_waiting(self) -> bool:
-        """Whether any message waits."""
+        """Tell whether a message waits."""
         with self._lock:
             return len(self._waiting) > 0
 
@@ -85,7 +85,7 @@ class FrameTurns:
         own sweeps do not come as messages, the newest of each station: they will be near the next.
 
         Args:
-            own_station: None where the own sweeps do not come as messages.
+            own_station: id of the own station; None where its sweeps do not come as messages.
         """
         is_idle = self._is_idle()
         with self._lock:

@@ -62,10 +62,10 @@ class FusionNode(BaseNode):
         """Create the node; unless its lifecycle is left to others, load the model and subscribe.
 
         Args:
-            bundle: the model bundle where it is loaded already.
-            own_in_process: the own sweeps come through `accept_own`; those on the topic, which
-                are the same, are then not used.
-            options: passed on to `rclpy.lifecycle.LifecycleNode`.
+            bundle: model bundle where it is loaded already; else the parameter names it.
+            own_in_process: whether own sweeps come through `accept_own`; the same sweeps on the
+                topic are then not used.
+            options: options of `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter or bundle that cannot be used.
@@ -116,7 +116,7 @@ class FusionNode(BaseNode):
         self._worker.set_score_threshold(parameters.score_threshold)
 
     def activate(self) -> None:
-        """Listen to the air."""
+        """Subscribe to the messages on the air."""
         super().activate()
         if self._worker is None:
             raise RuntimeError("activated without being configured")
@@ -170,11 +170,11 @@ class FusionNode(BaseNode):
             self._worker.set_score_threshold(self.parameters.score_threshold)
 
     def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
-        """Take a sweep of the own encoder in this process.
+        """Accept a sweep of the own encoder in this process.
 
         Args:
-            sweep: the ego's.
-            stage_ms: what the encoder spent, milliseconds by stage.
+            sweep: coded sweep of the ego.
+            stage_ms: times of the encoder, milliseconds by stage.
         """
         with self._taking:
             if not self.is_active or self._worker is None:
@@ -261,7 +261,7 @@ class FusionNode(BaseNode):
             self._patience.reset()
 
     def _take_overdue(self) -> None:
-        """Hand on what lost tiles have left incomplete."""
+        """Pass on sweeps that lost tiles have left incomplete."""
         for sweep in self._input.reception.overdue(time.monotonic()):
             self._offer(sweep)
         if not self._input.reception.is_incomplete:
@@ -279,7 +279,7 @@ class FusionNode(BaseNode):
             self._refuse(sweep.station_id, error.reason, str(error))
 
     def _on_shared(self, message: BevIndices) -> None:
-        """Tell of another station that has this one's id."""
+        """Report another station that has this one's id."""
         place = message.sensor_pose.pose.position
         pose = self._ego_pose()
         own = None if pose is None else pose[:2, 3]
@@ -349,7 +349,7 @@ class FusionNode(BaseNode):
             self._worker.reset()
 
     def findings(self) -> Mapping[str, str]:
-        """Return by how much more comes than can be fused."""
+        """Return a warning about overload."""
         state = self._overload.state(time.monotonic())
         return {} if state is None else {"overload": str(state)}
 
@@ -358,7 +358,7 @@ class FusionNode(BaseNode):
         return f"station {self._station}"
 
     def report(self) -> tuple[str, Mapping[str, str]]:
-        """Return what was fused last, and what came of each station."""
+        """Return the last fused frame, and what came of each station."""
         values = {
             "superseded sweeps": str(self._worker.superseded if self._worker else 0),
             "messages not read": str(self._turns.unread),
