@@ -4,7 +4,7 @@
 
 import numpy as np
 import pytest
-from quantv2x_ros.evaluation.frame_history import FrameState
+from quantv2x_ros.evaluation.frame_state import FrameState
 
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.detection.evaluation import AveragePrecision
