@@ -10,6 +10,8 @@ from collections import deque
 class LagMinimum:
     """The shortest time between a station's stamps and their arrival, over a sliding window.
 
+    One thread adds; others may ask.
+
     A lag is the time from the sweep to the message's arrival by the receiver's clock: processing
     and transmission, which are never negative, plus the offset of the clocks. The shortest of many
     has met an idle sender and a free channel, so that it holds little but the offset.
@@ -41,16 +43,13 @@ class LagMinimum:
         while self._lags and self._lags[-1][1] >= lag:
             self._lags.pop()
         self._lags.append((now, lag))
-        self._forget(now)
+        while now - self._lags[0][0] > self._window:
+            self._lags.popleft()
 
     def value(self, now: float) -> float | None:
         """Return the shortest lag in the window, seconds; None where it is empty."""
-        self._forget(now)
-        return self._lags[0][1] if self._lags else None
-
-    def _forget(self, now: float) -> None:
-        while self._lags and now - self._lags[0][0] > self._window:
-            self._lags.popleft()
+        lags = self._lags.copy()
+        return next((lag for heard, lag in lags if now - heard <= self._window), None)
 
 
 def clock_offset(peer_lag: float, own_lag: float) -> float:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+import threading
 import weakref
 
 import numpy as np
@@ -161,13 +163,58 @@ def test_a_station_of_which_nothing_comes_is_forgotten_and_told():
     assert [record.station_id for record in registry.records()] == [4]
 
 
-def test_who_is_told_may_ask_the_registry():
-    registry, gone = telling()
-    registry.on_forgotten = lambda station: gone.append((station, station in registry))
-    registry.admit(2, 0.0)
+def test_who_is_told_may_wait_for_another_thread_that_asks_the_registry():
+    registry, gone = telling(silent_after=1.0, forget_after=1.0)
+
+    def tell(station):
+        thread = threading.Thread(target=registry.records, daemon=True)
+        thread.start()
+        thread.join(30.0)
+        gone.append((station, thread.is_alive()))
+
+    registry.on_forgotten = tell
+    for station in (2, 3, 4):
+        registry.admit(station, 0.0)
     registry.forget(2)
     registry.forget(2)
-    assert gone == [(2, False)], "told once"
+    registry.expire(1.5)
+    assert gone == [(2, False), (3, False), (4, False)], "each told once"
+    gone.clear()
+    for station in (5, 6, 7):
+        registry.admit(station, 2.0)
+    registry.admit(8, 2.5, verified=True)
+    assert gone == [(5, False)]
+
+
+def test_threads_that_fuse_may_ask_and_note_meanwhile():
+    registry, failures, stop = make(), [], threading.Event()
+
+    def fuse():
+        try:
+            while not stop.is_set():
+                stations = [record.station_id for record in registry.records()]
+                registry.note_fused(stations, 1.0)
+                registry.reset()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=fuse) for _ in range(2)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for number in range(3000):
+            is_admitted(registry, 2 + number % 7, 1.0, verified=number % 2 > 0)
+            registry.meet(1000 + number, 1.0)
+            registry.expire(1.0)
+    finally:
+        stop.set()
+        sys.setswitchinterval(before)
+        for thread in threads:
+            thread.join()
+    assert failures == []
+    assert len(registry.tracked()) <= 3
 
 
 def test_strangers_displace_each_other_alone():

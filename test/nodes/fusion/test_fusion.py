@@ -508,7 +508,7 @@ def test_diagnostics_tell_bytes_objects_and_stages(ego, ros):
 def test_diagnostics_tell_of_each_peer_what_came_and_why_it_was_refused(
     ros, parameters, bundle, indices
 ):
-    ego = Ego(ros, parameters, bundle, indices, tile_timeout=0.01)
+    ego = Ego(ros, parameters, bundle, indices, tile_timeout=0.5)
     tiles = ego.messages(2, 1000, size=1398)
     assert len(tiles) > 2
     for message in tiles[1:]:
