@@ -40,7 +40,15 @@ GROUPS = {
     "Look": ("demo", "detect", "doctor"),
     "Data": ("simulate", "record"),
     "Train": ("train", "quantize", "export", "train-prior"),
-    "Measure": ("evaluate", "consistency", "benchmark", "benchmark-nodes", "soak", "flood"),
+    "Measure": (
+        "evaluate",
+        "consistency",
+        "benchmark",
+        "benchmark-nodes",
+        "soak",
+        "flood",
+        "results",
+    ),
     "Operate": ("build-engine", "keys"),
 }
 

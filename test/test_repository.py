@@ -64,7 +64,7 @@ RANKS = (
     ("graph",),
     ("nodes", "evaluation", "viewer"),
     ("training",),
-    ("benchmark", "demo", "doctor", "soak"),
+    ("benchmark", "demo", "doctor", "results", "soak"),
     ("commands",),
 )
 

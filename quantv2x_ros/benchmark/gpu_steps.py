@@ -29,9 +29,9 @@ from quantv2x_ros.benchmark.gpu_engine import (
     random_inputs,
     run_repeatedly,
 )
-from quantv2x_ros.benchmark.machine import describe_machine
 from quantv2x_ros.benchmark.ours import OurPipeline
 from quantv2x_ros.benchmark.samples import Samples
+from quantv2x_ros.environment.machine import describe_machine
 from quantv2x_ros.graph.replay_source import SEED, default_scene
 from quantv2x_ros.inference.engine_set import OWN_PYRAMID, build_engines, tensorrt_profiles
 from quantv2x_ros.inference.model.bundle import ModelBundle

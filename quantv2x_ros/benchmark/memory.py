@@ -4,15 +4,20 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 from quantv2x_ros.benchmark.frames import load_frame
-from quantv2x_ros.benchmark.machine import peak_memory
 from quantv2x_ros.benchmark.ours import OurPipeline
 from quantv2x_ros.benchmark.settings import BenchmarkSettings
 from quantv2x_ros.inference.model.bundle import ModelBundle
 
 SIDES = ("ours", "torch_fp32")
+
+
+def peak_memory() -> float:
+    """Return the most memory that this process has had at once, MB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
 def measure_memory(settings: BenchmarkSettings, side: str) -> dict[str, float]:

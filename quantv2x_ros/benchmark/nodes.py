@@ -17,13 +17,13 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
-from quantv2x_ros.benchmark.machine import describe_machine
 from quantv2x_ros.benchmark.node_times import FrameTimes, summarize_frames
 from quantv2x_ros.benchmark.settings import INSTRUCTION_SETS, BenchmarkError, check_isa
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.environment.interruption import signals_held_back
+from quantv2x_ros.environment.machine import describe_machine
 from quantv2x_ros.evaluation.index_recorder import IndexRecorder
 from quantv2x_ros.graph.graph import cooperative_graph
 from quantv2x_ros.graph.processes import ProcessGraph, node_environment
@@ -147,6 +147,7 @@ def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, 
     if settings.isa:  # of the nodes' processes
         os.environ["ONEDNN_MAX_CPU_ISA"] = INSTRUCTION_SETS[settings.isa]
     report("the scene", 0.0)
+    bundle = ModelBundle.load(settings.bundle)
     scenario = Scenario.open(settings.scenario or default_scene(settings.agents), skip_broken=True)
     agents = tuple(scenario.agents[: settings.agents])
     if len(agents) < settings.agents:
@@ -155,7 +156,7 @@ def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, 
         )
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / "bag"
-        points = _record(scenario, agents, settings, bag, report)
+        points = _record(scenario, agents, bundle, settings, bag, report)
         runs = [
             {
                 **_run(settings, rate, agents[0], bag, report),
@@ -167,7 +168,7 @@ def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, 
     return {
         "runs": runs,
         "points": points,
-        "bundle": str(settings.bundle),
+        "bundle": {"name": bundle.name, "version": bundle.version, "precision": bundle.precision},
         "machine": machine,
     }
 
@@ -175,12 +176,12 @@ def measure_nodes(settings: NodeBenchmarkSettings, report: Report) -> dict[str, 
 def _record(
     scenario: Scenario,
     agents: tuple[str, ...],
+    bundle: ModelBundle,
     settings: NodeBenchmarkSettings,
     bag: Path,
     report: Report,
 ) -> dict[str, int]:
     """Write the bag; return the number of points of each agent's first cloud."""
-    bundle = ModelBundle.load(settings.bundle)
     supplement = IndexRecorder(bundle, agents, settings.backend, settings.threads)
     frames = len(scenario.timestamps)
     done = 0

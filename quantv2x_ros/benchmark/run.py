@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from quantv2x_ros.benchmark.agreement import agreement
 from quantv2x_ros.benchmark.frames import BenchmarkFrame, load_frame
-from quantv2x_ros.benchmark.machine import describe_machine
 from quantv2x_ros.benchmark.ours import OurPipeline
 from quantv2x_ros.benchmark.roofline import (
     Ceilings,
@@ -28,6 +27,7 @@ from quantv2x_ros.benchmark.scaling import (
 )
 from quantv2x_ros.benchmark.settings import BenchmarkSettings
 from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.environment.machine import describe_machine
 from quantv2x_ros.inference.model.bundle import ModelBundle
 
 #: Stages of which both sides have a time.

@@ -20,27 +20,34 @@ def command(
     ] = "",
     agents: Annotated[
         int | None,
-        typer.Option(min=1, help="The ego and its peers; 2, or 1 with --encoder-only."),
+        typer.Option(
+            min=1, help="Number of agents, the ego included; 2, or 1 with --encoder-only."
+        ),
     ] = None,
     backend: Backend = "auto",
     threads: Threads = 0,
     rate: Annotated[
         list[float] | None,
         typer.Option(
-            help="Speed of the replay; 1 is 10 sweeps/s, and the default. Given several times: a"
-            " run for each."
+            help="Speed of the replay; 1, the default, is 10 sweeps a second. Given several times:"
+            " one run for each."
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="How long each run is.")] = 40.0,
+    seconds: Annotated[float, typer.Option(help="Length of each run, seconds.")] = 40.0,
     isa: Annotated[
-        str, typer.Option(help="Hold the engines to an instruction set: vnni or avx2.")
+        str,
+        typer.Option(
+            help="Instruction set that the engines are held to: vnni or avx2; empty: none."
+        ),
     ] = "",
     encoder_only: Annotated[
         bool,
-        typer.Option("--encoder-only", help="An encoder alone, as on a roadside unit; no peers."),
+        typer.Option(
+            "--encoder-only", help="Run an encoder alone, as on a roadside unit, without peers."
+        ),
     ] = False,
 ) -> None:
-    """Run an agent's nodes as processes that are played sweeps and peers' indices; time them."""
+    """Measure rate and latencies of an agent's running nodes, as another node sees them."""
     from quantv2x_ros.environment.workspace import enter_workspace
 
     enter_workspace()  # the messages' types
@@ -48,6 +55,7 @@ def command(
 
     from quantv2x_ros.benchmark.nodes import NodeBenchmarkSettings, measure_nodes
     from quantv2x_ros.benchmark.report import print_nodes
+    from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.environment.resources import find_bundle
     from quantv2x_ros.evaluation.report import write_json
 
@@ -69,5 +77,7 @@ def command(
         found = measure_nodes(
             settings, lambda what, done: bar.update(task, description=what, completed=done)
         )
-    write_json(json, found)
+    model = found["bundle"]
+    origin = provenance(model["name"], model["version"], isa)
+    write_json(json, {**found, "provenance": origin})
     print_nodes(found)

@@ -14,16 +14,16 @@ from quantv2x_ros.commands._options import Bundle
 
 def command(
     bundle: Bundle = "",
-    backend: Annotated[str, typer.Option(help="tensorrt or openvino.")] = "tensorrt",
+    backend: Annotated[str, typer.Option(help="Engine: tensorrt or openvino.")] = "tensorrt",
     out: Annotated[
         Path | None,
-        typer.Option(help="Write TensorRT plans to this folder; without: the user's cache."),
+        typer.Option(help="Folder for TensorRT plans; by default the user's cache."),
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(help="File for sizes, times and precisions of all layers.")
+        Path | None, typer.Option(help="JSON file for sizes, times and precisions of all layers.")
     ] = None,
 ) -> None:
-    """Build a bundle's engines, with progress, and say in which precision their layers run."""
+    """Build a bundle's engines, and print in which precision their layers run."""
     import json as json_module
 
     from rich.progress import Progress

@@ -15,16 +15,21 @@ from quantv2x_ros.commands._options import Backend, Bundle, Threads
 def command(
     data: Annotated[Path, typer.Option(help="Dataset, a split of one, or a scenario.")],
     bundle: Bundle = "",
-    mode: Annotated[str, typer.Option(help="Who takes part: vc, ic, v2v or i2i.")] = "vc",
-    agents: Annotated[int, typer.Option(min=2, help="Most agents of a frame, the ego too.")] = 3,
+    mode: Annotated[str, typer.Option(help="Cooperation mode: vc, ic, v2v or i2i.")] = "vc",
+    agents: Annotated[
+        int, typer.Option(min=2, help="Largest number of agents of a frame, the ego included.")
+    ] = 3,
     backend: Backend = "auto",
     threads: Threads = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of wrong poses and places.")] = 0,
-    json: Annotated[Path | None, typer.Option(help="File for the result.")] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the lies: wrong poses and invented objects.")
+    ] = 0,
+    json: Annotated[Path | None, typer.Option(help="JSON file to write the result to.")] = None,
 ) -> None:
-    """Let every peer of a dataset be honest and lie, and count whom `consistency_check` flags."""
+    """Count how often `consistency_check` flags a dataset's peers, honest and lying ones."""
     from rich.progress import Progress
 
+    from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.environment.resources import find_bundle
     from quantv2x_ros.evaluation.consistency_trial import ConsistencyTrial
     from quantv2x_ros.evaluation.detector import EngineDetector
@@ -34,7 +39,8 @@ def command(
     from quantv2x_ros.inference.model.bundle import ModelBundle
 
     config = EvaluationConfig(mode=mode, agents=agents)
-    detector = EngineDetector(ModelBundle.load(find_bundle(bundle)), backend, threads)
+    model = ModelBundle.load(find_bundle(bundle))
+    detector = EngineDetector(model, backend, threads)
     trial = ConsistencyTrial(detector, config, seed)
     with Progress() as bar:
         task = bar.add_task("Comparing", total=None)
@@ -44,7 +50,7 @@ def command(
         )
     result = trial.result()
     if json is not None:
-        write_json(json, result)
+        write_json(json, {**result, "provenance": provenance(model.name, model.version)})
     _print(result)
 
 

@@ -18,33 +18,35 @@ Scenario = Annotated[
     str, typer.Option(help="V2X-Real or OPV2V scenario, or rosbag2; empty: a simulated scene.")
 ]
 Threads = Annotated[
-    int, typer.Option(min=0, help="CPU threads of each engine; 0: the cores, shared by the nodes.")
+    int,
+    typer.Option(min=0, help="Number of CPU threads of each engine; 0: the nodes share all cores."),
 ]
 Rate = Annotated[
     float,
     typer.Option(
         min=0.01,
         max=100.0,
-        help="Speed against real time (10 Hz); with --pace results the most.",
+        help="Speed against real time (10 Hz); with --pace results the highest speed.",
     ),
 ]
 Pace = Annotated[
     str,
     typer.Option(
-        help="results: the next sweep leaves when the boxes of the last are out; real_time: by the"
-        " clock, whatever the computer can keep up with."
+        help="When the next sweep leaves. results: once the last boxes are out; real_time: by"
+        " the clock, whatever the computer can keep up with."
     ),
 ]
 Seconds = Annotated[
     float,
     typer.Option(
         min=0.0,
-        help="Longest time to watch; 0: the scene, or 40 frames of it on a slower computer.",
+        help="Longest time to watch, seconds; 0: the scene, or 40 frames on a slow computer.",
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for picture, animation and the nodes' log.")]
 Record = Annotated[
-    Path | None, typer.Option(help="Record the topics into this new rosbag2 (mcap).")
+    Path | None,
+    typer.Option(help="Folder of a new rosbag2 (mcap) that the topics are recorded into."),
 ]
 Pictures = Annotated[bool, typer.Option(help="Draw the picture and the animation.")]
 Viewer = Annotated[
@@ -53,8 +55,8 @@ Viewer = Annotated[
 ViewerPort = Annotated[
     int, typer.Option(min=0, max=65535, help="Port of that page; 0: any free one.")
 ]
-LogLevel = Annotated[str, typer.Option(help="Of the nodes' log.")]
-ValuesFile = Annotated[Path | None, typer.Option(help="File for the measured values.")]
+LogLevel = Annotated[str, typer.Option(help="Level of the nodes' log.")]
+ValuesFile = Annotated[Path | None, typer.Option(help="JSON file for the measured values.")]
 
 
 def command(

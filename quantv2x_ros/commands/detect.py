@@ -23,7 +23,7 @@ from quantv2x_ros.commands._options import (
 ScoreThreshold = Annotated[
     float | None,
     typer.Option(
-        help="Objects with lower scores are left out, whatever their class; by default the bundle's"
+        help="Score below which objects of any class are left out; by default the bundle's"
         " threshold of each class."
     ),
 ]
@@ -37,12 +37,16 @@ def command(
     ] = None,
     cloud: Annotated[
         Path | None,
-        typer.Option(help="Instead: a single .pcd or .bin cloud of a vehicle."),
+        typer.Option(
+            help="File of a single cloud of a vehicle, .pcd or .bin, instead of a scenario."
+        ),
     ] = None,
-    timestamp: Annotated[str, typer.Option(help="Frame of the scenario; the first if empty.")] = "",
-    ego: Annotated[str, typer.Option(help="Ego agent; the first agent if empty.")] = "",
+    timestamp: Annotated[
+        str, typer.Option(help="Timestamp of the frame; empty: the scenario's first.")
+    ] = "",
+    ego: Annotated[str, typer.Option(help="Name of the ego; empty: the first agent.")] = "",
     agents: Annotated[
-        str, typer.Option(help="Who takes part: all, or names separated by commas.")
+        str, typer.Option(help="Agents that take part: all, or names separated by commas.")
     ] = "all",
     bundle: Bundle = "",
     backend: Backend = "auto",
@@ -53,7 +57,7 @@ def command(
     cloud_scale: CloudScale = 1.0,
     picture: Annotated[
         Path | None,
-        typer.Option(help="PNG to draw: the ego alone beside the cooperation."),
+        typer.Option(help="PNG file for a picture: the ego alone beside the cooperation."),
     ] = None,
 ) -> None:
     """Detect objects in one frame: boxes in the frame of the ego's cloud, metres and radians."""

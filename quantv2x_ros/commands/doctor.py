@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`doctor`: says what is wrong before it costs a day."""
+"""`doctor`: finds what is wrong with a machine, a running graph or a dataset."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 def command(
     data: Annotated[
         Path | None,
-        typer.Option(help="Look through a dataset: what is broken, file by file, and what is in."),
+        typer.Option(help="Dataset to examine: what is broken, file by file, and what it holds."),
     ] = None,
     clouds: Annotated[
-        bool, typer.Option(help="Read the dataset's clouds, too; without: labels only.")
+        bool, typer.Option(help="Read the dataset's clouds, too, not only its labels.")
     ] = True,
     graph: Annotated[
-        bool, typer.Option("--graph", help="Look at the nodes that run in this ROS_DOMAIN_ID.")
+        bool, typer.Option("--graph", help="Examine the nodes that run in this ROS_DOMAIN_ID.")
     ] = False,
     seconds: Annotated[
-        float, typer.Option(min=1.0, max=600.0, help="How long to listen to the graph.")
+        float, typer.Option(min=1.0, max=600.0, help="Time to listen to the graph, seconds.")
     ] = 6.0,
     bundle: Annotated[
         str, typer.Option(help="Model bundle: a folder or a name in engines/; empty: the default.")
     ] = "",
-    json: Annotated[Path | None, typer.Option(help="File to write the findings to.")] = None,
+    json: Annotated[Path | None, typer.Option(help="JSON file to write the findings to.")] = None,
 ) -> None:
     """Examine this machine, or a running graph, or a dataset; exit code 1 if anything is broken."""
     from quantv2x_ros.evaluation.report import write_json

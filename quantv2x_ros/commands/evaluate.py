@@ -77,6 +77,7 @@ def command(
     """Evaluate on a dataset: AP by class at BEV IoU 0.3, 0.5 and 0.7, and bytes a message."""
     from quantv2x_ros.commands._detectors import open_detector
     from quantv2x_ros.environment.progress import counted
+    from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.environment.resources import find_bundle
     from quantv2x_ros.evaluation.report import print_precision, write_json
     from quantv2x_ros.evaluation.session import Request, run
@@ -94,5 +95,8 @@ def command(
     )
     with counted("Evaluating") as progress:
         result = run(detector, request, progress)
+    result["provenance"] = provenance(detector.bundle.name, detector.bundle.version)
     write_json(json, result)
+    if report is not None:
+        write_json(report / "result.json", result)
     print_precision(result)

@@ -24,12 +24,16 @@ from quantv2x_ros.commands._options import (
 if TYPE_CHECKING:
     from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
-Data = Annotated[Path | None, typer.Option(help="Dataset that INT8 scales are calibrated on.")]
-Precision = Annotated[str, typer.Option(help="int8 or fp32.")]
-Frames = Annotated[int, typer.Option(min=1, help="Calibration frames.")]
-Agents = Annotated[int, typer.Option(min=1, help="Most agents of a calibration frame.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the calibration frames' agents.")]
-Activations = Annotated[str, typer.Option(help="Scales: l3, l4, mse, kl or minmax.")]
+Data = Annotated[Path | None, typer.Option(help="Dataset whose frames calibrate the INT8 scales.")]
+Precision = Annotated[str, typer.Option(help="Precision of the engines: int8 or fp32.")]
+Frames = Annotated[int, typer.Option(min=1, help="Number of calibration frames.")]
+Agents = Annotated[
+    int, typer.Option(min=1, help="Largest number of agents of a calibration frame.")
+]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Seed of the choice of the calibration frames' agents.")
+]
+Activations = Annotated[str, typer.Option(help="Scales of activations: l3, l4, mse, kl or minmax.")]
 Weights = Annotated[str, typer.Option(help="Scales of weights: mse or minmax.")]
 Heads = Annotated[str, typer.Option(help="Weights of the heads: int8, fp32 or body.")]
 

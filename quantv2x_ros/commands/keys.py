@@ -12,7 +12,9 @@ import typer
 
 def command(
     station: Annotated[int, typer.Option(help="Station id, 0 to 4294967295.")],
-    out: Annotated[Path, typer.Option(help="Folder for the two files; made if need be.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the two files; it is made where it does not exist.")
+    ],
 ) -> None:
     """Make an Ed25519 key pair: STATION.key stays on the station, STATION.pem goes to its peers."""
     from quantv2x_ros.core.peers.key_ring import generate_keys

@@ -20,33 +20,43 @@ from quantv2x_ros.commands._options import (
     Note,
 )
 
-Data = Annotated[Path, typer.Option(help="Dataset that is calibrated on.")]
-Precision = Annotated[str, typer.Option(help="w8a8, w4a8 or w4a4.")]
+Data = Annotated[Path, typer.Option(help="Dataset whose frames calibrate the scales.")]
+Precision = Annotated[
+    str, typer.Option(help="Bits of weights and activations: w8a8, w4a8 or w4a4.")
+]
 Scales = Annotated[
-    str, typer.Option(help="minmax, mse, kl, or l3 and l4: errors to the power of 3 and 4.")
+    str,
+    typer.Option(
+        help="Scales of activations: minmax, mse, kl, l3 or l4 (least error to the power of 3, 4)."
+    ),
 ]
 Heads = Annotated[
-    str, typer.Option(help="Weights of the heads: int8, fp32, or body for those of the rest.")
+    str, typer.Option(help="Weights of the heads: int8, fp32, or body for the bits of the rest.")
 ]
-CalibrationBatches = Annotated[int, typer.Option(min=1, help="Batches to calibrate on.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Frames of a batch.")]
-Agents = Annotated[int, typer.Option(min=1, help="Most agents of a frame.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of all draws.")]
+CalibrationBatches = Annotated[int, typer.Option(min=1, help="Number of calibration batches.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Number of frames of a batch.")]
+Agents = Annotated[int, typer.Option(min=1, help="Largest number of agents of a frame.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random draws.")]
 
 # What is learned after rounding.
 Reconstruct = Annotated[
-    bool, typer.Option(help="Learn the rounding block by block, not to the nearest.")
+    bool,
+    typer.Option(help="Learn block by block which weights to round up, instead of to the nearest."),
 ]
-Steps = Annotated[int, typer.Option(min=1, help="Steps of a block's reconstruction.")]
+Steps = Annotated[int, typer.Option(min=1, help="Number of steps of each block's reconstruction.")]
 AwareSteps = Annotated[
-    int, typer.Option(min=0, help="Steps of each of the four phases of aware training; 0: none.")
+    int,
+    typer.Option(
+        min=0,
+        help="Number of steps of each of the four phases of aware training; 0: no aware training.",
+    ),
 ]
 Bfloat16 = Annotated[
     bool | None,
     typer.Option(
         "--bfloat16/--no-bfloat16",
-        help="Calibrate and learn with convolutions in bfloat16, or in FP32 as export does; by "
-        "default bfloat16 where the processor has it.",
+        help="Whether convolutions run in bfloat16 while calibrating and learning, or in FP32 as"
+        " in export; by default bfloat16 where the processor has it.",
         show_default=False,
     ),
 ]
@@ -55,15 +65,21 @@ Bfloat16 = Annotated[
 Evaluate = Annotated[
     Path | None, typer.Option(help="Dataset to measure AP on, in FP32 and as exported.")
 ]
-MaxFrames = Annotated[int, typer.Option(min=0, help="Only so many frames of it; 0: all.")]
+MaxFrames = Annotated[
+    int, typer.Option(min=0, help="Number of frames of that dataset, spread over it; 0: all.")
+]
 SimulatedFrames = Annotated[
-    int, typer.Option(min=1, help="Frames of it to compare engines and simulation on.")
+    int,
+    typer.Option(min=1, help="Number of its frames on which engines and simulation are compared."),
 ]
 Sensitivity = Annotated[
     bool,
-    typer.Option("--sensitivity", help="Also quantize each part alone; on so many frames, too."),
+    typer.Option(
+        "--sensitivity",
+        help="Also measure each part quantized alone, on the frames of --simulated-frames.",
+    ),
 ]
-ReportFile = Annotated[Path | None, typer.Option(help="File to write the report to.")]
+ReportFile = Annotated[Path | None, typer.Option(help="JSON file to write the report to.")]
 
 
 def command(
@@ -94,6 +110,7 @@ def command(
     json: ReportFile = None,
 ) -> None:
     """Quantize a trained network and export it: scales, rounding, size, bit operations."""
+    from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.evaluation.report import write_json
     from quantv2x_ros.evaluation.settings import EvaluationConfig
     from quantv2x_ros.training.checkpoint import load_checkpoint
@@ -140,6 +157,7 @@ def command(
         if sensitivity:
             report["sensitivity"] = measurement.parts()
     if json is not None:
-        write_json(json, report)
+        origin = provenance(bundle.name, bundle.version)
+        write_json(json, {**report, "provenance": origin})
     print_report(report)
     print(f"{out}: {bundle.name} {bundle.version}, codebook {bundle.codebook_id:016x}")

@@ -21,12 +21,15 @@ def command(
         Path, typer.Option(help="Folder of a scenario: V2X-Real, OPV2V, or a single frame.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the bag to write; it must not exist.")],
-    storage: Annotated[str, typer.Option(help="mcap or sqlite3.")] = "mcap",
+    storage: Annotated[str, typer.Option(help="Storage of the bag: mcap or sqlite3.")] = "mcap",
     agents: AgentNames = "all",
     clouds: Annotated[bool, typer.Option(help="Record the sweeps.")] = True,
     truth: Annotated[bool, typer.Option(help="Record the labels.")] = True,
     indices: Annotated[
-        bool, typer.Option("--indices", help="Encode the sweeps, and record what goes on the air.")
+        bool,
+        typer.Option(
+            "--indices", help="Encode the sweeps, and record the messages that go on the air."
+        ),
     ] = False,
     bundle: Bundle = "",
     backend: Backend = "auto",
@@ -34,8 +37,8 @@ def command(
 ) -> None:
     """Record a scenario as a rosbag2: poses, sweeps, labels, indices; one namespace an agent.
 
-    A damaged file is named, and its agent left out of that frame. Interrupted, recording goes on
-    where it was when the same command is given again.
+    A damaged file is named, and its agent left out of that frame. The same command goes on where
+    an interrupted recording was.
     """
     from quantv2x_ros.data.recording import RecordOptions, record_scenario
     from quantv2x_ros.data.scenario import Scenario

@@ -13,9 +13,12 @@ import typer
 def command(
     out: Annotated[Path, typer.Option(help="Root folder of the dataset to write.")],
     scenes: Annotated[int, typer.Option(min=1, help="Number of scenes.")] = 1,
-    frames: Annotated[int, typer.Option(min=1, help="Frames a scene, at 10 Hz.")] = 20,
+    frames: Annotated[
+        int, typer.Option(min=1, help="Number of frames of each scene, at 10 Hz.")
+    ] = 20,
     agents: Annotated[
-        int, typer.Option(min=1, help="Agents a scene: vehicles and roadside units.")
+        int,
+        typer.Option(min=1, help="Number of agents of each scene: vehicles and roadside units."),
     ] = 3,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of the first scene; each further scene adds 1.")

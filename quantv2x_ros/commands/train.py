@@ -14,11 +14,14 @@ Data = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Folder of checkpoints, logs and network.safetensors.")]
 Stage = Annotated[
-    int, typer.Option(min=1, max=3, help="1 without codebook, 2 codebook only, 3 everything.")
+    int,
+    typer.Option(
+        min=1, max=3, help="Stage: 1 all without codebook, 2 the codebook alone, 3 everything."
+    ),
 ]
 Config = Annotated[
     Path | None,
-    typer.Option(help="YAML; without one, config/training/published/stageN.yaml."),
+    typer.Option(help="YAML file of the stage; by default config/training/published/stageN.yaml."),
 ]
 Start = Annotated[
     Path | None,
@@ -36,25 +39,29 @@ NewCodebook = Annotated[
 ]
 Resume = Annotated[bool, typer.Option(help="Go on from OUT/last.ckpt.")]
 Validation = Annotated[
-    Path | None, typer.Option(help="Other dataset to validate on after each epoch.")
+    Path | None,
+    typer.Option(help="Dataset to validate on after each epoch, in place of the split."),
 ]
-MaxSteps = Annotated[int, typer.Option(min=-1, help="Stop after so many steps; -1: all epochs.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes that make samples.")]
+MaxSteps = Annotated[int, typer.Option(min=-1, help="Largest number of steps; -1: all epochs.")]
+Workers = Annotated[int, typer.Option(min=0, help="Number of processes that make samples.")]
 SkipBroken = Annotated[bool, typer.Option(help="Warn about damaged files and go on without them.")]
 
 # What replaces values of the configuration.
-Epochs = Annotated[int | None, typer.Option(min=1, help="Replaces the configuration's.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Replaces the configuration's.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Number of epochs; replaces the file's.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed; replaces the file's.")]
 Batch = Annotated[
-    int | None, typer.Option(min=1, help="Frames a step and device; replaces the file's.")
+    int | None,
+    typer.Option(min=1, help="Number of samples of a step on each device; replaces the file's."),
 ]
 
 # What it runs on.
-Accelerator = Annotated[str, typer.Option(help="cpu, gpu or auto.")]
+Accelerator = Annotated[str, typer.Option(help="Device: cpu, gpu or auto.")]
 DeviceCount = Annotated[str, typer.Option(help="Number of devices or processes, or auto.")]
-Nodes = Annotated[int, typer.Option(min=1, help="Machines that train together.")]
-Strategy = Annotated[str, typer.Option(help="Lightning's: auto, ddp, ...")]
-SyncBatchnorm = Annotated[bool, typer.Option(help="BatchNorm over all devices; for small batches.")]
+Nodes = Annotated[int, typer.Option(min=1, help="Number of machines that train together.")]
+Strategy = Annotated[str, typer.Option(help="Strategy of Lightning: auto, ddp, ...")]
+SyncBatchnorm = Annotated[
+    bool, typer.Option(help="Compute BatchNorm over all devices, for small batches.")
+]
 
 
 def command(
@@ -78,7 +85,7 @@ def command(
     strategy: Strategy = "auto",
     sync_batchnorm: SyncBatchnorm = False,
 ) -> None:
-    """Train one stage; each starts from the one before. See docs/training.md."""
+    """Train one stage of the network, from the weights of the one before; see docs/training.md."""
     from quantv2x_ros.environment.resources import shared_folder
     from quantv2x_ros.training.config import TrainingConfigError
     from quantv2x_ros.training.config_file import load_config

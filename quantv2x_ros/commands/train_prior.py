@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`train-prior`: trains the entropy coder of a bundle's indices, and puts it into the bundle."""
+"""`train-prior`: trains the entropy model of a bundle's indices, and puts it into the bundle."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ import typer
 
 def command(
     bundle: Annotated[Path, typer.Option(help="Folder of the bundle, such as engines/NAME.")],
-    data: Annotated[Path, typer.Option(help="Dataset whose sweeps are encoded to learn from.")],
-    sweeps: Annotated[int, typer.Option(min=1, help="Sweeps, spread over the dataset.")] = 700,
-    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps a level.")] = 4000,
-    batch: Annotated[int, typer.Option(min=16, help="Cells a step.")] = 4096,
-    learning_rate: Annotated[float, typer.Option(min=1e-7, max=1.0)] = 5e-3,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights and batches.")] = 0,
+    data: Annotated[Path, typer.Option(help="Dataset whose sweeps are encoded as training data.")],
+    sweeps: Annotated[
+        int, typer.Option(min=1, help="Number of sweeps, spread over the dataset.")
+    ] = 700,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Number of optimizer steps for each level.")
+    ] = 4000,
+    batch: Annotated[int, typer.Option(min=16, help="Number of cells of a step.")] = 4096,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-7, max=1.0, help="Largest learning rate of the schedule.")
+    ] = 5e-3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
 ) -> None:
-    """Train the prior of a bundle's indices; the bundle gets a new codebook id with it."""
+    """Train the entropy model of a bundle's indices; it gives the bundle a new codebook id."""
     from rich.progress import track
 
     from quantv2x_ros.inference.model.bundle import ModelBundle

@@ -19,9 +19,10 @@ class AgentGrids:
         """Start with all grids as the sensors lie.
 
         Args:
-            bundle: The model.
-            level: Level each cloud by its own ground plane, if the model is for such clouds.
-            turn: Roadside units lay their grids along their receivers' roads.
+            bundle: Model bundle.
+            level: Whether each cloud is levelled by its own ground plane, where the model is
+                for such clouds.
+            turn: Whether roadside units lay their grids along their receivers' roads.
         """
         heights = bundle.sensor_heights
         self._levels = AgentLevels(heights) if level and heights is not None else None
@@ -31,9 +32,9 @@ class AgentGrids:
         """Return a frame whose agents are in the frames of their maps.
 
         Args:
-            frame: The moment, as the dataset has it.
-            agents: Who takes part, the ego first.
-            seconds: Its time; the frames of a scenario come in their order.
+            frame: Frame of the dataset.
+            agents: Names of the agents that take part, the ego first.
+            seconds: Time of the frame; the frames of a scenario come in their order.
 
         Raises:
             DatasetError: If a cloud is missing or damaged.

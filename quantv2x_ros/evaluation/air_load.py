@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How much of the air the agents of an evaluation take."""
+"""The load of the air by the agents of an evaluation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from quantv2x_ros.data.scenario import FRAME_PERIOD
 
 
 class AirLoad:
-    """Gathers the sweeps of all agents, sent in one way."""
+    """Counts bytes and packets of all agents' sweeps, sent in one way."""
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start without a sweep."""
         self._bytes: list[int] = []
         self._packets: list[int] = []
 
@@ -25,7 +25,7 @@ class AirLoad:
         self._packets.append(len(frame.tiles) + len(frame.parity))
 
     def add_plain(self, size: int) -> None:
-        """Count a sweep of so many bytes that is no coded index map."""
+        """Count a sweep that is no coded index map, by its number of bytes."""
         self._bytes.append(size)
         self._packets.append(-(-size // GEONETWORKING_UNIT))
 

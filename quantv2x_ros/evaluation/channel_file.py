@@ -16,11 +16,11 @@ from quantv2x_ros.evaluation.settings import EvaluationSettingError
 
 
 def read_channel(path: Path) -> ChannelSettings:
-    """Read a channel's state.
+    """Read the settings of a channel.
 
     Args:
-        path: YAML, either ROS parameters of one node, such as `config/channel.yaml`, or the
-            settings alone.
+        path: YAML file with the ROS parameters of one node, such as `config/channel.yaml`, or
+            with the settings alone.
 
     Raises:
         EvaluationSettingError: For a file that holds something else.

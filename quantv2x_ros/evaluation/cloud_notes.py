@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How a cloud seems to lie otherwise than the model expects, as the encoder node says it."""
+"""Notes on clouds that lie otherwise than the model expects, as in the encoder node."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from quantv2x_ros.inference.protocol import Cloud
 
 
 def cloud_note(points: Cloud, lidar_range: Sequence[float], placement: CloudPlacement) -> str:
-    """Return what seems to be wrong with a cloud and the options that mend it; empty: nothing.
+    """Word what seems wrong with a cloud, and the options that correct it; empty for nothing.
 
     Args:
-        points: (P, 4) as placed, and neither levelled nor turned.
-        lidar_range: Of the model, x, y, z minimum, then maximum, metres.
-        placement: How it was placed.
+        points: (P, 4) points as placed, neither levelled nor turned.
+        lidar_range: Range of the model: minimum x, y, z, then maximum, metres.
+        placement: Placement that the points were moved by.
     """
     remedy = PlacementRemedy(placement, of_command=True)
     place = misplacement(points, lidar_range, remedy)

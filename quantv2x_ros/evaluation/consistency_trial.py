@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How often the consistency check flags honest peers, and how often those that lie.
+"""A trial of the consistency check: how often it flags honest and lying peers.
 
 Each peer of each scenario goes through all frames once for every way to lie; after each frame its
 map is compared with the ego's as the fusion node does it (`core.fusion.consistency`).
@@ -54,7 +54,7 @@ SHIFTS = (3.0, 5.0, 10.0)
 
 
 def make_lies(rng: np.random.Generator) -> dict[str, Lie]:
-    """Return one of each kind, with draws of their own."""
+    """Return one lie of each kind, with random draws of their own."""
     lies: dict[str, Lie] = {HONEST: Honest()}
     for sigma in NOISE:
         error = sigma * rng.standard_normal(3)
@@ -70,7 +70,7 @@ def make_lies(rng: np.random.Generator) -> dict[str, Lie]:
 
 @dataclass(eq=False)
 class Suspect:
-    """One peer through one scenario, with one kind of lie."""
+    """One peer with one kind of lie, through one scenario."""
 
     lie: Lie
     consistency: PeerConsistency = field(
@@ -80,22 +80,22 @@ class Suspect:
     false_objects: int = 0
 
     def add(self, evidence: Evidence) -> None:
-        """Take a frame's evidence."""
+        """Add the comparison of one frame."""
         self.consistency.add(evidence)
         self.compared += 1
         self.false_objects += evidence.false_objects > 0
 
 
 class ConsistencyTrial:
-    """Goes through scenarios and counts whom the check flags."""
+    """Runs the check on scenarios, and counts which peers it flags."""
 
     def __init__(self, detector: EngineDetector, config: EvaluationConfig, seed: int = 0) -> None:
-        """Start without any.
+        """Start without a scenario.
 
         Args:
-            detector: Of the bundle whose occupancies are compared.
-            config: Who takes part.
-            seed: Of errors and places.
+            detector: Detector of the bundle whose occupancies are compared.
+            config: Settings with the agents that take part.
+            seed: Seed of wrong poses and invented objects.
         """
         self._detector = detector
         self._config = config
@@ -109,7 +109,7 @@ class ConsistencyTrial:
         return self._detector.bundle
 
     def run(self, scenarios: Sequence[Scenario], progress: Progress | None = None) -> None:
-        """Go through scenarios.
+        """Run the check on scenarios.
 
         Raises:
             DatasetError: If a file is damaged, or no frame has an ego and a peer.

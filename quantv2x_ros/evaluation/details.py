@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What an evaluation tells beyond one number: parts of the truth, curves, the worst frames."""
+"""The details of an evaluation: parts of the truth, curves, the worst frames."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ WORST_OVERLAP = 0.3
 
 @dataclass(frozen=True)
 class RatedFrame:
-    """How well one frame went.
+    """The score of one frame.
 
     Attributes:
-        folder: Its scenario.
-        timestamp: Its name.
-        agents: Who took part, the ego first.
-        score: Found, missed and false; objects that nobody sees need not be found.
+        folder: Folder of its scenario.
+        timestamp: Name of the frame.
+        agents: Names of the agents that took part, the ego first.
+        score: Objects found and missed, and false boxes; objects that no agent sees need not
+            be found.
     """
 
     folder: Path
@@ -47,15 +48,15 @@ class RatedFrame:
 
     @property
     def errors(self) -> int:
-        """Objects missed and made up."""
+        """Return the number of missed objects and false boxes."""
         return self.score.missed + self.score.false
 
 
 class Details:
-    """Gathers them, frame by frame.
+    """Gathers the details, frame by frame.
 
     Args:
-        metric: Makes an empty metric.
+        metric: Function that makes an empty metric.
     """
 
     def __init__(self, metric: Callable[[], AveragePrecision]) -> None:
@@ -69,10 +70,10 @@ class Details:
         """Add one frame.
 
         Args:
-            state: The frame.
-            view: What the ego saw.
-            truth: What is there.
-            whole: The metric of all, which matches.
+            state: State of the frame.
+            view: Detections of the ego.
+            truth: Labelled objects.
+            whole: Metric of all objects, which matches boxes and objects.
         """
         matches = whole.match(view.detections, truth.boxes, truth.labels)
         self._agents.setdefault(view.agents, self._metric()).add_matches(matches)

@@ -32,14 +32,14 @@ from quantv2x_ros.inference.protocol import Cloud, Detector
 
 @dataclass(frozen=True, eq=False)
 class Input:
-    """What takes part in a detection.
+    """The input of a detection.
 
     Attributes:
-        clouds: Sweeps by agent, the ego first, each in the frame of its map.
+        clouds: Agent → points of its sweep in the frame of its map, the ego first.
         ego_to_agents: (N, 4, 4) from the frame of the ego's map to that of each agent's.
         truth_boxes: (M, 7) in the ego's LiDAR frame, `None` where there is no truth.
         level: (4, 4) from the ego's LiDAR frame to that of its map; `None` where they are the same.
-        placement: How the clouds' own frames lie to the LiDARs'.
+        placement: Placement of the LiDARs' frames in the clouds' own frames.
     """
 
     clouds: dict[str, Cloud]
@@ -50,23 +50,23 @@ class Input:
 
     @property
     def ego(self) -> str:
-        """Name of the ego."""
+        """Return the name of the ego."""
         return next(iter(self.clouds))
 
     def alone(self) -> Input:
-        """The same without the peers."""
+        """Return the same input without the peers."""
         clouds = {self.ego: self.clouds[self.ego]}
         return replace(self, clouds=clouds, ego_to_agents=self.ego_to_agents[:1])
 
 
 @dataclass(frozen=True, eq=False)
 class DetectionResult:
-    """What came of a detection.
+    """The result of a detection.
 
     Attributes:
         detections: Boxes in the ego's LiDAR frame.
-        payload_bytes: Bytes that each agent sends.
-        stage_ms: Milliseconds of each stage, those of all agents added up.
+        payload_bytes: Agent → number of bytes that it sends.
+        stage_ms: Stage → milliseconds, summed over agents.
     """
 
     detections: Detections
@@ -77,11 +77,11 @@ class DetectionResult:
 def read_frame(
     scenario: Scenario, timestamp: str, ego: str = ""
 ) -> tuple[Frame, list[DatasetError]]:
-    """Read a moment of a scenario without the agents whose files are damaged.
+    """Read a frame of a scenario without the agents whose files are damaged.
 
     Args:
-        scenario: As opened, without files that lack their counterpart.
-        timestamp: Name of the moment; empty for the first.
+        scenario: Scenario as opened, without files that lack their counterpart.
+        timestamp: Name of the frame; empty for the first.
         ego: Name of the ego; empty for the first agent.
 
     Returns:
@@ -100,13 +100,13 @@ def read_frame(
 
 
 def choose_agents(frame: Frame, ego: str | None, agents: str, limit: int) -> list[str]:
-    """Return who takes part, the ego first.
+    """Return the names of the agents that take part, the ego first.
 
     Args:
-        frame: The moment.
+        frame: Frame that the agents are chosen from.
         ego: Name of the ego; the first agent where `None` (vehicle 1 in V2X-Real).
         agents: `all`, or names separated by commas; the ego takes part in any case.
-        limit: Most agents that the model fuses. Of `all`, the nearest are taken.
+        limit: Largest number of agents that the model fuses; of `all`, the nearest are taken.
 
     Raises:
         DatasetError: If an agent is not in the frame, or more are named than the limit.
@@ -146,10 +146,10 @@ def cloud_input(
     """Read a single `.pcd` or `.bin` cloud of a vehicle.
 
     Args:
-        path: The file.
-        heights: It is levelled for sensors so high above the ground, see `Levelling`; `None`
-            leaves it as it is.
-        placement: How its frame lies to the LiDAR's; `None` if it is that.
+        path: File of the cloud.
+        heights: Lowest and highest sensor height that the cloud is levelled to, metres, see
+            `Levelling`; `None` leaves it as it is.
+        placement: Placement of the LiDAR's frame in the cloud's; `None` where they are the same.
 
     Raises:
         DatasetError: If it cannot be read.
@@ -163,19 +163,19 @@ def cloud_input(
 
 
 def look(detector: Detector, given: Input) -> DetectionResult:
-    """Detect once."""
+    """Run one detection."""
     found, sizes, stages = detect_once(detector, given.clouds, given.ego_to_agents)
     return DetectionResult(in_sensor_frame(found, given.level), sizes, stages)
 
 
 def detect(detector: Detector, given: Input) -> DetectionResult:
-    """Detect, once to warm up and once to measure."""
+    """Run two detections: one to warm up, and one to measure."""
     look(detector, given)
     return look(detector, given)
 
 
 def as_report(given: Input, outcome: DetectionResult, classes: Sequence[str]) -> dict[str, Any]:
-    """Return the result as plain values: metres and radians in the frame of the ego's cloud.
+    """Return the result as plain values, in metres and radians in the frame of the ego's cloud.
 
     Where that is not the LiDAR's, a box has its full `orientation` (quaternion x, y, z, w) beside
     the heading that is left of it in the x-y plane.
@@ -214,7 +214,7 @@ def _box_in_cloud(box: npt.NDArray[np.float32], placement: CloudPlacement) -> di
 
 
 def as_scene(given: Input, outcome: DetectionResult, classes: Sequence[str]) -> PictureContent:
-    """Return what to draw, everything brought to the ego's LiDAR frame."""
+    """Return the content of a picture, in the ego's LiDAR frame."""
     clouds, sensors = {}, {}
     for (name, points), transform in zip(given.clouds.items(), given.ego_to_agents, strict=True):
         agent_to_ego = invert(transform)

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Clouds of several agents in, boxes out, by the engines of a bundle or another detector."""
+"""Detection from clouds of several agents, by the engines of a bundle or another detector."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class EngineDetector:
         """Compile the engines.
 
         Args:
-            bundle: The model.
+            bundle: Model bundle.
             backend: `auto`, `openvino` or `tensorrt`.
-            threads: Threads of a CPU engine; 0: one a core.
+            threads: Number of threads of a CPU engine; 0: one for each core.
         """
         self.bundle = bundle
         self.precision = bundle.precision
@@ -78,7 +78,7 @@ class EngineDetector:
 
 
 def add_stages(times: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Add milliseconds up, stage by stage."""
+    """Add the milliseconds of each stage to a sum."""
     total: dict[str, float] = {}
     for stages in times:
         for stage, milliseconds in stages.items():
@@ -89,15 +89,15 @@ def add_stages(times: Iterable[Mapping[str, float]]) -> dict[str, float]:
 def detect_once(
     detector: Detector, clouds: Mapping[str, Cloud], ego_to_agents: npt.NDArray[np.float64]
 ) -> tuple[Detections, dict[str, int], dict[str, float]]:
-    """Run one frame through the detector.
+    """Detect objects in one frame.
 
     Args:
-        detector: What detects.
-        clouds: Sweeps by agent, the ego first, each in its own LiDAR frame.
-        ego_to_agents: (N, 4, 4) from the ego's coordinates to each agent's.
+        detector: Detector to run.
+        clouds: Agent → points of its sweep in its own LiDAR frame, the ego first.
+        ego_to_agents: (N, 4, 4) transforms from the ego's frame to each agent's.
 
     Returns:
-        Detections in the ego's frame, bytes each agent sends, milliseconds of each stage.
+        Detections in the ego's frame, bytes that each agent sends, milliseconds of each stage.
     """
     sent = {agent: detector.broadcast(points) for agent, points in clouds.items()}
     pyramids = [

@@ -33,11 +33,11 @@ def draw_scene(
     """Draw a scene with the ego's forward direction up.
 
     Args:
-        ax: Where to draw; its content is replaced.
-        scene: What to draw.
-        view: What part of it.
-        title: Text above.
-        scores: Write each box's score beside it.
+        ax: Axes to draw on; their content is replaced.
+        scene: Content of the picture.
+        view: Part of the ground that is shown.
+        title: Text above the picture.
+        scores: Whether each box's score is written beside it.
     """
     ax.clear()
     ax.set_facecolor(BACKGROUND)
@@ -127,7 +127,7 @@ def _cloud_image(scene: PictureContent, view: PictureArea) -> npt.NDArray[np.flo
 
 
 def _outlines(boxes: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Closed outlines (N, 5, 2) on paper."""
+    """Return closed outlines of boxes on paper, (N, 5, 2)."""
     ground = corners(boxes)[:, [0, 1, 2, 3, 0], :2]
     return np.stack([-ground[..., 1], ground[..., 0]], axis=-1)
 

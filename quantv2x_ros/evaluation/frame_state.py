@@ -33,12 +33,12 @@ from quantv2x_ros.inference.results import AgentPyramid
 
 @dataclass(eq=False)
 class Sent:
-    """What one agent sent at one time.
+    """The sweep that one agent sent in one frame.
 
     Attributes:
-        detector: Encoded it, and perceives it.
-        broadcast: What it sent, and what it kept.
-        message: What that holds.
+        detector: Detector that encoded it, and that computes its features.
+        broadcast: The bytes sent, and the feature that stayed with the agent.
+        message: Decoded content of those bytes.
         pose: (4, 4) grid_to_map: of the sensor as its cloud was levelled and turned.
         encoding_ms: Time that the sender took, milliseconds.
         ego_to_agent: (4, 4) from the frame of the state's ego to that of its grid.
@@ -61,7 +61,7 @@ class Sent:
 
     @property
     def indices(self) -> IndexArray:
-        """Its index map (planes, H, W).
+        """Return its index map (planes, H, W).
 
         Raises:
             MessageError: Where the detector sends features as they are.
@@ -83,13 +83,14 @@ class Sent:
 
 @dataclass(frozen=True, eq=False)
 class FrameState:
-    """One frame and what was sent in it.
+    """One frame, and the sweeps that were sent in it.
 
     Attributes:
-        number: Of the frame in its scenario, counted from 0.
-        frame: The frame, in it agents as their grids lie.
-        sent: By agent, the ego first.
-        alone: What agents see by themselves, each in its own frame, as far as it was asked for.
+        number: Number of the frame in its scenario, from 0.
+        frame: The frame, its agents in the frames of their grids.
+        sent: Agent → sweep that it sent, the ego first.
+        alone: Agent → its detections without others in its own frame, computed when first asked
+            for.
     """
 
     number: int
@@ -104,12 +105,12 @@ class FrameState:
 
     @property
     def ego(self) -> str:
-        """Name of the ego."""
+        """Return the name of the ego."""
         return next(iter(self.sent))
 
 
 def choose_agents(frame: Frame, config: EvaluationConfig) -> list[str]:
-    """Return who takes part, the ego first, then the nearest peers; empty without an ego."""
+    """Return the agents that take part, the ego first, then the nearest; empty without an ego."""
     if not possible_egos(frame, config.mode):
         return []
     ego, *peers = select_agents(frame, config.mode, limit=config.communication_range)
@@ -148,7 +149,7 @@ class ScenarioAgents:
         return FrameState(number, frame, sent)
 
     def alone(self, state: FrameState, name: str) -> Detections:
-        """Return what an agent sees by itself, in its own frame; computed once."""
+        """Return an agent's detections without others, in its own frame; computed once."""
         if name not in state.alone:
             pyramid = state.sent[name].own_pyramid
             state.alone[name] = self._detector.fuse([pyramid], np.eye(4)[None]).detections

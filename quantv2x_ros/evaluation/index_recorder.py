@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the agents of a dataset would broadcast, as messages for a bag."""
+"""Index messages of a dataset's agents, for a bag."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class IndexRecorder:
     """Encodes every agent's sweep; a `Supplement` of a recording.
 
     Attributes:
-        topics: message types by topic.
+        topics: topic → message type.
         latched: topics whose last message late subscribers get.
-        settings: what the messages depend on.
+        settings: settings that the messages depend on.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class IndexRecorder:
         """Load the encoder.
 
         Args:
-            bundle: the model.
-            agents: who broadcasts.
+            bundle: model bundle.
+            agents: names of the agents that broadcast.
             backend: auto, openvino or tensorrt.
-            threads: of the engine; 0 for all cores.
+            threads: number of threads of the engine; 0 for all cores.
 
         Raises:
             ValueError: for a bundle or backend that cannot be used.

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a peer may tell of itself that is not so: wrong poses, maps of elsewhere, invented cars.
+"""Lies that a peer may tell: wrong poses, maps of elsewhere, invented cars.
 
 A lie lasts: the same error or the same invented car through all frames of a scenario.
 """
@@ -34,11 +34,11 @@ _FREE, _SURE = 0.117, 0.6
 
 @dataclass(frozen=True, eq=False)
 class ClaimedSweep:
-    """What a peer says at one time.
+    """The sweep that a peer claims in one frame.
 
     Attributes:
-        indices: (planes, H, W) uint8.
-        pose: (4, 4) sensor-to-map.
+        indices: Index map, (planes, H, W) uint8.
+        pose: (4, 4) sensor-to-map pose.
     """
 
     indices: IndexArray
@@ -47,16 +47,16 @@ class ClaimedSweep:
 
 @dataclass(frozen=True, eq=False)
 class LieInput:
-    """What a lie is made from, at one time.
+    """The input of a lie in one frame.
 
     Attributes:
-        grid: Of all maps.
-        background: (planes,) codes of empty cells.
-        ego: What the ego sent.
-        ego_occupancy: (H, W), as the ego sees it.
-        peer: What the peer would send.
-        peer_alone: What the peer sees by itself.
-        elsewhere: What an agent sent in another scenario; None where there is none.
+        grid: Grid of all maps.
+        background: (planes,) indices of empty cells.
+        ego: Sweep that the ego sent.
+        ego_occupancy: (H, W) occupancy that the ego sees.
+        peer: Sweep that the peer would send.
+        peer_alone: Detections of the peer without others.
+        elsewhere: Sweep of an agent in another scenario; None without one.
     """
 
     grid: BevGrid
@@ -69,28 +69,28 @@ class LieInput:
 
 
 class Lie(Protocol):
-    """One peer's way to lie through one scenario."""
+    """A lie that one peer tells through one scenario."""
 
     def tell(self, scene: LieInput) -> ClaimedSweep | None:
-        """Return what the peer says; None where there is nothing to lie with."""
+        """Return the sweep that the peer claims; None where the lie is not possible."""
 
 
 class Honest:
-    """No lie."""
+    """An honest peer."""
 
     def tell(self, scene: LieInput) -> ClaimedSweep:
-        """Return what the peer sends."""
+        """Return the peer's true sweep."""
         return ClaimedSweep(scene.peer.indices, scene.peer.pose)
 
 
 @dataclass(frozen=True)
 class WrongPose:
-    """A pose that is off by the same through all frames.
+    """A pose with the same error in all frames.
 
     Attributes:
-        x: Shift in the map, metres.
-        y: The same along the other axis.
-        heading: Turn about the vertical where the sensor stands, degrees.
+        x: Shift along the map's x axis, metres.
+        y: Shift along the map's y axis, metres.
+        heading: Turn about the vertical axis of the sensor, degrees.
     """
 
     x: float
@@ -108,25 +108,25 @@ class WrongPose:
 
 
 class Elsewhere:
-    """The map of another scenario."""
+    """An index map of another scenario."""
 
     def tell(self, scene: LieInput) -> ClaimedSweep | None:
-        """Return it with the peer's pose."""
+        """Return the other scenario's map with the peer's pose."""
         return None if scene.elsewhere is None else ClaimedSweep(scene.elsewhere, scene.peer.pose)
 
 
 class InventedCar:
-    """A car that the peer sees, copied onto ground that the ego sees free; it stays there."""
+    """A car of the peer's map, copied onto ground that the ego sees free, where it stays."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        """Take what draws the place."""
+        """Store the generator of the place."""
         self._rng = rng
         self._tried = False
         self._patch: IndexArray | None = None
         self._place: npt.NDArray[np.float64] | None = None  # (4,) in the map
 
     def tell(self, scene: LieInput) -> ClaimedSweep | None:
-        """Return the peer's map with one car more; None without a car to copy or a place for it."""
+        """Return the peer's map with one more car; None without a car to copy or a place."""
         if not self._tried:
             self._tried = True
             self._patch, self._place = _car_of(scene), self._free_place(scene)
@@ -140,7 +140,7 @@ class InventedCar:
         return ClaimedSweep(indices, scene.peer.pose)
 
     def _free_place(self, scene: LieInput) -> npt.NDArray[np.float64] | None:
-        """A place on the ground that the ego sees free, (4,) in the map; None without one."""
+        """Return a place on ground that the ego sees free, (4,) in the map; None without one."""
         size = 2 * _CLEARANCE + 1
         hit = (scene.ego.indices != scene.background[:, None, None]).any(axis=0)
         seen = minimum_filter(hit, 7, mode="constant")
@@ -155,7 +155,7 @@ class InventedCar:
 
 
 def _car_of(scene: LieInput) -> IndexArray | None:
-    """The cells of the first vehicle that the peer is sure of; None without one."""
+    """Return the cells of the peer's first certain vehicle; None without one."""
     seen = scene.peer_alone
     for box, score, label in zip(seen.boxes, seen.scores, seen.labels, strict=True):
         middle = _cell(box[:3], scene.grid) if score > _SURE and label == 1 else None
@@ -165,7 +165,7 @@ def _car_of(scene: LieInput) -> IndexArray | None:
 
 
 def _cell(point: npt.NDArray[np.floating], grid: BevGrid) -> Cell | None:
-    """The cell of a point if a patch around it lies within the grid."""
+    """Return the cell of a point if a patch around it lies in the grid; else None."""
     row = int((point[1] - grid.lidar_range[1]) / grid.cell_size[0])
     column = int((point[0] - grid.lidar_range[0]) / grid.cell_size[1])
     rows, columns = grid.shape

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the link takes and what a bad one costs: all sweeps of it in one table and one plot."""
+"""Bytes and losses of the link: all series about it in one table and one plot."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _IOU = "0.3"
 
 
 def link_table(result: Result) -> str:
-    """Return a Markdown table with a row for each point of the link's sweeps; empty without any."""
+    """Return a Markdown table with a row for each point of the link's series; empty without one."""
     sweeps = {name: result["sweeps"][name] for name in LINK if name in result.get("sweeps", {})}
     if not sweeps:
         return ""
@@ -85,8 +85,8 @@ def plot_link(path: Path, result: Result, alone: Result | None) -> bool:
 
     Args:
         path: A `.png` file.
-        result: Of an evaluation with sweeps.
-        alone: The ego without peers, as a level line.
+        result: Result of an evaluation with series.
+        alone: Result of the ego without peers, drawn as a level line.
 
     Returns:
         Whether there was anything to draw.

@@ -25,9 +25,15 @@ SWEEP_TITLES = {
 }
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table; numbers that are not finite become a dash."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], texts: int = 1) -> str:
+    """Return a Markdown table; numbers that are not finite become a dash.
+
+    Args:
+        header: headings of the columns.
+        rows: cells of each row.
+        texts: number of the first columns that hold text, on the left; others are on the right.
+    """
+    lines = [header, ["---"] * texts + ["---:"] * (len(header) - texts)]
     lines += [[_cell(value) for value in row] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 

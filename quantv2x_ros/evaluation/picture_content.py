@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a picture shows, and which part of the ground."""
+"""The content of a picture, and the part of the ground that it shows."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FOUND_OVERLAP = 0.3
 
 @dataclass(frozen=True)
 class PictureContent:
-    """What a picture shows; everything in the ego's LiDAR frame, metres.
+    """The content of a picture, in the ego's LiDAR frame, metres.
 
     Attributes:
-        clouds: Points (P, 3 or more) by agent, the ego first; the order gives the colours.
-        sensors: (x, y) of every agent's sensor.
+        clouds: Agent → points (P, 3 or more), the ego first; the order gives the colours.
+        sensors: Place (x, y) of every agent's sensor.
         detections: Boxes found.
         truth_boxes: (M, 7) labelled boxes, `None` where there is no truth.
         classes: Names of the classes; label 1 is the first.
@@ -37,7 +37,7 @@ class PictureContent:
     classes: Sequence[str]
 
     def found(self) -> npt.NDArray[np.bool_]:
-        """(M,) which truth boxes a detection of any class covers well enough."""
+        """Return which truth boxes a detection of any class covers well enough, (M,) bool."""
         if self.truth_boxes is None:
             return np.zeros(0, dtype=bool)
         overlap = bev_iou(self.detections.boxes, self.truth_boxes)
@@ -73,5 +73,5 @@ class PictureArea:
 
     @property
     def aspect(self) -> float:
-        """Height (x) over width (y) on paper."""
+        """Return the ratio of height (x) to width (y) on paper."""
         return (self.x_high - self.x_low) / (self.y_high - self.y_low)

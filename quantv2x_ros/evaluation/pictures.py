@@ -55,8 +55,8 @@ def save_comparison(
 
     Args:
         path: A `.png` file.
-        alone: What the ego finds by itself.
-        together: What it finds with its peers.
+        alone: Content with the ego alone.
+        together: Content with its peers.
         heading: Text above both panels.
     """
     panels = [
@@ -83,9 +83,9 @@ def save_animation(
         frames: The panels of each frame.
         view: The part of the ground that all frames show.
         headings: Text above each frame.
-        frames_per_second: Speed.
+        frames_per_second: Frames that are shown a second.
         dots_per_inch: Resolution.
-        processes: How many draw at the same time.
+        processes: Number of processes that draw.
 
     Raises:
         ValueError: If there is no frame.
@@ -116,7 +116,7 @@ def save_animation(
 
 @dataclass(frozen=True, eq=False)
 class _Frame:
-    """What is drawn of a frame of an animation, and how."""
+    """One frame of an animation, with the settings to draw it."""
 
     panels: tuple[Panel, ...]
     view: PictureArea

@@ -152,6 +152,8 @@ class Playback:
         """Hand over what arrives up to a time."""
         while (now := self._next_event(receiver)) <= until:
             self._deliver_next(receiver, now)
+            while isinstance(step := receiver.next_step(now), ComputePyramid):
+                receiver.compute(step.held)  # ahead of the ego's sweep, as a node that has time
 
     def _next_event(self, receiver: Receiver) -> float:
         """Return when the next message arrives, or the wait for lost ones ends, seconds."""
@@ -182,7 +184,7 @@ class Playback:
     def _collect(self, receiver: Receiver, now: float) -> FusionFrame:
         """Wait as long as the receiver says, and return what it fuses."""
         while True:
-            step = receiver.next_step(now, may_prepare=False)
+            step = receiver.next_step(now)
             if isinstance(step, ComputePyramid):
                 receiver.compute(step.held)
             elif isinstance(step, Fuse):

@@ -76,9 +76,9 @@ def plot_sweep(
 
     Args:
         path: A `.png` file.
-        name: Of the sweep.
+        name: Name of the series.
         points: `value`, `AP`, `mAP` of each.
-        alone: The ego without peers, as a level line.
+        alone: Result of the ego without peers, drawn as a level line.
         streaming: For the latency sweep: `latency_ms`, `AP`, `mAP` of streaming AP.
     """
     figure, (left, right) = _figure(2)
@@ -155,7 +155,7 @@ class Panel:
     """One of several plots side by side.
 
     Attributes:
-        x_label: Text below it.
+        x_label: Text below the plot.
         curves: Points (x, y) by name.
     """
 
@@ -168,9 +168,9 @@ def plot_panels(path: Path, panels: Sequence[Panel], y_label: str, level: float 
 
     Args:
         path: A `.png` file.
-        panels: At least one.
-        y_label: The quantity.
-        level: Of the ego without peers, as a level line.
+        panels: Plots, at least one.
+        y_label: Name of the quantity.
+        level: Value of the ego without peers, drawn as a level line.
     """
     figure, axes = _figure(len(panels))
     for ax, panel in zip(axes, panels, strict=True):

@@ -15,7 +15,6 @@ from quantv2x_ros.evaluation.details import WORST_OVERLAP, RatedFrame
 from quantv2x_ros.evaluation.detect import draw, frame_input, look
 from quantv2x_ros.evaluation.evaluation import Evaluation
 from quantv2x_ros.evaluation.link_report import PLOT, link_table, plot_link
-from quantv2x_ros.evaluation.report import write_json
 from quantv2x_ros.evaluation.series import (
     ALONE,
     BUDGETS,
@@ -49,17 +48,16 @@ def write_report(
     compare: Sequence[tuple[str, Result]],
     worst: int,
 ) -> None:
-    """Write `report.md`, `result.json`, plots and pictures.
+    """Write `report.md`, plots and pictures.
 
     Args:
-        folder: Where; made where it does not exist.
-        result: Of the evaluation.
-        evaluation: It, after it ran.
-        compare: Other results by name, for the rate-accuracy table.
-        worst: Pictures of the worst frames.
+        folder: Folder of the report; it is made where it does not exist.
+        result: Result of the evaluation.
+        evaluation: Evaluation after it ran.
+        compare: Names and results of other evaluations, for the rate-accuracy table.
+        worst: Number of pictures of the worst frames.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "result.json", result)
     alone = _alone(result, 0)
     rates = rate_points(result, alone, compare, evaluation.cells)
     draw_plots(folder, result, evaluation, rates)
@@ -81,10 +79,10 @@ def rate_points(
     """Return the points of the rate-accuracy table.
 
     Args:
-        result: This evaluation, with its sweeps over what is sent.
-        alone: The ego without peers, of whom nothing is sent.
-        compare: Other evaluations by name.
-        cells: Of an index map.
+        result: Result of this evaluation, with its series over what is sent.
+        alone: Result of the ego without peers, who need send nothing.
+        compare: Names and results of other evaluations.
+        cells: Number of cells of an index map.
     """
     points: list[Result] = [{**result, "name": f"{result['bundle']} {result['precision']}"}]
     if alone is not None:
@@ -153,7 +151,7 @@ def _curves(result: Result) -> dict[str, list[Result]]:
 
 
 def _alone(result: Result, first_number: int) -> Result | None:
-    """The ego without peers, measured from that frame of every scenario on."""
+    """Return the result of the ego without peers, from that frame of every scenario on."""
     points = result.get("sweeps", {}).get(ALONE, [])
     return next((point for point in points if point["first_number"] == first_number), None)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the settings of an evaluation score: average precision, streaming, sweeps, details."""
+"""The scores of an evaluation's settings: average precision, streaming, series, details."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from quantv2x_ros.evaluation.streaming import StreamingPrecision, first_frame
 
 
 class Scores:
-    """Gathers them, frame by frame; settings that are the same share a metric.
+    """Gathers the scores, frame by frame; settings that are the same share a metric.
 
     Args:
         classes: Names of the classes.
         config: The base settings.
         variants: Further settings, measured on the same frames.
         streaming_ms: Latencies of streaming AP; `None` in it stands for the measured one.
-        detailed: Whether to gather details.
+        detailed: Whether details are gathered.
 
     Attributes:
         metric: Average precision with the base settings.
-        details: Of the base settings; empty where none are gathered.
-        streams: Streaming AP.
+        details: Details of the base settings; empty where none are gathered.
+        streams: Streaming AP of each latency.
         configs: All settings, the base first.
     """
 
@@ -63,17 +63,17 @@ class Scores:
         return AveragePrecision(self._classes, protocol=self._config.protocol)
 
     def start_scenario(self) -> None:
-        """Forget what streams were showing."""
+        """Forget the boxes that streams were showing."""
         for stream in self.streams:
             stream.start_scenario()
 
     def stream(self, state: FrameState, view: EgoView, truth: Truth | None) -> None:
-        """Take a frame for streaming AP.
+        """Add a frame to streaming AP.
 
         Args:
-            state: Every one, in order.
-            view: What the base settings see.
-            truth: `None` for a frame that is not evaluated.
+            state: State of the frame; each frame is added, in order.
+            view: Detections with the base settings.
+            truth: Labelled objects; `None` for a frame that is not evaluated.
         """
         pose = state.frame[state.ego].lidar_pose
         for stream in self.streams:
@@ -87,12 +87,12 @@ class Scores:
     def add(
         self, state: FrameState, truth: Truth, views: Mapping[EvaluationConfig, EgoView]
     ) -> None:
-        """Take an evaluated frame.
+        """Add an evaluated frame.
 
         Args:
-            state: The frame.
-            truth: Its objects.
-            views: What is seen with the base settings and those of `configs_at`.
+            state: State of the frame.
+            truth: Labelled objects of the frame.
+            views: Settings → detections, for the base and those of `configs_at`.
         """
         base = views[self._config]
         self.metric.add(base.detections, truth.boxes, truth.labels)
@@ -105,10 +105,10 @@ class Scores:
                     self._alone.add(state, views[config], truth, metric)
 
     def further(self, traffic: Mapping[Sending, AirLoad]) -> dict[str, Any]:
-        """Return what was asked for beyond the base settings' average precision.
+        """Return the scores beyond the base settings' average precision.
 
         Args:
-            traffic: What the messages take, by the way of sending.
+            traffic: Way of sending → load of the air.
 
         Returns:
             `sweeps`, `streaming`, `by_agents`, `by_range`, `by_sight`, and the latter two of the

@@ -22,8 +22,6 @@ from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSetting
 from quantv2x_ros.evaluation.settings_file import Measure
 from quantv2x_ros.inference.protocol import Detector
 
-MEASURED = "measured"
-
 
 @dataclass(frozen=True)
 class Request:
@@ -60,34 +58,14 @@ class Request:
         """Read the command's texts; a report asks for all that is not said.
 
         Raises:
-            EvaluationSettingError: For a sweep, latency or file that makes no sense.
+            EvaluationSettingError: For a sweep or file that makes no sense.
         """
         sweeps = parse_sweeps(sweep or ("all" if report is not None else ""))
-        latencies = parse_latencies(measure.streaming)
-        if report is not None and not measure.streaming:
+        latencies = measure.latencies_ms
+        if report is not None and not latencies:
             latencies = (None, *STEPS["latency_ms"])
         others = tuple((path.stem, read_result(path)) for path in compare)
         return cls(data, config, sweeps, latencies, report, others, measure.worst)
-
-
-def parse_latencies(texts: Sequence[str]) -> tuple[float | None, ...]:
-    """Read latencies in milliseconds, `measured` among them.
-
-    Raises:
-        EvaluationSettingError: For what is neither.
-    """
-    latencies: list[float | None] = []
-    for item in texts:
-        try:
-            value = None if item == MEASURED else float(item)
-        except ValueError:
-            value = -1.0
-        if value is not None and not 0.0 <= value < float("inf"):
-            raise EvaluationSettingError(
-                f"measure.streaming must be milliseconds or '{MEASURED}', got {item!r}"
-            )
-        latencies.append(value)
-    return tuple(latencies)
 
 
 def read_result(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import re
 import sys
 import textwrap
@@ -36,6 +37,9 @@ from quantv2x_ros.evaluation.settings import (
 )
 
 _HEAD = """\
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+#
 # Settings of `quantv2x_ros evaluate --config FILE`; these are the defaults, and a file needs only
 # what it changes. One value alone: `--set link.loss=0.1`.
 #
@@ -50,14 +54,30 @@ class Measure:
 
     Attributes:
         score_threshold: Boxes with lower scores are not ranked; 0.2 is the published.
-        streaming: Latencies of streaming AP, from a sweep to its boxes, milliseconds; `measured`
-            for that of this machine.
+        streaming_ms: Latencies of streaming AP, from a sweep to its boxes, milliseconds.
+        streaming_measured: Whether streaming AP is measured with the latency of this machine, too.
         worst: Pictures of the worst frames in a report.
     """
 
     score_threshold: float = 0.2
-    streaming: tuple[str, ...] = ()
+    streaming_ms: tuple[float, ...] = ()
+    streaming_measured: bool = False
     worst: int = 4
+
+    def __post_init__(self) -> None:
+        """Raise EvaluationSettingError for values out of range."""
+        for latency in self.streaming_ms:
+            if not 0.0 <= latency < math.inf:
+                raise EvaluationSettingError(
+                    f"measure.streaming_ms: got {latency}, expected milliseconds from 0 on"
+                )
+        if self.worst < 0:
+            raise EvaluationSettingError(f"measure.worst: got {self.worst}, expected 0 or more")
+
+    @property
+    def latencies_ms(self) -> tuple[float | None, ...]:
+        """All latencies of streaming AP; `None` is the measured one."""
+        return (*((None,) if self.streaming_measured else ()), *self.streaming_ms)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Streaming average precision: boxes against the world at the time when they are ready.
+"""Streaming average precision: boxes against the objects at the time when they are ready.
 
 After "Towards Streaming Perception" (arXiv 2005.10420): at every state with truth the newest boxes
 that are ready count, whatever sweep they are of, and a detector that is busy misses sweeps. The ego
@@ -44,11 +44,11 @@ class StreamingPrecision:
     def __init__(
         self, metric: AveragePrecision, latency_ms: float | None, first_number: int = 0
     ) -> None:
-        """Start.
+        """Start without a frame.
 
         Args:
-            metric: An empty one.
-            latency_ms: From a sweep to its boxes; `None`: as measured, frame by frame.
+            metric: Empty metric.
+            latency_ms: Time from a sweep to its boxes; `None`: as measured, frame by frame.
             first_number: Frames of a scenario before this one do not count, so that several
                 latencies are measured on the same frames.
         """
@@ -59,7 +59,7 @@ class StreamingPrecision:
         self.start_scenario()
 
     def start_scenario(self) -> None:
-        """Forget what was seen: another scenario begins."""
+        """Forget the boxes shown, since another scenario begins."""
         self._pending: list[_Pending] = []
         self._busy_until_ms = -np.inf
 
@@ -71,14 +71,14 @@ class StreamingPrecision:
         measured_ms: float,
         truth: Truth | None,
     ) -> None:
-        """Take the next frame of a scenario.
+        """Add the next frame of a scenario.
 
         Args:
-            number: Of the frame; frames are 100 ms apart.
-            pose: (4, 4) of the ego's sensor in the map now.
-            detections: What the detector makes of this frame's sweep, once it is through.
-            measured_ms: How long it takes.
-            truth: What is there now; `None` if this frame does not count.
+            number: Number of the frame; frames are 100 ms apart.
+            pose: (4, 4) pose of the ego's sensor in the map now.
+            detections: Boxes of this frame's sweep, which are ready after the latency.
+            measured_ms: Time that the detector takes, milliseconds.
+            truth: Objects that are there now; `None` if this frame does not count.
         """
         now = 1e3 * FRAME_PERIOD * number
         if self._busy_until_ms <= now + _TOLERANCE_MS:
@@ -126,7 +126,7 @@ def measurable(
 
 
 def _moved(pending: _Pending, pose: npt.NDArray[np.float64]) -> Detections:
-    """Boxes of an earlier sweep in the ego's present frame."""
+    """Move the boxes of an earlier sweep into the ego's present frame."""
     found = pending.detections
     boxes = transform_boxes(found.boxes, transform_between(pending.pose, pose))
     return Detections(boxes.astype(np.float32), found.scores, found.labels)

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether everything that a graph starts is installed, looked up before anything starts.
+"""The check that all executables of a graph are installed, before any of them starts.
 
 A launch that finds this out half-way leaves running what it has started by then, and the names of
 those nodes meet the next launch's.
@@ -20,8 +20,8 @@ def require_installed(nodes: Sequence[NodeDescription], environment: Mapping[str
     """Refuse a graph of which an executable is not installed.
 
     Args:
-        nodes: of the graph.
-        environment: variables of the launch; AMENT_PREFIX_PATH says where packages are.
+        nodes: nodes of the graph.
+        environment: environment variables of the launch, with AMENT_PREFIX_PATH.
 
     Raises:
         GraphError: naming the first package or executable that is not there, and what to do.

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which nodes cooperate, with which parameters and names: described once, as data.
+"""The description of the cooperating nodes, with their parameters and names, as data.
 
 The launch file turns the description into launch actions; the demo and the tests start it as
 processes, also where `launch` is not installed.
@@ -37,11 +37,11 @@ class NodeDescription:
     """A process with one or more nodes.
 
     Attributes:
-        package: ROS package of the executable.
-        executable: its name.
-        namespace: of its nodes, absolute.
-        parameters: set for all its nodes; a parameter file may override them.
-        remappings: topic to topic.
+        package: name of the executable's ROS package.
+        executable: name of the executable.
+        namespace: absolute namespace of its nodes.
+        parameters: parameters of all its nodes; a parameter file may override them.
+        remappings: topic → topic.
         arguments: further command-line arguments.
         ends_graph: whether the end of this process ends all others.
     """
@@ -61,8 +61,8 @@ def cooperative_graph(
     """Describe ego, peers and replay.
 
     Args:
-        settings: what is wanted.
-        source: the recording; None with real sensors.
+        settings: arguments of the graph.
+        source: recording that is played; None with real sensors.
 
     Returns:
         The processes: the ego's first, then one encoder a peer, the replay, viewer, RViz.
@@ -195,7 +195,7 @@ def _viewer(root: str, peers: list[str], settings: GraphSettings) -> NodeDescrip
 
 
 def _rviz(root: str, peers: list[str], settings: GraphSettings) -> NodeDescription:
-    """RViz with its committed configuration, whose topics are remapped to this graph's."""
+    """Describe RViz with its committed configuration, its topics remapped to this graph's."""
     names = ("points", "markers", "ground_truth")
     remappings = {f"/{name}": absolute(root, name) for name in names}
     if points := _sensor_names(settings).get("points"):
@@ -223,11 +223,11 @@ def through_channel(
 ) -> tuple[NodeDescription, ...]:
     """Return the nodes with their peers' messages remapped, and the channel as the last one.
 
-    The ego hears itself without a channel, so that its own node is left as it is.
+    The ego hears itself without a channel: its own node stays as it is.
 
     Args:
-        nodes: of a graph.
-        parameters: of the channel.
+        nodes: nodes of a graph.
+        parameters: parameters of the channel node.
     """
     remapped = [
         replace(node, remappings={**node.remappings, HEARD_TOPIC: SENT_TOPIC})

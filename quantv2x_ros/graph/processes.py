@@ -31,9 +31,9 @@ def command_of(
     """Return the command line that starts a node's process in this Python.
 
     Args:
-        node: one of this package's.
-        log_level: of its loggers.
-        params_files: YAML files with further parameters, which come last and win.
+        node: node of this package.
+        log_level: level of its loggers.
+        params_files: YAML files with further parameters, which override the node's.
     """
     command = [sys.executable, "-m", "quantv2x_ros.nodes", node.executable, *node.arguments]
     command += ["--ros-args", "--log-level", log_level, "-r", f"__ns:={node.namespace}"]
@@ -48,7 +48,7 @@ def node_environment(base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the graph's processes: large clouds pass, discovery stays local.
 
     Args:
-        base: the environment to start from; what it sets already is kept.
+        base: environment to start from; its variables are kept.
     """
     local = (
         {"ROS_LOCALHOST_ONLY": "1"}  # Humble does not know the other one
@@ -77,11 +77,11 @@ class ProcessGraph:
         """Start all processes.
 
         Args:
-            nodes: what to start.
-            log_level: of the nodes.
+            nodes: nodes to start.
+            log_level: level of the nodes' loggers.
             params_files: YAML files with further parameters.
-            environment: of the processes; this one's where None, completed in either case.
-            log_file: takes what they print; this process's terminal where None.
+            environment: environment of the processes, which is completed; None for this one's.
+            log_file: file for their output; None for this process's terminal.
 
         Raises:
             ProcessGraphError: for what is no node of this package, before anything is started.
@@ -112,7 +112,7 @@ class ProcessGraph:
             raise
 
     def is_over(self) -> bool:
-        """Whether a process that ends the graph has ended.
+        """Tell whether a process that ends the graph has ended.
 
         Raises:
             ProcessGraphError: if any process has ended with an error.

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be replayed, and whose sweeps: resolved the same way by replay, launch and demo."""
+"""The recording that is replayed and its agents, found in one way by replay, launch and demo."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def default_scene(
     announce: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Return a simulated scenario, which is made at the first call and kept.
+    """Return a simulated scenario, which the first call makes and keeps.
 
     The agents are called 1 (the ego), -1, 2, -2, and so on: vehicles and, negative, roadside units.
     A changed simulator makes a new scene.
 
     Args:
         agents: number of agents.
-        seed: of the scene.
-        frames: its length at 10 Hz.
-        folder: where scenes are kept; the user's cache folder where None.
-        announce: called with a sentence before a scene is made, which takes a while.
+        seed: seed of the scene.
+        frames: number of its frames at 10 Hz.
+        folder: folder where scenes are kept; None for the user's cache folder.
+        announce: called with a sentence before a scene is made.
         progress: called with (frames done, frames) while it is made.
 
     Raises:
@@ -104,12 +104,12 @@ class ReplaySource:
     """A recording and the agents in it that are played.
 
     Attributes:
-        path: the scenario's folder, or the bag.
+        path: folder of the scenario, or path of the bag.
         agents: names in the recording, the ego first: a dataset's agents, a bag's namespaces, or
             the station ids where indices alone are played.
-        is_bag: whether it is a rosbag2.
+        is_bag: whether the recording is a rosbag2.
         indices_only: whether the bag's indices are played instead of its clouds.
-        topics: how the topics of a bag's agents are called.
+        topics: names of the topics of a bag's agents.
     """
 
     path: str
@@ -127,15 +127,16 @@ class ReplaySource:
         indices: bool = False,
         topics: BagTopics = DEFAULT_TOPICS,
     ) -> ReplaySource:
-        """Look a recording up.
+        """Find a recording.
 
         Args:
-            path: scenario, rosbag2, or empty for the simulated scene, which is made if need be.
-            agents: ``all``, a number, or names with commas between, the ego first.
+            path: path of a scenario or rosbag2; empty for the simulated scene, which is made if it
+                does not exist.
+            agents: ``all``, a number, or names separated by commas, the ego first.
             announce: called with a sentence before a scene is made.
-            indices: play a bag's indices even if it has clouds; one without clouds is always
-                played so.
-            topics: how the topics of a bag's agents are called.
+            indices: whether a bag's indices are played even if it has clouds; those of a bag
+                without clouds always are.
+            topics: names of the topics of a bag's agents.
 
         Raises:
             ReplaySourceError: naming the agents there are, or for indices or topics of a dataset.
@@ -184,7 +185,7 @@ def topic_of(namespace: str, name: str) -> str:
 
 
 def clouds_in(path: Path) -> bool:
-    """Whether a bag has a topic of clouds with messages.
+    """Tell whether a bag has a topic of clouds with messages.
 
     Raises:
         ValueError: for a bag that cannot be read.
@@ -228,12 +229,12 @@ def _dataset_agents(folder: Path) -> list[str]:
 
 
 def _count(agents: str) -> int | None:
-    """Return the number that is asked for; None for ``all``, empty or names."""
+    """Return the requested number of agents; None for ``all``, empty or names."""
     return int(agents) if agents.isdecimal() else None
 
 
 def _choose(known: list[str], agents: str, folder: Path) -> tuple[str, ...]:
-    """Return the agents that are asked for."""
+    """Return the requested agents."""
     count = _count(agents)
     if agents in ("", "all"):
         return tuple(known)

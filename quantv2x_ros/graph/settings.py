@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a user says of the graph: the arguments of the launch file, checked."""
+"""The arguments of the launch file, checked."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ class GraphSettings:
         bundle: folder or name of a model bundle; empty for the default one.
         backend: one of `inference.backends.BACKENDS`.
         replay: scenario folder or rosbag2; empty for a simulated scene, ``none`` for real sensors.
-        agents: ``all``, a number, or names with commas between, the ego first.
+        agents: ``all``, a number, or names separated by commas, the ego first.
         indices: whether a bag's indices are played instead of its clouds.
-        heard: whether a bag's indices of stations that are not played are, too.
-        topics: how the topics of a bag's agents, or of the real sensors, are called.
-        map_frame: frame of all poses.
+        heard: whether a bag's indices of further stations are played, too.
+        topics: names of the topics of a bag's agents, or of the real sensors.
+        map_frame: name of the frame of all poses.
         rate: speed of the replay against real time.
-        pace: one of `PACES`: with ``results`` the rate is the most, each sweep waits for the boxes
-            of the one before, and fusion waits for every agent's sweep.
+        pace: one of `PACES`; with ``results`` each sweep waits for the boxes of the one before,
+            at `rate` at most, and fusion waits for every agent's sweep.
         loop: whether the replay starts again at its end.
-        namespace: of the ego's nodes; peers and replay lie below it.
-        station_id: the ego's station id with real sensors (a replay's agents have their own); -1:
-            this host's.
+        namespace: namespace of the ego's nodes; those of peers and replay lie below it.
+        station_id: station id of the ego with real sensors (a replay's agents have their own);
+            -1 for this host's.
         use_sim_time: ``true``, ``false``, or ``auto``: true with a replay.
         rviz: whether RViz is started.
-        fixed_frame: the frame that RViz shows everything in: with real sensors the ``frame_id`` of
-            the ego's clouds; empty for a replay's, which has ``ego``.
+        fixed_frame: name of the frame that RViz shows everything in: with real sensors the
+            ``frame_id`` of the ego's clouds; empty for ``ego``, which a replay has.
         viewer: whether the live scene is served to browsers on this machine.
-        viewer_port: where; 0 for any free port.
+        viewer_port: port of the page; 0 for any free port.
         log_level: one of `LOG_LEVELS`.
-        params_file: YAML files with further parameters, commas between; empty for none.
-        autostart: whether the nodes configure and activate themselves; else a lifecycle manager
-            does, by their services.
-        threads: CPU threads of each engine; 0 for all cores to the ego's, and a share of them to
-            the peers', which are guests on its computer.
+        params_file: YAML files with further parameters, separated by commas; empty for none.
+        autostart: whether the nodes configure and activate themselves; if not, a lifecycle
+            manager does it by their services.
+        threads: CPU threads of each engine; 0 gives all cores to the ego's engines, and a share
+            of them to those of its peers on the same computer.
     """
 
     bundle: str = ModelParameters.bundle
@@ -114,12 +114,12 @@ class GraphSettings:
 
     @property
     def params_files(self) -> tuple[str, ...]:
-        """The files with further parameters; where two say something, the later one wins."""
+        """Return the files with further parameters; a later file overrides an earlier one."""
         return tuple(name.strip() for name in self.params_file.split(",") if name.strip())
 
     @property
     def sim_time(self) -> bool:
-        """Whether the nodes go by ``/clock``."""
+        """Tell whether the nodes use the time of ``/clock``."""
         if self.use_sim_time == "auto":
             return self.replay != NO_REPLAY
         return self.use_sim_time == "true"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from quantv2x_ros.core.fusion.consistency import OccupancyView, compare_views
-from quantv2x_ros.core.fusion.fusion_steps import PeerRecord
+from quantv2x_ros.core.fusion.fusion_steps import FusedPeer
 from quantv2x_ros.core.fusion.motion_compensation import move_objects
 from quantv2x_ros.core.fusion.occupancy_tracks import OccupancyTracks, TrackSettings
 from quantv2x_ros.core.geometry.pose import transform_between
@@ -41,7 +41,7 @@ class PeerView:
 
     sweep: AgentSweep
     pyramid: AgentPyramid
-    record: PeerRecord[AgentPyramid]
+    record: FusedPeer[AgentPyramid]
 
 
 @dataclass(frozen=True, eq=False)

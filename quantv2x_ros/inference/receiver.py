@@ -20,6 +20,7 @@ from quantv2x_ros.core.fusion.fusion_steps import ComputePyramid, Fuse, HeldSwee
 from quantv2x_ros.core.fusion.pose_alignment import Alignment
 from quantv2x_ros.core.geometry.pose import transform_between
 from quantv2x_ros.core.peers.reach import Reach
+from quantv2x_ros.core.peers.registry import PeerRegistry
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.transport.reception import Reception
 from quantv2x_ros.core.transport.sweep import AgentSweep, Tile
@@ -84,6 +85,7 @@ class Receiver:
         station: int,
         settings: ReceiverSettings | None = None,
         max_agents: int | None = None,
+        registry: PeerRegistry | None = None,
     ) -> None:
         """Receive nothing yet.
 
@@ -93,6 +95,7 @@ class Receiver:
             station: id of the ego.
             settings: `ReceiverSettings`' defaults where None.
             max_agents: agents in one fusion, the ego included; None for what the bundle fuses.
+            registry: of the stations that are listened to; None for one of its own.
         """
         settings = settings or ReceiverSettings()
         book = bundle.codebook
@@ -101,7 +104,13 @@ class Receiver:
         self._detector = detector
         self._station = station
         self.reception = Reception(
-            form, background, settings.tile_timeout, station, bundle.grid, settings.conceal
+            form,
+            background,
+            settings.tile_timeout,
+            station,
+            bundle.grid,
+            settings.conceal,
+            registry,
         )
         self.reach = Reach(bundle.grid, settings.max_peer_distance)
         self.collector: SweepCollector[AgentPyramid] = SweepCollector(

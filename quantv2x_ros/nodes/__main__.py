@@ -18,7 +18,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def follow_parent() -> None:
-    """Be interrupted when the parent process dies, however that happens (Linux)."""
+    """Ask Linux to interrupt this process when its parent dies, for whatever reason."""
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is None or sys.platform != "linux":
         return

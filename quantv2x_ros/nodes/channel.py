@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Channel node: takes the stations' messages from one topic and gives some of them to another."""
+"""Channel node: passes some of the stations' messages from one topic to another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_PENDING = 10_000
 
 
 class ChannelNode(BaseNode):
-    """Plays a bad radio channel between ``/v2x/bev_indices_sent`` and ``/v2x/bev_indices``.
+    """Simulates a bad radio channel between ``/v2x/bev_indices_sent`` and ``/v2x/bev_indices``.
 
     Delays run in real time, whatever the clock. What does not arrive is counted by reason in the
     diagnostics; damage hits payloads, so that receivers see it by their checksum.
@@ -58,7 +58,7 @@ class ChannelNode(BaseNode):
         )
 
     def activate(self) -> None:
-        """Let messages pass; the same random decisions are made each time."""
+        """Begin to pass messages; each activation makes the same random decisions."""
         super().activate()
         self._model = ChannelModel(self.parameters.settings, self.parameters.seed)
         self._stopping = False
@@ -72,7 +72,7 @@ class ChannelNode(BaseNode):
         self._thread.start()
 
     def deactivate(self) -> None:
-        """Let nothing pass any more; what is on its way is lost."""
+        """Stop passing messages; those on their way are lost."""
         with self._changed:
             self._stopping = True
             self._pending.clear()
@@ -118,10 +118,10 @@ class ChannelNode(BaseNode):
         return None
 
     def time_jumped_back(self) -> None:
-        """Nothing to forget: the channel runs in real time."""
+        """Do nothing: the channel runs in real time."""
 
     def report(self) -> tuple[str, Mapping[str, str]]:
-        """Return what became of the messages."""
+        """Return the numbers of messages sent, delivered and lost, by reason."""
         counts = dict(self._model.counts)
         values = {name: str(count) for name, count in counts.items()}
         values["on their way"] = str(len(self._pending))
@@ -129,7 +129,7 @@ class ChannelNode(BaseNode):
 
 
 def _damaged(message: BevIndices, bits: tuple[int, ...]) -> BevIndices:
-    """Return a message whose payload has its share of the flipped bits.
+    """Return a message with flipped bits in its payload.
 
     Bits beyond the payload are those of the fields around it; they are folded onto it.
     """

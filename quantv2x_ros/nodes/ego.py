@@ -12,12 +12,12 @@ from quantv2x_ros.nodes.fusion.fusion import FusionNode
 
 
 def create_ego(**options: Any) -> list[BaseNode]:
-    """Create both nodes; the encoder hands its sweeps to fusion without a message between.
+    """Create both nodes; the encoder passes its sweeps to fusion without a message.
 
     The encoder still broadcasts them for the peers.
 
     Args:
-        options: passed on to both nodes.
+        options: options of both nodes.
 
     Raises:
         ValueError: for a parameter or bundle that cannot be used.

@@ -25,7 +25,7 @@ def encoder() -> int:
 
 
 def fusion() -> int:
-    """Run fusion alone; the own indices come over DDS from a separate encoder."""
+    """Run fusion alone; its own indices come from a separate encoder over DDS."""
 
     def create() -> Sequence[BaseNode]:
         from quantv2x_ros.nodes.fusion.fusion import FusionNode
@@ -36,7 +36,7 @@ def fusion() -> int:
 
 
 def ego() -> int:
-    """Run encoder and fusion in one process, with the own indices handed over directly."""
+    """Run encoder and fusion in one process; own indices are passed on directly."""
 
     def create() -> Sequence[BaseNode]:
         from quantv2x_ros.nodes.ego import create_ego
@@ -47,7 +47,7 @@ def ego() -> int:
 
 
 def channel() -> int:
-    """Play a bad radio channel between two topics."""
+    """Simulate a bad radio channel between two topics."""
 
     def create() -> Sequence[BaseNode]:
         from quantv2x_ros.nodes.channel import ChannelNode

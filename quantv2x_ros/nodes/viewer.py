@@ -49,7 +49,7 @@ class ViewerNode(BaseNode):
         """Create the node; unless its lifecycle is left to others, serve the page and listen.
 
         Args:
-            options: passed on to `rclpy.lifecycle.LifecycleNode`.
+            options: options of `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter that cannot be used, or a port that is taken.
@@ -74,7 +74,7 @@ class ViewerNode(BaseNode):
             )
 
     def activate(self) -> None:
-        """Listen, and show what is heard."""
+        """Subscribe, and show what comes."""
         super().activate()
         self._listen(self._clouds)
         self.create_timer(
@@ -88,14 +88,14 @@ class ViewerNode(BaseNode):
             self._page.show(self._scene.view(time.monotonic()))
 
     def cleanup(self) -> None:
-        """Stop to serve."""
+        """Stop serving the page."""
         page, self._page = self._page, None
         if page is not None:
             page.close()
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds the page."""
+        """Return the page's address for a browser on this machine."""
         return self._page.url if self._page is not None else ""
 
     def _listen(self, clouds: list[str]) -> None:
@@ -136,14 +136,14 @@ class ViewerNode(BaseNode):
         self._scene.hear_cloud(message.header.frame_id, points, now, self._poses.get(topic))
 
     def _on_pose(self, topic: str, message: PoseWithCovarianceStamped) -> None:
-        """Take the pose of the sensor whose clouds come on a topic."""
+        """Store the pose of the sensor whose clouds come on a topic."""
         try:
             self._poses[topic] = pose_from_message(message.pose, f"the sensor of {topic}")
         except MessageRefusedError as error:
             self.drop(error.reason, str(error))
 
     def _on_level(self, message: TransformStamped) -> None:
-        """Take how the ego's encoder has mounted and levelled its cloud."""
+        """Store the transform of the ego's map to its cloud."""
         try:
             level = invert(transform_from_message(message.transform))
         except PoseError as error:
@@ -184,7 +184,7 @@ class ViewerNode(BaseNode):
         self._scene.hear_station(beacon, message.sequence, size, time.monotonic())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        """Take the latency and drops of this namespace's fusion."""
+        """Store the latency and drops of this namespace's fusion."""
         fusion = f"{self.get_namespace().rstrip('/')}/fusion"
         for status in message.status:
             if status.name != fusion:
@@ -202,7 +202,7 @@ class ViewerNode(BaseNode):
             )
 
     def _refresh(self) -> None:
-        """Show what has changed, where somebody looks."""
+        """Show what has changed, while a browser shows the page."""
         if self._page is None or not self._page.visitors:
             return
         start = time.perf_counter()
@@ -216,6 +216,6 @@ class ViewerNode(BaseNode):
         self._poses.clear()
 
     def report(self) -> tuple[str, dict[str, str]]:
-        """Return where the page is and who looks."""
+        """Return the page's address and the number of browsers."""
         visitors = self._page.visitors if self._page is not None else 0
         return f"serving {self.url}", {"browsers": str(visitors), "pictures": str(self._pictures)}

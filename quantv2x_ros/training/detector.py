@@ -225,7 +225,9 @@ def _levels(maps: PyramidMaps) -> tuple[npt.NDArray[np.float32], ...]:
 
 def _as_feature(values: FeatureArray) -> torch.Tensor:
     """Return an array (H, W, C) as a view (1, C, H, W) with the strides that it has."""
-    return torch.from_numpy(values).permute(2, 0, 1)[None]
+    planes = torch.from_numpy(values).permute(2, 0, 1)
+    # the batch's stride, too: another memory format rounds sums otherwise
+    return planes.as_strided((1, *planes.shape), (planes.numel(), *planes.stride()))
 
 
 def _since(start: float) -> float:

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from quantv2x_ros.benchmark.plot import save_plot
 from quantv2x_ros.cli import app
+from quantv2x_ros.environment.provenance import Provenance
+from quantv2x_ros.results.kinds import KINDS
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,23 @@ def test_the_machine_and_its_ceilings_are_stated(result: dict[str, Any]) -> None
         "fusion.warp",
         "fusion.head",
     }
+
+
+def test_the_result_says_where_it_comes_from(result: dict[str, Any]) -> None:
+    origin = Provenance.parse(result["provenance"])
+    assert (origin.bundle, origin.bundle_version) == (
+        result["bundle"]["name"],
+        result["bundle"]["version"],
+    )
+    assert origin.instruction_set.startswith("avx2 (held to it")
+
+
+@pytest.mark.parametrize(("kind", "row"), [("stages", "whole frame"), ("roofline", "codebook")])
+def test_tables_are_made_of_the_result(result: dict[str, Any], kind: str, row: str) -> None:
+    text = KINDS[kind].make({"": [result]}, {})
+    values = next(line for line in text.splitlines() if line.startswith(f"| {row} |"))
+    measured = result["finer_stages"]["encoder.codebook" if kind == "roofline" else "frame"]["p50"]
+    assert values.split(" | ")[1] == (f"{measured:.0f}" if measured >= 99.95 else f"{measured:.1f}")
 
 
 def test_a_picture_is_drawn(result: dict[str, Any], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
 from quantv2x_ros.evaluation.consistency_trial import HONEST, make_lies
+from quantv2x_ros.results.kinds import KINDS
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,13 @@ def test_liars_contradict_the_ego_and_honest_peers_do_not(result):
     assert kinds["map of another scene"]["contradicted"]["median"] > 0.3
     shifted = [kinds[f"pose shifted by {d} m"]["contradicted"]["median"] for d in (3, 10)]
     assert kinds[HONEST]["contradicted"]["median"] < shifted[0] < shifted[1]
+
+
+def test_a_table_is_made_of_the_result(result):
+    assert result["provenance"]["command"].startswith("python -m quantv2x_ros ")
+    rows = KINDS["consistency"].make({"": [result]}, {}).splitlines()[2:]
+    assert rows[0].startswith(f"| {HONEST} | 4 | 0% | ")
+    assert len(rows) == len(result["kinds"])
 
 
 def test_the_same_seed_gives_the_same_lies():

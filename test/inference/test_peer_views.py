@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.fusion.fusion_steps import PeerRecord
+from quantv2x_ros.core.fusion.fusion_steps import FusedPeer
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.peer_views import PeerView, PeerViews
@@ -31,7 +31,7 @@ class World:
         self.records = {}
 
     def peer(self, station, stamp_ns, places):
-        record = self.records.setdefault(station, PeerRecord())
+        record = self.records.setdefault(station, FusedPeer())
         return PeerView(*self.view(station, stamp_ns, places), record)
 
     def view(self, station, stamp_ns, places):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantv2x_ros.core.fusion.fusion_steps import PeerRecord
+from quantv2x_ros.core.fusion.fusion_steps import FusedPeer
 from quantv2x_ros.core.fusion.pose_alignment import AlignmentSettings
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x, transform_between
 from quantv2x_ros.core.transport.sweep import AgentSweep
@@ -67,7 +67,7 @@ def test_two_agents_that_see_the_same_stand_at_the_same_place(aligner, detector,
 def test_a_correction_holds_in_the_map_until_the_next(aligner, detector, sweep):
     held = HeldAlignment(aligner, period=1.0)
     pyramid = detector.pyramid(sweep)
-    record = PeerRecord()
+    record = FusedPeer()
     first = held.poses(
         (agent(1, sweep, POSE), pyramid),
         [PeerView(agent(2, sweep, moved(0.4, -0.3)), pyramid, record)],
@@ -86,7 +86,7 @@ def test_a_correction_holds_in_the_map_until_the_next(aligner, detector, sweep):
 def test_a_peer_that_cannot_be_aligned_keeps_its_pose(detector, sweep):
     held = HeldAlignment(PoseAligner(detector, AlignmentSettings(min_pairs=10_000)), 1.0)
     pyramid = detector.pyramid(sweep)
-    record = PeerRecord()
+    record = FusedPeer()
     poses = held.poses(
         (agent(1, sweep, POSE), pyramid),
         [PeerView(agent(2, sweep, moved(0.4, 0.0)), pyramid, record)],

@@ -22,6 +22,7 @@ from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.index_recorder import IndexRecorder
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.replay.bag_playlist import BagPlaylist
+from quantv2x_ros.results.kinds import KINDS
 
 TYPES = {"/v2x/bev_indices": BevIndices, "/v2x/codebook": Codebook}
 
@@ -62,7 +63,11 @@ def benchmark_nodes(bundle_folder, scenario_folder, tmp_path, *options):
     command += ["--threads", "1", "--rate", "0.3", *options]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     subprocess.run(command, cwd=Path(__file__).parents[2], env=environment, check=True, timeout=600)
-    return json.loads(out.read_text())["runs"][0]
+    result = json.loads(out.read_text())
+    assert str(bundle_folder) not in result["provenance"]["command"]
+    assert f"--bundle {bundle_folder.name}" in result["provenance"]["command"]
+    assert len(KINDS["nodes"].make({"": [result]}, {}).splitlines()) == 3
+    return result["runs"][0]
 
 
 def test_the_benchmark_of_an_encoder_alone_sees_sweeps_and_indices(

@@ -9,6 +9,7 @@ import os
 import pytest
 
 from quantv2x_ros.graph.settings import GraphSettings
+from quantv2x_ros.results.kinds import KINDS
 from quantv2x_ros.soak.flood import FloodError, FloodPeriod, FloodSettings, processor_time, summary
 
 
@@ -30,6 +31,13 @@ def test_the_rate_kept_is_the_median_over_rounds_not_of_all_windows():
     assert report["phases"]["unheard"]["sent"] == 1000.0
     assert report["phases"]["attack"]["with_invented"] == 1.0
     assert report["phases"]["quiet"]["with_invented"] == 0.0
+
+
+def test_a_table_is_made_of_the_report():
+    report = summary(windows((10.0, 9.0, 8.1)), {})
+    text = KINDS["flood"].make({"": [report]}, {})
+    assert "| attack | 8.10 | 100% | 0.50 |" in text
+    assert "0.81 of quiet, 0.90 of unheard" in text
 
 
 def test_without_results_no_ratio_is_invented():

@@ -10,6 +10,7 @@ from quantv2x_ros.core.channel.channel_model import ChannelSettings
 from quantv2x_ros.graph.graph import HEARD_TOPIC, SENT_TOPIC
 from quantv2x_ros.graph.replay_source import ReplaySource
 from quantv2x_ros.graph.settings import GraphSettings
+from quantv2x_ros.results.kinds import KINDS
 from quantv2x_ros.soak.report import DropLedger, memory_growth, missed_deadlines
 from quantv2x_ros.soak.run import SoakError, SoakSettings, soak_graph
 
@@ -30,6 +31,18 @@ def test_gaps_longer_than_allowed_are_missed_deadlines():
     assert result["longest_gap_s"] == pytest.approx(0.7)
     assert result["missed_s"] == [[3.2, 0.7]]
     assert missed_deadlines([], 0.5, 0.0)["longest_gap_s"] is None
+
+
+def test_a_table_is_made_of_what_was_seen():
+    report = {
+        "seconds": 120.0,
+        "memory": {"ego": memory_growth(range(100), [500.0 + t for t in range(100)], 0)},
+        "deadlines": missed_deadlines([0.0, 1.0, 1.8], 0.5, 0.0),
+        "dropped": {"/fusion": {"rate": 1300, "late": 2}},
+    }
+    row = KINDS["soak"].make({"two minutes": [report]}, {}).splitlines()[-1]
+    wanted = "two minutes | ego 587, +75.0 | fusion: rate 1,300, late 2 | 2 | 3 | 0.90 | 1.00 | 2"
+    assert row == f"| {wanted} |"
 
 
 def test_drops_are_read_from_the_diagnostics():

@@ -17,6 +17,7 @@ from quantv2x_ros.cli import app
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.data.v2x_real import write_agent_frame
 from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.results.kinds import KINDS
 from quantv2x_ros.training.checkpoint import save_checkpoint
 from quantv2x_ros.training.export.random_bundle import (
     SMALL_RANGE,
@@ -82,6 +83,9 @@ def test_the_command_writes_a_bundle_and_says_what_it_costs(
     report = json.loads((tmp_path / "report.json").read_text())
     assert len(report["blocks"]) == 22
     assert len(report["sensitivity"]) == 7
+    assert report["provenance"]["bundle_version"] == "1"
+    for kind, lines in (("quantization", 2), ("sensitivity", 7)):  # FP32, and as quantized
+        assert len(KINDS[kind].make({"W4A8": [report]}, {}).splitlines()) == 2 + lines
     cost = report["cost"]
     assert cost["w4a8"]["size_MB"] < cost["fp32"]["size_MB"] / 6
     assert cost["w4a8"]["TBOPS"] < cost["fp32"]["TBOPS"] / 20

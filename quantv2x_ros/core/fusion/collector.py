@@ -18,8 +18,8 @@ import numpy as np
 from quantv2x_ros.core.fusion.fusion_steps import (
     ComputePyramid,
     Fuse,
+    FusedPeer,
     HeldSweep,
-    PeerRecord,
     Pyramid,
     SweepRefusedError,
     Wait,
@@ -63,7 +63,7 @@ class SweepCollector(Generic[Pyramid]):
     _ego_stamp_ns: int | None = None
     _ego_heard: float = -np.inf
     _period_ns: int = 0
-    _peers: dict[int, PeerRecord[Pyramid]] = field(default_factory=dict)
+    _peers: dict[int, FusedPeer[Pyramid]] = field(default_factory=dict)
     _expected: set[int] = field(default_factory=set)
     _fused_ns: int | None = None
     places: Places[Pyramid] = field(init=False)
@@ -184,7 +184,7 @@ class SweepCollector(Generic[Pyramid]):
         record.newest_ns = held[-1].sweep.stamp_ns
         self._expected.discard(sweep.station_id)
 
-    def _record(self, station_id: int) -> PeerRecord[Pyramid]:
+    def _record(self, station_id: int) -> FusedPeer[Pyramid]:
         """Begin to remember a peer, in the place of a silent one where there is no room.
 
         Raises:
@@ -198,7 +198,7 @@ class SweepCollector(Generic[Pyramid]):
                 "too_many_stations",
                 f"station {station_id} is one more than the {MAX_STATIONS} listened to",
             )
-        return self._peers.setdefault(station_id, PeerRecord())
+        return self._peers.setdefault(station_id, FusedPeer())
 
     def next_step(
         self, now: float, may_fuse: bool = True, may_prepare: bool = True

@@ -46,11 +46,11 @@ class HeldSweep(Generic[Pyramid]):
     pyramid: Pyramid | None = None
     begun: bool = False
     deadline: float = 0.0
-    peer: PeerRecord[Pyramid] | None = None
+    peer: FusedPeer[Pyramid] | None = None
 
 
 @dataclass(eq=False)
-class PeerRecord(Generic[Pyramid]):
+class FusedPeer(Generic[Pyramid]):
     """All that the fusing side of a receiver remembers of one peer.
 
     Attributes:

@@ -22,16 +22,16 @@ GRID_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class IndexFormat:
-    """What stations must share to understand each other's indices.
+    """Codebook and grid that stations must share to understand each other's indices.
 
     Attributes:
-        codebook_id: of the codebook's tables and the entropy coder's model.
-        levels: residual levels.
-        segments: segments of a cell's channels.
-        entropy_model: what the coder of the indices knows; it names the entries a table, too.
-        rows: H, along y.
-        columns: W, along x.
-        cell_size: along x and y, metres.
+        codebook_id: hash of the decoding tables and the entropy model.
+        levels: number of residual levels.
+        segments: number of segments of a cell's channels.
+        entropy_model: probabilities of the indices, with the number of codes of a table.
+        rows: number of rows H, along y.
+        columns: number of columns W, along x.
+        cell_size: length of a cell along x and y, metres.
         origin: x and y of the outer corner of cell (0, 0), metres.
     """
 
@@ -63,12 +63,12 @@ class IndexFormat:
 
     @property
     def dict_size(self) -> int:
-        """Entries a table."""
+        """Return the number of codes of a table."""
         return self.entropy_model.dict_size
 
     @property
     def frame(self) -> IndexMapFormat:
-        """The format of index maps and their tiles."""
+        """Return the format of index maps and their tiles."""
         return IndexMapFormat(
             self.entropy_model, self.levels, self.segments, self.rows, self.columns
         )
@@ -113,8 +113,8 @@ def announcement(bundle: ModelBundle, station: int, stamp: Time) -> Codebook:
     """Return the message that announces a station's model.
 
     Args:
-        bundle: the model.
-        station: the station's id.
+        bundle: model bundle.
+        station: id of the station.
         stamp: time of the announcement.
     """
     message = Codebook(

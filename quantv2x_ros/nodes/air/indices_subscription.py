@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Subscribes to ``BevIndices`` such that a flood costs little.
+"""A subscription to ``BevIndices`` that costs little in a flood.
 
 Messages are taken as bytes. Whose one is costs a microsecond to see; only those of stations that
 may speak are deserialized. Bytes that are no message at all are refused here, too, where an
@@ -18,7 +18,7 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.peers.peers import RATE_REFUSALS
+from quantv2x_ros.core.peers.admission import RATE_REFUSALS
 from quantv2x_ros.nodes.common import qos
 
 #: Where stations hear each other, and where the own encoder is heard, in the own namespace.
@@ -42,10 +42,10 @@ _LEAST_WORK = 1 / 16
 
 
 class IndicesSubscription:
-    """Takes messages, asks whether their station may speak, and hands them on.
+    """Receives messages, checks whether their station may speak, and passes them on.
 
     Attributes:
-        ignored: station whose messages are passed over; None: nobody's.
+        ignored: id of the station whose messages are passed over; None for none.
     """
 
     def __init__(
@@ -63,18 +63,18 @@ class IndicesSubscription:
         """Subscribe.
 
         Args:
-            node: whose subscription.
-            may_speak: asked with station id and steady time before anything else is done; returns
+            node: node that subscribes.
+            may_speak: called with station id and steady time before anything else is done; returns
                 a key of `RATE_REFUSALS`, or nothing.
-            spend: takes station id, processor time [s], the part of a sweep that it was, and
-                steady time of each message that was not refused.
-            on_message: takes the others.
-            on_refused: takes reason, text and number of those refused here.
-            ignored: station whose messages are passed over, such as the own one.
-            postpone: asked with station id, stamp [ns] and content of each that may speak; true
-                where it keeps the message, to give it to `read` later or not at all.
-            on_ignored: takes the messages that are passed over.
-            topic: where they come: from the air, or the own ones from the own encoder.
+            spend: called for each message that was not refused with station id, processor time [s],
+                share of a sweep, and steady time.
+            on_message: called with each message that may speak.
+            on_refused: called with reason, text and number of the messages refused here.
+            ignored: id of a station whose messages are passed over, such as the own one.
+            postpone: called with station id, stamp [ns] and content of each message that may speak;
+                returns True where it keeps the message, to give it to `read` later or never.
+            on_ignored: called with the messages that are passed over.
+            topic: name of the topic: that of the air, or that of the own encoder.
         """
         self.ignored = ignored
         self._on_ignored = on_ignored
@@ -93,7 +93,7 @@ class IndicesSubscription:
 
     @property
     def topic_name(self) -> str:
-        """The topic's full name."""
+        """Return the topic's full name."""
         name: str = self._subscription.topic_name
         return name
 
@@ -136,17 +136,17 @@ class IndicesSubscription:
         return ""
 
     def read(self, content: bytes) -> None:
-        """Deserialize a message that may speak, hand it on, and book what that took.
+        """Deserialize a message that may speak, pass it on, and count the time that this took.
 
         Args:
-            content: of a message with a station id, see `station_of`.
+            content: bytes of a message with a station id, see `station_of`.
         """
         start = time.thread_time()
         work = self._read(content)
         self._spend(station_of(content), time.thread_time() - start, work, time.monotonic())
 
     def _read(self, content: bytes) -> float:
-        """Deserialize a message and hand it on; returns which part of a sweep it was."""
+        """Deserialize a message and pass it on; return its share of a sweep."""
         try:
             message = deserialize_message(content, BevIndices)
         except (RuntimeError, ValueError) as error:  # rmw and UTF-8 decoding raise these
@@ -157,9 +157,9 @@ class IndicesSubscription:
 
 
 def work_of(message: BevIndices) -> float:
-    """Return what a message takes to read, where an honest station's whole sweep takes 1.
+    """Return the work of reading a message, in sweeps of an honest station.
 
-    Its tile's share of the map; one that claims more than the map is refused before it is decoded.
+    It is the tile's share of the map. A tile that claims more is refused before it is decoded.
     """
     whole = message.levels * message.rows * message.columns
     tile = message.tile_levels * message.tile_rows * message.tile_columns
@@ -198,5 +198,5 @@ def station_place(content: bytes | bytearray) -> int:
 
 
 def _order(content: bytes | bytearray) -> str:
-    """Byte order by the encapsulation's representation identifier, as `struct` names it."""
+    """Return the byte order that the encapsulation states, as `struct` names it."""
     return "<" if content[1] & 1 else ">"

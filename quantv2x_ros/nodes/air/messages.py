@@ -46,12 +46,12 @@ def tile_from_message(
     """Check everything in a received message, then decode it.
 
     Args:
-        message: as received.
-        index_format: this station's own.
+        message: message as received.
+        index_format: index format of this station.
         map_frame: name of this station's map frame.
-        latest_stamp_ns: newest stamp that is believed, nanoseconds.
-        admit: checks what costs more, such as a signature, after all else and before decoding;
-            what it raises is passed on.
+        latest_stamp_ns: newest stamp that is accepted, nanoseconds.
+        admit: expensive checks, such as of a signature, made after all others and before
+            decoding; their errors are passed on.
 
     Raises:
         MessageRefusedError: naming what is wrong, with both values.
@@ -82,12 +82,12 @@ def check_message(
     """Check everything in a received message but what its payload decodes to.
 
     Args:
-        message: as received.
-        index_format: this station's own.
+        message: message as received.
+        index_format: index format of this station.
         map_frame: name of this station's map frame.
-        latest_stamp_ns: newest stamp that is believed, nanoseconds.
-        admit: checks what costs more, such as a signature, after all else; what it raises is
-            passed on.
+        latest_stamp_ns: newest stamp that is accepted, nanoseconds.
+        admit: expensive checks, such as of a signature, made after all others; their errors
+            are passed on.
 
     Returns:
         The sender's pose (4, 4), and the place of the tile; None of a parity tile.
@@ -119,7 +119,7 @@ def check_message(
 
 
 def _clock_remedy(latest_stamp_ns: int) -> str:
-    """What to do where a stamp is after the newest one that is believed, nanoseconds."""
+    """Word the remedy for a stamp after the newest accepted one, nanoseconds."""
     if latest_stamp_ns < _MINUTE_NS:  # no clock has been in its first minute but a simulated one
         return "this node's time is near 0: is there a /clock, as use_sim_time needs?"
     return "check the clocks"
@@ -134,10 +134,10 @@ def messages_from_tiles(
     """Make the messages of a sweep.
 
     Args:
-        tiles: the sweep's, in the order of their numbers.
-        parity: payloads of its parity tiles.
-        index_format: of the map.
-        template: holds header, station, sequence, pose, sent_levels and omitted_cells.
+        tiles: tiles of the sweep, in the order of their numbers.
+        parity: payloads of the sweep's parity tiles.
+        index_format: format of the map.
+        template: message with header, station, sequence, pose, sent_levels and omitted_cells.
     """
     messages = []
     payloads = [*(tile.payload for tile in tiles), *parity]
@@ -186,7 +186,7 @@ def _check_numbers(message: BevIndices) -> None:
 
 
 def _place(message: BevIndices, index_format: IndexFormat) -> TilePlace | None:
-    """What a tile holds, and whether its payload may be so large; None for a parity tile.
+    """Return the place of a tile, and check the size of its payload; None for a parity tile.
 
     Raises:
         MessageRefusedError: ``tiles``, ``encoding`` or ``payload_size``.

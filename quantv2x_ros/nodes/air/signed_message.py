@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a signature of a ``BevIndices`` covers: every field but the signature itself."""
+"""The bytes of a ``BevIndices`` that are signed: every field but the signature itself."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def signed_content(message: BevIndices) -> bytes:
 
 
 def _single(*values: float) -> list[float]:
-    """Round as the wire does: a sender holds a 32-bit field in 64 bits before it is sent."""
+    """Round a number to 32 bits, as a message does: senders hold such fields in 64 bits."""
     return array("f", values).tolist()

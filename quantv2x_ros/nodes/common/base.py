@@ -42,8 +42,8 @@ class BaseNode(ManagedNode):
         """Create the node.
 
         Args:
-            name: its name, unless remapped.
-            options: passed on to `rclpy.lifecycle.LifecycleNode`.
+            name: name of the node, unless remapped.
+            options: options of `rclpy.lifecycle.LifecycleNode`.
         """
         self._jump_handle: Any = None  # destroy_node may come before the end of this
         super().__init__(name, **options)
@@ -71,12 +71,12 @@ class BaseNode(ManagedNode):
         )
 
     def drop(self, reason: str, text: str, count: int = 1) -> None:
-        """Count something dropped, and log it: at once if it is new, else now and then.
+        """Count a drop, and log it: at once if its reason is new, else now and then.
 
         Args:
-            reason: short and constant, such as ``codebook``.
-            text: what was got and what is allowed.
-            count: how many.
+            reason: short constant name of the reason, such as ``codebook``.
+            text: explanation: the value got, and those allowed.
+            count: number of drops.
         """
         with self._statistics:
             self._drops.add(reason, text, count)
@@ -90,18 +90,18 @@ class BaseNode(ManagedNode):
             self._stages.add(stage_ms)
 
     def time_jumped_back(self) -> None:
-        """Forget what a jump back in time makes wrong; called when the clock jumps."""
+        """Forget state that a jump back in time makes wrong; called when the clock jumps."""
 
     def report(self) -> tuple[str, Mapping[str, str]]:
-        """Return one line about the node and further values; only asked while it is active."""
+        """Return one line about the node and further values; called only while it is active."""
         return "running", {}
 
     def report_id(self) -> str:
-        """Return what the report is about, such as the station id; asked in every state."""
+        """Return the subject of the report, such as the station id; called in every state."""
         return ""
 
     def activate(self) -> None:
-        """Begin to work, with a clean record."""
+        """Begin to work, with counters at 0."""
         with self._statistics:
             self._frame_rate, self._stages = RateMeter(), StageTimes()
         self._health.clear()
@@ -111,10 +111,10 @@ class BaseNode(ManagedNode):
         self._health.retune(self.parameters.health)
 
     def findings(self) -> Mapping[str, str]:
-        """Return what seems wrong though nothing is dropped, by a short and constant name.
+        """Return warnings about input that is not dropped: short constant name → sentence.
 
-        Each says what was got, what is expected and what to do. It is a WARN as long as it is
-        returned, and logged when it is new. Only asked while the node is active.
+        Each sentence says what was got, what is expected and what to do. It is a WARN as long as it
+        is returned, and is logged when it is new. Called only while the node is active.
         """
         return {}
 
@@ -133,7 +133,7 @@ class BaseNode(ManagedNode):
             self.time_jumped_back()
 
     def _find(self) -> list[str]:
-        """Return what seems wrong with the node's surroundings and input, and log what is new."""
+        """Return the warnings about the node's surroundings and input, and log new ones."""
         found = {text: text for text in (*self.qos_watch.problems(), *self._types.problems())}
         found |= self._sim_clock.finding(time.monotonic())
         if self.is_active:
@@ -145,7 +145,7 @@ class BaseNode(ManagedNode):
         return list(found.values())
 
     def _is_log_due(self, kind: str) -> bool:
-        """Whether to log a line of a kind; rclpy's throttle looks at the call stack each time."""
+        """Tell whether to log a line now; rclpy's throttle reads the call stack each time."""
         now = time.monotonic()
         with self._statistics:
             is_due = now - self._logged.get(kind, -_LOG_PERIOD) >= _LOG_PERIOD

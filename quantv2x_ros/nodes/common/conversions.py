@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Times and poses to core types and back."""
+"""Conversion of times and poses between messages and core types."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MessageRefusedError(ValueError):
     """A message that cannot be used.
 
     Attributes:
-        reason: short and constant, to count by: ``encoding``, ``codebook``, ``grid``, ``tiles``,
+        reason: short constant name to count by: ``encoding``, ``codebook``, ``grid``, ``tiles``,
             ``payload_size``, ``payload_crc``, ``payload``, ``pose``, ``map_frame`` or ``future``.
     """
 
@@ -53,8 +53,8 @@ def pose_from_message(pose: PoseWithCovariance, name: str) -> Float64:
     """Return a pose as (4, 4) sensor-to-map.
 
     Args:
-        pose: as received.
-        name: whose it is, for the message.
+        pose: pose as received.
+        name: owner of the pose, for the error.
 
     Raises:
         MessageRefusedError: for a pose or covariance that is not finite, or no unit quaternion.

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a node keeps its limits: the level and the words of its diagnostics."""
+"""The health of a node: level and words of its diagnostics."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Health:
     def judge(
         self, rate: float, stages: Mapping[str, tuple[float, float]], dropped: int, drop_text: str
     ) -> list[Complaint]:
-        """Return what is to be complained of, the worst first.
+        """Return the complaints, the worst first.
 
         Args:
-            rate: frames a second.
-            stages: median and 95th percentile, milliseconds.
-            dropped: since the last time.
-            drop_text: the latest reason.
+            rate: present rate, frames a second.
+            stages: median and 95th percentile of each stage, milliseconds.
+            dropped: number of drops since the last call.
+            drop_text: latest reason for a drop.
         """
         breaches = []
         least = self._parameters.min_rate
@@ -64,7 +64,7 @@ class Health:
         return self._stage_limits.get(stage)
 
     def clear(self) -> None:
-        """Begin anew, as when the node begins or stops to work."""
+        """Start anew, as when the node begins or stops to work."""
         self._watch.clear()
 
     def _breach(self, name: str, text: str) -> Breach:

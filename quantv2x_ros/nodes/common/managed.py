@@ -26,7 +26,7 @@ INPUT_ERRORS = (ValueError, OSError, EngineError)
 
 
 class NodeError(RuntimeError):
-    """What lets a running node give up but is no fault of it: one sentence ends its process."""
+    """A reason for a running node to give up that is no fault of it; its process ends with it."""
 
 
 class ManagedNode(RefusingLifecycleNode):
@@ -50,7 +50,7 @@ class ManagedNode(RefusingLifecycleNode):
         given_to_all: parameters that only sections of files for all nodes gave this one.
         companions: the nodes of this process, this one included; who may own a parameter that was
             given to all.
-        qos_watch: knows whom the node cannot talk with.
+        qos_watch: endpoints that the node cannot talk with.
     """
 
     defaults: ClassVar[NodeParameters] = NodeParameters()
@@ -60,8 +60,8 @@ class ManagedNode(RefusingLifecycleNode):
         """Create the node.
 
         Args:
-            name: its name, unless remapped.
-            options: passed on to `rclpy.lifecycle.LifecycleNode`.
+            name: name of the node, unless remapped.
+            options: options of `rclpy.lifecycle.LifecycleNode`.
         """
         self.is_configured = False
         self.is_active = False
@@ -79,7 +79,7 @@ class ManagedNode(RefusingLifecycleNode):
         self.add_on_set_parameters_callback(self._on_set)
 
     def begin(self) -> None:
-        """Configure and activate, where that is not left to others.
+        """Configure and activate the node, unless ``autostart`` is false.
 
         Raises:
             ValueError: for a parameter or file that cannot be used.
@@ -115,7 +115,7 @@ class ManagedNode(RefusingLifecycleNode):
         """Begin to work."""
 
     def deactivate(self) -> None:
-        """End to work, but keep what `configure` has made."""
+        """Stop working, but keep what `configure` has made."""
 
     def retune(self) -> None:
         """Let what there is go by the new `parameters`; called in the thread of their service."""
@@ -153,7 +153,7 @@ class ManagedNode(RefusingLifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """End to work."""
+        """Stop working."""
         self._end_work()
         return TransitionCallbackReturn.SUCCESS
 

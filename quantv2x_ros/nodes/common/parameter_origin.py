@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which of a node's parameters were given to all nodes alike, which rclpy does not tell.
+"""The origin of parameters: which were given to all nodes alike. rclpy does not tell.
 
 A file that several nodes share gives parameters in a section ``/**`` that some of them do not have.
 So such a section proves no mistake, where a section of the node's own, or ``-p``, does.

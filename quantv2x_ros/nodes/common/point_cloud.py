@@ -21,8 +21,8 @@ def cloud_from_message(message: PointCloud2, *, use_intensity: bool = True) -> C
     copy.
 
     Args:
-        message: as received.
-        use_intensity: see `points_from_buffer`.
+        message: message as received.
+        use_intensity: whether intensity is read, see `points_from_buffer`.
 
     Raises:
         CloudError: for a cloud without x, y or z, or whose sizes do not fit its data.
@@ -47,7 +47,7 @@ def message_from_points(points: Float32, header: Header) -> PointCloud2:
 
     Args:
         points: (P, 4) x, y, z [m] and intensity.
-        header: its stamp and frame.
+        header: stamp and frame of the cloud.
     """
     packed = np.ascontiguousarray(points, dtype="<f4")
     if packed.ndim != 2 or packed.shape[1] != 4:

@@ -23,13 +23,13 @@ _PATIENCE = 4
 
 
 class QosWatch:
-    """Notes the middleware's complaints about a node's topics, and finds out who is meant."""
+    """Collects the middleware's complaints about a node's topics, and finds the other node."""
 
     def __init__(self, node: Node) -> None:
-        """Watch nothing yet.
+        """Start without topics.
 
         Args:
-            node: whose publishers and subscriptions will be watched.
+            node: node whose publishers and subscriptions are watched.
         """
         self._node = node
         self._noticed: dict[tuple[str, bool], int] = {}  # topic, whether published: looks taken

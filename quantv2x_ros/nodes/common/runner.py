@@ -70,8 +70,8 @@ def run(create: Callable[[], Sequence[BaseNode]], args: Sequence[str] | None = N
     """Create nodes and spin each in a thread of its own.
 
     Args:
-        create: makes the nodes; called once rclpy is initialised.
-        args: command line with ROS arguments; None for the program's own.
+        create: function that makes the nodes; called once rclpy is initialised.
+        args: command line with ROS arguments; None for that of the program.
 
     Returns:
         Exit code: 0 after SIGINT, SIGTERM, a shutdown of the context or when all nodes say that
@@ -169,7 +169,7 @@ def explain(error: RuntimeError) -> str:
     """Word as one sentence why rcl cannot be initialised, with what to do where it is known.
 
     Args:
-        error: of `rclpy.init`.
+        error: error that `rclpy.init` raised.
     """
     text = " ".join(_PLACE.sub("", str(error)).split())
     if type(error).__name__ == "UnknownROSArgsError":
@@ -193,7 +193,7 @@ class _Spinner:
         self._thread.start()
 
     def is_over(self) -> bool:
-        """Whether it spins no more.
+        """Tell whether the thread has ended.
 
         Raises:
             BaseException: what the node or a thread of it failed with.

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a node that goes by simulated time has any."""
+"""A watch on simulated time: whether it goes on."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class SimClockWatch:
     """Notices that a node's simulated time stands still."""
 
     def __init__(self, node: Node) -> None:
-        """Know nothing yet.
+        """Start without a time.
 
         Args:
-            node: whose clock.
+            node: node whose clock is watched.
         """
         self._node = node
         self._stamp_ns: int | None = None
         self._since = 0.0
 
     def finding(self, now: float) -> dict[str, str]:
-        """Return what is wrong under the name ``clock``; nothing where all is well.
+        """Return a warning under the name ``clock``; empty where time goes on.
 
         Args:
-            now: seconds of a steady clock.
+            now: present time of the steady clock, seconds.
         """
         clock = self._node.get_clock()
         stamp_ns = clock.now().nanoseconds if clock.ros_time_is_active else None

@@ -24,7 +24,7 @@ class TypeWatch:
         """Watch the subscriptions that a node has at the time of each look.
 
         Args:
-            node: whose subscriptions.
+            node: node whose subscriptions are watched.
         """
         self._node = node
         self._looks: dict[tuple[str, str, str], int] = {}

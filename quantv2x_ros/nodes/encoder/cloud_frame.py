@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""In which frame the model sees the clouds: by parameters, or by TF."""
+"""The frame in which the model sees the clouds: by parameters, or by TF."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LIDAR_SUFFIX = "_lidar"
 
 @dataclass(frozen=True, eq=False)
 class CloudPlace:
-    """How a cloud lies.
+    """The placement of a cloud.
 
     Attributes:
-        placement: to the frame that the model sees it in.
-        frame: the name of that frame.
-        fixed: what the parameters say of the way to it, without TF.
+        placement: transform to the frame that the model sees the cloud in, and the scale.
+        frame: name of the frame that the model sees.
+        fixed: placement by the parameters alone, without TF.
         cloud_frame: name of the frame that the cloud came in.
     """
 
@@ -32,7 +32,7 @@ class CloudPlace:
 
 
 class CloudFrame:
-    """Knows how clouds lie to the LiDAR frame that the model expects."""
+    """Finds the placement of clouds in the LiDAR frame that the model expects."""
 
     def __init__(self, parameters: CloudParameters, tree: TransformTree) -> None:
         """Read the parameters.
@@ -51,11 +51,11 @@ class CloudFrame:
             tree.require(f"lidar_frame ({self._lidar_frame})", "give the extrinsics as cloud_mount")
 
     def at(self, stamp_ns: int, frame: str) -> CloudPlace:
-        """Return how a cloud lies.
+        """Return the placement of a cloud.
 
         Args:
-            stamp_ns: nanoseconds.
-            frame: of the cloud.
+            stamp_ns: time, nanoseconds.
+            frame: name of the cloud's frame.
 
         Raises:
             PoseUnavailableError: where TF does not know it.

@@ -49,19 +49,19 @@ class OwnFusion(Protocol):
     """The fusion of the same agent in the same process."""
 
     def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
-        """Take a coded sweep, with what the encoder spent, milliseconds by stage."""
+        """Accept a coded sweep, with the encoder's times, milliseconds by stage."""
 
     def note_encoding(self, stamp_ns: int | None) -> None:
-        """Hear that a sweep of this time begins to be encoded; None: that it is done."""
+        """Note that encoding of a sweep of this time begins; None: that it ended."""
 
     def may_begin(self) -> bool:
-        """Whether no frame is in work, so that the next sweep will be fused."""
+        """Tell whether no frame is in work, so that the next sweep will be fused."""
 
     def pass_turn(self) -> None:
-        """Hear that there is no sweep to begin with, though `may_begin`."""
+        """Note that no sweep is there to begin with, though `may_begin`."""
 
     def call_when_idle(self, callback: Callable[[], None] | None) -> None:
-        """Call it from any thread whenever `may_begin` has become true; None: no longer."""
+        """Set a callback for when `may_begin` becomes true, from any thread; None removes it."""
 
 
 class EncoderNode(BaseNode):
@@ -90,10 +90,10 @@ class EncoderNode(BaseNode):
         """Create the node; unless its lifecycle is left to others, load the model and subscribe.
 
         Args:
-            bundle: the model bundle where it is loaded already.
-            own_fusion: gets every coded sweep in this process, before the air does; unless
-                `priority` says otherwise, sweeps that it cannot take are not even encoded.
-            options: passed on to `rclpy.lifecycle.LifecycleNode`.
+            bundle: model bundle where it is loaded already; else the parameter names it.
+            own_fusion: fusion in this process, which gets each coded sweep before the air does;
+                with `priority: fusion` a sweep that it cannot take is not encoded.
+            options: options of `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter or bundle that cannot be used.
@@ -168,7 +168,7 @@ class EncoderNode(BaseNode):
             self._output.retune(self.parameters.sending)
 
     def activate(self) -> None:
-        """Listen for sweeps and poses, and tell others which model this is."""
+        """Subscribe to sweeps and poses, and announce the model."""
         super().activate()
         self._encoded: EncodedSweep | None = None
         if self._fusion_first is not None:
@@ -186,7 +186,7 @@ class EncoderNode(BaseNode):
         self._announcer.publish(message)
 
     def _answer(self) -> None:
-        """Announce once more where somebody else seems to have the own id: he answers as well."""
+        """Announce once more where another station seems to have the own id: it answers, too."""
         if self._same_id.is_due(time.monotonic()):
             self._announce()
 
@@ -194,14 +194,14 @@ class EncoderNode(BaseNode):
         self._same_id.hear(nanoseconds(message.header.stamp), time.monotonic())
 
     def deactivate(self) -> None:
-        """Forget the sweep that waits, and its poses."""
+        """Forget the waiting sweep, and the poses."""
         if self._fusion_first is not None:
             self._fusion_first.call_when_idle(None)
             self._turn.close()
         self.time_jumped_back()
 
     def _take_turn(self) -> None:
-        """Begin the next frame, where its sweep is there."""
+        """Begin the next frame, if its sweep is there."""
         if not self._sweeps.take_ready() and self._fusion_first is not None:
             self._fusion_first.pass_turn()
 
@@ -266,7 +266,7 @@ class EncoderNode(BaseNode):
         self._sequence = (self._sequence + 1) % _SEQUENCES
 
     def _own(self, sweep: PosedSweep, encoded: EncodedSweep, level: Float64 | None) -> AgentSweep:
-        """The sweep for the own fusion, which gets it whole and without the air."""
+        """Return the sweep for the own fusion, which gets it whole and without the air."""
         placement, pose = sweep.place.placement, sweep.pose
         to_frame = placement.extrinsics if placement.is_moved else None
         if level is not None:
@@ -288,7 +288,7 @@ class EncoderNode(BaseNode):
         )
 
     def time_jumped_back(self) -> None:
-        """Forget poses and the sweep that waits: they belong to another time."""
+        """Forget poses and the waiting sweep: they belong to another time."""
         self._sweeps.reset()
         self._receivers.reset()
         self._checks.reset()
@@ -296,7 +296,7 @@ class EncoderNode(BaseNode):
         self._self_check.reset()
 
     def findings(self) -> Mapping[str, str]:
-        """Return by how much more comes than can be encoded, and what seems to be wrong with it."""
+        """Return warnings about overload, and about clouds that look wrong."""
         now = time.monotonic()
         state = self._sweeps.overload.state(now)
         overload = {} if state is None else {"overload": str(state)}
@@ -314,7 +314,7 @@ class EncoderNode(BaseNode):
         return f"station {self._station}"
 
     def report(self) -> tuple[str, Mapping[str, str]]:
-        """Return what was sent."""
+        """Return the numbers of sweeps, messages and bytes sent."""
         encoded = self._encoded
         seen = (
             {

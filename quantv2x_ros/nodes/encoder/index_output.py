@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An index map on the air: what is sent of it, in how many messages, and what that leaves out."""
+"""The sending of an index map: what is sent of it, and in which messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from quantv2x_ros.nodes.common import qos
 
 
 class Signer:
-    """Fills in signatures where a key is configured."""
+    """Signs messages where a key is configured."""
 
     def __init__(self, path: str) -> None:
         """Load the key.
@@ -49,7 +49,7 @@ class Signer:
 
 
 class IndexOutput:
-    """Publishes index maps as its node's parameters say."""
+    """Publishes index maps by its node's parameters."""
 
     def __init__(
         self,
@@ -106,10 +106,10 @@ class IndexOutput:
         """Publish a sweep.
 
         Args:
-            indices: (planes, H, W) uint8.
-            template: holds header, station, sequence and pose.
-            now: seconds of a steady clock.
-            wanted: (H, W), cells that somebody can use; None for all.
+            indices: index map, (planes, H, W) uint8.
+            template: message with header, station, sequence and pose.
+            now: present time of the steady clock, seconds.
+            wanted: (H, W) bool, cells that a receiver can use; None for all.
 
         Returns:
             Bytes of all payloads.
@@ -130,7 +130,7 @@ class IndexOutput:
         return frame.payload_bytes
 
     def report(self) -> Mapping[str, str]:
-        """What was sent, and what was left out of it, for the diagnostics."""
+        """Return the numbers of what was sent and left out, for the diagnostics."""
         sent = self._sent
         if sent is None:
             return {}

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An encoder's clouds, levelled by their own ground plane."""
+"""The levelling of an encoder's clouds by their own ground plane."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class LevelOutput:
         """Return the (4, 4) transform from the LiDAR's frame to the levelled one.
 
         Args:
-            points: (P, 4) of a sweep, as the model would see them.
-            stamp: its time.
-            place: how its cloud lies.
+            points: (P, 4) points of a sweep in the frame that the model sees.
+            stamp: time of the sweep.
+            place: placement of its cloud.
 
         Returns:
-            The transform; None where the cloud is to be left as it is.
+            The transform; None where the cloud stays as it is.
         """
         level = None
         if self._levelling is not None:
@@ -62,7 +62,7 @@ class LevelOutput:
         return level
 
     def _tell(self, stamp: Time, place: CloudPlace, frame: str, to_cloud: Matrix) -> None:
-        """Publish the way from the frame of a map to that of its cloud."""
+        """Publish the transform from the frame of a map to that of its cloud."""
         message = TransformStamped(
             header=Header(stamp=stamp, frame_id=place.cloud_frame),
             child_frame_id=frame,
@@ -76,7 +76,7 @@ class LevelOutput:
             self._levelling.reset()
 
     def report(self) -> Mapping[str, str]:
-        """The ground as it lies, for the diagnostics."""
+        """Return tilt and height of the sensor above the ground, for the diagnostics."""
         if self._levelling is None:
             return {}
         ground = self._levelling.ground

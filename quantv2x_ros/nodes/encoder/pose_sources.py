@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where an agent's pose comes from: a topic with poses or odometry, or TF."""
+"""The source of an agent's pose: a topic with poses or odometry, or TF."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ Float64 = npt.NDArray[np.float64]
 
 
 class TransformPoses:
-    """Looks the transform from the sensor's frame to the map up; tf2 interpolates."""
+    """Poses from TF: the transform from the sensor's frame to the map; tf2 interpolates."""
 
     def __init__(self, tree: TransformTree, map_frame: str, covariance: Float64) -> None:
-        """Prepare.
+        """Store the parts.
 
         Args:
-            tree: knows the transforms; whoever has it listens.
-            map_frame: the target.
-            covariance: (36,) that every pose is given: TF has none.
+            tree: transforms; its owner subscribes.
+            map_frame: name of the map frame.
+            covariance: (36,) covariance that every pose is given, since TF has none.
         """
         self._tree = tree
         self._map_frame = map_frame
@@ -60,17 +60,17 @@ class TransformPoses:
 
 
 class PoseSource(Protocol):
-    """Knows an agent's pose at any time of the recent past."""
+    """A source of an agent's pose at any time of the recent past."""
 
     def connect(self, on_new: Callable[[], object]) -> None:
-        """Subscribe; ``on_new`` is called whenever something has become known."""
+        """Subscribe; ``on_new`` is called whenever new poses are known."""
 
     def at(self, stamp_ns: int, frame: str) -> tuple[Float64, Float64]:
         """Return the sensor-to-map pose (4, 4) and its covariance (36,).
 
         Args:
-            stamp_ns: nanoseconds.
-            frame: of the sensor.
+            stamp_ns: time, nanoseconds.
+            frame: name of the sensor's frame.
 
         Raises:
             PoseUnavailableError: where it is not known.
@@ -80,7 +80,7 @@ class PoseSource(Protocol):
         """Forget everything, as after a jump in time."""
 
     def sweeps_jumped_back(self, stamp_ns: int) -> None:
-        """Forget what lies in the future of sweeps whose time has jumped back to this."""
+        """Forget poses after this time, to which the sweeps' time has jumped back."""
 
 
 def create_pose_source(
@@ -92,8 +92,8 @@ def create_pose_source(
         node: subscribes, and counts what is dropped.
         parameters: where poses come from.
         tree: TF as this node sees it.
-        map_frame: that all poses must be in.
-        name: whose pose it is, for errors.
+        map_frame: name of the frame that all poses must be in.
+        name: owner of the pose, for errors.
 
     Raises:
         ValueError: for a parameter that cannot be used, or TF where tf2_ros is not installed.
@@ -123,16 +123,16 @@ class TopicPoses:
         extrinsics: Float64,
         name: str,
     ) -> None:
-        """Prepare.
+        """Store the parts.
 
         Args:
-            node: subscribes, and counts what is dropped.
-            message_type: PoseWithCovarianceStamped or Odometry.
-            topic: its topic.
-            map_frame: that poses must be in.
-            poses: keeps them.
-            extrinsics: (4, 4) from the sensor to what the poses are of.
-            name: whose pose it is, for errors.
+            node: node that subscribes and counts drops.
+            message_type: class PoseWithCovarianceStamped or Odometry.
+            topic: name of the topic.
+            map_frame: name of the frame that poses must be in.
+            poses: buffer that keeps the poses.
+            extrinsics: (4, 4) transform from the sensor to the frame whose poses come.
+            name: owner of the pose, for errors.
         """
         self._node = node
         self._message_type = message_type

@@ -29,7 +29,7 @@ from quantv2x_ros.nodes.encoder.transform_tree import TransformTree
 
 
 class SweepInput:
-    """Reads clouds as its node's parameters say."""
+    """Reads clouds by its node's parameters."""
 
     def __init__(self, node: Node, parameters: CloudParameters) -> None:
         """Have read none yet.
@@ -52,8 +52,8 @@ class SweepInput:
         """Return the points (P, 4) of a cloud as the model sees them, without the own vehicle.
 
         Args:
-            message: as received.
-            placement: how it lies to the frame that the model sees it in.
+            message: message as received.
+            placement: transform to the frame that the model sees it in, and the scale.
 
         Raises:
             CloudError: for a cloud that cannot be read.
@@ -74,7 +74,7 @@ class SweepInput:
         return outside_box(points, how.ego_body_box) if how.crop_ego_body else points
 
     def findings(self) -> Mapping[str, str]:
-        """Return what is wrong with the newest cloud's intensity; see `BaseNode.findings`."""
+        """Return a warning about the newest cloud's intensity; see `BaseNode.findings`."""
         return {"intensity": self._lost} if self._lost else {}
 
 
@@ -86,8 +86,8 @@ class WaitingSweep:
     """A sweep whose pose may not have come yet.
 
     Attributes:
-        message: as received.
-        arrived: when, seconds of the steady clock.
+        message: message as received.
+        arrived: time of arrival by the steady clock, seconds.
     """
 
     message: PointCloud2
@@ -95,20 +95,20 @@ class WaitingSweep:
 
     @property
     def stamp_ns(self) -> int:
-        """Its time, nanoseconds."""
+        """Return the time of the sweep, nanoseconds."""
         return nanoseconds(self.message.header.stamp)
 
 
 @dataclass(frozen=True, eq=False)
 class PosedSweep:
-    """A sweep and where it was taken.
+    """A sweep with the pose at which it was taken.
 
     Attributes:
-        message: as received.
-        arrived: when, seconds of the steady clock.
-        place: how its cloud lies to the frame that the model sees it in.
-        pose: (4, 4) from that frame to the map.
-        covariance: (36,) of the pose.
+        message: message as received.
+        arrived: time of arrival by the steady clock, seconds.
+        place: placement of its cloud in the frame that the model sees.
+        pose: (4, 4) transform from that frame to the map.
+        covariance: (36,) covariance of the pose.
     """
 
     message: PointCloud2
@@ -119,7 +119,7 @@ class PosedSweep:
 
     @property
     def stamp_ns(self) -> int:
-        """Its time, nanoseconds."""
+        """Return the time of the sweep, nanoseconds."""
         return nanoseconds(self.message.header.stamp)
 
 
@@ -127,14 +127,14 @@ Take = Callable[[PosedSweep], None]
 
 
 class PosedSweeps:
-    """Subscribes to sweeps and poses, and gives every sweep on with its pose or drops it.
+    """Subscribes to sweeps and poses, and passes each sweep on with its pose, or drops it.
 
     One sweep waits for its pose at a time, at most ``pose_timeout``; a newer one takes its place.
     One that has its pose waits until it may be taken, or until a newer one has its own.
 
     Attributes:
         overload: whether more sweeps come than are taken.
-        skipped: sweeps not taken since a newer one was there when the time came.
+        skipped: number of sweeps that a newer one replaced before their turn came.
     """
 
     def __init__(
@@ -156,8 +156,8 @@ class PosedSweeps:
             map_frame: that all poses must be in.
             owner: whose poses, for errors.
             take: called with each sweep that has a pose.
-            may_take: whether it may be called now; where not, `take_ready` is to be called once it
-                may.
+            may_take: tells whether `take` may be called now. If not, `take_ready` is to be called
+                once it may.
 
         Raises:
             ValueError: for a parameter that cannot be used.
@@ -189,7 +189,7 @@ class PosedSweeps:
         self._timeout = poses.pose_timeout
 
     def reset(self) -> None:
-        """Forget poses and the sweep that waits, as after a jump in time."""
+        """Forget poses and the waiting sweep, as after a jump in time."""
         self._poses.clear()
         self._tree.clear()
         self._waiting = self._ready = None
@@ -197,7 +197,7 @@ class PosedSweeps:
         self.overload.reset()
 
     def take_ready(self) -> bool:
-        """Give the sweep on that only waits for its turn; false: none does, or it is not yet."""
+        """Pass on the sweep that only waits for its turn; return False where there is none."""
         if self._ready is None or not self._may_take():
             return False
         ready, self._ready = self._ready, None
@@ -228,7 +228,7 @@ class PosedSweeps:
             self._patience.reset()
 
     def _try(self, sweep: WaitingSweep) -> None:
-        """Give a sweep on if its pose is known, drop it if that will never be."""
+        """Pass a sweep on if its pose is known; drop it if the pose will never be known."""
         try:
             posed = self._placed(sweep)
         except PoseUnavailableError as error:
@@ -255,7 +255,7 @@ class PosedSweeps:
             self._node.drop(error.reason, f"no pose for a sweep within {self._timeout} s: {error}")
 
     def _placed(self, sweep: WaitingSweep) -> PosedSweep:
-        """Find out where a sweep was taken; PoseUnavailableError where that is not known."""
+        """Return a sweep with its pose; PoseUnavailableError where that is not known."""
         frame = sweep.message.header.frame_id
         pose, covariance = self._poses.at(sweep.stamp_ns, frame)
         place = self._frame.at(sweep.stamp_ns, frame)

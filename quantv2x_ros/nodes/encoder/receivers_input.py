@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Hears where other stations are, and so what of the own map they can use."""
+"""The places of other stations, and so the part of the own map that they can use."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_HEADING_SIGMA = 0.02
 
 
 class ReceiversInput:
-    """Listens to other stations' messages for their poses alone.
+    """Reads the poses in other stations' messages.
 
     A message is checked as fusion checks it, and not decoded. A station whose pose is too uncertain
     is sent everything: fusion may take it yet, or align it.
@@ -56,8 +56,8 @@ class ReceiversInput:
             node: whose clock and subscription.
             parameters: what others change in what is sent, and who is heard.
             own_station: id of the own station, whose messages are passed over.
-            bundle: the model that all share.
-            map_frame: name of the map frame that all share.
+            bundle: model bundle that all stations share.
+            map_frame: name of the map frame that all stations share.
             may_turn: whether the grid may be turned; not where an own fusion takes the maps, whose
                 boxes are in the LiDAR's frame.
 
@@ -77,7 +77,7 @@ class ReceiversInput:
             )
         self._tolerance = ClockTolerance(node, parameters.trust.clock_tolerance)
         self._trust = Trust(parameters.trust, own_station)
-        self._receivers = Receivers(bundle.grid, bundle.detection)
+        self._receivers = Receivers(bundle.grid, bundle.detection, self._trust.registry)
         self._turn = GridTurn(bundle.grid, bundle.detection)
         self._refused: Counter[str] = Counter()
 
@@ -94,18 +94,18 @@ class ReceiversInput:
             )
 
     def wanted(self, pose: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_] | None:
-        """Return the cells that somebody can use, (H, W); None for all.
+        """Return the cells that a receiver can use, (H, W) bool; None for all.
 
         Args:
-            pose: (4, 4) grid-to-map of this station.
+            pose: (4, 4) grid-to-map pose of this station.
         """
         return self._receivers.wanted(pose, time.monotonic()) if self._is_wanted else None
 
     def turn(self, pose: npt.NDArray[np.float64]) -> float:
-        """Return how far the grid is to be turned from the sensor, radians; see `GridTurn`.
+        """Return the angle of the grid against the sensor, radians; see `GridTurn`.
 
         Args:
-            pose: (4, 4) sensor-to-map of this station.
+            pose: (4, 4) sensor-to-map pose of this station.
         """
         if not self._turns:
             return 0.0
@@ -113,12 +113,11 @@ class ReceiversInput:
 
     def reset(self) -> None:
         """Forget everyone, as after a jump in time."""
-        self._receivers.clear()
+        self._trust.registry.reset()
         self._turn.reset()
-        self._trust.reset()
 
     def report(self) -> Mapping[str, str]:
-        """Who is heard, and what was refused, for the diagnostics."""
+        """Return the stations heard and the refusals, for the diagnostics."""
         if not (self._is_wanted or self._turns):
             return {}
         turned = {"grid turned [degrees]": f"{np.degrees(self._turn.yaw):.1f}"}
@@ -139,7 +138,7 @@ class ReceiversInput:
             self._refuse(error.reason, str(error))
             return
         self._receivers.hear(message.station_id, known, now)
-        self._trust.note_fused([message.station_id], now)  # its message was of use
+        self._trust.registry.note_fused([message.station_id], now)  # its message was of use
 
     @staticmethod
     def _is_certain(message: BevIndices) -> bool:

@@ -29,24 +29,24 @@ BAD_TRANSFORM = "pose"
 
 
 class TransformTree:
-    """Looks transforms up, interpolated by tf2, once somebody has said that it is needed."""
+    """Looks transforms up, interpolated by tf2; it subscribes once a parameter requires it."""
 
     def __init__(self, node: BaseNode) -> None:
-        """Need nothing yet.
+        """Start without a subscription.
 
         Args:
-            node: subscribes.
+            node: node that subscribes.
         """
         self._node = node
         self._buffer: Any = None
         self._listener: Any = None
 
     def require(self, parameter: str, instead: str) -> None:
-        """Say that transforms will be looked up.
+        """Require transforms.
 
         Args:
-            parameter: that asks for it, and its value.
-            instead: what to choose where there is no tf2.
+            parameter: name and value of the parameter that requires them.
+            instead: value to choose where there is no tf2, for the error.
 
         Raises:
             ParameterError: where tf2_ros is not installed.
@@ -80,9 +80,9 @@ class TransformTree:
         """Return the transform (4, 4) from the source's frame to the target's.
 
         Args:
-            target: frame.
-            source: frame.
-            stamp_ns: nanoseconds.
+            target: name of the frame to transform into.
+            source: name of the frame to transform from.
+            stamp_ns: time, nanoseconds.
 
         Raises:
             PoseUnavailableError: where it is not known.
@@ -105,7 +105,7 @@ class TransformTree:
             raise PoseUnavailableError(BAD_TRANSFORM, text) from error
 
     def _side(self, target: str, source: str, stamp_ns: int) -> str:
-        """Whether a time is beyond the newest transform, or before the oldest."""
+        """Word whether a time is after the newest transform, or before the oldest."""
         try:
             latest = self._buffer.get_latest_common_time(target, source).nanoseconds
         except tf2_ros.TransformException:  # cleared: the frames are known, but no transform is

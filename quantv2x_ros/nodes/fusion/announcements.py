@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Listens to what other stations announce of their models."""
+"""The announcements of other stations' models."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ _REMEMBERED = 1000
 
 
 class Announcements:
-    """Names stations that will not be understood, before their first sweep is dropped.
+    """Names stations with another codebook before their first sweep is refused.
 
     A flood ends the subscription for a while: no message of it is taken then. The latched ones come
-    again afterwards.
+    again afterwards. Which station announced which model is remembered here, bounded, and not in a
+    `PeerRegistry`: it comes before anything else of a station, and is told once.
     """
 
     def __init__(
@@ -45,11 +46,11 @@ class Announcements:
         """Subscribe.
 
         Args:
-            node: whose subscription.
-            own_station: its announcements are passed over.
-            index_format: the own one; None where other stations are of no interest.
-            on_heard: called with new stations that will be understood, but for a flood of them.
-            on_own: called with announcements under the own id.
+            node: node that subscribes.
+            own_station: id of the own station, whose announcements are passed over.
+            index_format: format of the own station; None where other stations do not matter.
+            on_heard: called with new stations of the same format, except in a flood of them.
+            on_own: called with each announcement under the own id.
         """
         self._node = node
         self._own_station = own_station

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
+from quantv2x_ros.core.peers.registry import PeerRegistry
 from quantv2x_ros.core.transport.waiting_messages import WaitingMessage, WaitingMessages
 
 #: A message of a time further ahead than this is for no frame that will be: it is read at once, so
@@ -17,48 +19,48 @@ _HALF_PERIOD_NS = 50_000_000
 
 
 class FrameTurns:
-    """Decides which messages are read now, and which ones the next frame wants.
+    """Decides which messages are read now, and which wait for the next frame.
 
     Any thread may call it.
     """
 
-    def __init__(self, is_idle: Callable[[], bool], is_tracked: Callable[[int], bool]) -> None:
+    def __init__(self, is_idle: Callable[[], bool], registry: PeerRegistry) -> None:
         """No frame is in work.
 
         Args:
             is_idle: whether no frame is in work.
-            is_tracked: whether a station, by its id, is one that is listened to.
+            registry: of the stations; their messages wait in it.
         """
         self._is_idle = is_idle
-        self._is_tracked = is_tracked
         self._lock = threading.Lock()
         self._frame_ns: int | None = None
         self._reach_ns = _HALF_PERIOD_NS
-        self._waiting = WaitingMessages()
+        self._waiting = WaitingMessages(registry)
 
     @property
     def unread(self) -> int:
         """Messages that no frame needed, and that nobody read."""
-        return self._waiting.unread
+        with self._lock:
+            return self._waiting.unread
 
     def begin(self, stamp_ns: int, period_ns: int | None = None) -> None:
-        """Note that a frame begins, or what is known of it by now.
+        """Note that a frame begins, or more about the frame in work.
 
         Args:
             stamp_ns: time of the ego's sweep, nanoseconds.
-            period_ns: of the ego's sensor, nanoseconds; None: as it was known before.
+            period_ns: period of the ego's sensor, nanoseconds; None: as before.
         """
         with self._lock:
             self._frame_ns = stamp_ns
             self._reach_ns = self._reach_ns if period_ns is None else period_ns // 2
 
     def postpone(self, station: int, stamp_ns: int, content: bytes) -> bool:
-        """Keep a message that is for a later frame than the one in work; false: it is for this one.
+        """Keep a message of a later frame than the one in work; return False for one of this frame.
 
         Args:
-            station: its sender.
+            station: id of its sender.
             stamp_ns: time of its sweep, nanoseconds.
-            content: serialized.
+            content: serialized message.
         """
         if self._is_idle():
             return False
@@ -68,11 +70,11 @@ class FrameTurns:
             if not self._reach_ns < stamp_ns - self._frame_ns < _HORIZON_NS:
                 return False
             message = WaitingMessage(stamp_ns, content)
-            self._waiting.keep(station, message, self._is_tracked(station))
+            self._waiting.keep(station, message, time.monotonic())
         return True
 
     def has_waiting(self) -> bool:
-        """Whether any message waits."""
+        """Tell whether a message waits."""
         with self._lock:
             return len(self._waiting) > 0
 
@@ -83,7 +85,7 @@ class FrameTurns:
         own sweeps do not come as messages, the newest of each station: they will be near the next.
 
         Args:
-            own_station: None where the own sweeps do not come as messages.
+            own_station: id of the own station; None where its sweeps do not come as messages.
         """
         is_idle = self._is_idle()
         with self._lock:
@@ -96,7 +98,6 @@ class FrameTurns:
         return [message.content for message in taken]
 
     def reset(self) -> None:
-        """Forget everything, as after a jump in time."""
+        """Forget the frame, as after a jump in time; what waits is forgotten by the registry."""
         with self._lock:
             self._frame_ns = None
-            self._waiting.clear()

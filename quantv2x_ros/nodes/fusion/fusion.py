@@ -17,7 +17,6 @@ import numpy.typing as npt
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.fusion.fusion_steps import SweepRefusedError
 from quantv2x_ros.core.monitoring.overload import Overload
-from quantv2x_ros.core.peers.peer_ledger import PeerLedger
 from quantv2x_ros.core.peers.whereabouts import shared_text
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.graph.parameters.fusion import FusionParameters
@@ -27,6 +26,7 @@ from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.receiver import Receiver
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.indices_subscription import IndicesSubscription
+from quantv2x_ros.nodes.air.trust import Trust
 from quantv2x_ros.nodes.common.base import BaseNode
 from quantv2x_ros.nodes.common.model import load_bundle, station_of
 from quantv2x_ros.nodes.common.wake import Wake
@@ -62,10 +62,10 @@ class FusionNode(BaseNode):
         """Create the node; unless its lifecycle is left to others, load the model and subscribe.
 
         Args:
-            bundle: the model bundle where it is loaded already.
-            own_in_process: the own sweeps come through `accept_own`; those on the topic, which
-                are the same, are then not used.
-            options: passed on to `rclpy.lifecycle.LifecycleNode`.
+            bundle: model bundle where it is loaded already; else the parameter names it.
+            own_in_process: whether own sweeps come through `accept_own`; the same sweeps on the
+                topic are then not used.
+            options: options of `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter or bundle that cannot be used.
@@ -74,7 +74,6 @@ class FusionNode(BaseNode):
         self._own_in_process = own_in_process
         self._given_bundle = bundle
         self._worker: FusionWorker | None = None
-        self._ledger = PeerLedger()
         self._frames = 0
         self._out_of_range = 0
         self._last: FusionOutcome | None = None
@@ -94,23 +93,31 @@ class FusionNode(BaseNode):
         max_agents = _agents_at_most(parameters.max_agents, self._bundle)
         workers = min(_WORKERS, model.engine_threads or os.cpu_count() or 1)
         detector = CooperativeDetector(self._bundle, model.backend, model.engine_threads, workers)
-        receiver = Receiver(detector, self._bundle, self._station, parameters.receiver, max_agents)
-        self._input = IndicesInput(
-            self, parameters, self._station, self._format, receiver, self._forget
+        trust = Trust(parameters.trust, self._station)
+        receiver = Receiver(
+            detector,
+            self._bundle,
+            self._station,
+            parameters.receiver,
+            max_agents,
+            trust.registry,
         )
-        receiver.collector.places.standings = self._input.trust
+        self._input = IndicesInput(
+            self, parameters, self._station, self._format, receiver, trust, self._forget
+        )
+        receiver.collector.places.standings = trust.registry
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
         warm_up_detector(detector)
         self.finished = model.build_only
         self._own = OwnInput(
             self, self._station, self._own_in_process, self._postpone, self._on_shared
         )
-        self._turns = FrameTurns(self.may_begin, self._input.trust.is_tracked)
+        self._turns = FrameTurns(self.may_begin, trust.registry)
         self._worker = FusionWorker(detector, receiver, self._publish, self._fail, self._on_idle)
         self._worker.set_score_threshold(parameters.score_threshold)
 
     def activate(self) -> None:
-        """Listen to the air."""
+        """Subscribe to the messages on the air."""
         super().activate()
         if self._worker is None:
             raise RuntimeError("activated without being configured")
@@ -155,11 +162,11 @@ class FusionNode(BaseNode):
             self._worker.set_score_threshold(self.parameters.score_threshold)
 
     def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
-        """Take a sweep of the own encoder in this process.
+        """Accept a sweep of the own encoder in this process.
 
         Args:
-            sweep: the ego's.
-            stage_ms: what the encoder spent, milliseconds by stage.
+            sweep: coded sweep of the ego.
+            stage_ms: times of the encoder, milliseconds by stage.
         """
         with self._taking:
             if not self.is_active or self._worker is None:
@@ -241,14 +248,13 @@ class FusionNode(BaseNode):
         except REFUSALS as error:
             self._refuse(message.station_id, error.reason, str(error))
             return
-        self._ledger.hear(message.station_id, time.monotonic())
         if sweep is not None:
             self._offer(sweep)
         elif self._input.reception.is_incomplete:
             self._patience.reset()
 
     def _take_overdue(self) -> None:
-        """Hand on what lost tiles have left incomplete."""
+        """Pass on sweeps that lost tiles have left incomplete."""
         for sweep in self._input.reception.overdue(time.monotonic()):
             self._offer(sweep)
         if not self._input.reception.is_incomplete:
@@ -266,7 +272,7 @@ class FusionNode(BaseNode):
             self._refuse(sweep.station_id, error.reason, str(error))
 
     def _on_shared(self, message: BevIndices) -> None:
-        """Tell of another station that has this one's id."""
+        """Report another station that has this one's id."""
         place = message.sensor_pose.pose.position
         pose = self._ego_pose()
         own = None if pose is None else pose[:2, 3]
@@ -277,13 +283,13 @@ class FusionNode(BaseNode):
         return None if self._worker is None else self._worker.ego_pose
 
     def _forget(self, station: int) -> None:
-        """Forget the sweeps of a station that made room for another one."""
+        """Forget the sweeps of a station that made room for another one, or fell silent."""
         if self._worker is not None:
             self._worker.forget(station)
 
     def _refuse(self, station: int, reason: str, text: str) -> None:
         """Count a peer's message or sweep that is not used, and remember it against the peer."""
-        self._ledger.refuse(station, reason, text, time.monotonic())
+        self._input.ledger.refuse(station, reason, text, time.monotonic())
         if reason == "out_of_range":
             self._out_of_range += 1  # nothing is wrong with it
         else:
@@ -310,7 +316,7 @@ class FusionNode(BaseNode):
         self._overload.note_done(time.monotonic())
         self._last = outcome
         stations = [sweep.station_id for sweep in outcome.frame.sweeps]
-        self._input.trust.note_fused(stations, time.monotonic())
+        self._input.registry.note_fused(stations, time.monotonic())
         self.get_logger().debug(
             f"fused {outcome.frame.sweeps[0].stamp_ns} ns of stations {stations}"
         )
@@ -332,12 +338,11 @@ class FusionNode(BaseNode):
         self._own.reset()
         self._turns.reset()
         self._overload.reset()
-        self._ledger.reset()
         if self._worker is not None:
             self._worker.reset()
 
     def findings(self) -> Mapping[str, str]:
-        """Return by how much more comes than can be fused."""
+        """Return a warning about overload."""
         state = self._overload.state(time.monotonic())
         return {} if state is None else {"overload": str(state)}
 
@@ -346,7 +351,7 @@ class FusionNode(BaseNode):
         return f"station {self._station}"
 
     def report(self) -> tuple[str, Mapping[str, str]]:
-        """Return what was fused last, and what came of each station."""
+        """Return the last fused frame, and what came of each station."""
         values = {
             "superseded sweeps": str(self._worker.superseded if self._worker else 0),
             "messages not read": str(self._turns.unread),
@@ -355,12 +360,13 @@ class FusionNode(BaseNode):
             "abandoned sweeps": str(self._input.reception.abandoned),
             "sweeps with lost cells filled": str(self._input.reception.concealed),
             "restored tiles": str(self._input.reception.restored),
-            "stations tracked": str(self._input.trust.tracked),
+            "stations tracked": str(len(self._input.registry)),
         }
         if self._levels is not None and self._levels.unknown:
             values["frames in the levelled frame"] = str(self._levels.unknown)
         now = time.monotonic()
-        values.update(heard_values(self._ledger.entries(now), self._input.reception.counts, now))
+        entries = self._input.ledger.entries(now)
+        values.update(heard_values(entries, self._input.reception.counts, now))
         for station, offset in self._input.clock_offsets().items():
             values[f"station {station} clock behind [ms]"] = f"{1e3 * offset:.1f}"
         if self._last is not None:

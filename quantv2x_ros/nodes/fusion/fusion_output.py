@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the fusion node publishes of a fused frame."""
+"""The publication of a fused frame."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from quantv2x_ros.nodes.fusion.markers import FusedAgent, fusion_markers
 def heard_values(
     entries: Mapping[int, PeerEntry], counts: Mapping[int, TileCounts], now: float
 ) -> dict[str, str]:
-    """Return what came of every station, what did not, and why it was refused last.
+    """Return received, lost and refused sweeps of every station.
 
     Args:
-        entries: of the ledger.
-        counts: of the reception.
-        now: seconds of the steady clock.
+        entries: entries of the ledger, by station.
+        counts: counters of the reception.
+        now: present time of the steady clock, seconds.
     """
     values = {}
     for station, entry in entries.items():
@@ -50,7 +50,7 @@ def heard_values(
 
 
 def fused_values(outcome: FusionOutcome) -> dict[str, str]:
-    """Return bytes and age of every station in the last fused frame, and what is odd about it."""
+    """Return bytes, age and doubts of every station in the last fused frame."""
     values = {"objects": str(len(outcome.result.detections))}
     for station, found in outcome.frame.alignments.items():
         values[f"station {station} pose corrected by [m]"] = f"{found.shift:.2f}"
@@ -71,9 +71,9 @@ class FusionOutput:
         """Create the publishers.
 
         Args:
-            node: whose they are.
-            classes: names; a detection's label is the 1-based index.
-            grid: of the maps that are fused.
+            node: node that publishes.
+            classes: names of the classes; a detection's label is the 1-based index.
+            grid: grid of the maps that are fused.
         """
         self._classes = classes
         self._grid = grid

@@ -90,7 +90,7 @@ class FusionWorker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no frame is in work: none is encoded, waits, or is fused."""
+        """Tell whether no frame is in work: none is encoded, waits, or is fused."""
         with self._changed:
             return not (self._own_encoding or self._fusing or self._receiver.collector.has_ego)
 
@@ -113,7 +113,7 @@ class FusionWorker:
             self._receiver.forget(station_id)
 
     def note_encoding(self, begun: bool) -> None:
-        """Say when the ego's encoder begins and ends, in this process: nothing is prepared then."""
+        """Note when the ego's encoder in this process begins and ends: no pyramid begins then."""
         with self._changed:
             self._own_encoding = begun
             self._changed.notify_all()
@@ -124,7 +124,7 @@ class FusionWorker:
             self._on_idle()
 
     def note_reading(self, begun: bool) -> None:
-        """Say when messages that waited for this frame begin and end to be read: it waits."""
+        """Note when reading of this frame's waiting messages begins and ends: fusion waits."""
         with self._changed:
             self._reading = begun
             self._changed.notify_all()

@@ -13,7 +13,8 @@ from rclpy.node import Node
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.geometry.pose import PoseUncertaintyError, check_uncertainty
 from quantv2x_ros.core.peers.clock_offset import LagMinimum, clock_offset
-from quantv2x_ros.core.peers.peers import PeerRefusedError
+from quantv2x_ros.core.peers.peer_ledger import PeerLedger
+from quantv2x_ros.core.peers.peers import PeerField, PeerRefusedError
 from quantv2x_ros.core.peers.reach import OutOfReachError
 from quantv2x_ros.core.peers.replay_guard import ReplayError
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
@@ -50,6 +51,8 @@ class IndicesInput:
 
     Attributes:
         trust: who is believed.
+        registry: the stations that are listened to, and all that is known of them.
+        ledger: why they were refused.
         reception: the sweeps that wait for tiles.
     """
 
@@ -60,6 +63,7 @@ class IndicesInput:
         own_station: int,
         index_format: IndexFormat,
         receiver: Receiver,
+        trust: Trust,
         on_evicted: Callable[[int], None],
     ) -> None:
         """Have received nothing yet.
@@ -70,14 +74,11 @@ class IndicesInput:
             own_station: id of the own station.
             index_format: codebook and grid that all must share.
             receiver: takes the tiles of what is accepted.
-            on_evicted: called with stations that made room for others.
-
-        Raises:
-            ValueError: for a key ring that cannot be used.
+            trust: whose messages are accepted.
+            on_evicted: called with stations that made room for others or fell silent.
         """
         self._node = node
         self._own_station = own_station
-        self._on_evicted = on_evicted
         self._receiver = receiver
         self._verified = False
         self._format = index_format
@@ -85,10 +86,13 @@ class IndicesInput:
         self._tolerance = ClockTolerance(node, parameters.trust.clock_tolerance)
         self._max_position_sigma = parameters.max_position_sigma
         self._max_heading_sigma = float(np.radians(parameters.max_heading_sigma))
-        self.trust = Trust(parameters.trust, own_station)
+        self.trust = trust
+        self.registry = trust.registry
+        self.registry.on_forgotten = on_evicted
+        self.ledger = PeerLedger(self.registry)
         self.reception = receiver.reception
-        self._lags: dict[int, LagMinimum] = {}
-        self._whereabouts = Whereabouts()
+        self._lags = PeerField(LagMinimum)
+        self._whereabouts = PeerField(Whereabouts)
 
     def accept(self, message: BevIndices) -> AgentSweep | None:
         """Take a message whose station may speak; returns the sweep that it completes, if so.
@@ -99,13 +103,8 @@ class IndicesInput:
         latest_ns = self._tolerance.latest_ns
         tile = tile_from_message(message, self._format, self._map_frame, latest_ns, self._check)
         now = time.monotonic()
-        self.trust.admit(message, self._verified, now)
-        self._whereabouts.note(tile.station_id, tile.stamp_ns, tile.pose[:3, 3], now)
-        for station in self.trust.take_evicted():
-            self.reception.forget(station)
-            self._lags.pop(station, None)
-            self._whereabouts.forget(station)
-            self._on_evicted(station)
+        record = self.trust.admit(message, self._verified, now)
+        self._whereabouts.of(record).note(tile.stamp_ns, tile.pose[:3, 3], now)
         sweep = self._receiver.take(tile, time.monotonic())
         if sweep is not None:
             self.note_arrival(sweep)
@@ -124,18 +123,21 @@ class IndicesInput:
             self._receiver.reach.check(station, pose, ego)
         now, stamp_ns = time.monotonic(), nanoseconds(message.header.stamp)
         self._verified = self.trust.check(message, now)
-        self._whereabouts.check(station, stamp_ns, pose[:3, 3], now)
+        whereabouts = self._whereabouts.find(self.registry.find(station))
+        if whereabouts is not None:
+            whereabouts.check(station, stamp_ns, pose[:3, 3], now)
 
     def note_arrival(self, sweep: AgentSweep) -> None:
         """Note how long a sweep took, to tell clock offsets; the own ones are the measure."""
         lag_ns = self._node.get_clock().now().nanoseconds - sweep.stamp_ns
-        lags = self._lags.setdefault(sweep.station_id, LagMinimum())
-        lags.add(lag_ns / 1e9, time.monotonic())
+        now = time.monotonic()
+        self._lags.of(self.registry.meet(sweep.station_id, now)).add(lag_ns / 1e9, now)
 
     def clock_offsets(self) -> Mapping[int, float]:
         """Return by how much each peer's clock seems to be behind, seconds."""
         now = time.monotonic()
-        lags = {station: minimum.value(now) for station, minimum in tuple(self._lags.items())}
+        found = {r.station_id: self._lags.find(r) for r in self.registry.tracked()}
+        lags = {station: lags.value(now) for station, lags in found.items() if lags is not None}
         own = lags.pop(self._own_station, None)
         if own is None:
             return {}
@@ -143,7 +145,4 @@ class IndicesInput:
 
     def reset(self) -> None:
         """Forget everything, as after a jump in time."""
-        self.reception.reset()
-        self.trust.reset()
-        self._whereabouts.reset()
-        self._lags.clear()
+        self.registry.reset()

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How the own encoder, in another process, has levelled its clouds."""
+"""The levelling of the own clouds by an encoder in another process."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _KEPT = 64
 
 
 class LevelInput:
-    """Knows the way back from an own sweep's levelled frame to that of its cloud."""
+    """Keeps the transforms from the own sweeps' levelled frames to those of their clouds."""
 
     def __init__(self, node: Node) -> None:
         """Subscribe to ``level``.
 
         Args:
-            node: whose subscription and log.
+            node: node that subscribes and logs.
         """
         self._node = node
         self._levels: OrderedDict[tuple[int, str], tuple[str, Matrix]] = OrderedDict()
@@ -37,7 +37,7 @@ class LevelInput:
         self.unknown = 0
 
     def with_level(self, sweep: AgentSweep) -> AgentSweep:
-        """Return a sweep whose boxes are told in its cloud's frame.
+        """Return a sweep whose boxes are given in its cloud's frame.
 
         One that was levelled or mounted, but whose transform has not come, stays as it is: its
         frame's name says so.

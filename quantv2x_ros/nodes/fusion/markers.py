@@ -40,9 +40,9 @@ class FusedAgent:
     """An agent that took part in a fusion.
 
     Attributes:
-        station_id: of the agent.
-        pose: (4, 4) agent-to-ego, metres, the ego as the model sees it.
-        age: of its sweep against the ego's, seconds.
+        station_id: id of the agent's station.
+        pose: (4, 4) agent-to-ego transform, metres; the ego's frame is that of its map.
+        age: age of its sweep against the ego's, seconds.
         footprint: (4, 3) corners of its BEV map in the ego's frame, metres.
     """
 
@@ -53,11 +53,11 @@ class FusedAgent:
 
 
 def fusion_markers(frame: FusedFrame, agents: Sequence[FusedAgent]) -> MarkerArray:
-    """Return what RViz shows of one fused frame; the frame before is deleted.
+    """Return the markers of one fused frame; those of the frame before are deleted.
 
     Args:
-        frame: the detections.
-        agents: who was fused, the ego first.
+        frame: fused frame with its detections.
+        agents: agents that were fused, the ego first.
     """
     markers = [Marker(header=frame.header, action=Marker.DELETEALL)]
     found = frame.detections
@@ -85,12 +85,12 @@ def fusion_markers(frame: FusedFrame, agents: Sequence[FusedAgent]) -> MarkerArr
 def truth_markers(
     header: Header, boxes: npt.NDArray[np.float32], labels: Sequence[str]
 ) -> MarkerArray:
-    """Return ground truth as dashed white boxes; the frame before is deleted.
+    """Return ground truth as dashed white boxes; those of the frame before are deleted.
 
     Args:
         header: stamp and frame of the boxes.
         boxes: (N, 7) x, y, z, l, w, h, yaw.
-        labels: class name of each.
+        labels: class name of each box.
     """
     markers = [Marker(header=header, action=Marker.DELETEALL)]
     for number, (box, name) in enumerate(zip(boxes, labels, strict=True)):

@@ -37,17 +37,18 @@ _CLASS_IDS = {
 
 @dataclass(frozen=True)
 class FusedFrame:
-    """What a fusion found, and from whom.
+    """The detections of a fused frame, and who contributed.
 
     Attributes:
         header: stamp of the ego's sweep and its LiDAR frame.
-        classes: names; a detection's label is the 1-based index.
+        classes: names of the classes; a detection's label is the 1-based index.
         detections: boxes as the model sees them, descending score.
         stations: stations that were fused, the ego first.
-        ages: age of each one's sweep against the ego's, nanoseconds.
+        ages: age of each station's sweep against the ego's, nanoseconds.
         contributors: for each detection the places in `stations` of those whose features took
             part in it.
-        to_frame: (4, 4) from the frame of the boxes to that of the header; None where it is that.
+        to_frame: (4, 4) transform from the frame of the boxes to that of the header; None where
+            they are the same.
     """
 
     header: Header
@@ -132,8 +133,8 @@ def moved_pose(pose: Pose, matrix: npt.NDArray[np.float64] | None) -> Pose:
     """Return a pose in another frame.
 
     Args:
-        pose: in the one.
-        matrix: (4, 4) from that to the other; None where they are the same.
+        pose: pose in the first frame.
+        matrix: (4, 4) transform to the second frame; None where they are the same.
     """
     if matrix is None:
         return pose

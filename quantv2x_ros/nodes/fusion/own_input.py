@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a fusion node's own sweeps come from, and who else sends under its station's id."""
+"""The source of a fusion node's own sweeps, and other stations with its id."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Postpone = Callable[[int, int, bytes], bool]
 
 
 class OwnInput:
-    """Tells own sweeps from a stranger's by more than the id.
+    """Tells own sweeps from those of another station with the same id.
 
     They come from the encoder in this process, or from one in the own namespace by a topic of its
     own. Only where there is neither, as with a bag, messages on the air that have the own id are
@@ -39,14 +39,14 @@ class OwnInput:
         postpone: Postpone,
         on_shared: Callable[[BevIndices], None],
     ) -> None:
-        """Prepare it; `listen` begins.
+        """Store the parts; `listen` subscribes.
 
         Args:
-            node: whose subscription and timer.
-            station: the own id.
+            node: node that subscribes and has the timer.
+            station: id of the own station.
             in_process: whether the own encoder is in this process, and `note` is called for it.
             postpone: see `IndicesSubscription`.
-            on_shared: takes a message of each sweep of another station with the own id.
+            on_shared: called with a message of each sweep of another station with the own id.
         """
         self._node = node
         self._station = station
@@ -60,8 +60,8 @@ class OwnInput:
         """Listen to the own encoder, where it is in another process.
 
         Args:
-            air: the subscription of what all stations send.
-            on_message: takes the own encoder's messages.
+            air: subscription to the messages of all stations.
+            on_message: called with the own encoder's messages.
         """
         self._air = air
         self._local = None
@@ -88,13 +88,13 @@ class OwnInput:
         self._sweeps.note(stamp_ns)
 
     def postpone(self, station: int, stamp_ns: int, content: bytes) -> bool:
-        """What the subscription of the air asks; see `IndicesSubscription`."""
+        """Keep a message for later, or not; see `IndicesSubscription`."""
         if station == self._station and stamp_ns not in self._from_air:
             self._from_air.append(stamp_ns)
         return self._postpone(station, stamp_ns, content)
 
     def hear(self, content: bytes) -> None:
-        """Take a message on the air that has the own id, though own sweeps do not come there."""
+        """Handle a message on the air with the own id where own sweeps do not come from there."""
         try:
             stamp_ns = stamp_of(content)
         except ValueError:
@@ -109,7 +109,7 @@ class OwnInput:
         return self._postpone(station, stamp_ns, content)
 
     def _look(self) -> None:
-        """Look whether the own encoder is there, and whether there is another station."""
+        """Check whether the own encoder is there, and whether another station has the id."""
         if self._local is not None:
             is_there = self._node.count_publishers(self._local.topic_name) > 0
             self._air.ignored = self._station if is_there else None

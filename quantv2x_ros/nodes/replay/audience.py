@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Who listens to the topics that replay plays."""
+"""The subscribers of the topics that replay plays."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ ANYBODY = "any"
 
 
 class Audience:
-    """Knows whether a node of some name, such as each agent's encoder, listens to every topic."""
+    """Checks whether an expected node, such as each agent's encoder, subscribes to each topic."""
 
     def __init__(self, node: Node, publishers: Sequence[Any], expected: str) -> None:
         """Watch topics.
 
         Args:
-            node: whose graph is looked at.
-            publishers: of the topics.
-            expected: name of the node, the same in every namespace, or `ANYBODY`.
+            node: node that sees the graph.
+            publishers: publishers of the topics.
+            expected: name of the expected node, the same in every namespace, or `ANYBODY`.
         """
         self._node = node
         self._publishers = {publisher.topic_name: publisher for publisher in publishers}
@@ -30,21 +30,21 @@ class Audience:
         self._who = "subscriber" if expected == ANYBODY else f"node {expected}"
 
     def __str__(self) -> str:
-        """What makes it complete."""
+        """Word what makes the audience complete."""
         return f"a {self._who} listens to {', '.join(self._publishers)}"
 
     @property
     def is_complete(self) -> bool:
-        """Whether every topic has the listener that is expected."""
+        """Tell whether each topic has its expected subscriber."""
         return not any(self._lacks(topic) for topic in self._publishers)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody at all listens to any topic."""
+        """Tell whether no topic has a subscriber."""
         return not any(self._listeners(topic) for topic in self._publishers)
 
     def complaint(self) -> str:
-        """Return which topics lack their listener, and who listens instead."""
+        """Word which topics lack their subscriber, and which have others instead."""
         heard = {topic: self._listeners(topic) for topic in self._publishers if self._lacks(topic)}
         topics = [
             f"{topic} (heard by {', '.join(who) or 'nobody'})" for topic, who in heard.items()

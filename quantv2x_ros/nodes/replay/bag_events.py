@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A bag's messages as events, whatever their times."""
+"""The messages of a bag as events, whatever their times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BagEvents:
     the first message, come at the beginning.
 
     Attributes:
-        start_ns: when the first message was recorded, nanoseconds.
+        start_ns: time at which the first message was recorded, nanoseconds.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class BagEvents:
         latched: Collection[str],
         warn: Callable[[str], object],
     ) -> None:
-        """Look at the beginning of a bag.
+        """Read the beginning of a bag.
 
         Args:
-            bag: the open bag; it is opened anew for each reading.
-            topics: those that are played, by name in the bag: their names when played.
-            latched: those in the bag whose messages stay valid; they do not begin the recording.
-            warn: told of messages that are not played as they were recorded.
+            bag: open bag; it is opened anew for each reading.
+            topics: name in the bag → name when played, for each topic that is played.
+            latched: topics of the bag whose messages stay valid; they do not begin the recording.
+            warn: called with a sentence about messages that are not played as recorded.
 
         Raises:
             ValueError: for a bag that is damaged.
@@ -101,8 +101,8 @@ def shift_stamp(data: bytes, offset_ns: int) -> bytes:
     """Return a serialized message that begins with a header with a later stamp.
 
     Args:
-        data: CDR with its four bytes of encapsulation.
-        offset_ns: how much later, nanoseconds.
+        data: CDR bytes with their four bytes of encapsulation.
+        offset_ns: difference to the stamp, nanoseconds.
     """
     moved = divmod(read_stamp(data) + offset_ns, 1_000_000_000)
     return data[:4] + struct.pack(f"{_byte_order(data)}iI", *moved) + data[12:]

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What replay plays of a rosbag2: sweeps and poses, or indices alone."""
+"""The playlist of a rosbag2: sweeps and poses, or indices alone."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class BagPlaylist:
         """Open the bag.
 
         Args:
-            path: the bag.
-            agents: namespaces of who is played, without slashes, the ego first.
-            unheard: stations whose indices are not played; None plays nobody's.
-            warn: told of messages that are not played as they were recorded.
-            topics: how the topics of its agents are called.
-            map_frame: frame of poses from TF.
+            path: path of the bag.
+            agents: namespaces of the agents that are played, without slashes, the ego first.
+            unheard: ids of stations whose indices are not played; None plays no indices.
+            warn: called with a sentence about messages that are not played as recorded.
+            topics: names of the topics of its agents.
+            map_frame: name of the frame of poses from TF.
 
         Raises:
             ValueError: for a bag that is damaged, lacks an agent, or the indices to be played.
@@ -122,9 +122,9 @@ class IndicesPlaylist:
         """Open the bag.
 
         Args:
-            path: the bag.
-            stations: whose indices are played, the ego's first.
-            warn: told of messages that are not played as they were recorded.
+            path: path of the bag.
+            stations: ids of the stations whose indices are played, the ego's first.
+            warn: called with a sentence about messages that are not played as recorded.
 
         Raises:
             ValueError: for a bag that is damaged or has no indices.

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Poses of a bag's agents: from topics of several types, or from its transforms."""
+"""The poses of a bag's agents: from topics of several types, or from its transforms."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class NoTransformError(ValueError):
     """Transforms of a bag that give a sweep no pose.
 
     Attributes:
-        frame: of the sweep.
-        may_come: whether a later message may give it.
+        frame: name of the sweep's frame.
+        may_come: whether a later message may give the transform.
     """
 
     def __init__(self, text: str, frame: str, may_come: bool) -> None:
@@ -61,8 +61,8 @@ class BagPoses:
         """Start without agents.
 
         Args:
-            map_frame: that poses from transforms lead to.
-            warn: told of sweeps that have no pose.
+            map_frame: name of the frame that poses from transforms lead to.
+            warn: called with a sentence about sweeps that have no pose.
         """
         self._map_frame = map_frame
         self._warn = warn
@@ -74,7 +74,7 @@ class BagPoses:
         """Add an agent.
 
         Args:
-            topics: in the bag.
+            topics: topics of the agent in the bag.
             points: topic of its clouds when played.
             pose: topic of its poses when played.
         """
@@ -100,8 +100,9 @@ class BagPoses:
         """Yield events with the poses that they lack, each before its sweep.
 
         Args:
-            events: in order of time; those with transforms are not yielded.
-            offset_ns: by which their stamps are later than in the bag, but for transforms.
+            events: events in order of time; those with transforms are not yielded.
+            offset_ns: difference of their stamps to those in the bag, nanoseconds; transforms have
+                none.
 
         Raises:
             PoseUnavailableError: at the end, where no sweep had a pose, with the reason.

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a replay's time goes by: the clock alone, or also the boxes that come of what is played."""
+"""The pace of a replay: by the clock alone, or also by the boxes of what is played."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _HALF_PERIOD_NS = 50_000_000
 
 
 class ResultPace:
-    """Lets a recording go on once the boxes of the ego's last sweep are out.
+    """Holds a recording until the boxes of the ego's last sweep are out.
 
     The player's thread notes and asks; the node's takes the boxes.
     """
 
     def __init__(self, node: Node, timeout: float) -> None:
-        """Listen for boxes.
+        """Subscribe to boxes.
 
         Args:
-            node: whose subscription to ``objects``, and log.
+            node: node that subscribes to ``objects`` and logs.
             timeout: longest wait for a sweep's boxes, seconds; then the recording goes on.
         """
         self._node = node
@@ -41,21 +41,21 @@ class ResultPace:
 
     @property
     def has_fusion(self) -> bool:
-        """Whether somebody publishes boxes."""
+        """Tell whether a node publishes boxes."""
         return self._node.count_publishers(self._subscription.topic_name) > 0
 
     def note_sweep(self, message: Any, time_ns: int) -> None:
         """Note that a sweep of the ego was played.
 
         Args:
-            message: it, or its indices; as a message or serialized.
+            message: the sweep or its indices, as a message or serialized.
             time_ns: played time, nanoseconds.
         """
         stamp = _stamp(message) if isinstance(message, bytes) else nanoseconds(message.header.stamp)
         self._awaited = (stamp, time_ns, time.monotonic())
 
     def may_play(self, time_ns: int) -> bool:
-        """Whether what has this played time, nanoseconds, may be played now."""
+        """Tell whether a message of this played time, nanoseconds, may be played now."""
         awaited = self._awaited
         if awaited is None or time_ns < awaited[1] + _HALF_PERIOD_NS:
             return True

@@ -31,7 +31,7 @@ class Player:
     """Publishes events when their time has come.
 
     Attributes:
-        late_seconds: time by which reading has held up playing so far.
+        late_seconds: time by which reading has delayed playing so far, seconds.
     """
 
     def __init__(
@@ -56,23 +56,23 @@ class Player:
         """Start to play.
 
         Args:
-            playlist: what is played.
+            playlist: recording that is played.
             rate: speed against real time.
             loop: whether to begin again at the end.
-            wait: longest wait until it is heard, seconds; 0 for none, less for any.
-            settle: then the time for all others to find each other, seconds.
+            wait: longest wait for listeners, seconds; 0 for none, negative for any.
+            settle: time after that for all nodes to find each other, seconds.
             read_ahead: memory of the messages that are read before their time, bytes.
             max_gap: longest played time without a message that is waited for, seconds; 0 for any.
-            is_heard: whether somebody listens.
+            is_heard: tells whether the expected nodes listen.
             on_waiting: called now and then with the seconds waited so far.
-            on_unheard: called after a wait in vain; raises what shall end playing.
+            on_unheard: called after a wait in vain; its error ends playing.
             on_gap: called before a time without a message that is long or skipped: with its
                 beginning and its end, nanoseconds, and whether it is skipped.
-            may_play: asked again and again whether what has a played time, nanoseconds, may be
-                played; the clock stands still meanwhile.
+            may_play: tells whether a message of a played time, nanoseconds, may be played; the
+                clock stands still until it may.
             publish: called with each event at its time.
             publish_clock: called with the played time, nanoseconds.
-            on_end: called at the end with the error there was, if any; not after `stop`.
+            on_end: called at the end, with the error if there was one; not after `stop`.
         """
         self._playlist = playlist
         self._rate = rate
@@ -186,7 +186,7 @@ class Player:
                 self._publish(item)
 
     def _hold_back(self, time_ns: int) -> float:
-        """Let the clock stand until what is next may be played; returns how long, seconds."""
+        """Hold the clock until the next message may be played; return the time held, seconds."""
         start = time.monotonic()
         while not self._stopped.is_set() and not self._may_play(time_ns):
             self._stopped.wait(_POLL)

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What replay plays: messages in the order of time, from a dataset folder or a rosbag2."""
+"""The playlist of a replay: messages in order of time, from a dataset folder or a rosbag2."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Track:
     """A topic that is played.
 
     Attributes:
-        topic: its name, relative to replay's namespace.
-        message_type: its class.
+        topic: name of the topic, relative to replay's namespace.
+        message_type: class of its messages.
         is_awaited: whether playing waits for a subscriber to it.
         is_cloud: whether its messages are sweeps.
         is_latched: whether late subscribers get its last message.
@@ -56,10 +56,10 @@ class Event:
     """A message to publish.
 
     Attributes:
-        time_ns: when, nanoseconds of the played time.
-        topic: of the track.
-        message: a ROS message, or one serialized already, or what makes it where it takes long
-            and may not be wanted.
+        time_ns: played time, nanoseconds.
+        topic: topic of its track.
+        message: a ROS message, a serialized one, or a function that makes it, where that takes
+            long and may not be needed.
         is_ego_sweep: whether it is a sweep of the ego, or the indices of one.
     """
 
@@ -70,7 +70,7 @@ class Event:
 
     @property
     def size(self) -> int:
-        """Memory of the message, bytes; what is small by nature counts as a kilobyte."""
+        """Return the memory of the message, bytes; small kinds count as a kilobyte."""
         content = getattr(self.message, "data", self.message)
         return max(1024, len(content) if isinstance(content, (bytes, array)) else 0)
 
@@ -79,10 +79,10 @@ class Playlist(Protocol):
     """A recording that can be played again and again.
 
     Attributes:
-        tracks: its topics.
+        tracks: topics of the recording.
         start_ns: played time of its beginning, nanoseconds.
         period_ns: from its beginning to the beginning of its repetition, nanoseconds.
-        name: for log lines.
+        name: name for log lines.
     """
 
     tracks: Sequence[Track]
@@ -109,14 +109,14 @@ class ScenarioPlaylist:
         truth: bool = True,
         warn: Callable[[str], object] = _WARN,
     ) -> None:
-        """Prepare to play.
+        """Read the beginning of the scenario.
 
         Args:
-            scenario: the folder.
-            agents: who is played, the ego first.
-            map_frame: frame of the poses.
+            scenario: scenario to play.
+            agents: names of the agents that are played, the ego first.
+            map_frame: name of the frame of the poses.
             truth: whether the ground truth is published as markers.
-            warn: told of each damaged file, once; its agent has no sweep at that time.
+            warn: called once with a sentence about each damaged file; its agent has no sweep then.
 
         Raises:
             ValueError: for an agent that the scenario does not have.

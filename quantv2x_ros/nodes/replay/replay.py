@@ -42,7 +42,7 @@ class ReplayNode(BaseNode):
         """Create the node; unless its lifecycle is left to others, open the recording and play.
 
         Args:
-            options: passed on to `rclpy.lifecycle.LifecycleNode`.
+            options: options of `rclpy.lifecycle.LifecycleNode`.
 
         Raises:
             ValueError: for a parameter or recording that cannot be used.
@@ -78,7 +78,7 @@ class ReplayNode(BaseNode):
         )
 
     def activate(self) -> None:
-        """Play from the beginning, as soon as somebody listens."""
+        """Play from the beginning, once the expected nodes listen."""
         super().activate()
         self._frames = 0
         how = self.parameters
@@ -105,7 +105,7 @@ class ReplayNode(BaseNode):
         )
 
     def deactivate(self) -> None:
-        """Stop to play."""
+        """Stop playing."""
         player, self._player = self._player, None
         if player is not None:
             player.stop()
@@ -114,7 +114,7 @@ class ReplayNode(BaseNode):
         return self._audience.is_complete and (self._pace is None or self._pace.has_fusion)
 
     def _on_waiting(self, seconds: float) -> None:
-        """Called by the player now and then while it waits."""
+        """Log whom the player waits for; called by the player."""
         lacks = (
             "nobody publishes objects yet, which sets the pace"
             if self._audience.is_complete
@@ -132,7 +132,7 @@ class ReplayNode(BaseNode):
         self.get_logger().warning(f"{complaint}; playing all the same")
 
     def _on_gap(self, last_ns: int, next_ns: int, is_skipped: bool) -> None:
-        """Called by the player where nothing is played for long."""
+        """Log a gap in which nothing is played; called by the player."""
         gap = f"no message for {duration_text(next_ns - last_ns)}, from {time_text(last_ns)} to"
         how = "skipped (max_gap" if is_skipped else "waiting for its end (max_gap"
         self.get_logger().warning(
@@ -158,14 +158,14 @@ class ReplayNode(BaseNode):
         self._clock_publisher.publish(ClockMessage(clock=time_message(time_ns)))
 
     def _end(self, failure: BaseException | None) -> None:
-        """Called by the player when it has ended."""
+        """Finish the node; called by the player when it has ended."""
         self.failure = failure
         if failure is None:
             self.get_logger().info(f"played {self._frames} sweeps of the ego")
             self.finished = self.parameters.exit_at_end
 
     def report(self) -> tuple[str, dict[str, str]]:
-        """Return how far it is."""
+        """Return the number of sweeps played, and the delay by reading."""
         return f"played {self._frames} sweeps of the ego", {
             "late [s]": f"{self._player.late_seconds if self._player else 0.0:.2f}",
             "sweeps without boxes": str(0 if self._pace is None else self._pace.missing),

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Transforms for RViz: where the replayed sensors are, as ``/tf``; needs tf2_msgs."""
+"""Transforms for RViz: the poses of the replayed sensors as ``/tf``; needs tf2_msgs."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class TransformPublisher:
         """Create the publisher.
 
         Args:
-            node: whose it is.
-            ego_topic: topic of the ego's clouds.
+            node: node that publishes.
+            ego_topic: name of the topic of the ego's clouds.
         """
         profile = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
         self._publisher = node.create_publisher(TFMessage, "/tf", profile)
@@ -40,11 +40,11 @@ class TransformPublisher:
         self._poses: dict[str, PoseWithCovarianceStamped] = {}
 
     def note(self, topic: str, message: Any) -> None:
-        """Take a message that is published; a cloud makes its agent's transform known.
+        """Note a published message; at a cloud its agent's transform is published.
 
         Args:
-            topic: of the message, ending in ``points`` or ``pose``.
-            message: a ROS message, or one serialized already.
+            topic: name of its topic, ending in ``points`` or ``pose``.
+            message: a ROS message, or a serialized one.
         """
         agent, _, name = topic.rpartition("/")
         if name == "pose":

@@ -63,7 +63,7 @@ class Measurement:
         simulation, simulated = self._run("simulation", simulator, few)
         again, few_boxes = self._run("engines again", EngineDetector(bundle), few)
         return {
-            "data": str(self.data),
+            "data": self.data.resolve().name,
             "fp32": fp32,
             self.precision: engines,
             "boxes against fp32": compare(engine_boxes, fp32_boxes),

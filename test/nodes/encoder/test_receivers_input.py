@@ -99,6 +99,16 @@ def test_a_station_nearby_gets_what_it_can_use(pole):
     assert near.payload == whole.payload
 
 
+def test_while_more_stations_send_than_are_tracked_everything_is_sent(ros, parameters):
+    pole = Pole(ros, parameters, min_occupancy=0.0, max_peers=1)
+    pole.sweep()
+    pole.hear(FAR)
+    assert pole.sweep().omitted_cells > 0
+    pole.hear(2.0, station_id=9)
+    assert pole.sweep().omitted_cells == 0
+    ros.spin_until(lambda: pole.reported("receivers' messages refused: too_many_stations") == "1")
+
+
 def test_a_station_that_hardly_knows_where_it_is_gets_everything(pole):
     pole.sweep()
     pole.hear(FAR, sensor_pose=pose_at(FAR, 25.0, 25.0))

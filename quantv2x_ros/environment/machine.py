@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a benchmark ran on."""
+"""The machine that something was measured on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import importlib.metadata
 import os
 import platform
 import re
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +25,24 @@ _PACKAGES = ("numpy", "numba", "openvino", "torch", "tensorrt", "tensorrt_rtx")
 
 
 def describe_machine(threads: int, isa: str) -> dict[str, Any]:
-    """Processor, instruction set, threads and versions.
+    """Describe the processor, its instruction set, threads, load and versions.
 
     Args:
-        threads: that the libraries were given.
-        isa: instruction set that they were held to; empty for none.
+        threads: CPU threads that the libraries were given.
+        isa: instruction set that the libraries were held to; empty where none was asked for. Then
+            what ONEDNN_MAX_CPU_ISA holds them to counts.
     """
     info = _read("/proc/cpuinfo")
     model = re.search(r"^model name\s*:\s*(.*)$", info, re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", info, re.MULTILINE)
     known = set(flags[1].split()) if flags else set()
     best = next((name for flag, name in _INT8_FLAGS.items() if flag in known), "none known")
+    held = isa or os.environ.get("ONEDNN_MAX_CPU_ISA", "")
     load = os.getloadavg()
     return {
         "processor": model[1].strip() if model else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "instruction_set": best if not isa else f"{isa} (held to it; the processor has {best})",
+        "instruction_set": f"{held} (held to it; the processor has {best})" if held else best,
         "threads": threads,
         "load_average_at_start": round(load[0], 2),
         "versions": {
@@ -51,11 +52,6 @@ def describe_machine(threads: int, isa: str) -> dict[str, Any]:
             **{name: version for name in _PACKAGES if (version := _version(name))},
         },
     }
-
-
-def peak_memory() -> float:
-    """The most memory that this process has had at once, MB."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
 def _version(package: str) -> str:
