@@ -81,10 +81,6 @@ class ChannelNode(BaseNode):
         if thread is not None:
             thread.join()
 
-    def cleanup(self) -> None:
-        """Forget the publisher."""
-        self.release("_publisher")
-
     def _on_message(self, message: BevIndices) -> None:
         size = len(message.payload)  # tiles are cut to fit a packet by it; see docs/link.md
         before = self._model.counts.copy()

@@ -32,7 +32,7 @@ class Specification:
         name: its name.
         description: one sentence with the unit, shown by ``ros2 param describe``.
         low: smallest number allowed; None: any.
-        high: largest number allowed; None: any.
+        high: largest number allowed; None: any. Both have the type of the parameter.
         choices: allowed texts, where there are few.
         check: raises ValueError for a value that cannot be used.
         live: whether it can be changed while the node runs.
@@ -131,7 +131,7 @@ class Parameters:
         Raises:
             ValueError: naming the parameter, its value and what is allowed.
         """
-        for specification, value in self._own():
+        for specification, value in self.items():
             try:
                 specification.refuse(value)
             except ValueError as error:
@@ -163,8 +163,3 @@ class Parameters:
             elif item.name in values:
                 changes[item.name] = values[item.name]
         return replace(self, **changes)
-
-    def _own(self) -> Iterator[tuple[Specification, ParameterValue]]:
-        for item in fields(self):
-            if _KEY in item.metadata:
-                yield replace(item.metadata[_KEY], name=item.name), getattr(self, item.name)

@@ -35,7 +35,8 @@ class ManagedNode(RefusingLifecycleNode):
     Kinds of nodes say what they do in `configure`, `activate`, `deactivate` and `cleanup`, and call
     `begin` at the end of their constructor. Publishers, subscriptions, timers and guard conditions
     that `configure` creates live until `cleanup`, those of `activate` until `deactivate`; this
-    class destroys them.
+    class destroys them. After `cleanup` it also forgets the attributes that the constructor had not
+    set, so that nothing of a model stays.
 
     Attributes:
         defaults: the parameters of this kind of node where none are given.
@@ -70,6 +71,7 @@ class ManagedNode(RefusingLifecycleNode):
         self.companions: Sequence[ManagedNode] = ()
         self._refusal: BaseException | None = None
         self._always: set[Any] = set()
+        self._own_names: frozenset[str] | None = None
         self._while_configured: set[Any] = set()
         self.qos_watch = QosWatch(self)
         super().__init__(name, **options)
@@ -119,11 +121,11 @@ class ManagedNode(RefusingLifecycleNode):
         """Let what there is go by the new `parameters`; called in the thread of their service."""
 
     def cleanup(self) -> None:
-        """Free what `configure` has made; it may have failed half-way."""
+        """End what `configure` has begun; it may have failed half-way."""
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load; FAILURE for bad input, after which nothing is held."""
-        self._always = self._entities()
+        self._always, self._own_names = self._entities(), frozenset(vars(self))
         if not self._attempt("configure", self._configure):
             self._free()
             return TransitionCallbackReturn.FAILURE
@@ -172,11 +174,6 @@ class ManagedNode(RefusingLifecycleNode):
         super().destroy_node()
         free_state_machine(self)
 
-    def release(self, *names: str) -> None:
-        """Forget attributes, also those that a failed `configure` has not come to set."""
-        for name in names:
-            self.__dict__.pop(name, None)
-
     def _on_set(self, changes: Sequence[Parameter]) -> SetParametersResult:
         """Take everything of a request to change parameters, or nothing."""
         try:
@@ -212,9 +209,11 @@ class ManagedNode(RefusingLifecycleNode):
         self._end_work()
         self.is_configured = False
         self.cleanup()
-        if self._always:
+        if self._own_names is not None:
             self._destroy_but(self._always)
-            self._always = set()
+            for name in vars(self).keys() - self._own_names:
+                delattr(self, name)
+            self._always, self._own_names = set(), None
 
     def _entities(self) -> set[Any]:
         return {*self.publishers, *self.subscriptions, *self.timers, *self.guards}

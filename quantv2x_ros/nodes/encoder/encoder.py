@@ -141,18 +141,6 @@ class EncoderNode(BaseNode):
             f"{self._format.codebook_id:016x}, grid {self._format.rows} x {self._format.columns}"
         )
 
-    def cleanup(self) -> None:
-        """Free the engine."""
-        self.release(
-            "_engine",
-            "_bundle",
-            "_output",
-            "_receivers",
-            "_announcer",
-            "_announcements",
-            "_level",
-        )
-
     def _prepare_input(self) -> None:
         parameters = self.parameters
         fusion = self._own_fusion if parameters.priority == PRIORITIES[0] else None

@@ -81,6 +81,7 @@ class FusionNode(BaseNode):
         self._overload = Overload()
         self._levels: LevelInput | None = None
         self._encoders_turn: Callable[[], None] | None = None
+        self._wake: Wake | None = None
         self._station = station_of(self, self.parameters.station.station_id)
         self.begin()
 
@@ -141,26 +142,17 @@ class FusionNode(BaseNode):
         """Forget every sweep; the engines stay."""
         with self._taking:  # no own sweep is taken meanwhile, or after
             self.time_jumped_back()
-        if "_wake" in self.__dict__:  # else it has failed to activate
-            self._wake.close()
+        wake, self._wake = self._wake, None
+        if wake is not None:  # else it has failed to activate
+            wake.close()
         self._last = None
 
     def cleanup(self) -> None:
-        """End the worker's threads, and free the engines."""
+        """End the worker's threads."""
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.stop()
-        self.release(
-            "_bundle",
-            "_output",
-            "_input",
-            "_indices",
-            "_announcements",
-            "_turns",
-            "_wake",
-            "_levels",
-            "_own",
-        )
+        self._levels = None
 
     def retune(self) -> None:
         """Go by the new times, distances and scores from the next frame on."""
@@ -220,9 +212,10 @@ class FusionNode(BaseNode):
 
     def _ask_to_read(self, worker: FusionWorker) -> None:
         """Let the node's thread read what waits, before the next frame is fused."""
-        if self._turns.has_waiting():
+        wake = self._wake
+        if wake is not None and self._turns.has_waiting():
             worker.note_reading(True)
-            self._wake()
+            wake()
 
     def _on_idle(self) -> None:
         """Let the next frame begin; called by any thread."""

@@ -110,12 +110,6 @@ class ReplayNode(BaseNode):
         if player is not None:
             player.stop()
 
-    def cleanup(self) -> None:
-        """Close the recording."""
-        self.release(
-            "_playlist", "_publishers_by_topic", "_audience", "_clock_publisher", "_transforms"
-        )
-
     def _is_heard(self) -> bool:
         return self._audience.is_complete and (self._pace is None or self._pace.has_fusion)
 

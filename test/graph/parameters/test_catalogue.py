@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 from importlib import import_module
 
 import pytest
 
+from quantv2x_ros import commands
 from quantv2x_ros.core.channel.channel_model import ChannelSettings
 from quantv2x_ros.core.peers.peers import PeerLimits
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
@@ -16,9 +18,10 @@ from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.graph.graph import EXECUTABLES
 from quantv2x_ros.graph.parameters.catalogue import DEFAULTS, EXAMPLES, parameter_names
 from quantv2x_ros.graph.parameters.channel import ChannelParameters
-from quantv2x_ros.graph.parameters.common import TrustParameters
-from quantv2x_ros.graph.parameters.encoder import EncoderParameters
+from quantv2x_ros.graph.parameters.common import ModelParameters, TrustParameters
+from quantv2x_ros.graph.parameters.encoder import CloudParameters, EncoderParameters
 from quantv2x_ros.graph.parameters.fusion import FusionParameters
+from quantv2x_ros.graph.parameters.replay import ReplayParameters
 from quantv2x_ros.graph.settings import GraphSettings
 
 NODES = sorted(DEFAULTS)
@@ -111,3 +114,32 @@ def test_commands_that_start_nodes_have_the_nodes_defaults(command):
             assert option.default == expected, name
             compared += 1
     assert compared >= 5
+
+
+#: Options that are a node's parameters, at commands without nodes. Commands import late, and so do
+#: not read these defaults.
+SAME = {
+    "bundle": ModelParameters.bundle,
+    "backend": ModelParameters.backend,
+    "threads": ModelParameters.threads,
+    "level": CloudParameters.level,
+    "cloud_scale": CloudParameters.cloud_scale,
+    "truth": ReplayParameters.truth,
+}
+#: Here the backend is what the command is for.
+FOR_TENSORRT = ("build_engine", "backend")
+
+
+def test_options_of_all_commands_have_the_defaults_of_the_nodes_parameters():
+    compared = 0
+    for module in pkgutil.iter_modules(commands.__path__):
+        if module.name.startswith("_"):
+            continue
+        function = import_module(f"quantv2x_ros.commands.{module.name}").command
+        for name, option in inspect.signature(function).parameters.items():
+            is_given = option.default is inspect.Parameter.empty
+            if name not in SAME or is_given or (module.name, name) == FOR_TENSORRT:
+                continue
+            assert option.default == SAME[name], f"{module.name} --{name}"
+            compared += 1
+    assert compared >= 25
