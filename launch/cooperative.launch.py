@@ -28,81 +28,85 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
-from quantv2x_ros.core.peers.host_station import THIS_HOST
 from quantv2x_ros.data.bag_topics import POSE_SOURCES, BagTopics
 from quantv2x_ros.environment.middleware import middleware_environment
 from quantv2x_ros.graph.executables import require_installed
 from quantv2x_ros.graph.graph import NodeDescription, cooperative_graph, through_channel
+from quantv2x_ros.graph.parameters.replay import PACES
 from quantv2x_ros.graph.replay_source import ReplaySource
-from quantv2x_ros.graph.settings import (
-    BACKENDS,
-    LOG_LEVELS,
-    NO_REPLAY,
-    PACES,
-    GraphError,
-    GraphSettings,
-)
+from quantv2x_ros.graph.settings import LOG_LEVELS, NO_REPLAY, GraphError, GraphSettings
+from quantv2x_ros.inference.backends import BACKENDS
 
 BOOLEANS = ("true", "false")
+#: What the arguments are where they are not given, but for `pace`.
+DEFAULTS = GraphSettings()
 
 Number = TypeVar("Number", int, float)
+
+
+def in_words(value: bool) -> str:
+    """Return a truth value as arguments have it."""
+    return str(value).lower()
+
 
 ARGUMENTS = (
     DeclareLaunchArgument(
         "bundle",
-        default_value="",
+        default_value=DEFAULTS.bundle,
         description="Model bundle: a folder, or a name in engines/. Empty: the default bundle.",
     ),
     DeclareLaunchArgument(
         "backend",
-        default_value="auto",
+        default_value=DEFAULTS.backend,
         choices=BACKENDS,
         description="Engine. auto: tensorrt where there is an NVIDIA GPU, else openvino.",
     ),
     DeclareLaunchArgument(
         "replay",
-        default_value="",
+        default_value=DEFAULTS.replay,
         description="What is played: a V2X-Real or OPV2V scenario folder, or a rosbag2. "
         f"Empty: a simulated scene. {NO_REPLAY}: nothing, the sensors are real.",
     ),
     DeclareLaunchArgument(
         "agents",
-        default_value="2",
+        default_value=DEFAULTS.agents,
         description="Agents of the replay, the ego first: all, a number, or names with commas "
         "between (a single name with a comma behind it).",
     ),
     DeclareLaunchArgument(
         "indices",
-        default_value="false",
+        default_value=in_words(DEFAULTS.indices),
         choices=BOOLEANS,
         description="Play a bag's indices instead of its clouds; one without clouds always is.",
     ),
     DeclareLaunchArgument(
         "points_topic",
-        default_value="",
+        default_value=DEFAULTS.topics.points,
         description="Topic of the clouds in a bag, or with replay:=none of the LiDAR, where it is "
         "not called points, such as /velodyne_points.",
     ),
     DeclareLaunchArgument(
         "pose_topic",
-        default_value="",
+        default_value=DEFAULTS.topics.pose,
         description="Topic of the poses, likewise: PoseWithCovarianceStamped; in a bag also "
         "PoseStamped or Odometry.",
     ),
     DeclareLaunchArgument(
         "pose_source",
-        default_value="pose",
+        default_value=DEFAULTS.topics.pose_source,
         choices=POSE_SOURCES,
         description="Where poses come from, in a bag or with replay:=none: the topic pose, the "
         "topic odometry, or tf.",
     ),
     DeclareLaunchArgument(
         "map_frame",
-        default_value="map",
+        default_value=DEFAULTS.map_frame,
         description="Frame of all poses, the same for all stations.",
     ),
     DeclareLaunchArgument(
-        "rate", default_value="1.0", description="Speed of the replay against real time."
+        "rate",
+        default_value=str(DEFAULTS.rate),
+        description="Speed of the replay against real time.",
     ),
     DeclareLaunchArgument(
         "pace",
@@ -114,36 +118,36 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "loop",
-        default_value="false",
+        default_value=in_words(DEFAULTS.loop),
         choices=BOOLEANS,
         description="Start the replay again at its end, instead of ending everything.",
     ),
     DeclareLaunchArgument(
         "namespace",
-        default_value="",
+        default_value=DEFAULTS.namespace,
         description="Namespace of the ego's nodes and topics; the peers' lie below it.",
     ),
     DeclareLaunchArgument(
         "station_id",
-        default_value=str(THIS_HOST),
+        default_value=str(DEFAULTS.station_id),
         description="ETSI StationID of the ego with real sensors. -1: this host's own, from its "
         "machine id.",
     ),
     DeclareLaunchArgument(
         "use_sim_time",
-        default_value="auto",
+        default_value=DEFAULTS.use_sim_time,
         choices=("auto", *BOOLEANS),
         description="Go by /clock. auto: with a replay.",
     ),
     DeclareLaunchArgument(
         "params_file",
-        default_value="",
+        default_value=DEFAULTS.params_file,
         description="YAML files with parameters, commas between, which win over this file's "
         "(config/ has one for each node).",
     ),
     DeclareLaunchArgument(
         "threads",
-        default_value="0",
+        default_value=str(DEFAULTS.threads),
         description="CPU threads of each engine. 0: the cores, shared by what computes.",
     ),
     DeclareLaunchArgument(
@@ -155,32 +159,34 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "autostart",
-        default_value="true",
+        default_value=in_words(DEFAULTS.autostart),
         choices=BOOLEANS,
         description="Whether the nodes configure and activate themselves; else their lifecycle "
         "services wait for a manager, and nothing is played before.",
     ),
     DeclareLaunchArgument(
-        "rviz", default_value="false", choices=BOOLEANS, description="Start RViz."
+        "rviz", default_value=in_words(DEFAULTS.rviz), choices=BOOLEANS, description="Start RViz."
     ),
     DeclareLaunchArgument(
         "fixed_frame",
-        default_value="",
+        default_value=DEFAULTS.fixed_frame,
         description="Frame that RViz shows everything in. With real sensors: the frame_id of the "
         "ego's clouds. Empty: a replay's ego.",
     ),
     DeclareLaunchArgument(
         "viewer",
-        default_value="false",
+        default_value=in_words(DEFAULTS.viewer),
         choices=BOOLEANS,
         description="Serve the live scene to browsers on this machine.",
     ),
     DeclareLaunchArgument(
-        "viewer_port", default_value="8080", description="Port of that page; 0: any free one."
+        "viewer_port",
+        default_value=str(DEFAULTS.viewer_port),
+        description="Port of that page; 0: any free one.",
     ),
     DeclareLaunchArgument(
         "log_level",
-        default_value="info",
+        default_value=DEFAULTS.log_level,
         choices=LOG_LEVELS,
         description="Least severe log messages that are shown.",
     ),

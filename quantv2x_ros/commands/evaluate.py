@@ -4,102 +4,95 @@
 
 from __future__ import annotations
 
-from quantv2x_ros.commands import _evaluate_options as option
-from quantv2x_ros.commands._options import (
-    Backend,
-    Bundle,
-    CloudMount,
-    CloudScale,
-    Level,
-    ResultFile,
-    Threads,
-)
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quantv2x_ros.commands._options import Backend, Bundle, ResultFile, Threads
+
+Data = Annotated[Path, typer.Option(help="A dataset, one of its splits, or a scenario.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML with who cooperates, what is sent, over what link, and what the receiver does;"
+        " config/evaluation.yaml has all settings. Without it: what the nodes do by default."
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="One setting after the file's: link.loss=0.1; repeatable."),
+]
+EgoOnly = Annotated[
+    bool, typer.Option("--ego-only", help="Fuse nothing; the truth stays that of all agents.")
+]
+MaxFrames = Annotated[
+    int, typer.Option(min=0, help="Only so many frames, spread over the data; 0: all.")
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="int8, fp32 (the torch network) or uncoded (the same on features without a codebook);"
+        " empty: that of the bundle's engines."
+    ),
+]
+Sweep = Annotated[
+    str,
+    typer.Option(
+        help="Measure a whole curve: agents, latency_ms, latency_ms_uncompensated, pose_noise,"
+        " heading_noise, pose_error, pose_error_aligned, loss, loss_holes, burst_loss, stations,"
+        " levels, min_occupancy, interest_range, interest_of_receivers, max_bytes (several by"
+        " commas), link (all of bytes and losses), all or none."
+    ),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for a Markdown table, plots and pictures of the worst frames; implies"
+        " breakdowns, the ego alone, all sweeps and streaming AP unless told otherwise."
+    ),
+]
+Compare = Annotated[
+    list[Path] | None,
+    typer.Option(help="JSON of another evaluation, for the rate-accuracy table; repeatable."),
+]
 
 
 def command(
-    data: option.Data,
+    data: Data,
     json: ResultFile,
     bundle: Bundle = "",
-    precision: option.Precision = "",
+    precision: Precision = "",
+    config: Config = None,
+    set_: Set = None,
+    ego_only: EgoOnly = False,
+    max_frames: MaxFrames = 0,
+    sweep: Sweep = "",
+    report: Report = None,
+    compare: Compare = None,
     backend: Backend = "auto",
     threads: Threads = 0,
-    agents: option.Agents = 3,
-    ego_only: option.EgoOnly = False,
-    mode: option.Mode = "vc",
-    communication_range: option.CommunicationRange = 70.0,
-    protocol: option.Protocol = "global",
-    loss: option.Loss = 0.0,
-    max_payload_bytes: option.MaxPayloadBytes = 1398,
-    levels: option.Levels = 0,
-    min_occupancy: option.MinOccupancy = 0.0,
-    parity: option.Parity = 0.0,
-    max_bytes: option.MaxBytes = 0,
-    interest_range: option.InterestRange = 0.0,
-    interest_of_receivers: option.InterestOfReceivers = False,
-    score_threshold: option.ScoreThreshold = 0.2,
-    conceal: option.Conceal = 0.3,
-    channel: option.Channel = None,
-    deadline_ms: option.DeadlineMs = 50.0,
-    latency_ms: option.LatencyMs = 0.0,
-    pose_noise: option.PoseNoise = 0.0,
-    heading_noise: option.HeadingNoise = None,
-    align: option.Align = False,
-    compensate: option.Compensate = False,
-    turn_grids: option.TurnGrids = True,
-    level: Level = True,
-    cloud_mount: CloudMount = "",
-    cloud_scale: CloudScale = 1.0,
-    sweep: option.Sweep = "",
-    streaming: option.Streaming = "",
-    report: option.Report = None,
-    compare: option.Compare = None,
-    worst: option.Worst = 4,
-    seed: option.Seed = 0,
-    max_frames: option.MaxFrames = 0,
-    skip_broken: option.SkipBroken = False,
 ) -> None:
     """Evaluate on a dataset: AP by class at BEV IoU 0.3, 0.5 and 0.7, and bytes a message."""
     from quantv2x_ros.commands._detectors import open_detector
-    from quantv2x_ros.core.placement.cloud_placement import parse_placement
-    from quantv2x_ros.core.transport.sweep_sender import SendSettings
-    from quantv2x_ros.core.transport.tiles import TileSettings
     from quantv2x_ros.environment.progress import counted
     from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.environment.resources import find_bundle
-    from quantv2x_ros.evaluation.channel_file import read_channel
     from quantv2x_ros.evaluation.report import print_precision, write_json
     from quantv2x_ros.evaluation.session import Request, run
-    from quantv2x_ros.evaluation.settings import EvaluationConfig, Link, Sending
+    from quantv2x_ros.evaluation.settings_file import read_settings
 
-    how = SendSettings(TileSettings(max_payload_bytes), levels, min_occupancy, parity)
-    link = Link(
-        loss=loss,
-        latency_ms=latency_ms,
-        pose_noise=pose_noise,
-        heading_noise=heading_noise,
-        sending=Sending(how, max_bytes, interest_range, interest_of_receivers),
-        seed=seed,
-        conceal=conceal,
-        channel=None if channel is None else read_channel(channel),
-        deadline_ms=deadline_ms,
+    settings, measure = read_settings(config, set_ or ())
+    settings = replace(
+        settings,
+        ego_only=ego_only or settings.ego_only,
+        max_frames=max_frames or settings.max_frames,
     )
-    config = EvaluationConfig(
-        agents=agents,
-        ego_only=ego_only,
-        mode=mode,
-        protocol=protocol,
-        link=link,
-        max_frames=max_frames,
-        communication_range=communication_range,
-        skip_broken=skip_broken,
-        align=align,
-        compensate=compensate,
-        turn_grids=turn_grids,
-        level=level,
-        placement=parse_placement(cloud_mount, cloud_scale),
+    request = Request.parse(data, settings, measure, sweep, report, compare or ())
+    detector = open_detector(
+        find_bundle(bundle), precision, backend, threads, measure.score_threshold
     )
-    request = Request.parse(data, config, sweep, streaming, report, compare or (), worst)
-    detector = open_detector(find_bundle(bundle), precision, backend, threads, score_threshold)
     with counted("Evaluating") as progress:
         result = run(detector, request, progress)
     result["provenance"] = provenance(detector.bundle.name, detector.bundle.version)

@@ -3,4 +3,5 @@
 """The algorithms: NumPy, Numba and transforms3d only; no ROS, torch or engine imports.
 
 * cache_folder: CacheFolder.
+* receiver_settings: ReceiverSettingError, ReceiverSettings.
 """

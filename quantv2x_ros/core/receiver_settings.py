@@ -27,7 +27,8 @@ class ReceiverSettings:
             leaves holes.
         max_peer_distance: peers further away are not fused, metres: what ITS-G5 and C-V2X reach in
             a town, and a little more than the diagonal of the default bundle's map.
-        consistency_check: one of `CHECKS`.
+        consistency_check: what happens to a peer whose map contradicts the ego's: off, flag (named
+            in the diagnostics) or exclude.
         compensate_motion: whether objects in peers' older maps are moved on to now.
         align_poses: whether peers' poses are corrected by the objects that both see.
         align_period: time between two corrections of a peer's pose, seconds.

@@ -8,6 +8,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,14 @@ from quantv2x_ros.nodes.common.graph_names import endpoint_name
 NAME = "doctor"
 
 
+@dataclass(eq=False)
+class _Heard:
+    """What came of a station's messages."""
+
+    traffic: SweepRate = field(default_factory=SweepRate)
+    whereabouts: Whereabouts = field(default_factory=Whereabouts)
+
+
 class GraphProbe(Node):  # type: ignore[misc]
     """Listens to the air and the diagnostics, and asks the middleware who talks to whom."""
 
@@ -37,10 +46,9 @@ class GraphProbe(Node):  # type: ignore[misc]
             options: passed on to `rclpy.node.Node`.
         """
         super().__init__(NAME, **options)
-        self._traffic: dict[int, SweepRate] = {}
+        self._stations: defaultdict[int, _Heard] = defaultdict(_Heard)
         self._codebooks: dict[int, tuple[str, int]] = {}
         self._announced: dict[int, set[int]] = defaultdict(set)
-        self._whereabouts = Whereabouts()
         self._shared: dict[int, str] = {}
         self._troubles: dict[str, tuple[int, str]] = {}
         self.create_subscription(BevIndices, INDICES, self._on_indices, qos.indices_input())
@@ -63,8 +71,8 @@ class GraphProbe(Node):  # type: ignore[misc]
             shared=self._shared_ids(),
             troubles=dict(self._troubles),
             stations={
-                station: StationHeard(heard.sweeps, heard.sweeps / seconds, heard.mean_bytes)
-                for station, heard in self._traffic.items()
+                station: _station_heard(heard.traffic, seconds)
+                for station, heard in self._stations.items()
             },
         )
         for topic, types in self.get_topic_names_and_types():
@@ -107,17 +115,16 @@ class GraphProbe(Node):  # type: ignore[misc]
                 seen.connections.append(Connection(topic, publisher, subscriber, problem, *kinds))
 
     def _on_indices(self, message: BevIndices) -> None:
-        traffic = self._traffic.setdefault(message.station_id, SweepRate())
+        station, heard = message.station_id, self._stations[message.station_id]
         now, place = time.monotonic(), message.sensor_pose.pose.position
-        traffic.hear(message.sequence, len(message.payload), now)
-        position = np.array([place.x, place.y, place.z])
-        sweep = (message.station_id, nanoseconds(message.header.stamp), position, now)
+        heard.traffic.hear(message.sequence, len(message.payload), now)
+        sweep = nanoseconds(message.header.stamp), np.array([place.x, place.y, place.z]), now
         try:
-            self._whereabouts.check(*sweep)
+            heard.whereabouts.check(station, *sweep)
         except SharedIdError as error:
-            self._shared[message.station_id] = str(error)
+            self._shared[station] = str(error)
         else:
-            self._whereabouts.note(*sweep)
+            heard.whereabouts.note(*sweep)
 
     def _on_codebook(self, message: Codebook) -> None:
         model = f"{message.bundle_name} {message.bundle_version}"
@@ -129,6 +136,10 @@ class GraphProbe(Node):  # type: ignore[misc]
             level = int.from_bytes(status.level, "little")
             if level != int.from_bytes(DiagnosticStatus.OK, "little"):
                 self._troubles[status.name] = (level, status.message)
+
+
+def _station_heard(traffic: SweepRate, seconds: float) -> StationHeard:
+    return StationHeard(traffic.sweeps, traffic.sweeps / seconds, traffic.mean_bytes)
 
 
 def observe(seconds: float, progress: Callable[[float], object]) -> Observation:

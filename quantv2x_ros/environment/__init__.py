@@ -4,5 +4,6 @@
 
 * provenance: ProvenanceError, Provenance.
 * resources: ResourceError.
+* typed_yaml: TypedYamlError.
 * workspace: WorkspaceError.
 """

@@ -9,13 +9,14 @@
 * detect: Input, DetectionResult.
 * detector: EngineDetector.
 * evaluation: Evaluation.
-* inbox: ReceivedSweep, Inbox.
 * index_recorder: IndexRecorder.
 * lies: ClaimedSweep, LieInput, Lie, Honest, WrongPose, Elsewhere, InventedCar.
-* frame_history: Sent, FrameState, FrameHistory.
+* frame_state: Sent, FrameState, ScenarioAgents.
+* playback: EgoView, Playback.
+* pyramid_cache: PyramidCache.
+* senders: Senders.
+* settings_file: Measure, Clouds.
 * plots: Panel.
-* radio: Radio.
-* receiver: Heard, EgoView, Receiver.
 * picture_content: PictureContent, PictureArea.
 * scores: Scores.
 * session: Request.

@@ -11,8 +11,8 @@ import numpy as np
 from quantv2x_ros.core.channel.channel_model import ChannelModel
 from quantv2x_ros.core.transport.sweep_sender import SentSweep
 from quantv2x_ros.data.scenario import FRAME_PERIOD
-from quantv2x_ros.evaluation.frame_history import FrameState
-from quantv2x_ros.evaluation.radio import Radio
+from quantv2x_ros.evaluation.frame_state import FrameState
+from quantv2x_ros.evaluation.senders import Senders
 from quantv2x_ros.evaluation.settings import Link
 
 #: When each message of a sweep is in, seconds after the sweep; those that are lost are missing.
@@ -39,9 +39,9 @@ class Air(Protocol):
 class IndependentLoss:
     """Loses each message for itself, and takes no time."""
 
-    def __init__(self, radio: Radio, link: Link) -> None:
+    def __init__(self, senders: Senders, link: Link) -> None:
         """Set up."""
-        self._radio = radio
+        self._senders = senders
         self._link = link
 
     def carry(
@@ -50,7 +50,7 @@ class IndependentLoss:
         """See `Air`."""
         arrivals = {}
         for name, rng in draws.items():
-            count = _messages(self._radio.send(state.sent[name], self._link.sending))
+            count = _messages(self._senders.send(state.sent[name], self._link.sending))
             kept = np.flatnonzero(rng.random(count) >= self._link.loss)
             arrivals[name] = dict.fromkeys(kept.tolist(), 0.0)
         return arrivals
@@ -59,11 +59,11 @@ class IndependentLoss:
 class SharedChannel:
     """A `ChannelModel` on which all agents of a scenario send, the ego among them."""
 
-    def __init__(self, radio: Radio, link: Link, scenario: int) -> None:
+    def __init__(self, senders: Senders, link: Link, scenario: int) -> None:
         """Set up.
 
         Args:
-            radio: makes the messages.
+            senders: makes the messages.
             link: holds the channel's settings.
             scenario: number of the scenario, for the draws.
 
@@ -72,7 +72,7 @@ class SharedChannel:
         """
         if link.channel is None:
             raise ValueError("the link has no channel")
-        self._radio = radio
+        self._senders = senders
         self._link = link
         seed = np.random.SeedSequence([link.seed, scenario]).generate_state(1)[0]
         self._channel = ChannelModel(link.channel, int(seed))
@@ -87,7 +87,7 @@ class SharedChannel:
         """
         start = state.number * FRAME_PERIOD
         frames = {
-            name: self._radio.send(sent, self._link.sending) for name, sent in state.sent.items()
+            name: self._senders.send(sent, self._link.sending) for name, sent in state.sent.items()
         }
         arrivals: dict[str, Arrivals] = {name: {} for name in draws}
         for number in range(max(map(_messages, frames.values()))):
@@ -102,11 +102,11 @@ class SharedChannel:
         return arrivals
 
 
-def make_air(radio: Radio, link: Link, scenario: int) -> Air:
+def make_air(senders: Senders, link: Link, scenario: int) -> Air:
     """Return what carries messages over a link."""
     if link.channel is None:
-        return IndependentLoss(radio, link)
-    return SharedChannel(radio, link, scenario)
+        return IndependentLoss(senders, link)
+    return SharedChannel(senders, link, scenario)
 
 
 def _messages(frame: SentSweep) -> int:

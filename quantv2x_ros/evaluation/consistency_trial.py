@@ -29,7 +29,7 @@ from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
 from quantv2x_ros.evaluation.detector import EngineDetector
-from quantv2x_ros.evaluation.frame_history import FrameHistory, FrameState, choose_agents
+from quantv2x_ros.evaluation.frame_state import FrameState, ScenarioAgents, choose_agents
 from quantv2x_ros.evaluation.lies import (
     ClaimedSweep,
     Elsewhere,
@@ -128,19 +128,19 @@ class ConsistencyTrial:
 
     def _scenario(self, scenario: Scenario) -> Iterator[None]:
         grids = AgentGrids(self._bundle, level=self._config.level, turn=self._config.turn_grids)
-        history = FrameHistory(self._detector, 1, grids)
+        senders = ScenarioAgents(self._detector, grids)
         suspects: dict[str, dict[str, Suspect]] = {}
         sent_here: list[IndexArray] = []
         for number, timestamp in enumerate(scenario.timestamps):
             frame = scenario.frame(timestamp)
             agents = choose_agents(frame, self._config)
             if len(agents) > 1:
-                state = history.add(number, frame, agents)
+                state = senders.send(number, frame, agents)
                 sent_here.append(state.sent[agents[1]].indices)
                 for peer in agents[1:]:
                     if peer not in suspects:
                         suspects[peer] = self._new_suspects(scenario, peer)
-                    self._compare(history, state, peer, suspects[peer])
+                    self._compare(senders, state, peer, suspects[peer])
                 self.frames += 1
             yield
         self._elsewhere = sent_here
@@ -155,11 +155,11 @@ class ConsistencyTrial:
         return {name: Suspect(lie) for name, lie in make_lies(rng).items()}
 
     def _compare(
-        self, history: FrameHistory, state: FrameState, peer: str, suspects: Mapping[str, Suspect]
+        self, senders: ScenarioAgents, state: FrameState, peer: str, suspects: Mapping[str, Suspect]
     ) -> None:
         """Compare what a peer says with what the ego sees, for every kind of lie."""
         ego, honest = state.sent[state.ego], state.sent[peer]
-        own = self._view(ego.indices, ego.own_features.content)
+        own = self._view(ego.indices, ego.own_pyramid)
         place = min(state.number, len(self._elsewhere) - 1)
         scene = LieInput(
             grid=self._bundle.grid,
@@ -167,10 +167,10 @@ class ConsistencyTrial:
             ego=ego,
             ego_occupancy=own.occupancy,
             peer=honest,
-            peer_alone=history.alone(state, peer),
+            peer_alone=senders.alone(state, peer),
             elsewhere=self._elsewhere[place] if self._elsewhere else None,
         )
-        views = {id(honest.indices): self._view(honest.indices, honest.agent_features.content)}
+        views = {id(honest.indices): self._view(honest.indices, honest.pyramid)}
         for suspect in suspects.values():
             claimed = suspect.lie.tell(scene)
             if claimed is None:
@@ -183,7 +183,7 @@ class ConsistencyTrial:
         view = known.get(id(claimed.indices))
         if view is not None:
             return view
-        return self._view(claimed.indices, self._detector.extract(claimed.indices).content)
+        return self._view(claimed.indices, self._detector.pyramid(claimed.indices))
 
     def _view(self, indices: IndexArray, pyramid: AgentPyramid) -> OccupancyView:
         gain = self._bundle.manifest.score_gain

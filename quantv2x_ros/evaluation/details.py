@@ -22,8 +22,8 @@ from quantv2x_ros.core.detection.evaluation import (
 from quantv2x_ros.core.detection.matching import FrameScore, recall_precision
 from quantv2x_ros.core.geometry.pose import transform_between, transform_points
 from quantv2x_ros.data.frame import Truth
-from quantv2x_ros.evaluation.frame_history import FrameState
-from quantv2x_ros.evaluation.receiver import EgoView
+from quantv2x_ros.evaluation.frame_state import FrameState
+from quantv2x_ros.evaluation.playback import EgoView
 
 WORST_OVERLAP = 0.3
 """BEV IoU from which an object of a frame counts as found when frames are ranked."""

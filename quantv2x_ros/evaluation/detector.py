@@ -15,17 +15,14 @@ from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.protocol import (
-    AgentFeatures,
     Broadcast,
     Cells,
     Cloud,
     Detector,
-    Fused,
     IndexArray,
-    Message,
-    indices_of,
+    pyramid_of,
 )
-from quantv2x_ros.inference.results import FeatureArray
+from quantv2x_ros.inference.results import AgentPyramid, FeatureArray, FusionResult
 
 
 class EngineDetector:
@@ -56,29 +53,28 @@ class EngineDetector:
         """Read a message's index map."""
         return decode_indices(payload, self._entropy_model, self._shape)
 
-    def extract(
+    def columns(self, ego_to_agent: npt.NDArray[np.float64] | None) -> tuple[int, int] | None:
+        """See `Detector`."""
+        return self._detector.columns(ego_to_agent)
+
+    def pyramid(
         self,
-        message: Message,
+        indices: IndexArray,
         received: Cells | None = None,
         ego_to_agent: npt.NDArray[np.float64] | None = None,
-    ) -> AgentFeatures:
+    ) -> AgentPyramid:
         """Compute one agent's pyramid."""
-        pyramid = self._detector.pyramid(indices_of(message), received, ego_to_agent)
-        return AgentFeatures(pyramid, dict(pyramid.stage_ms))
+        return self._detector.pyramid(indices, received, ego_to_agent)
 
-    def extract_own(self, own: FeatureArray) -> AgentFeatures:
+    def own_pyramid(self, own: FeatureArray) -> AgentPyramid:
         """Compute the ego's pyramid from its own feature."""
-        pyramid = self._detector.own_pyramid(own)
-        return AgentFeatures(pyramid, dict(pyramid.stage_ms))
+        return self._detector.own_pyramid(own)
 
     def fuse(
-        self, all_features: Sequence[AgentFeatures], ego_to_agents: npt.NDArray[np.float64]
-    ) -> Fused:
+        self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
+    ) -> FusionResult:
         """Fuse the agents' pyramids."""
-        result = self._detector.fuse(
-            [agent_features.content for agent_features in all_features], ego_to_agents
-        )
-        return Fused(result.detections, dict(result.stage_ms))
+        return self._detector.fuse(pyramids, ego_to_agent)
 
 
 def add_stages(times: Iterable[Mapping[str, float]]) -> dict[str, float]:
@@ -104,13 +100,13 @@ def detect_once(
         Detections in the ego's frame, bytes that each agent sends, milliseconds of each stage.
     """
     sent = {agent: detector.broadcast(points) for agent, points in clouds.items()}
-    all_features = [
-        detector.extract(detector.decode(item.payload), None, transform)
+    pyramids = [
+        pyramid_of(detector, detector.decode(item.payload), transform)
         if peer or item.own is None
-        else detector.extract_own(item.own)
+        else detector.own_pyramid(item.own)
         for peer, (item, transform) in enumerate(zip(sent.values(), ego_to_agents, strict=True))
     ]
-    fused = detector.fuse(all_features, ego_to_agents)
-    steps = [*(item.stage_ms for item in sent.values()), *(item.stage_ms for item in all_features)]
+    fused = detector.fuse(pyramids, ego_to_agents)
+    steps = [*(item.stage_ms for item in sent.values()), *(item.stage_ms for item in pyramids)]
     stages = add_stages([*steps, fused.stage_ms])
     return fused.detections, {agent: len(item.payload) for agent, item in sent.items()}, stages

@@ -8,29 +8,31 @@ and perceived once.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from quantv2x_ros.core.fusion.occupancy_tracks import TrackSettings
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import Frame
-from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.data.scenario import FRAME_PERIOD, Scenario
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
 from quantv2x_ros.evaluation.air_load import AirLoad
-from quantv2x_ros.evaluation.frame_history import FrameHistory, FrameState, choose_agents
-from quantv2x_ros.evaluation.inbox import HISTORY
-from quantv2x_ros.evaluation.motion import PAST
-from quantv2x_ros.evaluation.radio import Radio
-from quantv2x_ros.evaluation.receiver import Receiver
+from quantv2x_ros.evaluation.frame_state import FrameState, ScenarioAgents, choose_agents
+from quantv2x_ros.evaluation.playback import EgoView, Playback
+from quantv2x_ros.evaluation.pyramid_cache import PyramidCache
 from quantv2x_ros.evaluation.scores import Scores
+from quantv2x_ros.evaluation.senders import Senders
 from quantv2x_ros.evaluation.series import Variant
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
 from quantv2x_ros.inference.protocol import Detector, PlainFeature
 
 #: What else can be done about a damaged file.
-SKIP_HINT = "leave damaged files out: --skip-broken"
+SKIP_HINT = "leave damaged files out: --set skip_broken=true"
 
 Progress = Callable[[int, int], object]
 
@@ -64,6 +66,10 @@ class Evaluation:
             EvaluationSettingError: For more agents than the bundle fuses.
         """
         most = self.detector.bundle.max_agents
+        self.config = self.config.resolved(most)
+        self.variants = [
+            replace(variant, config=variant.config.resolved(most)) for variant in self.variants
+        ]
         if self.config.agents > most:
             raise EvaluationSettingError(
                 f"agents must be 1 to {most}, which bundle {self.detector.bundle.name} fuses, got"
@@ -77,11 +83,11 @@ class Evaluation:
             self.detailed,
         )
         configs = self.scores.configs
-        self._radio = Radio(self.detector)
+        self._senders = Senders(self.detector.bundle)
+        self._pyramids = PyramidCache(self.detector)
         self._traffic = {config.link.sending: AirLoad() for config in configs}
-        past = PAST if any(config.compensate for config in configs) else 0
-        heard = 0 if all(config.link.is_perfect for config in configs) else HISTORY
-        self._keep = max(config.link.delay for config in configs) + past + heard + 1
+        self._warm_up = max(map(_warm_up, configs))
+        self._refused: Counter[str] = Counter()
 
     def run(self, scenarios: Sequence[Scenario], progress: Progress | None = None) -> None:
         """Go through the scenarios.
@@ -120,23 +126,29 @@ class Evaluation:
         grids = AgentGrids(
             self.detector.bundle, level=self.config.level, turn=self.config.turn_grids
         )
-        history = FrameHistory(self.detector, self._keep, grids)
-        receivers = {
-            config: Receiver(self.detector, self._radio, config, index)
+        agents = ScenarioAgents(self.detector, grids)
+        playbacks = {
+            config: Playback(self._pyramids, self.detector.bundle, self._senders, config, index)
             for config in self.scores.configs
         }
         self.scores.start_scenario()
+        left_out = False
         for number, timestamp in enumerate(scenario.timestamps):
-            # a delayed message needs the frames before the one that is evaluated, motion more
-            ahead = range(number, number + self._keep)
+            ahead = range(number, number + self._warm_up + 1)
             if needed.intersection(ahead) or (self.scores.streams and needed):
-                state = self._state(scenario, timestamp, number, history)
+                for playback in playbacks.values() if left_out else ():
+                    playback.reset()
+                left_out = False
+                state = self._state(scenario, timestamp, number, agents)
                 if state is not None:
-                    self._evaluate(state, history, receivers, number in needed)
+                    self._evaluate(state, playbacks, number in needed)
+            else:
+                left_out = True
             yield number
+        self._refused += playbacks[self.config].refused
 
     def _state(
-        self, scenario: Scenario, timestamp: str, number: int, history: FrameHistory
+        self, scenario: Scenario, timestamp: str, number: int, senders: ScenarioAgents
     ) -> FrameState | None:
         """Read a frame and let its agents send; `None` if it is left out."""
         try:
@@ -146,7 +158,7 @@ class Evaluation:
                 self.without_ego += 1
                 return None
             self._note_empty(frame, agents)
-            state = history.add(number, frame, agents)
+            state = senders.send(number, frame, agents)
         except DatasetError as error:
             if not self.config.skip_broken:
                 raise error.with_hint(SKIP_HINT) from error
@@ -174,30 +186,26 @@ class Evaluation:
                 if isinstance(sent.message, PlainFeature):
                     traffic.add_plain(len(sent.broadcast.payload))
                 else:
-                    traffic.add(self._radio.send(sent, sending))
+                    traffic.add(self._senders.send(sent, sending))
 
     def _evaluate(
-        self,
-        state: FrameState,
-        history: FrameHistory,
-        receivers: dict[EvaluationConfig, Receiver],
-        counts: bool,
+        self, state: FrameState, playbacks: dict[EvaluationConfig, Playback], counts: bool
     ) -> None:
-        """Detect with all settings in a frame."""
-        for receiver in receivers.values():
-            receiver.listen(history, state)
-        if not counts and not self.scores.streams:
+        """Play a frame with all settings, and take the boxes of those for which it counts."""
+        wanted = {*self.scores.configs_at(state.number)} if counts else set()
+        if counts or self.scores.streams:
+            wanted.add(self.config)
+        views: dict[EvaluationConfig, EgoView] = {}
+        for config, playback in playbacks.items():
+            view = playback.play(state, detect=config in wanted)
+            if view is not None:
+                views[config] = view
+        if not wanted:
             return
         truth = state.frame.truth(state.ego, list(state.sent))
-        base = receivers[self.config].view(history, state)
-        self.scores.stream(state, base, truth if counts else None)
-        if not counts:
-            return
-        views = {
-            config: receivers[config].view(history, state)
-            for config in self.scores.configs_at(state.number)
-        }
-        self.scores.add(state, truth, {self.config: base, **views})
+        self.scores.stream(state, views[self.config], truth if counts else None)
+        if counts:
+            self.scores.add(state, truth, views)
 
     def result(self) -> dict[str, Any]:
         """Return the result.
@@ -219,6 +227,7 @@ class Evaluation:
             **self.config.as_dict(),
             "skipped": [str(error) for error in self.skipped],
             "frames_without_ego": self.without_ego,
+            "refused": dict(self._refused),
             **self.scores.further(self._traffic),
         }
 
@@ -226,6 +235,16 @@ class Evaluation:
     def cells(self) -> int:
         """Cells of an index map."""
         return int(np.prod(self.detector.bundle.grid.shape))
+
+
+def _warm_up(config: EvaluationConfig) -> int:
+    """Return how many frames a receiver is played before one that counts.
+
+    By then it holds what a message's delay, its own memory and the tracks of objects reach back.
+    """
+    memory = math.ceil(config.receiver.peer_timeout / FRAME_PERIOD)
+    motion = TrackSettings().places - 1 if config.receiver.compensate_motion else 0
+    return config.link.delay + memory + motion
 
 
 def _spread(total: int, count: int) -> Sequence[int] | set[int]:

@@ -17,7 +17,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import invert
-from quantv2x_ros.evaluation.frame_history import Sent
+from quantv2x_ros.evaluation.frame_state import Sent
 from quantv2x_ros.inference.protocol import IndexArray
 
 Matrix = npt.NDArray[np.float64]

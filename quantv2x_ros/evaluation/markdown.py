@@ -13,7 +13,7 @@ Result = Mapping[str, Any]
 SWEEP_TITLES = {
     "agents": "Agents that take part, on the truth of all",
     "latency_ms": "Age of the peers' messages [ms]",
-    "latency_ms_compensated": "The same, moving objects carried on to now",
+    "latency_ms_uncompensated": "The same, moving objects left where they were",
     "pose_noise": "Deviation of the peers' positions in x and y [m]",
     "pose_error": "Deviation of the peers' positions [m] and headings [degrees]",
     "pose_error_aligned": "The same, corrected by what both agents see",

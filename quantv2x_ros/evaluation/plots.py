@@ -23,7 +23,10 @@ SWEEP_IOU = "0.5"
 AXES = {
     "agents": ("agents that take part", "agents"),
     "latency_ms": ("age of the peers' messages [ms]", "latency"),
-    "latency_ms_compensated": ("age of the messages [ms], objects moved on", "latency_moved_on"),
+    "latency_ms_uncompensated": (
+        "age of the messages [ms], objects where they were",
+        "latency_unmoved",
+    ),
     "pose_noise": ("deviation of the peers' positions in x and y [m]", "noise"),
     "pose_error": ("deviation of positions [m] and headings [degrees]", "error"),
     "pose_error_aligned": ("deviation of positions and headings, corrected", "error_aligned"),

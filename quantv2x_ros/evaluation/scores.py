@@ -11,8 +11,8 @@ from quantv2x_ros.core.detection.evaluation import AveragePrecision
 from quantv2x_ros.data.frame import Truth
 from quantv2x_ros.evaluation.air_load import AirLoad
 from quantv2x_ros.evaluation.details import Details
-from quantv2x_ros.evaluation.frame_history import FrameState
-from quantv2x_ros.evaluation.receiver import EgoView
+from quantv2x_ros.evaluation.frame_state import FrameState
+from quantv2x_ros.evaluation.playback import EgoView
 from quantv2x_ros.evaluation.series import Variant
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Sending
 from quantv2x_ros.evaluation.streaming import StreamingPrecision, first_frame

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,12 +36,13 @@ ERROR = "pose_error"
 ALIGNED = "pose_error_aligned"
 """The sweep over `pose_error` once more, with poses corrected by the objects that both see."""
 
-COMPENSATED = "latency_ms_compensated"
-"""The sweep over `latency_ms` once more, with moving objects carried on to now."""
+UNCOMPENSATED = "latency_ms_uncompensated"
+"""The sweep over `latency_ms` once more, with moving objects left where they were."""
 
 _TREATED: dict[str, tuple[str, dict[str, Any]]] = {
-    ALIGNED: (ERROR, {"align": True}),
-    COMPENSATED: ("latency_ms", {"compensate": True}),
+    # errors are drawn anew for each sweep, so a correction must not outlive it
+    ALIGNED: (ERROR, {"align_poses": True, "align_period": 0.0}),
+    UNCOMPENSATED: ("latency_ms", {"compensate_motion": False}),
 }
 
 LEVELS = "levels"
@@ -153,11 +154,12 @@ def make_variants(
         if sweep in _TREATED:
             untreated, treatment = _TREATED[sweep]
             variants += [
-                replace(variant, sweep=sweep, config=replace(variant.config, **treatment))
+                replace(variant, sweep=sweep, config=_treated(variant.config, treatment))
                 for variant in make_variants(base, (untreated,), longest, levels)[0]
             ]
             continue
         links = [(value, _changed(base.link, sweep, value)) for value in STEPS[sweep]]
+        changed = _treated(base, {"conceal": 0.0}) if sweep == "loss_holes" else base
         kept = [(value, link) for value, link in links if link.delay < longest]
         if len(kept) < len(links):
             notes.append(
@@ -165,17 +167,22 @@ def make_variants(
                 f" {longest} frames"
             )
         first = max(link.delay for _, link in kept) if sweep == "latency_ms" else 0
-        variants += [Variant(sweep, value, replace(base, link=link), first) for value, link in kept]
+        variants += [
+            Variant(sweep, value, replace(changed, link=link), first) for value, link in kept
+        ]
     return variants, notes
+
+
+def _treated(config: EvaluationConfig, treatment: Mapping[str, Any]) -> EvaluationConfig:
+    """Return settings whose receiver does something else."""
+    return replace(config, receiver=replace(config.receiver, **treatment))
 
 
 def _changed(link: Link, sweep: str, value: float) -> Link:
     if sweep == "latency_ms":
         return replace(link, latency_ms=value)
-    if sweep == "loss":
+    if sweep in ("loss", "loss_holes"):
         return replace(link, loss=value, channel=None)
-    if sweep == "loss_holes":
-        return replace(link, loss=value, channel=None, conceal=0.0)
     if sweep == "burst_loss":
         return replace(link, loss=0.0, channel=_with_bursts(link.channel, value))
     if sweep == STATIONS:

@@ -10,20 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quantv2x_ros.evaluation.detector import EngineDetector
 from quantv2x_ros.evaluation.evaluate import open_scenarios
 from quantv2x_ros.evaluation.evaluation import Evaluation, Progress
 from quantv2x_ros.evaluation.series import (
-    COMPENSATED,
     STEPS,
     alone_variants,
     make_variants,
     parse_sweeps,
 )
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
+from quantv2x_ros.evaluation.settings_file import Measure
 from quantv2x_ros.inference.protocol import Detector
-
-MEASURED = "measured"
 
 
 @dataclass(frozen=True)
@@ -53,43 +50,22 @@ class Request:
         cls,
         data: Path,
         config: EvaluationConfig,
+        measure: Measure,
         sweep: str,
-        streaming: str,
         report: Path | None,
         compare: Sequence[Path],
-        worst: int,
     ) -> Request:
         """Read the command's texts; a report asks for all that is not said.
 
         Raises:
-            EvaluationSettingError: For a sweep, latency or file that makes no sense.
+            EvaluationSettingError: For a sweep or file that makes no sense.
         """
         sweeps = parse_sweeps(sweep or ("all" if report is not None else ""))
-        latencies = parse_latencies(streaming)
-        if report is not None and not streaming:
+        latencies = measure.latencies_ms
+        if report is not None and not latencies:
             latencies = (None, *STEPS["latency_ms"])
         others = tuple((path.stem, read_result(path)) for path in compare)
-        return cls(data, config, sweeps, latencies, report, others, worst)
-
-
-def parse_latencies(text: str) -> tuple[float | None, ...]:
-    """Read latencies in milliseconds separated by commas, `measured` among them.
-
-    Raises:
-        EvaluationSettingError: For what is neither.
-    """
-    latencies: list[float | None] = []
-    for item in (item.strip() for item in text.split(",") if item.strip()):
-        try:
-            value = None if item == MEASURED else float(item)
-        except ValueError:
-            value = -1.0
-        if value is not None and not 0.0 <= value < float("inf"):
-            raise EvaluationSettingError(
-                f"streaming must be milliseconds or '{MEASURED}', separated by commas, got {item!r}"
-            )
-        latencies.append(value)
-    return tuple(latencies)
+        return cls(data, config, sweeps, latencies, report, others, measure.worst)
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -120,17 +96,13 @@ def run(detector: Detector, request: Request, progress: Progress | None = None) 
     """
     scenarios = open_scenarios(request.data, request.config)
     longest = max(len(scenario.timestamps) for scenario in scenarios)
-    sweeps, unmeasured = request.sweeps, []
-    if COMPENSATED in sweeps and not isinstance(detector, EngineDetector):
-        sweeps = tuple(name for name in sweeps if name != COMPENSATED)
-        unmeasured = [f"{COMPENSATED} is left out: it works on the pyramids of a bundle's engines"]
+    config = request.config.resolved(detector.bundle.max_agents)
     variants, notes = make_variants(
-        request.config, sweeps, longest, detector.bundle.codebook.levels
+        config, request.sweeps, longest, detector.bundle.codebook.levels
     )
-    notes += unmeasured
-    if request.report is not None and not request.config.ego_only:
-        variants += alone_variants(request.config, variants)
-    evaluation = Evaluation(detector, request.config, variants, request.streaming_ms, detailed=True)
+    if request.report is not None and not config.ego_only:
+        variants += alone_variants(config, variants)
+    evaluation = Evaluation(detector, config, variants, request.streaming_ms, detailed=True)
     evaluation.run(scenarios, progress)
     result = evaluation.result()
     absent = [name for name, count in result["objects"].items() if not count]

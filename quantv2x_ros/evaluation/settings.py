@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from quantv2x_ros.core.channel.channel_model import ChannelSettings
 from quantv2x_ros.core.placement.cloud_placement import NOT_MOVED, CloudPlacement
+from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.data.frame import COMMUNICATION_RANGE
 from quantv2x_ros.data.modes import check_mode
@@ -29,7 +31,7 @@ class Sending:
         settings: Tiles, levels, selection and parity; see `SendSettings`.
         max_bytes: Most bytes of a frame; 0 for any number.
         interest_range: Cells further from the sensor are not sent, metres; 0 for no limit.
-        interest_of_receivers: Cells that no other agent can use are not sent, see `Receivers`.
+        interest_of_receivers: Cells that no other agent can use are not sent.
     """
 
     settings: SendSettings = field(default_factory=SendSettings)
@@ -43,13 +45,6 @@ class Sending:
             if not getattr(self, name) >= 0:
                 raise EvaluationSettingError(f"{name} must be 0 or more, got {getattr(self, name)}")
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether everything is sent."""
-        settings = self.settings
-        interest = (self.interest_range, self.interest_of_receivers)
-        return not any((settings.levels, settings.min_occupancy, self.max_bytes, *interest))
-
 
 @dataclass(frozen=True)
 class Link:
@@ -57,16 +52,15 @@ class Link:
 
     Attributes:
         loss: Probability that a tile of a peer's message is lost, in [0, 1].
-        latency_ms: Age of a peer's message when it is fused, with the pose of then.
+        latency_ms: Time that every message takes.
         pose_noise: Standard deviation of a peer's position in x and y, metres.
-        heading_noise: Standard deviation of a peer's heading, degrees; `None`: the number of
-            `pose_noise`.
+        heading_noise: Standard deviation of a peer's heading, degrees; null: the number of
+            pose_noise.
         sending: What is sent, in tiles of what size.
-        seed: Of losses and noise.
-        conceal: A peer's lost cells are taken from its sweeps up to so long before, seconds; 0 for
-            holes. The default is that of the fusion node.
+        seed: Seed of losses and noise.
         channel: The air that all agents share, in place of `loss`; `None` for none.
-        deadline_ms: Messages that come later than this after a sweep of the ego do not count.
+        own_delay_ms: Time from the ego's sweep until its own encoder has handed it to the fusion;
+            from then on peers' messages that are due are waited for, for receiver.peer_wait.
     """
 
     loss: float = 0.0
@@ -75,9 +69,8 @@ class Link:
     heading_noise: float | None = None
     sending: Sending = field(default_factory=Sending)
     seed: int = 0
-    conceal: float = 0.3
     channel: ChannelSettings | None = None
-    deadline_ms: float = 50.0
+    own_delay_ms: float = 20.0
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for values out of range."""
@@ -89,8 +82,7 @@ class Link:
                 " away"
             )
         for name, value in (
-            ("conceal", self.conceal),
-            ("deadline_ms", self.deadline_ms),
+            ("own_delay_ms", self.own_delay_ms),
             ("latency_ms", self.latency_ms),
             ("pose_noise", self.pose_noise),
             ("heading_noise", self.heading_deviation),
@@ -100,13 +92,13 @@ class Link:
 
     @property
     def delay(self) -> int:
-        """Age of the peers' messages in whole frames."""
-        return round(self.latency_ms / (1e3 * FRAME_PERIOD))
+        """Frames that a message takes, begun ones counted."""
+        return math.ceil(self.latency_ms / (1e3 * FRAME_PERIOD) - 1e-9)
 
     @property
-    def is_perfect(self) -> bool:
-        """Whether all that is sent arrives, at the age of `latency_ms`."""
-        return self.loss == 0.0 and self.channel is None
+    def carries_features(self) -> bool:
+        """Whether a feature that no codebook has touched may be sent: it has no tiles to lose."""
+        return self.loss == 0.0 and self.channel is None and self.sending == Sending()
 
     @property
     def heading_deviation(self) -> float:
@@ -119,22 +111,22 @@ class EvaluationConfig:
     """How to evaluate.
 
     Attributes:
-        agents: Most agents in a frame, the ego included; the nearest peers are taken.
+        agents: Most agents in a frame, the ego included; the nearest peers are taken. 0 for as many
+            as the bundle fuses.
         ego_only: Fuse nothing but the ego's own sweep; the truth stays that of all agents.
-        mode: Cooperation mode, see `select_agents`.
-        protocol: Order of the detections, see `AveragePrecision`.
+        mode: Who is ego and who is heard: vc (a vehicle, all), ic, v2v or i2i.
+        protocol: Order of the detections: global ranks all, v2xreal those of a frame.
         link: State of the link.
         max_frames: Evaluate only so many frames, spread over the dataset; 0 is all.
         communication_range: Agents up to this far from the ego are heard, metres.
-        align: Correct peers' poses by the objects that both see.
-        compensate: Carry moving objects in peers' late messages on to now.
-        turn_grids: Roadside units lay their grids along their receivers' roads, see `GridTurn`.
-        level: Agents level their clouds by their ground planes, see `Levelling`.
+        receiver: What the ego does with what it hears.
+        turn_grids: Roadside units lay their grids along their receivers' roads.
+        level: Agents level their clouds by their ground planes.
         placement: How the clouds' frames lie to the LiDARs'.
         skip_broken: Leave frames with damaged files out, and list the files, instead of stopping.
     """
 
-    agents: int = 3
+    agents: int = 0
     ego_only: bool = False
     mode: str = "vc"
     protocol: str = "global"
@@ -142,8 +134,7 @@ class EvaluationConfig:
     max_frames: int = 0
     communication_range: float = COMMUNICATION_RANGE
     skip_broken: bool = False
-    align: bool = False
-    compensate: bool = False
+    receiver: ReceiverSettings = field(default_factory=ReceiverSettings)
     turn_grids: bool = True
     level: bool = True
     placement: CloudPlacement = NOT_MOVED
@@ -151,15 +142,18 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for values out of range, ModeError for unknown modes."""
         check_mode(self.mode)
-        if self.agents < 1 or self.max_frames < 0:
+        if self.agents < 0 or self.max_frames < 0:
             raise EvaluationSettingError(
-                f"at least one agent and no negative number of frames, got {self.agents} and"
-                f" {self.max_frames}"
+                f"agents and max_frames must be 0 or more, got {self.agents} and {self.max_frames}"
             )
         if not self.communication_range >= 0.0:
             raise EvaluationSettingError(
                 f"communication_range must be 0 m or more, got {self.communication_range}"
             )
+
+    def resolved(self, most_agents: int) -> EvaluationConfig:
+        """Return the same with a number of agents, for a bundle that fuses so many."""
+        return self if self.agents else replace(self, agents=most_agents)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a result says of its settings."""
@@ -177,17 +171,15 @@ class EvaluationConfig:
             "max_bytes": link.sending.max_bytes,
             "interest_range": link.sending.interest_range,
             "interest_of_receivers": link.sending.interest_of_receivers,
-            "align": self.align,
-            "compensate": self.compensate,
+            **asdict(self.receiver),
             "turn_grids": self.turn_grids,
             "level": self.level,
             "cloud_mount": self.placement.numbers,
             "cloud_scale": self.placement.scale,
-            "latency_ms": 1e3 * FRAME_PERIOD * link.delay,
+            "latency_ms": link.latency_ms,
             "pose_noise": link.pose_noise,
             "heading_noise": link.heading_deviation,
             "seed": link.seed,
-            "conceal": link.conceal,
             "channel": None if link.channel is None else asdict(link.channel),
-            "deadline_ms": link.deadline_ms,
+            "own_delay_ms": link.own_delay_ms,
         }

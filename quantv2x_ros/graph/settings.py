@@ -9,12 +9,16 @@ from pathlib import Path
 
 from quantv2x_ros.core.peers.host_station import THIS_HOST
 from quantv2x_ros.data.bag_topics import DEFAULT_TOPICS, BagTopics
-from quantv2x_ros.data.recorded_messages import MAP_FRAME
+from quantv2x_ros.graph.parameters.common import (
+    ModelParameters,
+    NodeParameters,
+    StationParameters,
+)
+from quantv2x_ros.graph.parameters.replay import PACES, ReplayParameters
+from quantv2x_ros.graph.parameters.viewer import ViewerParameters
+from quantv2x_ros.inference.backends import BACKENDS
 
-BACKENDS = ("auto", "openvino", "tensorrt")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
-#: What a replay's time goes by; see the replay node.
-PACES = ("real_time", "results")
 #: Value of ``replay`` for real sensors.
 NO_REPLAY = "none"
 
@@ -29,7 +33,7 @@ class GraphSettings:
 
     Attributes:
         bundle: folder or name of a model bundle; empty for the default one.
-        backend: one of `BACKENDS`.
+        backend: one of `inference.backends.BACKENDS`.
         replay: scenario folder or rosbag2; empty for a simulated scene, ``none`` for real sensors.
         agents: ``all``, a number, or names separated by commas, the ego first.
         indices: whether a bag's indices are played instead of its clouds.
@@ -57,28 +61,28 @@ class GraphSettings:
             of them to those of its peers on the same computer.
     """
 
-    bundle: str = ""
-    backend: str = "auto"
+    bundle: str = ModelParameters.bundle
+    backend: str = ModelParameters.backend
     replay: str = ""
     agents: str = "2"
-    indices: bool = False
-    heard: bool = False
+    indices: bool = ReplayParameters.indices
+    heard: bool = ReplayParameters.heard
     topics: BagTopics = DEFAULT_TOPICS
-    map_frame: str = MAP_FRAME
-    rate: float = 1.0
-    pace: str = "real_time"
-    loop: bool = False
+    map_frame: str = StationParameters.map_frame
+    rate: float = ReplayParameters.rate
+    pace: str = ReplayParameters.pace
+    loop: bool = ReplayParameters.loop
     namespace: str = ""
-    station_id: int = THIS_HOST
+    station_id: int = StationParameters.station_id
     use_sim_time: str = "auto"
     rviz: bool = False
     fixed_frame: str = ""
     viewer: bool = False
-    viewer_port: int = 8080
+    viewer_port: int = ViewerParameters.port
     log_level: str = "info"
     params_file: str = ""
-    threads: int = 0
-    autostart: bool = True
+    threads: int = ModelParameters.threads
+    autostart: bool = NodeParameters.autostart
 
     def __post_init__(self) -> None:
         """Validate.

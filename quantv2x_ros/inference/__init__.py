@@ -6,10 +6,11 @@
 * detector: CooperativeDetector.
 * encoder: AgentEncoder.
 * heads: Heads, HostHeads, DeviceHeads.
-* peer_views: PreparedPeers, PeerViews.
+* peer_views: PeerView, PreparedPeers, PeerViews.
 * pose_aligner: PoseAligner, HeldAlignment.
-* protocol: MessageError, PlainFeature, Broadcast, AgentFeatures, Fused, Detector.
+* protocol: MessageError, PlainFeature, Broadcast, FusionDetector, Detector.
 * pyramid_engines: PyramidEngines.
+* receiver: FusionFrame, Receiver.
 * results: PipelineError, StageTimer, EncodedSweep, AgentPyramid, HeadMaps, FusionResult.
 * window: HeadWindow.
 """

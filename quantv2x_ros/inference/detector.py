@@ -13,6 +13,7 @@ import numpy.typing as npt
 from quantv2x_ros.core.detection.detection import Detections, detect
 from quantv2x_ros.core.fusion.columns import NeededColumns
 from quantv2x_ros.core.fusion.fusion import agent_shares, mask_scores
+from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import check_pose, warp_theta
 from quantv2x_ros.inference.backends import choose_backend
 from quantv2x_ros.inference.heads import create_heads, deciding_scores
@@ -105,14 +106,31 @@ class CooperativeDetector:
         """
         timer = StageTimer()
         checked = self._check_indices(indices, received)
-        needed = None
-        if ego_to_agent is not None and self._columns is not None:
-            needed = self._columns.of(check_pose(ego_to_agent, "ego_to_agent"))
-        levels, scores = self._pyramids.of_indices(checked, needed)
+        levels, scores = self._pyramids.of_indices(checked, self._needed(ego_to_agent))
         if received is not None:
             scores = tuple(mask_scores(score, received) for score in scores)
         timer.stop("pyramid")
         return AgentPyramid(levels, scores, timer.stages)
+
+    def columns(self, ego_to_agent: npt.NDArray[np.float64] | None) -> tuple[int, int] | None:
+        """Return the first column of a pyramid that is computed and the one behind the last.
+
+        Args:
+            ego_to_agent: see `pyramid`.
+
+        Returns:
+            None where all are.
+
+        Raises:
+            PoseError: for a transform that is not finite and rigid.
+        """
+        needed = self._needed(ego_to_agent)
+        return None if needed is None else (needed.start, needed.stop)
+
+    def _needed(self, ego_to_agent: npt.NDArray[np.float64] | None) -> slice | None:
+        if ego_to_agent is None or self._columns is None:
+            return None
+        return self._columns.of(check_pose(ego_to_agent, "ego_to_agent"))
 
     def own_pyramid(self, own: FeatureArray) -> AgentPyramid:
         """Compute the ego's pyramid from its own feature, which no codebook has touched.
@@ -182,7 +200,7 @@ class CooperativeDetector:
         flat = anchors.reshape(-1, anchors.shape[-1])
         detections = detect(maps.cls, maps.reg, maps.dir, flat, self.detection)
         timer.stop("detection")
-        contributions = self._contributions(pyramids, thetas, detections)
+        contributions = box_contributions(pyramids, thetas, detections, self.bundle.grid)
         timer.stop("contributions")
         return FusionResult(detections, timer.stages, contributions)
 
@@ -239,19 +257,29 @@ class CooperativeDetector:
             return np.eye(2, 3)
         return warp_theta(pose, self.bundle.grid)
 
-    def _contributions(
-        self,
-        pyramids: Sequence[AgentPyramid],
-        thetas: npt.NDArray[np.float64],
-        detections: Detections,
-    ) -> npt.NDArray[np.float32]:
-        """Agents' shares in the cells of the boxes' centres, on the finest level."""
-        shares = agent_shares([pyramid.scores[0] for pyramid in pyramids], thetas)
-        grid = self.bundle.grid
-        height, width = grid.shape
-        size_y, size_x = grid.cell_size
-        rows = np.floor((detections.boxes[:, 1] - grid.lidar_range[1]) / size_y).astype(int)
-        columns = np.floor((detections.boxes[:, 0] - grid.lidar_range[0]) / size_x).astype(int)
-        # a box may reach beyond the grid's edge by a fraction of its length
-        inside = shares[:, rows.clip(0, height - 1), columns.clip(0, width - 1)]
-        return np.ascontiguousarray(inside.T)
+
+def box_contributions(
+    pyramids: Sequence[AgentPyramid],
+    thetas: npt.NDArray[np.float64],
+    detections: Detections,
+    grid: BevGrid,
+) -> npt.NDArray[np.float32]:
+    """Return the agents' shares in the cells of the boxes' centres, on the finest level.
+
+    Args:
+        pyramids: the ego's first.
+        thetas: (N, 2, 3), see `warp_theta`.
+        detections: boxes in the ego's frame.
+        grid: the ego's.
+
+    Returns:
+        (boxes, agents), see `FusionResult`.
+    """
+    shares = agent_shares([pyramid.scores[0] for pyramid in pyramids], thetas)
+    height, width = grid.shape
+    size_y, size_x = grid.cell_size
+    rows = np.floor((detections.boxes[:, 1] - grid.lidar_range[1]) / size_y).astype(int)
+    columns = np.floor((detections.boxes[:, 0] - grid.lidar_range[0]) / size_x).astype(int)
+    # a box may reach beyond the grid's edge by a fraction of its length
+    inside = shares[:, rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    return np.ascontiguousarray(inside.T)

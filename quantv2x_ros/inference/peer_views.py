@@ -5,16 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from quantv2x_ros.core.fusion.consistency import (
-    ConsistencySettings,
-    OccupancyView,
-    PeerConsistency,
-    compare_views,
-)
+from quantv2x_ros.core.fusion.consistency import OccupancyView, compare_views
+from quantv2x_ros.core.fusion.fusion_steps import FusedPeer
 from quantv2x_ros.core.fusion.motion_compensation import move_objects
 from quantv2x_ros.core.fusion.occupancy_tracks import OccupancyTracks, TrackSettings
 from quantv2x_ros.core.geometry.pose import transform_between
@@ -31,17 +27,21 @@ MIN_AGE = 0.15
 _WATCHED_AGE = 0.08
 #: Shortest time between two comparisons of a peer's view with the ego's, seconds.
 _COMPARE_PERIOD = 0.19
-#: A peer not fused for so long starts without a past, seconds.
-_FORGET_AFTER = 5.0
 
 
-@dataclass(eq=False)
-class _Past:
-    """What is remembered of a peer."""
+@dataclass(frozen=True, eq=False)
+class PeerView:
+    """A peer's sweep that is to be fused.
 
-    tracks: OccupancyTracks
-    consistency: PeerConsistency
-    used_ns: int
+    Attributes:
+        sweep: the sweep.
+        pyramid: its pyramid.
+        record: what is remembered of the peer.
+    """
+
+    sweep: AgentSweep
+    pyramid: AgentPyramid
+    record: FusedPeer[AgentPyramid]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,23 +49,21 @@ class PreparedPeers:
     """Peers, ready for fusion.
 
     Attributes:
-        pyramids: pyramids of the sweeps that are fused.
-        kept: their numbers among the peers that were given.
+        peers: those that are fused, their objects where they are by now.
         suspects: station to why its map is not trusted, of all peers.
         moved: number of objects that were moved on.
     """
 
-    pyramids: tuple[AgentPyramid, ...]
-    kept: tuple[int, ...]
+    peers: tuple[PeerView, ...]
     suspects: dict[int, str] = field(default_factory=dict)
     moved: int = 0
 
 
 class PeerViews:
-    """Remembers each peer's last views. For one thread at a time."""
+    """Checks peers' maps and moves their objects on. For one thread at a time."""
 
     def __init__(self, bundle: ModelBundle, check: str, compensate_motion: bool) -> None:
-        """Remember nothing yet.
+        """Prepare.
 
         Args:
             bundle: the model.
@@ -82,89 +80,61 @@ class PeerViews:
         self._grid = bundle.grid
         self._gain = bundle.manifest.score_gain
         self._background = np.asarray(bundle.manifest.codebook.background, dtype=np.uint8)
-        self._pasts: dict[int, _Past] = {}
         self._turn = 0
         self._compared_ns: int | None = None
 
     def prepare(
-        self,
-        ego: tuple[AgentSweep, AgentPyramid],
-        peers: Sequence[tuple[AgentSweep, AgentPyramid]],
+        self, ego: tuple[AgentSweep, AgentPyramid], peers: Sequence[PeerView]
     ) -> PreparedPeers:
         """Check peers and move their objects on to the time of the ego's sweep.
 
         Args:
             ego: the ego's sweep and pyramid.
-            peers: those of each peer.
+            peers: those of each peer; their records are brought up to date.
         """
         now_ns = ego[0].stamp_ns
-        self._forget(now_ns)
-        pasts = [self._past(sweep, now_ns) for sweep, _ in peers]
         if self._check != "off" and peers and self._is_due(now_ns):
             self._compared_ns = now_ns
             self._turn = (self._turn + 1) % len(peers)  # one a frame: its cost does not grow
-            self._compare(ego, peers[self._turn], pasts[self._turn])
+            self._compare(ego, peers[self._turn])
         suspects = {
-            sweep.station_id: past.consistency.suspicion
-            for (sweep, _), past in zip(peers, pasts, strict=True)
-            if past.consistency.suspicion
+            view.sweep.station_id: view.record.consistency.suspicion
+            for view in peers
+            if self._check != "off" and view.record.consistency.suspicion
         }
-        pyramids, kept, moved = [], [], 0
-        for number, ((sweep, pyramid), past) in enumerate(zip(peers, pasts, strict=True)):
-            if self._check == "exclude" and sweep.station_id in suspects:
+        kept, moved = [], 0
+        for view in peers:
+            if self._check == "exclude" and view.sweep.station_id in suspects:
                 continue
-            pyramid, count = self._moved(sweep, pyramid, past, now_ns)
-            pyramids.append(pyramid)
-            kept.append(number)
+            pyramid, count = self._moved(view, now_ns)
+            kept.append(view if pyramid is view.pyramid else replace(view, pyramid=pyramid))
             moved += count
-        return PreparedPeers(tuple(pyramids), tuple(kept), suspects, moved)
+        return PreparedPeers(tuple(kept), suspects, moved)
 
     def _is_due(self, now_ns: int) -> bool:
         """Whether it is time for the next comparison; at once where time has jumped back."""
         elapsed = None if self._compared_ns is None else now_ns - self._compared_ns
         return elapsed is None or not 0 <= elapsed < _COMPARE_PERIOD * 1e9
 
-    def _past(self, sweep: AgentSweep, now_ns: int) -> _Past:
-        past = self._pasts.get(sweep.station_id)
-        if past is None:
-            past = _Past(
-                OccupancyTracks(TrackSettings(), self._grid),
-                PeerConsistency(ConsistencySettings()),
-                now_ns,
-            )
-            self._pasts[sweep.station_id] = past
-        past.used_ns = now_ns
-        return past
-
-    def _forget(self, now_ns: int) -> None:
-        """Forget who is gone; all where time has jumped back."""
-        for station, past in list(self._pasts.items()):
-            if not 0 <= now_ns - past.used_ns <= _FORGET_AFTER * 1e9:
-                del self._pasts[station]
-
-    def _compare(
-        self,
-        ego: tuple[AgentSweep, AgentPyramid],
-        peer: tuple[AgentSweep, AgentPyramid],
-        past: _Past,
-    ) -> None:
+    def _compare(self, ego: tuple[AgentSweep, AgentPyramid], peer: PeerView) -> None:
         views = [
             OccupancyView.of(pyramid.scores[0], self._gain, sweep.indices, self._background)
-            for sweep, pyramid in (ego, peer)
+            for sweep, pyramid in (ego, (peer.sweep, peer.pyramid))
         ]
-        peer_to_ego = transform_between(peer[0].pose, ego[0].pose)
-        past.consistency.add(compare_views(views[0], views[1], peer_to_ego, self._grid))
+        peer_to_ego = transform_between(peer.sweep.pose, ego[0].pose)
+        peer.record.consistency.add(compare_views(views[0], views[1], peer_to_ego, self._grid))
 
-    def _moved(
-        self, sweep: AgentSweep, pyramid: AgentPyramid, past: _Past, now_ns: int
-    ) -> tuple[AgentPyramid, int]:
+    def _moved(self, peer: PeerView, now_ns: int) -> tuple[AgentPyramid, int]:
         """Return a peer's pyramid as it would be now, and the number of objects moved."""
+        sweep, pyramid, record = peer.sweep, peer.pyramid, peer.record
         age = (now_ns - sweep.stamp_ns) / 1e9
         if not self._compensate or age < _WATCHED_AGE:
             return pyramid, 0
-        past.tracks.add(pyramid.scores[0] / self._gain, sweep.pose, sweep.stamp_ns)
+        if record.tracks is None:
+            record.tracks = OccupancyTracks(TrackSettings(), self._grid)
+        record.tracks.add(pyramid.scores[0] / self._gain, sweep.pose, sweep.stamp_ns)
         if age < MIN_AGE:
             return pyramid, 0
-        displacements = past.tracks.displacements(sweep.pose, now_ns)
+        displacements = record.tracks.displacements(sweep.pose, now_ns)
         levels, scores = move_objects(pyramid.features, pyramid.scores, displacements, self._grid)
         return AgentPyramid(levels, scores, pyramid.stage_ms), len(displacements)

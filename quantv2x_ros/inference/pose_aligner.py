@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,8 @@ from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.fusion.pose_alignment import Alignment, AlignmentSettings, align_peer
 from quantv2x_ros.core.geometry.pose import invert, transform_between
 from quantv2x_ros.core.transport.sweep import AgentSweep
-from quantv2x_ros.inference.detector import CooperativeDetector
+from quantv2x_ros.inference.peer_views import PeerView
+from quantv2x_ros.inference.protocol import FusionDetector
 from quantv2x_ros.inference.results import AgentPyramid
 
 Float64 = npt.NDArray[np.float64]
@@ -22,9 +23,7 @@ Float64 = npt.NDArray[np.float64]
 class PoseAligner:
     """Detects with each agent's pyramid alone, which costs the heads once an agent, and aligns."""
 
-    def __init__(
-        self, detector: CooperativeDetector, settings: AlignmentSettings | None = None
-    ) -> None:
+    def __init__(self, detector: FusionDetector, settings: AlignmentSettings | None = None) -> None:
         """Use a detector.
 
         Args:
@@ -80,45 +79,40 @@ class HeldAlignment:
         self._aligner = aligner
         self._period_ns = round(period * 1e9)
         self._last_ns: int | None = None
-        self._corrections: dict[int, Float64] = {}
-        self._found: dict[int, Alignment] = {}
-
-    @property
-    def found(self) -> Mapping[int, Alignment]:
-        """Each peer's newest correction, by station."""
-        return dict(self._found)
 
     def poses(
-        self, sweeps: Sequence[AgentSweep], pyramids: Sequence[AgentPyramid]
+        self, ego: tuple[AgentSweep, AgentPyramid], peers: Sequence[PeerView]
     ) -> list[Float64]:
         """Return the corrected (4, 4) sensor-to-map of each agent; the ego's, the first, as it is.
 
         Args:
-            sweeps: sweeps of the agents.
-            pyramids: theirs.
+            ego: the ego's sweep and pyramid.
+            peers: those of each peer; their records hold the corrections.
         """
-        ego = sweeps[0]
-        elapsed = None if self._last_ns is None else ego.stamp_ns - self._last_ns
+        sweep, _ = ego
+        elapsed = None if self._last_ns is None else sweep.stamp_ns - self._last_ns
         if elapsed is None or not 0 <= elapsed < self._period_ns:
-            self._last_ns = ego.stamp_ns
-            self._update(sweeps, pyramids)
-        still = np.eye(4)
+            self._last_ns = sweep.stamp_ns
+            self._update(ego, peers)
         return [
-            sweep.pose
-            if sweep is ego
-            else self._corrections.get(sweep.station_id, still) @ sweep.pose
-            for sweep in sweeps
+            sweep.pose,
+            *(
+                peer.sweep.pose
+                if peer.record.correction is None
+                else peer.record.correction @ peer.sweep.pose
+                for peer in peers
+            ),
         ]
 
-    def _update(self, sweeps: Sequence[AgentSweep], pyramids: Sequence[AgentPyramid]) -> None:
-        ego, peers = sweeps[0], sweeps[1:]
-        transforms = np.stack([transform_between(ego.pose, sweep.pose) for sweep in sweeps])
-        _, alignments = self._aligner.align(pyramids[0], pyramids[1:], transforms)
-        self._corrections = {
-            sweep.station_id: ego.pose @ found.peer_to_ego @ invert(sweep.pose)
-            for sweep, found in zip(peers, alignments, strict=True)
-            if found.pairs
-        }
-        self._found = {
-            sweep.station_id: found for sweep, found in zip(peers, alignments, strict=True)
-        }
+    def _update(self, ego: tuple[AgentSweep, AgentPyramid], peers: Sequence[PeerView]) -> None:
+        sweep, pyramid = ego
+        transforms = np.stack(
+            [np.eye(4), *(transform_between(sweep.pose, peer.sweep.pose) for peer in peers)]
+        )
+        pyramids = [peer.pyramid for peer in peers]
+        _, alignments = self._aligner.align(pyramid, pyramids, transforms)
+        for peer, found in zip(peers, alignments, strict=True):
+            peer.record.alignment = found
+            peer.record.correction = (
+                sweep.pose @ found.peer_to_ego @ invert(peer.sweep.pose) if found.pairs else None
+            )

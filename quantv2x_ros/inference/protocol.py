@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.results import AgentPyramid, FeatureArray, FusionResult
 
 Cloud = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.uint8]
@@ -63,43 +63,44 @@ class Broadcast:
     Attributes:
         payload: The bytes on the air.
         stage_ms: Time of each stage that made them, milliseconds.
-        own: What stays with the agent, for its own pyramid; only the detector that made it can read
-            it. `None` where that pyramid is made of the message, too.
+        own: (H, W, C) feature that stays with the agent, for its own pyramid. `None` where that
+            pyramid is made of the message, too.
     """
 
     payload: bytes
     stage_ms: Mapping[str, float]
-    own: Any = None
+    own: FeatureArray | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class AgentFeatures:
-    """What the ego makes of one agent's message before it fuses.
+class FusionDetector(Protocol):
+    """The ego's part of cooperative detection: index maps of several agents to boxes."""
 
-    Attributes:
-        content: Only the detector that made it can read it.
-        stage_ms: Time of each stage that made it, milliseconds.
-    """
+    def pyramid(
+        self,
+        indices: IndexArray,
+        received: Cells | None = None,
+        ego_to_agent: npt.NDArray[np.float64] | None = None,
+    ) -> AgentPyramid:
+        """Compute one agent's pyramid.
 
-    content: Any
-    stage_ms: Mapping[str, float]
+        Args:
+            indices: (planes, H, W).
+            received: (H, W) cells that arrived; `None` for all.
+            ego_to_agent: (4, 4), so that what no box of the ego depends on may be left out; `None`
+                computes all.
+        """
+
+    def own_pyramid(self, own: FeatureArray) -> AgentPyramid:
+        """Compute an agent's pyramid from its feature (H, W, C) as it was before the codebook."""
+
+    def fuse(
+        self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
+    ) -> FusionResult:
+        """Detect from the agents' pyramids, the ego's first; (N, 4, 4) transforms."""
 
 
-@dataclass(frozen=True, eq=False)
-class Fused:
-    """What the ego makes of its own sweep and its peers' messages.
-
-    Attributes:
-        detections: Boxes in the ego's LiDAR frame.
-        stage_ms: Time of each stage, milliseconds, without those of the agents' features.
-    """
-
-    detections: Detections
-    stage_ms: Mapping[str, float]
-
-
-class Detector(Protocol):
-    """The steps of cooperative detection.
+class Detector(FusionDetector, Protocol):
+    """All steps of cooperative detection, the senders' among them.
 
     Attributes:
         bundle: Model that is used.
@@ -115,29 +116,25 @@ class Detector(Protocol):
     def decode(self, payload: bytes) -> Message:
         """Read a message."""
 
-    def extract(
-        self,
-        message: Message,
-        received: Cells | None = None,
-        ego_to_agent: npt.NDArray[np.float64] | None = None,
-    ) -> AgentFeatures:
-        """Compute one agent's part.
+    def columns(self, ego_to_agent: npt.NDArray[np.float64] | None) -> tuple[int, int] | None:
+        """Return the columns of an agent's pyramid that `pyramid` computes; `None` for all.
 
-        Args:
-            message: Of a kind that the detector itself sends, as decoded or put together of tiles.
-            received: (H, W) cells that arrived; `None` for all.
-            ego_to_agent: (4, 4), so that what no box of the ego depends on may be left out; `None`
-                computes all.
-
-        Raises:
-            MessageError: For a message of another kind, or cells lost of one that is not sent in
-                tiles.
+        Pyramids of the same indices and columns are the same.
         """
 
-    def extract_own(self, own: Any) -> AgentFeatures:
-        """Compute the ego's part from what `Broadcast.own` holds."""
 
-    def fuse(
-        self, all_features: Sequence[AgentFeatures], ego_to_agents: npt.NDArray[np.float64]
-    ) -> Fused:
-        """Detect from the agents' features, the ego's first; (N, 4, 4) transforms."""
+def pyramid_of(
+    detector: FusionDetector,
+    message: Message,
+    ego_to_agent: npt.NDArray[np.float64] | None = None,
+) -> AgentPyramid:
+    """Compute the pyramid of a message that arrived wholly, of whatever kind it is.
+
+    Args:
+        detector: Computes it.
+        message: An index map, or a feature as it is.
+        ego_to_agent: See `FusionDetector.pyramid`.
+    """
+    if isinstance(message, PlainFeature):
+        return detector.own_pyramid(message.values)
+    return detector.pyramid(message, None, ego_to_agent)

@@ -10,66 +10,13 @@ import threading
 import time
 from array import array
 from collections.abc import Mapping
-from typing import Any
-
-from rclpy.node import Node
+from typing import Any, ClassVar
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.channel.channel_model import (
-    DELAY_DISTRIBUTIONS,
-    ChannelModel,
-    ChannelSettings,
-    flip_bits,
-)
+from quantv2x_ros.core.channel.channel_model import ChannelModel, flip_bits
+from quantv2x_ros.graph.parameters.channel import ChannelParameters
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
-from quantv2x_ros.nodes.common.parameters import declare
-
-#: Name, largest value, description; the smallest value is 0.
-_NUMBERS = (
-    ("delay_ms", 10_000.0, "Mean delay [ms]."),
-    ("jitter_ms", 10_000.0, "Standard deviation of the delay [ms]."),
-    ("loss", 1.0, "Probability that a packet of 1398 bytes is lost, independent of others."),
-    ("burst_start", 1.0, "Gilbert-Elliott: probability a packet that the channel turns bad."),
-    ("burst_end", 1.0, "Gilbert-Elliott: probability a packet that it turns good again."),
-    ("burst_loss", 1.0, "Gilbert-Elliott: probability of loss while it is bad."),
-    ("reorder", 1.0, "Probability that a message is held back."),
-    ("reorder_ms", 10_000.0, "How long a message is held back [ms]."),
-    ("duplicate", 1.0, "Probability that a message arrives twice."),
-    ("corrupt", 1.0, "Probability that a bit flips in a packet."),
-    ("bit_rate_mbps", 1000.0, "Rate of the shared channel, such as 6 or 27 [Mbit/s]; 0: no limit."),
-    ("longest_wait_ms", 10_000.0, "A packet that would wait longer for the air is given up [ms]."),
-)
-
-
-def declare_channel(node: Node) -> ChannelSettings:
-    """Declare the parameters and return their values.
-
-    Raises:
-        ValueError: for a value that is not allowed.
-    """
-    defaults = ChannelSettings()
-    numbers = {
-        name: declare(node, name, float(getattr(defaults, name)), text, low=0.0, high=high)
-        for name, high, text in _NUMBERS
-    }
-    distribution = declare(
-        node,
-        "delay_distribution",
-        defaults.delay_distribution,
-        "Distribution of the delay.",
-        choices=DELAY_DISTRIBUTIONS,
-    )
-    others = declare(
-        node,
-        "other_stations",
-        defaults.other_stations,
-        "Further stations that share the channel, 10 frames of 400 bytes a second each.",
-        low=0,
-        high=1000,
-    )
-    return ChannelSettings(delay_distribution=distribution, other_stations=others, **numbers)
-
 
 #: Messages on their way at a time; further ones are dropped.
 MAX_PENDING = 10_000
@@ -81,6 +28,9 @@ class ChannelNode(BaseNode):
     Delays run in real time, whatever the clock. What does not arrive is counted by reason in the
     diagnostics; damage hits payloads, so that receivers see it by their checksum.
     """
+
+    defaults: ClassVar[ChannelParameters] = ChannelParameters()
+    parameters: ChannelParameters
 
     def __init__(self, **options: Any) -> None:
         """Create the node; unless its lifecycle is left to others, start to deliver.
@@ -100,11 +50,7 @@ class ChannelNode(BaseNode):
         self.begin()
 
     def configure(self) -> None:
-        """Read the channel's settings."""
-        self._settings = declare_channel(self)
-        self._seed = declare(
-            self, "seed", 0, "Seed of all random decisions.", low=0, high=2**31 - 1
-        )
+        """Prepare to deliver."""
         self._publisher = self.create_publisher(
             BevIndices,
             "/v2x/bev_indices",
@@ -114,7 +60,7 @@ class ChannelNode(BaseNode):
     def activate(self) -> None:
         """Begin to pass messages; each activation makes the same random decisions."""
         super().activate()
-        self._model = ChannelModel(self._settings, self._seed)
+        self._model = ChannelModel(self.parameters.settings, self.parameters.seed)
         self._stopping = False
         self.create_subscription(
             BevIndices,
@@ -136,8 +82,8 @@ class ChannelNode(BaseNode):
             thread.join()
 
     def cleanup(self) -> None:
-        """Forget the channel's settings."""
-        self.release("_settings", "_publisher")
+        """Forget the publisher."""
+        self.release("_publisher")
 
     def _on_message(self, message: BevIndices) -> None:
         size = len(message.payload)  # tiles are cut to fit a packet by it; see docs/link.md

@@ -1,42 +1,39 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of parameters in docs/nodes, from what the nodes declare.
+"""The tables of parameters in docs/nodes and the parameter files in config/.
 
-``python -m quantv2x_ros.nodes.documentation docs/nodes`` writes them anew.
+``python -m quantv2x_ros.nodes.documentation docs/nodes config`` writes them anew.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import textwrap
 from pathlib import Path
-from typing import Any
 
-import rclpy
-from rclpy.node import Node
-from rclpy.parameter import Parameter
+import yaml
 
-from quantv2x_ros.nodes.common.parameters import declarations
+from quantv2x_ros.graph.parameters.catalogue import DEFAULTS, EXAMPLES
+from quantv2x_ros.graph.parameters.common import NodeParameters
+from quantv2x_ros.graph.parameters.parameter import Parameters, ParameterValue, Specification
 
 BEGIN, END = "<!-- parameters: made by the nodes -->", "<!-- end of parameters -->"
-#: Parameters whose default the model bundle gives.
-_OF_THE_BUNDLE = {"max_agents": "up to the bundle's"}
+_LIVE = "Can be changed while the node runs."
+#: Longest line of a parameter file.
+_WIDTH = 96
 
 
 class DocumentationError(ValueError):
-    """A page without a place for its table."""
+    """A page or file without a place for its parameters."""
 
 
-def parameter_table(node: Node) -> str:
+def parameter_table(defaults: Parameters) -> str:
     """Return a node's parameters as a Markdown table."""
     lines = ["| parameter | default | allowed | meaning |", "|---|---|---|---|"]
-    for item in declarations(node):
-        default = "the bundle's" if item.name in _OF_THE_BUNDLE else _value(item.default)
-        allowed = _OF_THE_BUNDLE.get(item.name) or item.allowed
-        note = "" if item.read_only else " *Can be changed while the node runs.*"
+    for item, value in defaults.items():
+        note = f" *{_LIVE}*" if item.live else ""
         meaning = item.description.replace("|", "/")
-        lines.append(f"| `{item.name}` | {default} | {allowed} | {meaning}{note} |")
+        lines.append(f"| `{item.name}` | {_in_words(value)} | {item.allowed} | {meaning}{note} |")
     return "\n".join(lines)
 
 
@@ -53,58 +50,68 @@ def with_table(page: str, table: str) -> str:
     return f"{head}{BEGIN}\n{table}\n{END}{tail}"
 
 
-@contextmanager
-def all_nodes(bundle: str, scenario: str) -> Iterator[Mapping[str, Node]]:
-    """Create every node of the package, by the name of its page.
+def parameter_section(node: str, values: Parameters) -> str:
+    """Return the section of a parameter file: what the launch file does not set, with comments.
+
+    What all nodes have comes last.
 
     Args:
-        bundle: folder of a model bundle.
-        scenario: folder of a scenario for replay.
+        node: its name.
+        values: what the file says.
     """
-    from quantv2x_ros.nodes.channel import ChannelNode
-    from quantv2x_ros.nodes.encoder.encoder import EncoderNode
-    from quantv2x_ros.nodes.fusion.fusion import FusionNode
-    from quantv2x_ros.nodes.replay.replay import ReplayNode
-    from quantv2x_ros.nodes.viewer import ViewerNode
-
-    values: Mapping[str, Mapping[str, object]] = {
-        "encoder": {"bundle": bundle, "threads": 1},
-        "fusion": {"bundle": bundle, "threads": 1},
-        "replay": {"path": scenario},
-        "viewer": {"port": 0},
-        "channel": {},
-    }
-    classes: tuple[Any, ...] = (EncoderNode, FusionNode, ReplayNode, ViewerNode, ChannelNode)
-    nodes: dict[str, Node] = {}
-    try:
-        for (name, chosen), kind in zip(values.items(), classes, strict=True):
-            overrides = [Parameter(key, value=value) for key, value in chosen.items()]
-            nodes[name] = kind(parameter_overrides=overrides)
-        yield nodes
-    finally:
-        for node in nodes.values():
-            node.destroy_node()
+    lines = [f"/**/{node}:", "  ros__parameters:"]
+    of_all = {item.name for item, _ in NodeParameters().items()}
+    for item, value in sorted(values.items(), key=lambda pair: pair[0].name in of_all):
+        if not item.by_launch:
+            lines += [f"    # {line}" for line in _comment(item)]
+            lines.append(f"    {item.name}: {_in_yaml(value)}")
+    return "\n".join(lines) + "\n"
 
 
-def _value(value: object) -> str:
+def with_section(file: str, section: str) -> str:
+    """Return a parameter file with its section replaced; what stands before it stays.
+
+    Raises:
+        DocumentationError: where the file has no such section.
+    """
+    first = section.partition("\n")[0]
+    head, begin, _ = file.partition(f"{first}\n")
+    if not begin:
+        raise DocumentationError(f"no section {first} in the file")
+    return head + section
+
+
+def _in_words(value: ParameterValue) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return f"`{value}`" if value else "empty"
-    return f"{value}"
+    return f"{list(value)}" if isinstance(value, tuple) else f"{value}"
 
 
-def _write(folder: Path, bundle: str, scenario: str) -> None:
-    with all_nodes(bundle, scenario) as nodes:
-        for name, node in nodes.items():
-            path = folder / f"{name}.md"
-            page = path.read_text(encoding="utf-8")
-            path.write_text(with_table(page, parameter_table(node)), encoding="utf-8")
+def _in_yaml(value: ParameterValue) -> str:
+    plain = list(value) if isinstance(value, tuple) else value
+    text = yaml.safe_dump(plain, default_flow_style=True, width=1000).removesuffix("...\n")
+    return text.strip() if plain != "" else '""'
+
+
+def _comment(item: Specification) -> list[str]:
+    limits = f" Allowed: {item.allowed}." if item.allowed else ""
+    live = f" {_LIVE}" if item.live else ""
+    return textwrap.wrap(f"{item.description}{limits}{live}", _WIDTH - len("    # "))
+
+
+def _write(pages: Path, files: Path) -> None:
+    for node, defaults in DEFAULTS.items():
+        page, file = pages / f"{node}.md", files / f"{node}.yaml"
+        text = page.read_text(encoding="utf-8")
+        page.write_text(with_table(text, parameter_table(defaults)), encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
+        section = parameter_section(node, EXAMPLES[node])
+        file.write_text(with_section(text, section), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3, 4):
-        sys.exit("usage: python -m quantv2x_ros.nodes.documentation FOLDER [BUNDLE [SCENARIO]]")
-    rclpy.init(args=[])
-    _write(Path(sys.argv[1]), *[*sys.argv[2:], "", ""][:2])
-    rclpy.try_shutdown()
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m quantv2x_ros.nodes.documentation PAGES FILES")
+    _write(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from sensor_msgs.msg import PointCloud2
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.core.geometry.pose import PoseError, invert
 from quantv2x_ros.core.pillars.cloud import CloudError
+from quantv2x_ros.graph.parameters.viewer import ViewerParameters
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
 from quantv2x_ros.nodes.common.conversions import (
@@ -25,7 +26,6 @@ from quantv2x_ros.nodes.common.conversions import (
     pose_from_message,
     transform_from_message,
 )
-from quantv2x_ros.nodes.common.parameters import declare
 from quantv2x_ros.nodes.common.point_cloud import cloud_from_message
 from quantv2x_ros.nodes.fusion.objects import boxes_from_message
 from quantv2x_ros.viewer.page import Page
@@ -41,6 +41,9 @@ class ViewerNode(BaseNode):
     ``level``, ``objects``, ``/v2x/bev_indices``, ``/diagnostics``. A cloud belongs to the station
     whose messages name the same LiDAR frame, or the frame of its levelled or turned grid.
     """
+
+    defaults: ClassVar[ViewerParameters] = ViewerParameters()
+    parameters: ViewerParameters
 
     def __init__(self, **options: Any) -> None:
         """Create the node; unless its lifecycle is left to others, serve the page and listen.
@@ -58,58 +61,25 @@ class ViewerNode(BaseNode):
         self.begin()
 
     def configure(self) -> None:
-        """Serve the page, still empty."""
-        host = declare(
-            self,
-            "host",
-            "127.0.0.1",
-            "Address to serve on. 127.0.0.1: this machine alone; 0.0.0.0: everybody who can reach "
-            "it, without a password.",
-        )
-        port = declare(
-            self, "port", 8080, "Port to serve on; 0 for any free one.", low=0, high=65535
-        )
-        self._period = 1.0 / declare(
-            self, "refresh_rate", 5.0, "Pictures per second at most [Hz].", low=0.5, high=30.0
-        )
-        points = declare(
-            self,
-            "max_points",
-            30000,
-            "Points of a cloud that are shown; of a larger one every n-th.",
-            low=100,
-            high=1_000_000,
-        )
-        lifetime = declare(
-            self,
-            "lifetime",
-            2.0,
-            "What was not heard again for so long disappears [s].",
-            low=0.1,
-            high=60.0,
-        )
-        peers = declare(
-            self,
-            "peer_points",
-            "",
-            "Topics of the peers' clouds, with commas between, where they can be heard, as in a "
-            "replay.",
-        )
-        self._new_scene = partial(ViewerState, points, lifetime)
+        """Serve the page, which shows nothing yet."""
+        how = self.parameters
+        self._new_scene = partial(ViewerState, how.max_points, how.lifetime)
         self._scene = self._new_scene()
-        self._page = Page(host, port)
-        self._clouds = ["points", *(name.strip() for name in peers.split(",") if name.strip())]
+        self._page = Page(how.host, how.port)
+        self._clouds = ["points", *how.peer_topics]
         self.get_logger().info(f"open {self._page.url} in a browser")
         if not self._page.is_local:
             self.get_logger().warning(
-                f"everybody who can reach {host} can look at the scene (parameter host)"
+                f"everybody who can reach {how.host} can look at the scene (parameter host)"
             )
 
     def activate(self) -> None:
         """Subscribe, and show what comes."""
         super().activate()
         self._listen(self._clouds)
-        self.create_timer(self._period, self._refresh, clock=self.steady_clock)
+        self.create_timer(
+            1.0 / self.parameters.refresh_rate, self._refresh, clock=self.steady_clock
+        )
 
     def deactivate(self) -> None:
         """Show nothing any more; the page stays open."""

@@ -22,19 +22,18 @@ from quantv2x_ros.core.coding.wire import WireError, decode_indices, encode_indi
 from quantv2x_ros.core.detection.detection import detect
 from quantv2x_ros.core.fusion.fusion import mask_scores
 from quantv2x_ros.core.geometry.pose import warp_theta
+from quantv2x_ros.inference.detector import box_contributions
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.protocol import (
-    AgentFeatures,
     Broadcast,
     Cells,
     Cloud,
-    Fused,
     IndexArray,
     Message,
-    MessageError,
     PlainFeature,
     indices_of,
 )
+from quantv2x_ros.inference.results import AgentPyramid, FeatureArray, FusionResult
 from quantv2x_ros.training.network import HeadOutputs
 from quantv2x_ros.training.pyramid import PyramidMaps, fuse_agents
 
@@ -67,7 +66,7 @@ class DetectorNetwork(Protocol):
 
 
 class MessageFormat(Protocol):
-    """What an agent sends of its feature, and what a receiver has of it.
+    """What an agent sends of its feature, and how it is read.
 
     Attributes:
         suffix: What a detector's precision says of it.
@@ -81,23 +80,9 @@ class MessageFormat(Protocol):
     def decode(self, payload: bytes) -> Message:
         """Read a message."""
 
-    def feature(
-        self, network: DetectorNetwork, message: Message, received: Cells | None
-    ) -> torch.Tensor:
-        """Return the feature (1, C, H, W) that a receiver has.
-
-        Args:
-            network: Of sender and receiver.
-            message: As decoded.
-            received: (H, W) cells that arrived; `None` for all.
-
-        Raises:
-            MessageError: For a message of another kind.
-        """
-
 
 class IndexMessages:
-    """Codebook indices, entropy-coded as by the nodes; lost cells are background."""
+    """Codebook indices, entropy-coded as by the nodes."""
 
     suffix = ""
 
@@ -105,7 +90,6 @@ class IndexMessages:
         """Take shape, background and the entropy coder's model from a bundle."""
         self._entropy_model = bundle.entropy_model
         self._shape = (bundle.codebook.planes, *bundle.grid.shape)
-        self._background = np.array(bundle.manifest.codebook.background, np.uint8)
 
     def encode(self, network: DetectorNetwork, feature: torch.Tensor) -> bytes:
         """Code the indices of a feature."""
@@ -114,15 +98,6 @@ class IndexMessages:
     def decode(self, payload: bytes) -> IndexArray:
         """Read an index map (planes, H, W)."""
         return decode_indices(payload, self._entropy_model, self._shape)
-
-    def feature(
-        self, network: DetectorNetwork, message: Message, received: Cells | None
-    ) -> torch.Tensor:
-        """Look the indices up."""
-        indices = indices_of(message)
-        if received is not None:
-            indices = np.where(received, indices, self._background[:, None, None])
-        return network.dequantize(indices)
 
 
 class FeatureMessages:
@@ -153,20 +128,6 @@ class FeatureMessages:
         values = np.frombuffer(payload, "<f4").astype(np.float32)
         return PlainFeature(values.reshape(self._shape))
 
-    def feature(
-        self, network: DetectorNetwork, message: Message, received: Cells | None
-    ) -> torch.Tensor:
-        """Return the feature as it was sent.
-
-        Raises:
-            MessageError: For an index map, or a feature of which cells are said to be lost.
-        """
-        if not isinstance(message, PlainFeature) or received is not None:
-            raise MessageError
-        # with the strides of the encoder's output: another memory format rounds sums otherwise
-        values = message.values.reshape(1, *self._shape)
-        return torch.from_numpy(values).permute(0, 3, 1, 2)
-
 
 class TorchDetector:
     """Detects with a network in torch instead of a bundle's engines; see `Detector`."""
@@ -184,6 +145,7 @@ class TorchDetector:
         self.bundle = bundle
         self._network = network
         self._messages = IndexMessages(bundle) if messages is None else messages
+        self._background = np.array(bundle.manifest.codebook.background, np.uint8)
         self._anchors = bundle.anchors.grid_anchors(bundle.grid)
         self.precision = network.precision + self._messages.suffix
 
@@ -193,49 +155,79 @@ class TorchDetector:
         start = time.perf_counter()
         feature = self._network.encode(points)
         payload = self._messages.encode(self._network, feature)
-        own = None if self._network.coded_ego else feature
+        own = None if self._network.coded_ego else feature[0].permute(1, 2, 0).numpy()
         return Broadcast(payload, {"encoder": _since(start)}, own)
 
     def decode(self, payload: bytes) -> Message:
         """Read a message."""
         return self._messages.decode(payload)
 
-    @torch.no_grad()
-    def extract(
-        self,
-        message: Message,
-        received: Cells | None = None,
-        ego_to_agent: npt.NDArray[np.float64] | None = None,
-    ) -> AgentFeatures:
-        """Compute one agent's pyramid; lost cells have no score."""
-        start = time.perf_counter()
-        pyramid = self._network.pyramid(self._messages.feature(self._network, message, received))
-        if received is not None:
-            scores = [mask_scores(score[0, 0].numpy(), received) for score in pyramid.scores]
-            masked = [torch.from_numpy(score)[None, None] for score in scores]
-            pyramid = PyramidMaps(pyramid.levels, masked)
-        return AgentFeatures(pyramid, {"fusion": _since(start)})
+    def columns(self, ego_to_agent: npt.NDArray[np.float64] | None) -> None:
+        """Leave nothing out; see `Detector`."""
 
     @torch.no_grad()
-    def extract_own(self, own: torch.Tensor) -> AgentFeatures:
-        """Compute the ego's pyramid from its feature (1, C, H, W)."""
+    def pyramid(
+        self,
+        indices: IndexArray,
+        received: Cells | None = None,
+        ego_to_agent: npt.NDArray[np.float64] | None = None,
+    ) -> AgentPyramid:
+        """Compute one agent's pyramid; lost cells are background, and have no score.
+
+        Raises:
+            MessageError: For a feature as it is, which goes to `own_pyramid`.
+        """
         start = time.perf_counter()
-        return AgentFeatures(self._network.pyramid(own), {"fusion": _since(start)})
+        indices = indices_of(indices)
+        if received is not None:
+            indices = np.where(received, indices, self._background[:, None, None])
+        maps = self._network.pyramid(self._network.dequantize(indices))
+        scores = [score[0, 0].numpy() for score in maps.scores]
+        if received is not None:
+            scores = [mask_scores(score, received) for score in scores]
+        return AgentPyramid(_levels(maps), tuple(scores), {"fusion": _since(start)})
+
+    @torch.no_grad()
+    def own_pyramid(self, own: FeatureArray) -> AgentPyramid:
+        """Compute a pyramid from a feature (H, W, C) float32."""
+        start = time.perf_counter()
+        maps = self._network.pyramid(_as_feature(own))
+        scores = tuple(score[0, 0].numpy() for score in maps.scores)
+        return AgentPyramid(_levels(maps), scores, {"fusion": _since(start)})
 
     @torch.no_grad()
     def fuse(
-        self, all_features: Sequence[AgentFeatures], ego_to_agents: npt.NDArray[np.float64]
-    ) -> Fused:
+        self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
+    ) -> FusionResult:
         """Fuse the agents' pyramids."""
         start = time.perf_counter()
-        thetas = np.stack([warp_theta(matrix, self.bundle.grid) for matrix in ego_to_agents])
-        agents: list[PyramidMaps] = [agent_features.content for agent_features in all_features]
+        thetas = np.stack([warp_theta(matrix, self.bundle.grid) for matrix in ego_to_agent])
+        agents = [
+            PyramidMaps(
+                [_as_feature(level) for level in pyramid.features],
+                [torch.from_numpy(score)[None, None] for score in pyramid.scores],
+            )
+            for pyramid in pyramids
+        ]
         outputs = self._network.heads(fuse_agents(agents, torch.from_numpy(thetas)))
         maps = [np.ascontiguousarray(item[0].permute(1, 2, 0).numpy()) for item in outputs]
         stages = {"fusion": _since(start)}
         start = time.perf_counter()
         detections = detect(maps[0], maps[1], maps[2], self._anchors, self.bundle.detection)
-        return Fused(detections, {**stages, "detection": _since(start)})
+        contributions = box_contributions(pyramids, thetas, detections, self.bundle.grid)
+        return FusionResult(detections, {**stages, "detection": _since(start)}, contributions)
+
+
+def _levels(maps: PyramidMaps) -> tuple[npt.NDArray[np.float32], ...]:
+    """Return a pyramid's levels as views (h, w, C): no copy, the strides stay."""
+    return tuple(level[0].permute(1, 2, 0).numpy() for level in maps.levels)
+
+
+def _as_feature(values: FeatureArray) -> torch.Tensor:
+    """Return an array (H, W, C) as a view (1, C, H, W) with the strides that it has."""
+    planes = torch.from_numpy(values).permute(2, 0, 1)
+    # the batch's stride, too: another memory format rounds sums otherwise
+    return planes.as_strided((1, *planes.shape), (planes.numel(), *planes.stride()))
 
 
 def _since(start: float) -> float:

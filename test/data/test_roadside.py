@@ -16,7 +16,7 @@ from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.evaluation.evaluation import Evaluation
-from quantv2x_ros.evaluation.frame_history import FrameHistory
+from quantv2x_ros.evaluation.frame_state import ScenarioAgents
 from quantv2x_ros.evaluation.settings import EvaluationConfig
 from quantv2x_ros.inference.model.bundle import ModelBundle
 
@@ -62,14 +62,14 @@ def test_an_evaluation_turns_them_unless_told_otherwise(
     folder: Path, bundle: ModelBundle, turns: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = []
-    add = FrameHistory.add
+    send = ScenarioAgents.send
 
-    def remember(self: FrameHistory, *given: object) -> object:
-        state = add(self, *given)  # type: ignore[arg-type]
+    def remember(self: ScenarioAgents, *given: object) -> object:
+        state = send(self, *given)  # type: ignore[arg-type]
         sent.append(state)
         return state
 
-    monkeypatch.setattr(FrameHistory, "add", remember)
+    monkeypatch.setattr(ScenarioAgents, "send", remember)
     evaluation = Evaluation(
         open_detector(bundle.folder, "int8", threads=1),
         EvaluationConfig(turn_grids=turns, level=False),

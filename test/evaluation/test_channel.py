@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,15 @@ import yaml
 
 from quantv2x_ros.commands._detectors import open_detector
 from quantv2x_ros.core.channel.channel_model import ChannelSettings
+from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.core.transport.tiles import TileSettings
+from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.channel_file import read_channel
-from quantv2x_ros.evaluation.frame_history import FrameHistory, choose_agents
-from quantv2x_ros.evaluation.inbox import HISTORY, Inbox
-from quantv2x_ros.evaluation.radio import Radio
+from quantv2x_ros.evaluation.frame_state import ScenarioAgents, choose_agents
+from quantv2x_ros.evaluation.playback import Playback
+from quantv2x_ros.evaluation.senders import Senders
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError, Link, Sending
 
 CONFIG = Path(__file__).parents[2] / "config" / "channel.yaml"
@@ -32,25 +34,33 @@ def detector(bundles):
 
 
 @pytest.fixture(scope="module")
-def history(detector, dataset):
+def states(detector, dataset):
     """Three frames of a scene, encoded once."""
     scenario = Scenario.open(dataset / "test" / "scene_3")
-    kept = FrameHistory(detector, HISTORY + 1)
-    for number, frame in enumerate(scenario.frames()):
-        kept.add(number, frame, choose_agents(frame, EvaluationConfig()))
-    return kept
+    agents = ScenarioAgents(detector)
+    settings = EvaluationConfig().resolved(3)
+    return [
+        agents.send(number, frame, choose_agents(frame, settings))
+        for number, frame in enumerate(scenario.frames())
+    ]
 
 
-def hear(detector, history, link):
-    """What is in at each of the three frames."""
-    inbox = Inbox(Radio(detector), EvaluationConfig(link=link), 0)
-    return [inbox.step(history, history.at(number)) for number in range(3)]
+def hear(detector, states, link, **receiver):
+    """What is fused of peers in each of the three frames."""
+    settings = EvaluationConfig(link=link, receiver=ReceiverSettings(**receiver)).resolved(3)
+    bundle = detector.bundle
+    playback = Playback(detector, bundle, Senders(bundle), settings, 0)
+    heard = []
+    for state in states:
+        playback.play(state, detect=False)
+        heard.append(playback.fused.sweeps[1:])
+    return heard
 
 
 def ages(heard):
     return [
-        [now - received.state.number for received in all_received]
-        for now, all_received in enumerate(heard)
+        [now - sweep.stamp_ns // 100_000_000 for sweep in sweeps]
+        for now, sweeps in enumerate(heard)
     ]
 
 
@@ -85,37 +95,46 @@ def test_a_channel_and_a_loss_of_its_own_contradict_each_other():
         Link(loss=0.1, channel=ChannelSettings())
 
 
-def test_a_good_channel_brings_everything_in_time(detector, history):
-    heard = hear(detector, history, Link(channel=ChannelSettings()))
+def test_a_good_channel_brings_everything_in_time(detector, states):
+    heard = hear(detector, states, Link(channel=ChannelSettings(), sending=SMALL))
     assert ages(heard) == [[0, 0]] * 3
-    for received in (received for all_received in heard for received in all_received):
-        assert received.known.all()
-        np.testing.assert_array_equal(received.indices, received.state.sent[received.name].indices)
+    for state, sweeps in zip(states, heard, strict=True):
+        sent = {station_id(name): item for name, item in state.sent.items()}
+        for sweep in sweeps:
+            assert sweep.received.all()
+            np.testing.assert_array_equal(sweep.indices, sent[sweep.station_id].indices)
 
 
-def test_what_misses_the_deadline_is_there_at_the_next_frame(detector, history):
-    slow = ChannelSettings(delay_ms=80.0)
-    assert ages(hear(detector, history, Link(channel=slow))) == [[], [1, 1], [1, 1]]
-    assert ages(hear(detector, history, Link(channel=slow, deadline_ms=90.0))) == [[0, 0]] * 3
+def test_what_comes_too_late_is_there_at_the_next_frame(detector, states):
+    slow = Link(channel=ChannelSettings(delay_ms=80.0))
+    assert ages(hear(detector, states, slow)) == [[], [1, 1], [1, 1]]
+    # known peers' next sweeps are waited for, until 90 ms after the ego's
+    assert ages(hear(detector, states, replace(slow, own_delay_ms=60.0))) == [[], [0, 0], [0, 0]]
+    assert ages(hear(detector, states, replace(slow, own_delay_ms=90.0))) == [[0, 0]] * 3
 
 
-def test_all_agents_share_the_air(detector, history):
+def test_a_link_as_slow_as_the_timeout_leaves_the_ego_alone(detector, states):
+    assert ages(hear(detector, states, Link(latency_ms=150.0), peer_timeout=0.15)) == [[]] * 3
+    assert ages(hear(detector, states, Link(latency_ms=150.0), peer_timeout=0.25))[2] == [2, 2]
+
+
+def test_all_agents_share_the_air(detector, states):
     shares = []
     for rate in (6.0, 27.0, 500.0):
-        link = Link(channel=ChannelSettings(bit_rate_mbps=rate), sending=SMALL, conceal=0.0)
-        all_received = [received for heard in hear(detector, history, link) for received in heard]
-        shares.append(np.mean([received.known.mean() for received in all_received]))
+        link = Link(channel=ChannelSettings(bit_rate_mbps=rate), sending=SMALL)
+        heard = hear(detector, states, link, conceal=0.0)[1:]  # two frames of two peers
+        shares.append(sum(sweep.received.mean() for sweeps in heard for sweep in sweeps) / 4)
     assert shares == sorted(shares)
     assert shares[0] < 0.5 < shares[2]
 
 
-def test_lost_cells_are_those_of_the_frame_before_and_bits_that_flip_are_losses(detector, history):
-    damaged = ChannelSettings(corrupt=0.4)
-    holes = hear(detector, history, Link(channel=damaged, sending=SMALL, conceal=0.0))
-    filled = hear(detector, history, Link(channel=damaged, sending=SMALL))
-    assert 0.3 < np.mean([received.known.mean() for received in holes[2]]) < 0.9
+def test_lost_cells_are_those_of_the_frame_before_and_bits_that_flip_are_losses(detector, states):
+    damaged = Link(channel=ChannelSettings(corrupt=0.4), sending=SMALL)
+    holes = hear(detector, states, damaged, conceal=0.0)
+    filled = hear(detector, states, damaged)
+    assert 0.3 < np.mean([sweep.received.mean() for sweep in holes[2]]) < 0.9
     for with_holes, without in zip(holes[2], filled[2], strict=True):
-        assert (with_holes.known <= without.known).all()
-        assert with_holes.known.sum() < without.known.sum()
-        same = with_holes.known
+        assert (with_holes.received <= without.received).all()
+        assert with_holes.received.sum() < without.received.sum()
+        same = with_holes.received
         np.testing.assert_array_equal(without.indices[:, same], with_holes.indices[:, same])

@@ -14,6 +14,7 @@ from quantv2x_ros.cli import app
 from quantv2x_ros.commands._detectors import open_detector
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.pose import transform_between, transform_points
+from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.transport.receivers import MARGIN
 from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.core.transport.tiles import TileSettings
@@ -26,7 +27,8 @@ from quantv2x_ros.evaluation.report import write_json
 from quantv2x_ros.evaluation.series import Variant, make_variants
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError, Link, Sending
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.protocol import AgentFeatures, Broadcast, Fused
+from quantv2x_ros.inference.protocol import Broadcast
+from quantv2x_ros.inference.results import AgentPyramid, FusionResult
 
 
 class Witness:
@@ -48,16 +50,28 @@ class Witness:
             np.broadcast_to(codes[:, None, None], (len(codes), *self.bundle.grid.shape))
         )
 
-    def extract(self, indices, received=None, ego_to_agent=None):
+    def columns(self, ego_to_agent):
+        return None
+
+    def pyramid(self, indices, received=None, ego_to_agent=None):
         self.perceived += 1
         cells = np.ones(indices.shape[1:], bool) if received is None else received
-        return AgentFeatures((tuple(indices[:, cells][:, 0].tolist()), cells), {"pyramid": 2.0})
+        features = tuple(indices[:, cells][:, 0].tolist()), cells
+        scores = [np.zeros(indices.shape[1:], np.float32)[:: 2**n, :: 2**n] for n in range(3)]
+        return AgentPyramid(features, tuple(scores), {"pyramid": 2.0})
 
-    def fuse(self, all_features, ego_to_agents):
-        self.heard.append(
-            ([agent_features.content for agent_features in all_features], ego_to_agents)
-        )
-        return Fused(Detections.empty(), {"head": 4.0})
+    def fuse(self, pyramids, ego_to_agent):
+        self.heard.append(([pyramid.features for pyramid in pyramids], ego_to_agent))
+        return FusionResult(Detections.empty(), {"head": 4.0}, np.zeros((0, len(pyramids))))
+
+
+#: All that there is, in messages of the usual size.
+WHOLE = Sending(SendSettings(min_occupancy=0.0))
+
+
+def with_link(link=None, **settings):
+    """Settings for clouds as the files have them; all cells are sent unless the link says."""
+    return EvaluationConfig(level=False, link=link or Link(sending=WHOLE), **settings)
 
 
 def code_of(points):
@@ -99,15 +113,15 @@ def test_real_engines_are_evaluated_over_all_frames(bundles, dataset):
 
 
 def test_the_truth_is_that_of_all_agents_even_for_an_ego_alone(witness, dataset):
-    together = evaluate(witness, dataset, EvaluationConfig(level=False))
-    alone = evaluate(witness, dataset, EvaluationConfig(level=False, ego_only=True))
+    together = evaluate(witness, dataset, with_link())
+    alone = evaluate(witness, dataset, with_link(ego_only=True))
     assert together["objects"] == alone["objects"]
     assert alone["agents"] == 1
     assert {len(payloads) for payloads, _ in witness.heard[6:]} == {1}
 
 
 def test_peers_are_heard_with_their_transforms(witness, dataset, frames):
-    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(level=False))
+    evaluate(witness, dataset / "test" / "scene_3", with_link())
     for frame, (payloads, transforms) in zip(frames, witness.heard, strict=True):
         agents = heard_agents(frame, payloads)
         assert sorted(agents) == sorted(frame.agents_in_range(agents[0]))
@@ -116,10 +130,7 @@ def test_peers_are_heard_with_their_transforms(witness, dataset, frames):
 
 
 def test_the_number_of_agents_is_limited_to_the_nearest(witness, dataset, frames):
-    config = EvaluationConfig(
-        level=False, agents=2, turn_grids=False
-    )  # clouds as the files have them
-    evaluate(witness, dataset / "test" / "scene_3", config)
+    evaluate(witness, dataset / "test" / "scene_3", with_link(agents=2, turn_grids=False))
     for frame, (payloads, _) in zip(frames, witness.heard, strict=True):
         ego, peer = heard_agents(frame, payloads)
         distances = {
@@ -131,7 +142,7 @@ def test_the_number_of_agents_is_limited_to_the_nearest(witness, dataset, frames
 
 
 def test_latency_brings_old_messages_with_their_old_poses(witness, dataset, frames):
-    config = EvaluationConfig(level=False, link=Link(latency_ms=100.0))
+    config = with_link(Link(latency_ms=100.0, sending=WHOLE))
     result = evaluate(witness, dataset / "test" / "scene_3", config)
     assert result["latency_ms"] == pytest.approx(100.0)
     assert len(witness.heard[0][0]) == 1  # nothing has arrived yet
@@ -148,7 +159,7 @@ def test_latency_brings_old_messages_with_their_old_poses(witness, dataset, fram
 
 
 def test_some_frames_only_still_hear_delayed_messages(witness, dataset):
-    config = EvaluationConfig(level=False, link=Link(latency_ms=100.0), max_frames=2)
+    config = with_link(Link(latency_ms=100.0, sending=WHOLE), max_frames=2)
     assert evaluate(witness, dataset, config)["frames"] == 2
     # the first and the last frame of the dataset
     assert [len(payloads) for payloads, _ in witness.heard] == [1, 3]
@@ -156,13 +167,13 @@ def test_some_frames_only_still_hear_delayed_messages(witness, dataset):
 
 @pytest.mark.parametrize(("loss", "expected"), [(0.0, {3}), (1.0, {1})])
 def test_lost_messages_are_not_heard(witness, dataset, loss, expected):
-    evaluate(witness, dataset, EvaluationConfig(level=False, link=Link(loss=loss)))
+    evaluate(witness, dataset, with_link(Link(loss=loss, sending=WHOLE)))
     assert {len(payloads) for payloads, _ in witness.heard} == expected
 
 
 def cells_heard(bundles, dataset, link):
     witness = Witness(ModelBundle.load(bundles["int8"]))
-    evaluate(witness, dataset, EvaluationConfig(level=False, link=link))
+    evaluate(witness, dataset, with_link(link, receiver=ReceiverSettings(conceal=0.0)))
     return [[cells for _, cells in contents] for contents, _ in witness.heard]
 
 
@@ -196,7 +207,7 @@ def test_more_loss_loses_the_same_tiles_and_more(bundles, dataset):
 
 def test_one_tile_is_lost_as_a_whole(bundles, dataset):
     whole = Sending(SendSettings(TileSettings(0), min_occupancy=0.0))
-    frames = cells_heard(bundles, dataset, Link(loss=0.5, sending=whole))
+    frames = cells_heard(bundles, dataset, Link(loss=0.5, sending=whole, seed=3))
     assert all(cells.all() for frame in frames for cells in frame)
     assert {len(frame) for frame in frames} > {3}
 
@@ -212,7 +223,7 @@ def test_parity_restores_what_is_lost(bundles, dataset):
 
 def test_what_is_not_sent_takes_no_bytes_and_is_not_perceived(bundles, dataset):
     detector = open_detector(bundles["int8"])
-    base = EvaluationConfig(level=False, max_frames=2)
+    base = with_link(max_frames=2)
     variants, _ = make_variants(base, ("levels", "max_bytes"), 3, detector.bundle.codebook.levels)
     evaluation = Evaluation(detector, base, variants)
     evaluation.run(open_scenarios(dataset, base))
@@ -232,8 +243,8 @@ def test_a_corner_that_no_other_agent_can_use_arrives_as_background(witness, dat
     detection = replace(witness.bundle.detection, range_x=4.0, range_y=4.0)
     narrow = replace(witness.bundle, manifest=replace(witness.bundle.manifest, detection=detection))
     witness = Witness(narrow)
-    link = Link(sending=Sending(interest_of_receivers=True))
-    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(level=False, link=link))
+    link = Link(sending=replace(WHOLE, interest_of_receivers=True))
+    evaluate(witness, dataset / "test" / "scene_3", with_link(link))
     background = tuple(narrow.manifest.codebook.background)
     y, x = narrow.grid.cell_centres()
     corner = np.array([[x[0], y[0], 0.0]])
@@ -257,8 +268,8 @@ def test_a_corner_that_no_other_agent_can_use_arrives_as_background(witness, dat
 
 
 def test_a_corner_beyond_the_range_of_interest_arrives_as_background(witness, dataset):
-    link = Link(sending=Sending(interest_range=8.0))
-    evaluate(witness, dataset, EvaluationConfig(level=False, max_frames=2, link=link))
+    link = Link(sending=replace(WHOLE, interest_range=8.0))
+    evaluate(witness, dataset, with_link(link, max_frames=2))
     background = tuple(witness.bundle.manifest.codebook.background)
     for contents, _ in witness.heard:
         (ego_corner, _), *peers = contents
@@ -270,7 +281,7 @@ def test_noise_moves_the_peers_but_not_the_ego(witness, dataset, frames):
     evaluate(
         witness,
         dataset / "test" / "scene_3",
-        EvaluationConfig(level=False, link=Link(pose_noise=0.3)),
+        with_link(Link(pose_noise=0.3, sending=WHOLE)),
     )
     shifts = []
     for frame, (payloads, transforms) in zip(frames, witness.heard, strict=True):
@@ -287,8 +298,8 @@ def test_noise_moves_the_peers_but_not_the_ego(witness, dataset, frames):
 
 
 def test_position_and_heading_can_be_disturbed_apart(witness, dataset, frames):
-    link = Link(pose_noise=0.0, heading_noise=1.0)
-    evaluate(witness, dataset / "test" / "scene_3", EvaluationConfig(level=False, link=link))
+    link = Link(pose_noise=0.0, heading_noise=1.0, sending=WHOLE)
+    evaluate(witness, dataset / "test" / "scene_3", with_link(link))
     turned = 0.0
     for frame, (payloads, transforms) in zip(frames, witness.heard, strict=True):
         exact = frame.ego_to_agents(heard_agents(frame, payloads))
@@ -311,24 +322,26 @@ class Sighted(Witness):
             for name in frame.agents
         }
 
-    def fuse(self, all_features, ego_to_agents):
-        fused = super().fuse(all_features, ego_to_agents)
-        if len(all_features) > 1:
+    def fuse(self, pyramids, ego_to_agent):
+        fused = super().fuse(pyramids, ego_to_agent)
+        if len(pyramids) > 1:
             return fused
-        truth = self.seen[all_features[0].content[0]]
+        truth = self.seen[pyramids[0].features[0]]
         scores = np.full(len(truth.boxes), 0.9, np.float32)
-        return Fused(Detections(truth.boxes, scores, truth.labels.astype(np.int32)), {})
+        seen = Detections(truth.boxes, scores, truth.labels.astype(np.int32))
+        return replace(fused, detections=seen)
 
 
 def test_poses_are_corrected_by_the_objects_that_both_see(bundles, dataset, frames):
     errors = {}
     for align in (False, True):
         sighted = Sighted(ModelBundle.load(bundles["int8"]), frames)
-        link = Link(pose_noise=0.5, heading_noise=0.0, seed=5)
+        link = Link(pose_noise=0.5, heading_noise=0.0, seed=5, sending=WHOLE)
+        receiver = ReceiverSettings(align_poses=align, align_period=0.0)
         evaluate(
             sighted,
             dataset / "test" / "scene_3",
-            EvaluationConfig(level=False, link=link, align=align),
+            with_link(link, receiver=receiver),
         )
         fused = [entry for entry in sighted.heard if len(entry[0]) > 1]
         shifts = []
@@ -342,7 +355,7 @@ def test_poses_are_corrected_by_the_objects_that_both_see(bundles, dataset, fram
 
 
 def test_all_settings_of_a_pass_share_what_the_agents_sent(witness, dataset):
-    base = EvaluationConfig(level=False)
+    base = with_link()
     variants, _ = make_variants(base, ("pose_noise", "latency_ms"), longest=3, levels=3)
     evaluation = Evaluation(
         witness, base, [*variants, Variant("alone", 0.0, replace(base, ego_only=True))]
@@ -354,7 +367,7 @@ def test_all_settings_of_a_pass_share_what_the_agents_sent(witness, dataset):
     assert {point["frames"] for point in result["sweeps"]["latency_ms"]} == {2}
     assert {point["frames"] for point in result["sweeps"]["pose_noise"]} == {6}
     single = Witness(witness.bundle)
-    noisy = EvaluationConfig(level=False, link=Link(pose_noise=0.5, heading_noise=0.0))
+    noisy = with_link(Link(pose_noise=0.5, heading_noise=0.0, sending=WHOLE))
     evaluate(single, dataset, noisy)
     lonely = {transforms.tobytes() for _, transforms in single.heard}
     assert lonely <= {transforms.tobytes() for _, transforms in witness.heard}
@@ -370,8 +383,8 @@ def damaged(tmp_path, dataset):
 
 def test_broken_files_stop_the_evaluation_or_are_named_in_the_result(witness, damaged):
     with pytest.raises(DatasetError, match=r"1/000002\.yaml: the labels of 000002\.bin"):
-        evaluate(witness, damaged, EvaluationConfig(level=False))
-    result = evaluate(witness, damaged, EvaluationConfig(level=False, skip_broken=True))
+        evaluate(witness, damaged, with_link())
+    result = evaluate(witness, damaged, with_link(skip_broken=True))
     # agent 1 is the ego of scene 4, which goes on with agent 2 in its last frame
     assert result["frames"] == 5
     assert len(result["skipped"]) == 2
@@ -392,7 +405,7 @@ def test_a_mode_that_no_frame_allows_is_an_error(witness, tmp_path):
         (lambda: Link(pose_noise=float("nan")), "pose_noise must not be negative, got nan"),
         (lambda: Link(heading_noise=-1.0), "heading_noise must not be negative"),
         (lambda: Sending(max_bytes=-1), "max_bytes must be 0 or more"),
-        (lambda: EvaluationConfig(agents=0), "at least one agent"),
+        (lambda: EvaluationConfig(agents=-1), "agents and max_frames must be 0 or more, got -1"),
         (lambda: EvaluationConfig(communication_range=-1.0), "communication_range must be 0"),
     ],
 )
@@ -406,7 +419,7 @@ def test_the_command_writes_json_and_prints_a_table(tmp_path, bundles, dataset):
     result = CliRunner().invoke(
         app,
         ["evaluate", "--data", str(dataset), "--bundle", str(bundles["int8"]), "--json", str(out),
-         "--protocol", "v2xreal", "--max-frames", "2", "--ego-only"],
+         "--set", "protocol=v2xreal", "--max-frames", "2", "--ego-only"],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     report = json.loads(out.read_text())

@@ -14,14 +14,15 @@ from typer.testing import CliRunner
 from quantv2x_ros.cli import app
 from quantv2x_ros.commands._detectors import open_detector
 from quantv2x_ros.core.geometry.pose import transform_points
+from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
 from quantv2x_ros.evaluation.detect import Input, as_scene, frame_input, look
 from quantv2x_ros.evaluation.detector import EngineDetector, detect_once
-from quantv2x_ros.evaluation.frame_history import FrameHistory
-from quantv2x_ros.evaluation.radio import Radio
-from quantv2x_ros.evaluation.receiver import Receiver
-from quantv2x_ros.evaluation.settings import EvaluationConfig
+from quantv2x_ros.evaluation.frame_state import ScenarioAgents
+from quantv2x_ros.evaluation.playback import Playback
+from quantv2x_ros.evaluation.senders import Senders
+from quantv2x_ros.evaluation.settings import EvaluationConfig, Link, Sending
 from quantv2x_ros.training.cooperative_frame import CooperativeFrame
 from quantv2x_ros.training.samples import SampleConfig, cooperative_frame
 
@@ -47,11 +48,14 @@ def given(scenario: Scenario, detector: EngineDetector, *, level: bool) -> Input
 def test_evaluation_sees_what_detection_sees(scenario: Scenario, detector: EngineDetector) -> None:
     levelled = given(scenario, detector, level=True)
     assert levelled.level is not None
-    history = FrameHistory(detector, 1, AgentGrids(detector.bundle))
-    receiver = Receiver(detector, Radio(detector), EvaluationConfig(agents=2), 0)
-    state = history.add(0, scenario.frame(scenario.timestamps[0]), scenario.agents[:2])
-    receiver.listen(history, state)
-    seen = receiver.view(history, state).detections
+    agents = ScenarioAgents(detector, AgentGrids(detector.bundle))
+    whole = Link(sending=Sending(SendSettings(min_occupancy=0.0)))
+    settings = EvaluationConfig(agents=2, link=whole)
+    playback = Playback(detector, detector.bundle, Senders(detector.bundle), settings, 0)
+    state = agents.send(0, scenario.frame(scenario.timestamps[0]), scenario.agents[:2])
+    view = playback.play(state)
+    assert view is not None
+    seen = view.detections
     found = look(detector, levelled).detections
     assert len(found) > 0
     np.testing.assert_allclose(seen.boxes, found.boxes, atol=1e-5)

@@ -12,7 +12,7 @@ import pytest
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import invert, matrix_from_v2x
-from quantv2x_ros.evaluation.frame_history import Sent
+from quantv2x_ros.evaluation.frame_state import Sent
 from quantv2x_ros.evaluation.lies import Elsewhere, Honest, InventedCar, LieInput, WrongPose
 from quantv2x_ros.inference.protocol import Broadcast
 

@@ -11,13 +11,14 @@ import pytest
 
 from quantv2x_ros.commands._detectors import open_detector
 from quantv2x_ros.core.geometry.pose import transform_between
+from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.evaluation.detect import choose_agents, frame_input
 from quantv2x_ros.evaluation.detector import detect_once
 from quantv2x_ros.evaluation.evaluate import open_scenarios
-from quantv2x_ros.evaluation.frame_history import FrameHistory
-from quantv2x_ros.evaluation.radio import Radio
-from quantv2x_ros.evaluation.receiver import Receiver
-from quantv2x_ros.evaluation.settings import EvaluationConfig
+from quantv2x_ros.evaluation.frame_state import ScenarioAgents
+from quantv2x_ros.evaluation.playback import Playback
+from quantv2x_ros.evaluation.senders import Senders
+from quantv2x_ros.evaluation.settings import EvaluationConfig, Link, Sending
 from quantv2x_ros.inference.protocol import Detector
 from quantv2x_ros.training.export.random_bundle import build_random_bundle
 
@@ -39,32 +40,34 @@ def test_the_ego_uses_what_it_kept_and_its_peers_what_they_sent(
     given = frame_input(frame, names)
     sent = [detector.broadcast(cloud) for cloud in given.clouds.values()]
     assert all(item.own is not None for item in sent)
-    ego = detector.extract_own(sent[0].own)
-    peer = detector.extract(detector.decode(sent[1].payload))
+    ego = detector.own_pyramid(sent[0].own)
+    peer = detector.pyramid(detector.decode(sent[1].payload))
     expected = detector.fuse([ego, peer], given.ego_to_agents).detections
     found, _, _ = detect_once(detector, given.clouds, given.ego_to_agents)
     np.testing.assert_array_equal(found.boxes, expected.boxes)
-    coded = detector.extract(detector.decode(sent[0].payload))
+    coded = detector.pyramid(detector.decode(sent[0].payload))
     other = detector.fuse([coded, peer], given.ego_to_agents).detections
     assert len(other) != len(expected) or not np.allclose(other.scores, expected.scores)
 
 
 def test_evaluation_fuses_the_same(detector: Detector, scenario_folder: Path) -> None:
-    config = EvaluationConfig(agents=2)
+    whole = Link(sending=Sending(SendSettings(min_occupancy=0.0)))
+    config = EvaluationConfig(agents=2, link=whole)
     scenario = open_scenarios(scenario_folder, config)[0]
     frame = scenario.frame(scenario.timestamps[0])
-    history = FrameHistory(detector, 4)
-    receiver = Receiver(detector, Radio(detector), config, 0)
+    agents = ScenarioAgents(detector)
+    playback = Playback(detector, detector.bundle, Senders(detector.bundle), config, 0)
     names = choose_agents(frame, None, "all", 2)
-    state = history.add(0, frame, names)
-    receiver.listen(history, state)
-    view = receiver.view(history, state)
+    state = agents.send(0, frame, names)
+    view = playback.play(state)
+    assert view is not None
+    assert view.agents == 2
     transforms = [transform_between(frame[names[0]].pose, frame[name].pose) for name in names]
     clouds = {name: frame[name].points for name in names}
     expected, _, _ = detect_once(detector, clouds, np.stack(transforms))
     np.testing.assert_allclose(view.detections.boxes, expected.boxes, atol=1e-5)
-    alone = history.alone(state, names[1])
-    own = detector.extract_own(state.sent[names[1]].broadcast.own)
+    alone = agents.alone(state, names[1])
+    own = detector.own_pyramid(state.sent[names[1]].broadcast.own)
     np.testing.assert_array_equal(
         alone.boxes, detector.fuse([own], np.eye(4)[None]).detections.boxes
     )

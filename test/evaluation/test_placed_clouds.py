@@ -88,11 +88,14 @@ def test_evaluation_of_placed_clouds_is_that_of_the_lidars(tmp_path, dataset, bu
     scores = []
     for folder, options in (
         (dataset / "test" / SCENE, []),
-        (laid(MOUNTS["y forward"]), [f"--cloud-mount={MOUNTS['y forward']}"]),
+        (
+            laid(MOUNTS["y forward"]),
+            ["--set", f"clouds.mount=[{MOUNTS['y forward']}]", "--set", "clouds.scale=1.0"],
+        ),
     ):
         out = tmp_path / "ap.json"
         run("evaluate", "--data", folder, "--bundle", bundles["int8"], "--json", out,
-            "--score-threshold", 0.0, "--max-frames", 1, *options)  # fmt: skip
+            "--set", "measure.score_threshold=0.0", "--max-frames", 1, *options)  # fmt: skip
         scores.append(json.loads(out.read_text()))
     assert scores[0]["AP"] == scores[1]["AP"]
     assert scores[0]["bytes_per_frame"] == scores[1]["bytes_per_frame"]

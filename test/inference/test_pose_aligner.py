@@ -7,12 +7,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from quantv2x_ros.core.fusion.fusion_steps import FusedPeer
 from quantv2x_ros.core.fusion.pose_alignment import AlignmentSettings
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x, transform_between
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.peer_views import PeerView
 from quantv2x_ros.inference.pose_aligner import HeldAlignment, PoseAligner
 
 POSE = matrix_from_v2x([100.0, 50.0, 1.8, 0.0, 30.0, 0.0])
@@ -65,22 +67,29 @@ def test_two_agents_that_see_the_same_stand_at_the_same_place(aligner, detector,
 def test_a_correction_holds_in_the_map_until_the_next(aligner, detector, sweep):
     held = HeldAlignment(aligner, period=1.0)
     pyramid = detector.pyramid(sweep)
-    ego = agent(1, sweep, POSE)
-    first = held.poses([ego, agent(2, sweep, moved(0.4, -0.3))], [pyramid, pyramid])
+    record = FusedPeer()
+    first = held.poses(
+        (agent(1, sweep, POSE), pyramid),
+        [PeerView(agent(2, sweep, moved(0.4, -0.3)), pyramid, record)],
+    )
     np.testing.assert_array_equal(first[0], POSE)
     np.testing.assert_allclose(first[1][:2, 3], POSE[:2, 3], atol=0.1)
-    assert held.found[2].shift == pytest.approx(0.5, abs=0.1)
+    assert record.alignment.shift == pytest.approx(0.5, abs=0.1)
     # half a second later the peer has driven on, and nothing is detected again
-    later = agent(1, sweep, POSE, 500_000_000)
-    second = held.poses([later, agent(2, sweep, moved(5.4, -0.3))], [pyramid, pyramid])
+    second = held.poses(
+        (agent(1, sweep, POSE, 500_000_000), pyramid),
+        [PeerView(agent(2, sweep, moved(5.4, -0.3)), pyramid, record)],
+    )
     np.testing.assert_allclose(second[1][:2, 3] - first[1][:2, 3], [5.0, 0.0], atol=0.01)
 
 
 def test_a_peer_that_cannot_be_aligned_keeps_its_pose(detector, sweep):
     held = HeldAlignment(PoseAligner(detector, AlignmentSettings(min_pairs=10_000)), 1.0)
     pyramid = detector.pyramid(sweep)
+    record = FusedPeer()
     poses = held.poses(
-        [agent(1, sweep, POSE), agent(2, sweep, moved(0.4, 0.0))], [pyramid, pyramid]
+        (agent(1, sweep, POSE), pyramid),
+        [PeerView(agent(2, sweep, moved(0.4, 0.0)), pyramid, record)],
     )
     np.testing.assert_array_equal(poses[1], moved(0.4, 0.0))
-    assert held.found[2].pairs == 0
+    assert record.alignment.pairs == 0

@@ -1,8 +1,8 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pages and parameter files say what the nodes declare, so that they cannot rot.
+"""Nodes, pages and parameter files say the same of every parameter.
 
-Where a table is outdated: ``python -m quantv2x_ros.nodes.documentation docs/nodes``.
+Where a page or file is outdated: ``python -m quantv2x_ros.nodes.documentation docs/nodes config``.
 """
 
 from __future__ import annotations
@@ -14,66 +14,103 @@ import yaml
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
+from rclpy.parameter import Parameter
+
 from quantv2x_ros.graph.graph import EXECUTABLES
-from quantv2x_ros.nodes.common.parameter_origin import known_to_this_package
-from quantv2x_ros.nodes.common.parameters import declarations
+from quantv2x_ros.graph.parameters.catalogue import DEFAULTS, EXAMPLES
+from quantv2x_ros.nodes.channel import ChannelNode
+from quantv2x_ros.nodes.common.rclpy_private import declared_parameters
 from quantv2x_ros.nodes.documentation import (
     DocumentationError,
-    all_nodes,
+    parameter_section,
     parameter_table,
+    with_section,
     with_table,
 )
+from quantv2x_ros.nodes.encoder.encoder import EncoderNode
+from quantv2x_ros.nodes.fusion.fusion import FusionNode
+from quantv2x_ros.nodes.replay.replay import ReplayNode
+from quantv2x_ros.nodes.viewer import ViewerNode
 
-NODES = ("channel", "encoder", "fusion", "replay", "viewer")
-OF_THE_BUNDLE = {"max_agents"}
-BAG_TOPICS = {"points_topic", "pose_topic", "pose_source"}
-#: What the launch file sets, and a parameter file therefore leaves alone.
-OF_THE_LAUNCH = {
-    "encoder": {"bundle", "backend", "threads", "station_id", "build_only"},
-    "fusion": {"bundle", "backend", "threads", "station_id", "build_only", *OF_THE_BUNDLE},
-    "replay": {"path", "agents", "rate", "pace", "loop", "indices", *BAG_TOPICS},
-    "viewer": {"port", "peer_points"},
-    "channel": set(),
+KINDS = {
+    "channel": ChannelNode,
+    "encoder": EncoderNode,
+    "fusion": FusionNode,
+    "replay": ReplayNode,
+    "viewer": ViewerNode,
 }
+NODES = sorted(KINDS)
+#: What ROS declares by itself.
+OF_ROS = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 
 
 @pytest.fixture(scope="module")
 def declared(bundle_folder, scenario_folder):
-    """The declarations and the table of every node."""
+    """Of every node, each parameter that it has declared: descriptor and value."""
     import rclpy
 
+    given = {
+        "encoder": {"bundle": str(bundle_folder), "threads": 1},
+        "fusion": {"bundle": str(bundle_folder), "threads": 1},
+        "replay": {"path": str(scenario_folder)},
+        "viewer": {"port": 0},
+    }
     rclpy.init(args=["test"])
-    with all_nodes(str(bundle_folder), str(scenario_folder)) as nodes:
-        found = {name: (declarations(node), parameter_table(node)) for name, node in nodes.items()}
+    found = {}
+    for name, kind in KINDS.items():
+        values = given.get(name, {})
+        node = kind(parameter_overrides=[Parameter(n, value=v) for n, v in values.items()])
+        names = [n for n in declared_parameters(node) if not n.startswith(OF_ROS)]
+        found[name] = {
+            n: (node.describe_parameter(n), node.get_parameter(n).value)
+            for n in names
+            if n not in values
+        }
+        node.destroy_node()
     rclpy.try_shutdown()
-    return found
+    return found, given
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_a_nodes_page_has_the_table_of_what_it_declares(declared, repository, node):
+def test_a_node_declares_what_its_dataclass_says(declared, node):
+    found, given = declared
+    specifications = {item.name: (item, value) for item, value in DEFAULTS[node].items()}
+    assert found[node].keys() == specifications.keys() - given.get(node, {}).keys()
+    for name, (descriptor, value) in found[node].items():
+        item, default = specifications[name]
+        assert value == (list(default) if isinstance(default, tuple) else default)
+        assert (descriptor.description, descriptor.read_only) == (item.description, not item.live)
+        limits = [*descriptor.integer_range, *descriptor.floating_point_range]
+        bounds = [] if item.low is None else [(item.low, item.high)]
+        assert [(limit.from_value, limit.to_value) for limit in limits] == bounds
+        assert all(choice in descriptor.additional_constraints for choice in item.choices)
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_nodes_page_has_the_table_of_its_parameters(repository, node):
     page = (repository / "docs" / "nodes" / f"{node}.md").read_text(encoding="utf-8")
-    assert with_table(page, declared[node][1]) == page
+    assert with_table(page, parameter_table(DEFAULTS[node])) == page
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_every_parameter_is_known_to_the_other_nodes(declared, node):
-    assert {item.name for item in declared[node][0]} <= known_to_this_package()
-
-
-@pytest.mark.parametrize("node", NODES)
-def test_the_parameter_file_has_every_parameter_and_its_default(declared, repository, node):
+def test_the_parameter_file_has_every_parameter_with_its_default_and_meaning(repository, node):
     text = (repository / "config" / f"{node}.yaml").read_text(encoding="utf-8")
+    assert with_section(text, parameter_section(node, EXAMPLES[node])) == text
     content = yaml.safe_load(text)
     assert content.keys() == {f"/**/{node}"}
     written = content[f"/**/{node}"]["ros__parameters"]
-    lines = [line for line in text.splitlines() if line.startswith("    ")]
-    assert [line for line in lines if " # " not in line] == [], "each says what it means"
-    left = OF_THE_LAUNCH[node] | {"autostart"}
-    wanted = {i.name: i.default for i in declared[node][0] if i.name not in left}
-    if node == "channel":  # an example of a bad one
-        assert written.keys() == wanted.keys()
-    else:
-        assert written == wanted
+    items = {item.name: (item, value) for item, value in EXAMPLES[node].items()}
+    assert written.keys() == {name for name, (item, _) in items.items() if not item.by_launch}
+    comments = " ".join(line.strip()[2:] for line in text.splitlines() if line.startswith("    # "))
+    for name, value in written.items():
+        item, expected = items[name]
+        assert value == (list(expected) if isinstance(expected, tuple) else expected)
+        assert type(value) is not int or type(expected) is int, "ROS fixes the type"
+        assert item.description in comments
+
+
+def test_the_parameter_files_are_examples_of_what_nodes_do_by_themselves():
+    assert {node for node in NODES if EXAMPLES[node] != DEFAULTS[node]} == {"channel"}
 
 
 def test_every_executable_has_its_page(repository):
@@ -92,6 +129,8 @@ def test_a_page_says_all_that_a_user_looks_for(repository, node):
 def test_a_page_without_a_place_for_its_table_is_refused():
     with pytest.raises(DocumentationError):
         with_table("# node\n", "| |")
+    with pytest.raises(DocumentationError, match="/viewer"):
+        with_section("# viewer\n", parameter_section("viewer", DEFAULTS["viewer"]))
 
 
 def test_the_pages_name_every_message_and_every_key_of_a_manifest(repository, bundle_folder):

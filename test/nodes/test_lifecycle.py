@@ -20,8 +20,8 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.nodes.channel import ChannelNode
-from quantv2x_ros.nodes.common.parameters import ParameterError
 from quantv2x_ros.nodes.ego import create_ego
 from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 from quantv2x_ros.nodes.fusion.fusion import FusionNode

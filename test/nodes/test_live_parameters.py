@@ -9,11 +9,9 @@ import pytest
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
 from rcl_interfaces.srv import SetParametersAtomically
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.nodes.common.parameters import declare
 from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 from quantv2x_ros.nodes.fusion.fusion import FusionNode
 
@@ -56,7 +54,7 @@ def test_timeouts_of_fusion_are_applied_and_checked(ros, parameters):
     fusion = ros.add(FusionNode(parameter_overrides=parameters()))
     remote = Remote(ros, fusion)
     assert remote.set(peer_timeout=0.7, peer_wait=0.2, tile_timeout=0.3) == ""
-    collector = fusion._worker._collector
+    collector = fusion._worker._receiver.collector
     assert (collector.peer_timeout, collector.peer_wait) == (0.7, 0.2)
     assert fusion._input.reception.tile_timeout == 0.3
     assert "peer_wait" in remote.set(peer_timeout=0.5, peer_wait=61.0)
@@ -85,32 +83,3 @@ def test_a_longer_wait_for_poses_holds_for_the_next_sweep(ros, sensors, paramete
     ros.spin_for(0.5)
     sensors.send_pose(10)
     ros.spin_until(lambda: sensors.indices)
-
-
-def test_of_several_changes_none_is_applied_where_one_is_refused(ros):
-    node = ros.add(Node("own"))
-    applied = []
-
-    def even(value):
-        if value % 2:
-            raise ValueError(f"got {value}, expected an even number")
-
-    declare(node, "first", 2, "Even.", check=even, on_change=lambda v: applied.append(("first", v)))
-    declare(node, "second", 2, "Even.", check=even, on_change=lambda v: applied.append(("2nd", v)))
-    remote = Remote(ros, node)
-    assert remote.set(first=4, second=5) == "second: got 5, expected an even number"
-    assert applied == []
-    assert node.get_parameter("first").value == 2
-    assert remote.set(first=4, second=6) == ""
-    assert applied == [("first", 4), ("2nd", 6)]
-
-
-def test_declared_again_a_parameter_keeps_its_value_and_tells_the_new_owner(ros):
-    node = ros.add(Node("own"))
-    old, new = [], []
-    declare(node, "limit", 1, "A limit.", on_change=old.append)
-    remote = Remote(ros, node)
-    remote.set(limit=5)
-    assert declare(node, "limit", 1, "A limit.", on_change=new.append) == 5
-    remote.set(limit=6)
-    assert (old, new) == ([5], [6])

@@ -46,7 +46,7 @@ class ChannelSettings:
     Attributes:
         delay_ms: mean delay, milliseconds.
         jitter_ms: its standard deviation, milliseconds.
-        delay_distribution: one of `DELAY_DISTRIBUTIONS`; ``normal`` is cut off at 0.
+        delay_distribution: constant, uniform, normal (cut off at 0) or gamma.
         loss: probability of loss, independent of everything.
         burst_start: Gilbert-Elliott: probability that a good channel turns bad, each packet.
         burst_end: probability that a bad one turns good, each packet.

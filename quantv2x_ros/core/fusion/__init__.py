@@ -15,6 +15,7 @@ from quantv2x_ros.core.fusion.fusion import FusionError
 from quantv2x_ros.core.fusion.fusion_steps import (
     ComputePyramid,
     Fuse,
+    FusedPeer,
     HeldSweep,
     SweepRefusedError,
     Wait,
@@ -34,6 +35,7 @@ __all__ = [
     "Displacement",
     "Evidence",
     "Fuse",
+    "FusedPeer",
     "FusionError",
     "HeldSweep",
     "NeededColumns",

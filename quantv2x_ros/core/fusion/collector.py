@@ -18,6 +18,7 @@ import numpy as np
 from quantv2x_ros.core.fusion.fusion_steps import (
     ComputePyramid,
     Fuse,
+    FusedPeer,
     HeldSweep,
     Pyramid,
     SweepRefusedError,
@@ -31,6 +32,8 @@ from quantv2x_ros.core.transport.sweep import AgentSweep
 SWEEPS_PER_PEER = 8
 #: Stations listened to at a time; a flood of invented stations cannot grow memory past this.
 MAX_STATIONS = 64
+#: What is remembered of a peer is forgotten when nothing of it has come for so long, seconds.
+FORGET_AFTER = 5.0
 #: Peers' pyramids are computed ahead of the ego's sweep while the ego was heard this recently.
 EGO_SILENCE = 1.0
 
@@ -60,7 +63,7 @@ class SweepCollector(Generic[Pyramid]):
     _ego_stamp_ns: int | None = None
     _ego_heard: float = -np.inf
     _period_ns: int = 0
-    _peers: dict[int, list[HeldSweep[Pyramid]]] = field(default_factory=dict)
+    _peers: dict[int, FusedPeer[Pyramid]] = field(default_factory=dict)
     _expected: set[int] = field(default_factory=set)
     _fused_ns: int | None = None
     places: Places[Pyramid] = field(init=False)
@@ -100,12 +103,13 @@ class SweepCollector(Generic[Pyramid]):
         self.places.reset()
 
     def forget(self, station_id: int) -> None:
-        """Forget a peer's sweeps, as of one that made room for another station."""
+        """Forget all of a peer, as of one that made room for another station."""
         self._peers.pop(station_id, None)
 
     def expect(self, station_id: int) -> None:
         """Wait once for a station that has announced itself, though no sweep of it has come."""
-        if station_id not in self._peers and len(self._expected) < MAX_STATIONS:
+        record = self._peers.get(station_id)
+        if (record is None or not record.held) and len(self._expected) < MAX_STATIONS:
             self._expected.add(station_id)
 
     def offer_ego(self, sweep: AgentSweep, now: float) -> bool:
@@ -155,7 +159,8 @@ class SweepCollector(Generic[Pyramid]):
         """
         # What is worked on counts, not what waits behind it: a slow computer still cooperates.
         ego_ns = self._ego.sweep.stamp_ns if self._ego is not None else self._ego_stamp_ns
-        held = self._peers.get(sweep.station_id, [])
+        record = self._peers.get(sweep.station_id)
+        held = [] if record is None else record.held
         if ego_ns is not None:
             age = ego_ns - sweep.stamp_ns
             if age > self._timeout_ns:
@@ -171,15 +176,29 @@ class SweepCollector(Generic[Pyramid]):
             raise SweepRefusedError(
                 "duplicate", f"second sweep of station {sweep.station_id} at {sweep.stamp_ns} ns"
             )
-        if sweep.station_id not in self._peers and len(self._peers) >= MAX_STATIONS:
+        record = self._record(sweep.station_id) if record is None else record
+        added = HeldSweep(sweep, peer=record)
+        held = sorted([*held, added], key=lambda other: other.sweep.stamp_ns)
+        self.superseded += sum(other.pyramid is None for other in held[:-SWEEPS_PER_PEER])
+        record.held = held[-SWEEPS_PER_PEER:]
+        record.newest_ns = held[-1].sweep.stamp_ns
+        self._expected.discard(sweep.station_id)
+
+    def _record(self, station_id: int) -> FusedPeer[Pyramid]:
+        """Begin to remember a peer, in the place of a silent one where there is no room.
+
+        Raises:
+            SweepRefusedError: where none is silent.
+        """
+        if len(self._peers) >= MAX_STATIONS:
+            for silent in [name for name, record in self._peers.items() if not record.held]:
+                del self._peers[silent]
+        if len(self._peers) >= MAX_STATIONS:
             raise SweepRefusedError(
                 "too_many_stations",
-                f"station {sweep.station_id} is one more than the {MAX_STATIONS} listened to",
+                f"station {station_id} is one more than the {MAX_STATIONS} listened to",
             )
-        held = sorted([*held, HeldSweep(sweep)], key=lambda other: other.sweep.stamp_ns)
-        self.superseded += sum(other.pyramid is None for other in held[:-SWEEPS_PER_PEER])
-        self._peers[sweep.station_id] = held[-SWEEPS_PER_PEER:]
-        self._expected.discard(sweep.station_id)
+        return self._peers.setdefault(station_id, FusedPeer())
 
     def next_step(
         self, now: float, may_fuse: bool = True, may_prepare: bool = True
@@ -214,16 +233,24 @@ class SweepCollector(Generic[Pyramid]):
         if not may_fuse or any(held.pyramid is None for held in (ego, *chosen)):
             return Wait(None)  # for what other threads are at
         self._expected.clear()
-        for station, _ in expired:
-            del self._peers[station]
+        self._forget_silent([station for station, _ in expired], ego.sweep.stamp_ns)
         self._ego, self._next_ego = self._next_ego, None
         self.places.next_frame(self._is_late(ego.sweep))
         return Fuse(ego, tuple(chosen), expired, _ids(choice.over_limit), _ids(choice.held_back))
 
+    def _forget_silent(self, expired: list[int], now_ns: int) -> None:
+        """Drop the sweeps of peers that have fallen silent; later all that is known of them."""
+        for station in expired:
+            self._peers[station].held = []
+        for station, record in list(self._peers.items()):
+            if not record.held and now_ns - record.newest_ns > FORGET_AFTER * 1e9:
+                del self._peers[station]
+
     def _ahead(self, now: float) -> ComputePyramid[Pyramid] | Wait:
         """While the ego has nothing to fuse, prepare the newest sweeps of peers it knows."""
         if self.max_agents > 1 and now - self._ego_heard <= EGO_SILENCE:
-            for held in self.places.known([held[-1] for held in self._peers.values()], now):
+            newest = [record.held[-1] for record in self._peers.values() if record.held]
+            for held in self.places.known(newest, now):
                 if not held.begun:
                     return _begin(held)
         return Wait(None)
@@ -233,8 +260,10 @@ class SweepCollector(Generic[Pyramid]):
     ) -> tuple[list[HeldSweep[Pyramid]], tuple[tuple[int, float], ...]]:
         """Return each live peer's sweep closest in time, nearest peer first, and silent peers."""
         live, expired = [], []
-        for station, sweeps in self._peers.items():
-            best = min(sweeps, key=lambda held: abs(held.sweep.stamp_ns - ego.stamp_ns))
+        for station, record in self._peers.items():
+            if not record.held:
+                continue
+            best = min(record.held, key=lambda held: abs(held.sweep.stamp_ns - ego.stamp_ns))
             age = ego.stamp_ns - best.sweep.stamp_ns
             if abs(age) <= self._timeout_ns:
                 if self._is_near(best.sweep, ego):

@@ -4,9 +4,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.fusion.consistency import ConsistencySettings, PeerConsistency
+from quantv2x_ros.core.fusion.occupancy_tracks import OccupancyTracks
+from quantv2x_ros.core.fusion.pose_alignment import Alignment
 from quantv2x_ros.core.transport.sweep import AgentSweep
 
 Pyramid = TypeVar("Pyramid")
@@ -33,12 +39,37 @@ class HeldSweep(Generic[Pyramid]):
         pyramid: None until it is computed.
         begun: whether its computation has been asked for.
         deadline: deadline of the ego's sweep: longest wait for peers, seconds of the steady clock.
+        peer: what is remembered of its station; None for the ego.
     """
 
     sweep: AgentSweep
     pyramid: Pyramid | None = None
     begun: bool = False
     deadline: float = 0.0
+    peer: FusedPeer[Pyramid] | None = None
+
+
+@dataclass(eq=False)
+class FusedPeer(Generic[Pyramid]):
+    """All that the fusing side of a receiver remembers of one peer.
+
+    Attributes:
+        held: its sweeps that may be fused, oldest first.
+        newest_ns: time of its newest sweep, nanoseconds.
+        tracks: motion in its maps; None until it is watched.
+        consistency: how its maps agree with the ego's.
+        correction: (4, 4) of its pose, in the map; None where there is none.
+        alignment: what the newest comparison of poses found; None before one.
+    """
+
+    held: list[HeldSweep[Pyramid]] = field(default_factory=list)
+    newest_ns: int = 0
+    tracks: OccupancyTracks | None = None
+    consistency: PeerConsistency = field(
+        default_factory=lambda: PeerConsistency(ConsistencySettings())
+    )
+    correction: npt.NDArray[np.float64] | None = None
+    alignment: Alignment | None = None
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,19 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""When each station was heard last, and why it was refused last: bounded, for reports."""
+"""When each station was heard last, and why it was refused last, for reports."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
 from dataclasses import dataclass
 
-#: Stations remembered of which something was accepted.
-MAX_KNOWN = 64
-#: Stations remembered of which nothing was: anybody can invent them.
-MAX_STRANGERS = 8
-#: A station is forgotten so long after it was heard or refused, seconds.
-FORGET_AFTER = 60.0
+from quantv2x_ros.core.peers.peers import PeerField
+from quantv2x_ros.core.peers.registry import PeerRegistry
 
 
-@dataclass
+@dataclass(frozen=True)
 class PeerEntry:
-    """What is known of a station.
+    """What is told of a station.
 
     Attributes:
         heard: when something of it was accepted last, seconds of a steady clock; None: never.
@@ -33,35 +29,26 @@ class PeerEntry:
     text: str = ""
     refused: float | None = None
 
-    @property
-    def latest(self) -> float:
-        """When something came of it last."""
-        return max(time for time in (self.heard, self.refused, 0.0) if time is not None)
+
+@dataclass(eq=False)
+class _Refusals:
+    count: int = 0
+    reason: str = ""
+    text: str = ""
+    last: float = -math.inf
 
 
 class PeerLedger:
-    """Remembers stations. Invented ones displace each other, never one that was accepted."""
+    """Notes refusals in the stations' records, of strangers, too, who have none but for that."""
 
-    def __init__(self) -> None:
-        """Know nobody yet."""
-        self._known: OrderedDict[int, PeerEntry] = OrderedDict()
-        self._strangers: OrderedDict[int, PeerEntry] = OrderedDict()
-
-    def hear(self, station_id: int, now: float) -> None:
-        """Note that something of a station was accepted.
+    def __init__(self, registry: PeerRegistry) -> None:
+        """Note nothing yet.
 
         Args:
-            station_id: its id.
-            now: seconds of a steady clock.
+            registry: of the stations.
         """
-        entry = self._known.get(station_id)
-        if entry is None:
-            entry = self._strangers.pop(station_id, None) or PeerEntry()
-            self._known[station_id] = entry
-        entry.heard = now
-        self._known.move_to_end(station_id)
-        while len(self._known) > MAX_KNOWN:
-            self._known.popitem(last=False)
+        self._registry = registry
+        self._refusals = PeerField(_Refusals)
 
     def refuse(self, station_id: int, reason: str, text: str, now: float) -> None:
         """Note that a message of a station was refused.
@@ -72,23 +59,25 @@ class PeerLedger:
             text: what was got, and what is allowed.
             now: seconds of a steady clock.
         """
-        entry = self._known.get(station_id)
-        if entry is None:
-            entry = self._strangers.setdefault(station_id, PeerEntry())
-            self._strangers.move_to_end(station_id)
-            while len(self._strangers) > MAX_STRANGERS:
-                self._strangers.popitem(last=False)
-        entry.refusals += 1
-        entry.reason, entry.text, entry.refused = reason, text, now
+        refusals = self._refusals.of(self._registry.meet(station_id, now))
+        refusals.count += 1
+        refusals.reason, refusals.text, refusals.last = reason, text, now
 
     def entries(self, now: float) -> dict[int, PeerEntry]:
-        """Return what is known of every station that is not forgotten, by id."""
-        for table in (self._known, self._strangers):
-            for station in [s for s, e in table.items() if now - e.latest > FORGET_AFTER]:
-                del table[station]
-        return dict(sorted({**self._strangers, **self._known}.items()))
+        """Return what is known of every station that was heard or refused, by id.
 
-    def reset(self) -> None:
-        """Forget everyone."""
-        self._known.clear()
-        self._strangers.clear()
+        Args:
+            now: seconds of a steady clock; who expired by then is forgotten.
+        """
+        self._registry.expire(now)
+        entries = {}
+        for record in self._registry.records():
+            heard = None if math.isinf(record.heard) else record.heard
+            refusals = self._refusals.find(record)
+            if refusals is not None:
+                entries[record.station_id] = PeerEntry(
+                    heard, refusals.count, refusals.reason, refusals.text, refusals.last
+                )
+            elif heard is not None:
+                entries[record.station_id] = PeerEntry(heard)
+        return dict(sorted(entries.items()))

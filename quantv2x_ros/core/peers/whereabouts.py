@@ -37,17 +37,17 @@ class _Place:
 
 
 class Whereabouts:
-    """Knows where stations were last. Whoever was first keeps the id while it is heard."""
+    """Knows where a station was last. Whoever was first keeps the id while it is heard."""
 
     def __init__(self) -> None:
-        """Know nobody yet."""
-        self._places: dict[int, _Place] = {}
+        """Know nothing yet."""
+        self._last: _Place | None = None
 
     def check(self, station_id: int, stamp_ns: int, position: Float64, now: float) -> None:
         """Check that a station can be where a message says.
 
         Args:
-            station_id: its id.
+            station_id: its id, to name it.
             stamp_ns: time of the sweep, nanoseconds.
             position: (3,) of the sensor in the map, metres.
             now: seconds of a steady clock.
@@ -55,7 +55,7 @@ class Whereabouts:
         Raises:
             SharedIdError: if it was too far away too shortly before, with both places.
         """
-        known = self._places.get(station_id)
+        known = self._last
         if known is None or now - known.heard > FORGET_AFTER:
             return
         seconds = abs(stamp_ns - known.stamp_ns) / 1e9
@@ -68,17 +68,9 @@ class Whereabouts:
                 "station_id (-1: its host's); or its localization has jumped"
             )
 
-    def note(self, station_id: int, stamp_ns: int, position: Float64, now: float) -> None:
-        """Note where a station is, after all other checks; see `check`."""
-        self._places[station_id] = _Place(stamp_ns, position, now)
-
-    def forget(self, station_id: int) -> None:
-        """Forget a station."""
-        self._places.pop(station_id, None)
-
-    def reset(self) -> None:
-        """Forget everyone."""
-        self._places.clear()
+    def note(self, stamp_ns: int, position: Float64, now: float) -> None:
+        """Note where the station is, after all other checks; see `check`."""
+        self._last = _Place(stamp_ns, position, now)
 
 
 def shared_text(station_id: int, other: npt.ArrayLike, own: npt.ArrayLike | None) -> str:

@@ -9,6 +9,7 @@ frame in the cloud's frame says how they lie to each other, and boxes go back th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,7 +60,7 @@ class CloudPlacement:
 NOT_MOVED = CloudPlacement()
 
 
-def placement_of(extrinsics: list[float], scale: float = 1.0) -> CloudPlacement:
+def placement_of(extrinsics: Sequence[float], scale: float = 1.0) -> CloudPlacement:
     """Return the placement of six numbers and a scale.
 
     Args:

@@ -8,6 +8,7 @@ its detection range is known without being told.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,38 +18,44 @@ import numpy.typing as npt
 from quantv2x_ros.core.detection.detection import DetectionConfig
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import transform_between
+from quantv2x_ros.core.peers.peers import PeerField, PeerRefusedError
+from quantv2x_ros.core.peers.registry import PeerRegistry
 from quantv2x_ros.core.transport.selection import BoolArray, cells_of_interest
 
 #: How far a listener's range is taken beyond that of its boxes, metres: half a truck, what the
 #: convolutions see around an object, and how far a car goes between two messages.
 MARGIN = 10.0
-#: A station that was not heard for so long has gone, seconds.
-FORGET_AFTER = 1.0
-#: Stations that are told apart. While there are more, nothing is left out, so that nobody's wishes
-#: can be crowded out by made-up ones.
-MAX_RECEIVERS = 32
+#: A station that was not heard for so long listens no more, seconds.
+GONE_AFTER = 1.0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Receiver:
-    pose: npt.NDArray[np.float64] | None
-    heard: float
+    pose: npt.NDArray[np.float64] | None = None
+    heard: float = -math.inf
 
 
 class Receivers:
-    """The stations heard lately, where they are, and what they want of this station's map."""
+    """The stations heard lately, where they are, and what they want of this station's map.
 
-    def __init__(self, grid: BevGrid, detection: DetectionConfig) -> None:
+    While there are more than are tracked, nothing is left out, so that nobody's wishes can be
+    crowded out by made-up ones.
+    """
+
+    def __init__(
+        self, grid: BevGrid, detection: DetectionConfig, registry: PeerRegistry | None = None
+    ) -> None:
         """Start with nobody.
 
         Args:
             grid: the grid of the index maps.
             detection: has the range in which a receiver wants boxes.
+            registry: of the stations; None for one of its own.
         """
         self._grid = grid
         self._range_x, self._range_y = usable_range(grid, detection)
-        self._receivers: dict[int, _Receiver] = {}
-        self._crowded_at = -np.inf
+        self._registry = PeerRegistry() if registry is None else registry
+        self._receivers = PeerField(_Receiver)
 
     def hear(self, station_id: int, pose: npt.NDArray[np.float64] | None, now: float) -> None:
         """Note where a station is.
@@ -58,17 +65,16 @@ class Receivers:
             pose: (4, 4) sensor-to-map; None for one that hardly knows itself where it is.
             now: seconds of a steady clock.
         """
-        if station_id not in self._receivers:
-            self._forget(now)
-            if len(self._receivers) >= MAX_RECEIVERS:
-                self._crowded_at = now
-                return
-        self._receivers[station_id] = _Receiver(pose, now)
+        try:
+            record = self._registry.admit(station_id, now)
+        except PeerRefusedError:
+            return  # the registry is crowded, see `wanted`
+        receiver = self._receivers.of(record)
+        receiver.pose, receiver.heard = pose, now
 
     def count(self, now: float) -> int:
         """Return how many stations were heard lately."""
-        self._forget(now)
-        return len(self._receivers)
+        return len(self._heard(now))
 
     def wanted(self, pose: npt.NDArray[np.float64], now: float) -> BoolArray | None:
         """Return the cells that some receiver can use, (H, W); None for all.
@@ -81,7 +87,7 @@ class Receivers:
             now: seconds of a steady clock.
         """
         poses = self.poses(now)
-        if not poses or len(poses) < self.count(now) or now - self._crowded_at < FORGET_AFTER:
+        if not poses or len(poses) < self.count(now) or self._registry.is_crowded(now, GONE_AFTER):
             return None
         return self.wanted_at(pose, poses)
 
@@ -91,8 +97,7 @@ class Receivers:
         Args:
             now: seconds of a steady clock.
         """
-        self._forget(now)
-        return [heard.pose for heard in self._receivers.values() if heard.pose is not None]
+        return [heard.pose for heard in self._heard(now) if heard.pose is not None]
 
     def wanted_at(
         self, pose: npt.NDArray[np.float64], poses: Sequence[npt.NDArray[np.float64]]
@@ -108,16 +113,10 @@ class Receivers:
             self._grid, transforms, self._range_x + MARGIN, self._range_y + MARGIN
         )
 
-    def clear(self) -> None:
-        """Forget everyone, as after a jump in time."""
-        self._receivers.clear()
-        self._crowded_at = -np.inf
-
-    def _forget(self, now: float) -> None:
-        """Drop the stations that have gone."""
-        gone = [name for name, r in self._receivers.items() if now - r.heard >= FORGET_AFTER]
-        for name in gone:
-            del self._receivers[name]
+    def _heard(self, now: float) -> list[_Receiver]:
+        """The stations that have not gone."""
+        known = (self._receivers.find(record) for record in self._registry.tracked())
+        return [r for r in known if r is not None and now - r.heard < GONE_AFTER]
 
 
 def usable_range(grid: BevGrid, detection: DetectionConfig) -> tuple[float, float]:

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.coding.wire import WireError, packed_size
 from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.peers.peers import MAX_PEERS, PeerField, PeerLimits, PeerRefusedError
+from quantv2x_ros.core.peers.registry import PeerRegistry
 from quantv2x_ros.core.transport.assembly import (
     MAX_OPEN_FRAMES,
     AssembledSweep,
@@ -74,17 +76,10 @@ class TileCounts:
         self.lost += tile_count - received
 
 
-#: Stations whose tiles are put together at a time.
-MAX_STATIONS = 64
-#: A station that has been silent for so long makes room for another one, seconds.
-FORGET_AFTER = 5.0
-
-
 @dataclass(eq=False)
 class _Station:
     assembler: SweepAssembler
     memory: SweepMemory
-    heard: float
     open: dict[int, OpenSweep] = field(default_factory=dict)
     counts: TileCounts = field(default_factory=TileCounts)
 
@@ -113,6 +108,7 @@ class Reception:
         own_station: int,
         grid: BevGrid,
         conceal: float,
+        registry: PeerRegistry | None = None,
     ) -> None:
         """Create an empty reception.
 
@@ -124,14 +120,17 @@ class Reception:
             grid: the grid of the index maps.
             conceal: lost cells are filled from the station's sweeps up to so long before, seconds;
                 0 for holes.
+            registry: of the stations; None for one of its own, of `MAX_PEERS`.
         """
+        if registry is None:
+            registry = PeerRegistry(own_station, PeerLimits(max_peers=MAX_PEERS))
+        self._registry = registry
+        self._stations = PeerField(self._make_station)
         self._form = form
         self._background = background
         self.tile_timeout = tile_timeout
-        self._own_station = own_station
         self._grid = grid
         self._conceal = conceal
-        self._stations: dict[int, _Station] = {}
         self.partial = 0
         self.restored = 0
         self.concealed = 0
@@ -140,20 +139,27 @@ class Reception:
     @property
     def is_incomplete(self) -> bool:
         """Whether a sweep waits for further tiles."""
-        return any(station.open for station in self._stations.values())
+        return any(station.open for station in self._by_id().values())
+
+    @property
+    def next_overdue(self) -> float:
+        """When the wait for a sweep's further tiles ends next, seconds; infinite for none."""
+        waiting = [each for station in self._by_id().values() for each in station.open.values()]
+        first = min((each.first_arrival for each in waiting), default=np.inf)
+        return first + self.tile_timeout
 
     @property
     def counts(self) -> Mapping[int, TileCounts]:
         """What came of each station's tiles, and what did not."""
-        return {name: station.counts for name, station in tuple(self._stations.items())}
+        return {name: station.counts for name, station in self._by_id().items()}
 
     def reset(self) -> None:
-        """Forget everything, as after a jump in time."""
-        self._stations.clear()
+        """Forget everything, as after a jump in time; see `PeerRegistry.reset`."""
+        self._registry.reset()
 
     def forget(self, station_id: int) -> None:
-        """Forget a station and the sweeps of it that wait for tiles."""
-        self._stations.pop(station_id, None)
+        """Forget a station and the sweeps of it that wait for tiles; see `PeerRegistry.forget`."""
+        self._registry.forget(station_id)
 
     def add(self, tile: Tile, now: float) -> AgentSweep | None:
         """Place a tile; returns the sweep that it completes, if it does.
@@ -193,9 +199,9 @@ class Reception:
     def overdue(self, now: float) -> list[AgentSweep]:
         """Return the sweeps whose further tiles have been waited for long enough, with holes."""
         sweeps = []
-        for station in self._stations.values():
+        for station in self._by_id().values():
             for stamp_ns, waiting in list(station.open.items()):
-                if now - waiting.first_arrival < self.tile_timeout:
+                if now < waiting.first_arrival + self.tile_timeout:
                     continue
                 station.close(stamp_ns)
                 frame = station.assembler.take_partial(stamp_ns)
@@ -270,19 +276,19 @@ class Reception:
         )
 
     def _station(self, station_id: int, now: float) -> _Station:
-        station = self._stations.get(station_id)
-        if station is None:
-            for name in [n for n, s in self._stations.items() if now - s.heard > FORGET_AFTER]:
-                del self._stations[name]
-            others = len(self._stations.keys() - {self._own_station})
-            if others >= MAX_STATIONS and station_id != self._own_station:
-                raise ReceptionError(
-                    "too_many_stations",
-                    f"station {station_id} is one more than the {MAX_STATIONS} listened to",
-                )
-            form = self._form
-            assembler = SweepAssembler(form.shape, form.levels, self._background)
-            station = _Station(assembler, SweepMemory(self._grid, self._conceal), now)
-            self._stations[station_id] = station
-        station.heard = now
-        return station
+        """What is known of a station; one that is new is admitted."""
+        try:
+            record = self._registry.admit(station_id, now)
+        except PeerRefusedError as error:
+            raise ReceptionError(error.reason, str(error)) from error
+        return self._stations.of(record)
+
+    def _make_station(self) -> _Station:
+        form = self._form
+        assembler = SweepAssembler(form.shape, form.levels, self._background)
+        return _Station(assembler, SweepMemory(self._grid, self._conceal))
+
+    def _by_id(self) -> dict[int, _Station]:
+        """The stations of which tiles came."""
+        found = {r.station_id: self._stations.find(r) for r in self._registry.tracked()}
+        return {name: station for name, station in found.items() if station is not None}

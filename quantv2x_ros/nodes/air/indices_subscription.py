@@ -18,7 +18,7 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.peers.peers import RATE_REFUSALS
+from quantv2x_ros.core.peers.admission import RATE_REFUSALS
 from quantv2x_ros.nodes.common import qos
 
 #: Where stations hear each other, and where the own encoder is heard, in the own namespace.

@@ -4,9 +4,8 @@
 
 * base: BaseNode.
 * conversions: MessageRefusedError.
-* health: HealthDefaults, Health.
+* health: Health.
 * managed: NodeError, ManagedNode.
-* parameters: Declaration, ParameterError.
 * qos_watch: QosWatch.
 * rclpy_private: RefusingLifecycleNode.
 * sim_clock: SimClockWatch.

@@ -16,9 +16,8 @@ from rclpy.duration import Duration
 from quantv2x_ros.core.monitoring.limits import Level
 from quantv2x_ros.core.monitoring.statistics import Drops, RateMeter, StageTimes
 from quantv2x_ros.nodes.common import qos
-from quantv2x_ros.nodes.common.health import Health, HealthDefaults
+from quantv2x_ros.nodes.common.health import Health
 from quantv2x_ros.nodes.common.managed import ManagedNode
-from quantv2x_ros.nodes.common.parameters import declare
 from quantv2x_ros.nodes.common.sim_clock import SimClockWatch
 from quantv2x_ros.nodes.common.type_watch import TypeWatch
 
@@ -33,10 +32,11 @@ class BaseNode(ManagedNode):
     """A lifecycle node that reports what it does on ``/diagnostics``, in every state.
 
     Attributes:
-        expected: limits of nodes of this kind, unless their parameters set others.
+        drops_are_faults: whether what nodes of this kind drop is their own trouble. What others
+            send is not: anybody on the air could make such a node an ERROR.
     """
 
-    expected: ClassVar[HealthDefaults] = HealthDefaults()
+    drops_are_faults: ClassVar[bool] = False
 
     def __init__(self, name: str, **options: Any) -> None:
         """Create the node.
@@ -54,10 +54,7 @@ class BaseNode(ManagedNode):
         self._stages = StageTimes()
         self._reported_drops = 0
         self._findings: set[str] = set()
-        period = declare(
-            self, "diagnostics_period", 0.5, "Time between diagnostics [s].", low=0.1, high=60.0
-        )
-        self._health = Health(self, self.expected)
+        self._health = Health(self.parameters.health, self.drops_are_faults)
         self._types, self._sim_clock = TypeWatch(self), SimClockWatch(self)
         self._diagnostics = self.create_publisher(
             DiagnosticArray,
@@ -66,7 +63,7 @@ class BaseNode(ManagedNode):
         )
         # Steady, so that a slow or stopped simulation still reports.
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(period, self._report, clock=self.steady_clock)
+        self.create_timer(self.parameters.diagnostics_period, self._report, clock=self.steady_clock)
         # rclpy drops a callback whose handle is not kept.
         self._jump_handle = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=_JUMP_BACK, on_clock_change=False),
@@ -108,6 +105,10 @@ class BaseNode(ManagedNode):
         with self._statistics:
             self._frame_rate, self._stages = RateMeter(), StageTimes()
         self._health.clear()
+
+    def retune(self) -> None:
+        """Go by the new limits from the next report on."""
+        self._health.retune(self.parameters.health)
 
     def findings(self) -> Mapping[str, str]:
         """Return warnings about input that is not dropped: short constant name → sentence.

@@ -5,15 +5,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
+from quantv2x_ros.graph.parameters.common import NodeParameters
 from quantv2x_ros.inference.engine.engine import EngineError
 from quantv2x_ros.nodes.common import qos
-from quantv2x_ros.nodes.common.parameters import declare, refuse_unknown
+from quantv2x_ros.nodes.common.parameters import changed_parameters, declare_parameters
 from quantv2x_ros.nodes.common.qos_watch import QosWatch
 from quantv2x_ros.nodes.common.rclpy_private import RefusingLifecycleNode, free_state_machine
+from quantv2x_ros.nodes.common.unknown_parameters import refuse_unknown
 
 #: Topics of every node, which are made before it has parameters.
 _OF_ROS = ("/parameter_events", "/rosout")
@@ -34,8 +38,11 @@ class ManagedNode(RefusingLifecycleNode):
     class destroys them.
 
     Attributes:
-        is_configured: whether model and other resources are loaded.
-        is_active: whether the node is active.
+        defaults: the parameters of this kind of node where none are given.
+        parameters: as they are now: before the first `configure` those that are needed in every
+            state, the others have their defaults. What a request changes replaces all at once.
+        is_configured: whether it has what it needs to work.
+        is_active: whether it works.
         finished: True once there is nothing left to do, so that the process may end.
         failure: the fault that a thread or transition ended with, or a `NodeError`; the process
             ends with it.
@@ -44,6 +51,9 @@ class ManagedNode(RefusingLifecycleNode):
             given to all.
         qos_watch: endpoints that the node cannot talk with.
     """
+
+    defaults: ClassVar[NodeParameters] = NodeParameters()
+    parameters: NodeParameters
 
     def __init__(self, name: str, **options: Any) -> None:
         """Create the node.
@@ -63,12 +73,8 @@ class ManagedNode(RefusingLifecycleNode):
         self._while_configured: set[Any] = set()
         self.qos_watch = QosWatch(self)
         super().__init__(name, **options)
-        self._autostart = declare(
-            self,
-            "autostart",
-            True,
-            "Configure and activate at the start; false: wait for the lifecycle services.",
-        )
+        self.parameters = declare_parameters(self, self.defaults, only_early=True)
+        self.add_on_set_parameters_callback(self._on_set)
 
     def begin(self) -> None:
         """Configure and activate the node, unless ``autostart`` is false.
@@ -76,7 +82,7 @@ class ManagedNode(RefusingLifecycleNode):
         Raises:
             ValueError: for a parameter or file that cannot be used.
         """
-        if not self._autostart:
+        if not self.parameters.autostart:
             name = self.get_fully_qualified_name()
             self.get_logger().info(f"waits: ros2 lifecycle set {name} configure")
             return
@@ -101,13 +107,16 @@ class ManagedNode(RefusingLifecycleNode):
         return super().create_subscription(kind, topic, callback, profile, **options)
 
     def configure(self) -> None:
-        """Declare parameters, load and allocate; what takes long belongs here."""
+        """Load and allocate as the parameters say; what takes long belongs here."""
 
     def activate(self) -> None:
         """Begin to work."""
 
     def deactivate(self) -> None:
         """Stop working, but keep what `configure` has made."""
+
+    def retune(self) -> None:
+        """Let what there is go by the new `parameters`; called in the thread of their service."""
 
     def cleanup(self) -> None:
         """Free what `configure` has made; it may have failed half-way."""
@@ -123,6 +132,7 @@ class ManagedNode(RefusingLifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
+        self.parameters = declare_parameters(self, self.defaults)
         self.configure()
         if self.companions and all(n.is_configured or n is self for n in self.companions):
             refuse_unknown(self.companions, with_topics=False)
@@ -167,13 +177,24 @@ class ManagedNode(RefusingLifecycleNode):
         for name in names:
             self.__dict__.pop(name, None)
 
+    def _on_set(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        """Take everything of a request to change parameters, or nothing."""
+        try:
+            parameters = changed_parameters(self, self.parameters, changes)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if parameters != self.parameters:
+            self.parameters = parameters
+            self.retune()
+        return SetParametersResult(successful=True)
+
     def _attempt(self, what: str, step: Callable[[], None]) -> bool:
         """Run a step; where it fails, say why in one sentence and remember the error."""
         try:
             step()
         except INPUT_ERRORS as error:
             self._refusal = error
-            if not self._autostart:  # else whoever creates the node says it
+            if not self.parameters.autostart:  # else whoever creates the node says it
                 self.get_logger().error(f"cannot {what}: {error}")
             return False
         except Exception as error:  # raised again where the process can end by it

@@ -8,7 +8,6 @@ So such a section proves no mistake, where a section of the node's own, or ``-p`
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,15 +15,7 @@ from typing import Any
 
 import yaml
 
-from quantv2x_ros.environment.resources import shared_folder
-
 _PARAMETERS = "ros__parameters"
-#: Parameters that the files in config/ leave to launch files.
-_OF_THE_LAUNCH = (
-    *("bundle", "backend", "threads", "station_id", "build_only", "max_agents", "score_threshold"),
-    *("path", "agents", "rate", "loop", "indices", "port", "peer_points", "autostart"),
-    *("pace", "points_topic", "pose_topic", "pose_source"),
-)
 
 
 def given_to_all(arguments: Sequence[str], node: str) -> frozenset[str]:
@@ -47,20 +38,6 @@ def given_to_all(arguments: Sequence[str], node: str) -> frozenset[str]:
                 is_named = section.rpartition("/")[2] not in ("*", "**")
                 (to_it if is_named else to_all).update(names)
     return frozenset(to_all - to_it)
-
-
-@functools.cache
-def known_to_this_package() -> frozenset[str]:
-    """Return the parameters of all kinds of nodes of this package.
-
-    Raises:
-        ResourceError: if the files of config/ are missing.
-    """
-    names = set(_OF_THE_LAUNCH)
-    for path in shared_folder("config").glob("*.yaml"):
-        for _, found in _sections(str(path)):
-            names.update(found)
-    return frozenset(names)
 
 
 def _ros_options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:

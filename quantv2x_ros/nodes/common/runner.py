@@ -112,7 +112,7 @@ def _run(
 
     from quantv2x_ros.nodes.common.managed import NodeError
     from quantv2x_ros.nodes.common.parameter_origin import given_to_all
-    from quantv2x_ros.nodes.common.parameters import refuse_unknown
+    from quantv2x_ros.nodes.common.unknown_parameters import refuse_unknown
 
     signals.initialised = True
     words = sys.argv if args is None else list(args)

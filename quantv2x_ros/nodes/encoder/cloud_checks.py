@@ -19,7 +19,6 @@ from quantv2x_ros.core.placement.cloud_placement import CloudPlacement, Placemen
 from quantv2x_ros.core.placement.ground_check import GroundCheck, ground_of
 from quantv2x_ros.core.placement.heading_check import HeadingCheck
 from quantv2x_ros.nodes.common.graph_names import endpoint_name
-from quantv2x_ros.nodes.common.parameters import declare
 from quantv2x_ros.nodes.common.type_watch import type_name
 from quantv2x_ros.nodes.encoder.posed_sweeps import PosedSweep
 
@@ -39,23 +38,17 @@ _PATIENCE = 4
 class CloudChecks:
     """Looks into a cloud now and then, at every pose and at every cloud's frame."""
 
-    def __init__(self, node: Node, lidar_range: Sequence[float]) -> None:
-        """Declare the parameter.
+    def __init__(self, node: Node, is_on: bool, lidar_range: Sequence[float]) -> None:
+        """Have seen none yet.
 
         Args:
-            node: whose parameter and topic ``points``.
+            node: whose topic ``points``.
+            is_on: whether to look at all.
             lidar_range: of the model, x, y, z minimum, then maximum, metres.
         """
         self._node = node
         self._range = lidar_range
-        self._is_on = declare(
-            node,
-            "check_clouds",
-            True,
-            "Say on /diagnostics where clouds seem to lie otherwise than the model expects: by "
-            "their extent, their ground, the way that the station moves, their frames and who "
-            "publishes them.",
-        )
+        self._is_on = is_on
         self._fixed = CloudPlacement()
         self._ground, self._heading = GroundCheck(), HeadingCheck()
         self.reset()

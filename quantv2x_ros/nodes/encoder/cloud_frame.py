@@ -7,8 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from quantv2x_ros.core.placement.cloud_placement import CloudPlacement, placement_of
-from quantv2x_ros.nodes.common.base import BaseNode
-from quantv2x_ros.nodes.common.parameters import declare
+from quantv2x_ros.graph.parameters.encoder import CloudParameters
 from quantv2x_ros.nodes.encoder.transform_tree import TransformTree
 
 #: What the frame is called that ``cloud_mount`` leads to, behind the name of the one it is in.
@@ -35,40 +34,18 @@ class CloudPlace:
 class CloudFrame:
     """Finds the placement of clouds in the LiDAR frame that the model expects."""
 
-    def __init__(self, node: BaseNode, tree: TransformTree) -> None:
-        """Declare the parameters.
+    def __init__(self, parameters: CloudParameters, tree: TransformTree) -> None:
+        """Read the parameters.
 
         Args:
-            node: node that declares the parameters.
-            tree: TF as this node sees it.
+            parameters: how clouds lie.
+            tree: of this node.
 
         Raises:
             ValueError: for a parameter that cannot be used, or TF where tf2_ros is not installed.
         """
-        extrinsics = declare(
-            node,
-            "cloud_mount",
-            [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-            "Where the frame that the model expects (x forward, y left, z up, a LiDAR's height "
-            "above the ground) is in the clouds' frame, or in lidar_frame: x, y, z [m], roll, "
-            "pitch, yaw [degrees]; all 0: it is that frame.",
-        )
-        scale = declare(
-            node,
-            "cloud_scale",
-            1.0,
-            "Metres in a unit of the clouds: 0.001 for millimetres.",
-            low=1e-6,
-            high=1e6,
-        )
-        self._fixed = placement_of(extrinsics, scale)
-        self._lidar_frame = declare(
-            node,
-            "lidar_frame",
-            "",
-            "Frame that clouds are brought to by TF (needs tf2_ros), before cloud_mount; empty: "
-            "they stay in their own.",
-        )
+        self._fixed = placement_of(parameters.cloud_mount, parameters.cloud_scale)
+        self._lidar_frame = parameters.lidar_frame
         self._tree = tree
         if self._lidar_frame:
             tree.require(f"lidar_frame ({self._lidar_frame})", "give the extrinsics as cloud_mount")

@@ -21,6 +21,7 @@ from quantv2x_ros.core.pillars.cloud import CloudError
 from quantv2x_ros.core.placement.levelling import LEVEL_SUFFIX, levelled_points, levelled_pose
 from quantv2x_ros.core.transport.grid_turn import TURNED_SUFFIX, turned_points, turned_pose
 from quantv2x_ros.core.transport.sweep import AgentSweep
+from quantv2x_ros.graph.parameters.encoder import PRIORITIES, EncoderParameters
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import EncodedSweep
@@ -28,9 +29,7 @@ from quantv2x_ros.nodes.air.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
 from quantv2x_ros.nodes.common.conversions import nanoseconds, pose_to_message
-from quantv2x_ros.nodes.common.health import HealthDefaults
-from quantv2x_ros.nodes.common.model import declare_build_only, declare_engine, declare_station
-from quantv2x_ros.nodes.common.parameters import declare
+from quantv2x_ros.nodes.common.model import load_bundle, station_of
 from quantv2x_ros.nodes.common.wake import Wake
 from quantv2x_ros.nodes.common.warm_up import warm_up_encoder
 from quantv2x_ros.nodes.encoder.cloud_checks import CloudChecks
@@ -41,9 +40,6 @@ from quantv2x_ros.nodes.encoder.receivers_input import ReceiversInput
 from quantv2x_ros.nodes.fusion.announcements import Announcements
 
 Float64 = npt.NDArray[np.float64]
-
-#: What comes first where a computer cannot do all: the ego's boxes, or every sweep on the air.
-PRIORITIES = ("fusion", "broadcast")
 
 #: Sweep numbers wrap after 32 bits.
 _SEQUENCES = 2**32
@@ -80,8 +76,9 @@ class EncoderNode(BaseNode):
     and counted, never sent with a guess.
     """
 
-    # of a sensor with 10 Hz: slower than its period, sweeps are superseded
-    expected: ClassVar[HealthDefaults] = HealthDefaults(1.0, "total=100", drops_are_faults=True)
+    defaults: ClassVar[EncoderParameters] = EncoderParameters()
+    parameters: EncoderParameters
+    drops_are_faults: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -106,24 +103,37 @@ class EncoderNode(BaseNode):
         self._given_bundle = bundle
         self._sequence = 0
         self._same_id, self._self_check = AnnouncementWatch(), SelfCheck()
-        self._station = declare_station(self)
+        self._station = station_of(self, self.parameters.station.station_id)
         self.begin()
 
     def configure(self) -> None:
         """Load the model and its engine, and run it once."""
-        self._bundle, backend, threads = declare_engine(self, self._given_bundle)
-        self._declare()
+        parameters = self.parameters
+        self._bundle = self._given_bundle or load_bundle(parameters.model.bundle)
+        self._prepare_input()
         self._format = IndexFormat.of(self._bundle)
         self._engine = AgentEncoder(
-            self._bundle, backend, threads, keep_own=self._own_fusion is not None
+            self._bundle,
+            parameters.model.backend,
+            parameters.model.engine_threads,
+            keep_own=self._own_fusion is not None,
         )
         warm_up_encoder(self._engine)
-        self.finished = declare_build_only(self)
+        self.finished = parameters.model.build_only
         self._output = IndexOutput(
-            self, self._bundle, self._engine.pool, tell_own=self._own_fusion is None
+            self,
+            parameters.sending,
+            self._bundle,
+            self._engine.pool,
+            tell_own=self._own_fusion is None,
         )
         self._receivers = ReceiversInput(
-            self, self._station, self._bundle, self._map_frame, may_turn=self._own_fusion is None
+            self,
+            parameters.receivers,
+            self._station,
+            self._bundle,
+            parameters.station.map_frame,
+            may_turn=self._own_fusion is None,
         )
         self._announcer = self.create_publisher(Codebook, "/v2x/codebook", qos.latched())
         self.get_logger().info(
@@ -143,30 +153,31 @@ class EncoderNode(BaseNode):
             "_level",
         )
 
-    def _declare(self) -> None:
-        self._map_frame = declare(
-            self, "map_frame", "map", "Name of the map frame that all stations share."
-        )
-        priority = declare(
-            self,
-            "priority",
-            PRIORITIES[0],
-            "What comes first in `ego` where its computer cannot do all: fusion encodes no sweep "
-            "that it could not fuse, broadcast encodes and sends every one.",
-            choices=PRIORITIES,
-        )
-        fusion = self._own_fusion if priority == PRIORITIES[0] else None
+    def _prepare_input(self) -> None:
+        parameters = self.parameters
+        fusion = self._own_fusion if parameters.priority == PRIORITIES[0] else None
         self._sweeps = PosedSweeps(
             self,
-            self._map_frame,
+            parameters.poses,
+            parameters.clouds,
+            parameters.station.map_frame,
             f"station {self._station}",
             self._encode,
             (lambda: True) if fusion is None else fusion.may_begin,
         )
         self._fusion_first = fusion
-        self._input = SweepInput(self)
-        self._checks = CloudChecks(self, self._bundle.grid.lidar_range)
-        self._level = LevelOutput(self, self._bundle)
+        self._input = SweepInput(self, parameters.clouds)
+        self._checks = CloudChecks(
+            self, parameters.clouds.check_clouds, self._bundle.grid.lidar_range
+        )
+        self._level = LevelOutput(self, parameters.clouds.level, self._bundle)
+
+    def retune(self) -> None:
+        """Go by the new limits from the next sweep on."""
+        super().retune()
+        if self.is_configured:
+            self._sweeps.retune(self.parameters.poses)
+            self._output.retune(self.parameters.sending)
 
     def activate(self) -> None:
         """Subscribe to sweeps and poses, and announce the model."""
@@ -259,7 +270,7 @@ class EncoderNode(BaseNode):
             header=header,
             station_id=self._station,
             sequence=self._sequence,
-            map_frame=self._map_frame,
+            map_frame=self.parameters.station.map_frame,
             sensor_pose=PoseWithCovariance(pose=pose_to_message(pose), covariance=covariance),
         )
         self._output.send(indices, template, time.monotonic(), self._receivers.wanted(pose))

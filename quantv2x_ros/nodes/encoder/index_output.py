@@ -17,38 +17,29 @@ from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.peers.key_ring import load_private_key
 from quantv2x_ros.core.peers.signing import sign
 from quantv2x_ros.core.transport.selection import both, cells_in_range
-from quantv2x_ros.core.transport.sweep_sender import (
-    RateController,
-    SendSettings,
-    SentSweep,
-    SweepSender,
-)
-from quantv2x_ros.core.transport.tiles import GEONETWORKING_UNIT, TileSettings
+from quantv2x_ros.core.transport.sweep_sender import RateController, SentSweep, SweepSender
+from quantv2x_ros.graph.parameters.encoder import SendingParameters
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.indices_subscription import AIR, OWN
 from quantv2x_ros.nodes.air.messages import messages_from_tiles
 from quantv2x_ros.nodes.air.signed_message import signed_content
 from quantv2x_ros.nodes.common import qos
-from quantv2x_ros.nodes.common.parameters import declare
 
 
 class Signer:
     """Signs messages where a key is configured."""
 
-    def __init__(self, node: Node) -> None:
-        """Declare the parameter and load the key.
+    def __init__(self, path: str) -> None:
+        """Load the key.
+
+        Args:
+            path: of the private key's file; empty: nothing is signed.
 
         Raises:
             ValueError: for a key that cannot be used, or that others may read.
             OSError: for one that cannot be read.
         """
-        path = declare(
-            node,
-            "signing_key",
-            "",
-            "Private key (made by `keys`) that signs every message; empty: they are not signed.",
-        )
         self._key = load_private_key(path) if path else None
 
     def sign(self, message: BevIndices) -> None:
@@ -63,38 +54,32 @@ class IndexOutput:
     def __init__(
         self,
         node: Node,
+        parameters: SendingParameters,
         bundle: ModelBundle,
         pool: Executor | None = None,
         tell_own: bool = False,
     ) -> None:
-        """Declare the parameters.
+        """Have sent nothing yet.
 
         Args:
-            node: node that declares the parameters.
-            bundle: model bundle whose indices are sent.
-            pool: threads that code messages; None to code them one after the other.
-            tell_own: whether sweeps are also published in the own namespace, while a fusion node
-                listens there.
+            node: publishes.
+            parameters: what is sent of a sweep, and how.
+            bundle: the model whose indices are sent.
+            pool: codes messages beside the node's thread; None to code them one after the other.
+            tell_own: whether the own sweeps are published in the own namespace, too, while a fusion
+                node listens there.
 
         Raises:
-            ValueError: for a parameter that cannot be used.
+            ValueError: for a key that cannot be used.
+            OSError: for one that cannot be read.
         """
-        self._node = node
         self._format = IndexFormat.of(bundle)
-        settings = self._declare_settings()
-        self._rate = self._declare_rate()
-        self._signer = Signer(node)
-        limit = declare(
-            node,
-            "interest_range",
-            0.0,
-            "Cells further from the sensor are not sent [m]; 0 sends all.",
-            low=0.0,
-            high=10_000.0,
-        )
+        self._rate = RateController(parameters.max_bytes_per_frame, parameters.max_bitrate)
+        self._signer = Signer(parameters.signing_key)
+        limit = parameters.interest_range
         self._near = cells_in_range(bundle.grid, limit) if limit else None
         background = np.array(bundle.manifest.codebook.background, np.uint8)
-        self._sender = SweepSender(self._format.frame, background, settings, pool)
+        self._sender = SweepSender(self._format.frame, background, parameters.settings, pool)
         self._publisher = node.create_publisher(
             BevIndices,
             AIR,
@@ -106,61 +91,10 @@ class IndexOutput:
         self._frames = 0
         self._bytes = 0
 
-    def _declare_settings(self) -> SendSettings:
-        node = self._node
-        unit = declare(
-            node,
-            "max_payload_bytes",
-            GEONETWORKING_UNIT,
-            "Largest payload of a message; 0 sends each sweep as one message.",
-            low=0,
-            high=1 << 24,
-        )
-        coarse_first = declare(
-            node,
-            "coarse_first",
-            False,
-            "Send the coarsest level of all cells first, in messages of its own; takes more bytes.",
-        )
-        levels = declare(node, "levels", 0, "Residual levels sent at most; 0: all.", low=0, high=8)
-        occupancy = declare(
-            node,
-            "min_occupancy",
-            SendSettings.min_occupancy,
-            "Cells where an object is less likely than this are not sent; 0 sends all.",
-            low=0.0,
-            high=0.99,
-        )
-        parity = declare(
-            node,
-            "parity",
-            0.0,
-            "Parity messages for each message of a sweep, rounded up; they replace lost ones.",
-            low=0.0,
-            high=2.0,
-        )
-        return SendSettings(TileSettings(unit, coarse_first), levels, occupancy, parity)
-
-    def _declare_rate(self) -> RateController:
-        most = declare(
-            self._node,
-            "max_bytes_per_frame",
-            0,
-            "Most bytes of a sweep's payloads; what is worth least is left out. 0: no limit.",
-            low=0,
-            high=1 << 24,
-            on_change=lambda limit: setattr(self._rate, "max_bytes_per_frame", limit),
-        )
-        bitrate = declare(
-            self._node,
-            "max_bitrate",
-            0.0,
-            "Mean bit rate of the payloads that is not exceeded [bit/s]; 0: no limit.",
-            low=0.0,
-            high=1e9,
-            on_change=lambda limit: setattr(self._rate, "max_bitrate", limit),
-        )
-        return RateController(most, bitrate)
+    def retune(self, parameters: SendingParameters) -> None:
+        """Keep other limits of bytes and bit rate from the next sweep on."""
+        self._rate.max_bytes_per_frame = parameters.max_bytes_per_frame
+        self._rate.max_bitrate = parameters.max_bitrate
 
     def send(
         self,

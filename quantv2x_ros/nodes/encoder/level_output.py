@@ -18,28 +18,20 @@ from quantv2x_ros.core.placement.levelling import LEVEL_SUFFIX, Levelling
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.conversions import nanoseconds, transform_to_message
-from quantv2x_ros.nodes.common.parameters import declare
 from quantv2x_ros.nodes.encoder.cloud_frame import CloudPlace
 
 
 class LevelOutput:
     """Finds the levelled frame of each sweep; the topic ``level`` tells how maps lie to clouds."""
 
-    def __init__(self, node: Node, bundle: ModelBundle) -> None:
-        """Declare the parameter.
+    def __init__(self, node: Node, wanted: bool, bundle: ModelBundle) -> None:
+        """Know no ground yet.
 
         Args:
-            node: node that declares the parameter and publishes.
-            bundle: model bundle, with the heights of sensors.
+            node: whose publisher.
+            wanted: whether clouds are levelled at all.
+            bundle: the model, which knows how high sensors are.
         """
-        wanted = declare(
-            node,
-            "level",
-            True,
-            "Level each cloud by its own ground plane, as the model knows ground: its maps are "
-            "then in a frame of their own, the LiDAR's name and _level. A bundle with parity has "
-            "none levelled.",
-        )
         heights = bundle.sensor_heights
         self._levelling = Levelling(heights) if wanted and heights is not None else None
         self._publisher = node.create_publisher(TransformStamped, "level", qos.output())

@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 
 from quantv2x_ros.core.geometry.pose import covariance_of, extrinsics_matrix, sensor_pose
 from quantv2x_ros.core.geometry.pose_buffer import PoseBuffer
+from quantv2x_ros.graph.parameters.encoder import PoseParameters
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
 from quantv2x_ros.nodes.common.conversions import (
@@ -22,7 +23,6 @@ from quantv2x_ros.nodes.common.conversions import (
     nanoseconds,
     pose_from_message,
 )
-from quantv2x_ros.nodes.common.parameters import declare
 from quantv2x_ros.nodes.encoder.transform_tree import TransformTree
 
 Float64 = npt.NDArray[np.float64]
@@ -43,42 +43,6 @@ class TransformPoses:
         self._map_frame = map_frame
         self._covariance = covariance
 
-    @classmethod
-    def declare(
-        cls, node: BaseNode, tree: TransformTree, map_frame: str, used: bool
-    ) -> TransformPoses | None:
-        """Declare the parameters; return the source if it is used.
-
-        Args:
-            node: node that declares the parameters.
-            tree: TF as this node sees it.
-            map_frame: name of the map frame.
-            used: whether poses come from TF.
-
-        Raises:
-            ParameterError: where they shall, but tf2_ros is not installed.
-        """
-        position = declare(
-            node,
-            "tf_position_sigma",
-            0.1,
-            "Standard deviation of positions from tf that others are told [m]; TF has none.",
-            low=0.0,
-            high=1000.0,
-        )
-        degrees = declare(
-            node,
-            "tf_rotation_sigma",
-            0.5,
-            "Standard deviation of rotations from tf that others are told [degrees].",
-            low=0.0,
-            high=180.0,
-        )
-        if not used:
-            return None
-        tree.require("pose_source", "choose pose or odometry")
-        return cls(tree, map_frame, covariance_of(position, float(np.radians(degrees))))
-
     def connect(self, on_new: Callable[[], object]) -> None:
         """See `PoseSource.connect`; the tree listens by itself."""
 
@@ -93,9 +57,6 @@ class TransformPoses:
     def sweeps_jumped_back(self, stamp_ns: int) -> None:
         """See `PoseSource.sweeps_jumped_back`; tf2 refuses all that is older until then."""
         self.clear()
-
-
-SOURCES = ("pose", "odometry", "tf")
 
 
 class PoseSource(Protocol):
@@ -122,13 +83,14 @@ class PoseSource(Protocol):
         """Forget poses after this time, to which the sweeps' time has jumped back."""
 
 
-def declare_pose_source(
-    node: BaseNode, tree: TransformTree, map_frame: str, name: str
+def create_pose_source(
+    node: BaseNode, parameters: PoseParameters, tree: TransformTree, map_frame: str, name: str
 ) -> PoseSource:
-    """Declare the parameters and return the source that they choose.
+    """Return the source that the parameters choose.
 
     Args:
-        node: node that declares the parameters.
+        node: subscribes, and counts what is dropped.
+        parameters: where poses come from.
         tree: TF as this node sees it.
         map_frame: name of the frame that all poses must be in.
         name: owner of the pose, for errors.
@@ -136,36 +98,16 @@ def declare_pose_source(
     Raises:
         ValueError: for a parameter that cannot be used, or TF where tf2_ros is not installed.
     """
-    source = declare(
-        node,
-        "pose_source",
-        "pose",
-        "Where the LiDAR's pose comes from: the topic pose (PoseWithCovarianceStamped), the topic "
-        "odometry (nav_msgs/Odometry), or tf from map_frame to the cloud's frame (needs tf2_ros).",
-        choices=SOURCES,
-    )
-    max_gap = declare(
-        node,
-        "pose_max_gap",
-        0.5,
-        "Longest time between two poses that is interpolated [s]; of tf, tf2 decides.",
-        low=0.001,
-        high=10.0,
-    )
-    extrinsics = extrinsics_matrix(
-        declare(
-            node,
-            "sensor_mount",
-            [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-            "Where the frame of the clouds is in the frame that pose or odometry is of: x, y, z "
-            "[m], roll, pitch, yaw [degrees]; all 0: they are of that frame. Of tf, TF knows.",
-        )
-    )
-    transforms = TransformPoses.declare(node, tree, map_frame, used=source == "tf")
-    if transforms is not None:
-        return transforms
+    source = parameters.pose_source
+    extrinsics = extrinsics_matrix(parameters.sensor_mount)
+    if source == "tf":
+        tree.require("pose_source", "choose pose or odometry")
+        rotation_sigma = float(np.radians(parameters.tf_rotation_sigma))
+        covariance = covariance_of(parameters.tf_position_sigma, rotation_sigma)
+        return TransformPoses(tree, map_frame, covariance)
     kind = Odometry if source == "odometry" else PoseWithCovarianceStamped
-    return TopicPoses(node, kind, source, map_frame, PoseBuffer(max_gap=max_gap), extrinsics, name)
+    poses = PoseBuffer(max_gap=parameters.pose_max_gap)
+    return TopicPoses(node, kind, source, map_frame, poses, extrinsics, name)
 
 
 class TopicPoses:

@@ -18,49 +18,35 @@ from quantv2x_ros.core.geometry.pose_buffer import HORIZON, PoseUnavailableError
 from quantv2x_ros.core.monitoring.overload import Overload
 from quantv2x_ros.core.pillars.cloud import outside_box
 from quantv2x_ros.core.placement.cloud_placement import CloudPlacement
+from quantv2x_ros.graph.parameters.encoder import CloudParameters, PoseParameters
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
 from quantv2x_ros.nodes.common.conversions import nanoseconds
-from quantv2x_ros.nodes.common.parameters import declare
 from quantv2x_ros.nodes.common.point_cloud import cloud_from_message
 from quantv2x_ros.nodes.encoder.cloud_frame import CloudFrame, CloudPlace
-from quantv2x_ros.nodes.encoder.pose_sources import declare_pose_source
+from quantv2x_ros.nodes.encoder.pose_sources import create_pose_source
 from quantv2x_ros.nodes.encoder.transform_tree import TransformTree
 
 
 class SweepInput:
     """Reads clouds by its node's parameters."""
 
-    def __init__(self, node: Node) -> None:
-        """Declare the parameters.
+    def __init__(self, node: Node, parameters: CloudParameters) -> None:
+        """Have read none yet.
 
         Args:
-            node: node that declares the parameters.
+            node: logs.
+            parameters: how clouds are read.
 
         Raises:
-            ValueError: for a parameter that cannot be used.
+            ValueError: for a box that is none.
         """
         self._logger = node.get_logger()
+        self._parameters = parameters
         self._warned_of_intensity = False
         self._lost = ""
-        self._crop = declare(
-            node, "crop_ego_body", True, "Drop the points on the own vehicle (ego_body_box)."
-        )
-        self._body = declare(
-            node,
-            "ego_body_box",
-            [-1.95, -1.1, 2.95, 1.1],
-            "Where the LiDAR sees its own vehicle: minimum x, y, maximum x, y [m], in the frame "
-            "that the model sees clouds in (cloud_mount).",
-        )
-        outside_box(np.empty((0, 4), np.float32), self._body)  # refuse a bad box now, not later
-        self._use_intensity = declare(
-            node,
-            "use_intensity",
-            False,
-            "Give the model the cloud's intensity, for a model trained so; else it is set to 0, "
-            "as in V2X-Real.",
-        )
+        body = parameters.ego_body_box
+        outside_box(np.empty((0, 4), np.float32), body)  # refuse a bad box now, not later
 
     def points(self, message: PointCloud2, placement: CloudPlacement) -> npt.NDArray[np.float32]:
         """Return the points (P, 4) of a cloud as the model sees them, without the own vehicle.
@@ -72,8 +58,9 @@ class SweepInput:
         Raises:
             CloudError: for a cloud that cannot be read.
         """
-        cloud = cloud_from_message(message, use_intensity=self._use_intensity)
-        if self._use_intensity and not cloud.has_intensity and not self._warned_of_intensity:
+        how = self._parameters
+        cloud = cloud_from_message(message, use_intensity=how.use_intensity)
+        if how.use_intensity and not cloud.has_intensity and not self._warned_of_intensity:
             self._warned_of_intensity = True
             self._logger.warning("the cloud has no field intensity; it counts as 0")
         total = len(cloud.points) + cloud.dropped
@@ -84,7 +71,7 @@ class SweepInput:
             else ""
         )
         points = placement.apply(cloud.points)
-        return outside_box(points, self._body) if self._crop else points
+        return outside_box(points, how.ego_body_box) if how.crop_ego_body else points
 
     def findings(self) -> Mapping[str, str]:
         """Return a warning about the newest cloud's intensity; see `BaseNode.findings`."""
@@ -153,17 +140,21 @@ class PosedSweeps:
     def __init__(
         self,
         node: BaseNode,
+        poses: PoseParameters,
+        clouds: CloudParameters,
         map_frame: str,
         owner: str,
         take: Take,
         may_take: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Declare the parameters.
+        """Wait for none yet.
 
         Args:
-            node: node that declares the parameters, subscribes and counts drops.
-            map_frame: name of the frame that all poses must be in.
-            owner: owner of the poses, for errors.
+            node: whose subscriptions and drops.
+            poses: where poses come from.
+            clouds: how clouds lie.
+            map_frame: that all poses must be in.
+            owner: whose poses, for errors.
             take: called with each sweep that has a pose.
             may_take: tells whether `take` may be called now. If not, `take_ready` is to be called
                 once it may.
@@ -177,18 +168,10 @@ class PosedSweeps:
         self.overload = Overload()
         self.skipped = 0
         self._ready: PosedSweep | None = None
-        self._timeout = declare(
-            node,
-            "pose_timeout",
-            0.1,
-            "Longest wait for the pose of a sweep before it is dropped [s].",
-            low=0.0,
-            high=10.0,
-            on_change=self._set_timeout,
-        )
+        self._timeout = poses.pose_timeout
         self._tree = TransformTree(node)
-        self._poses = declare_pose_source(node, self._tree, map_frame, owner)
-        self._frame = CloudFrame(node, self._tree)
+        self._poses = create_pose_source(node, poses, self._tree, map_frame, owner)
+        self._frame = CloudFrame(clouds, self._tree)
         self._waiting: WaitingSweep | None = None
         self._newest_ns = 0
 
@@ -200,6 +183,10 @@ class PosedSweeps:
         self._tree.listen(self._on_new_pose)
         self._patience = node.create_timer(0.02, self._give_up_waiting, clock=node.steady_clock)
         self._patience.cancel()  # runs while a sweep waits; else it would wake the node in vain
+
+    def retune(self, poses: PoseParameters) -> None:
+        """Wait longer or shorter for poses from the next look on."""
+        self._timeout = poses.pose_timeout
 
     def reset(self) -> None:
         """Forget poses and the waiting sweep, as after a jump in time."""
@@ -219,9 +206,6 @@ class PosedSweeps:
         now = time.monotonic()
         self.overload.note_done(now, now - start)
         return True
-
-    def _set_timeout(self, seconds: float) -> None:
-        self._timeout = seconds
 
     def _on_new_pose(self) -> None:
         if self._waiting is not None:

@@ -18,13 +18,14 @@ from quantv2x_ros.core.peers.peers import PeerRefusedError
 from quantv2x_ros.core.peers.replay_guard import ReplayError
 from quantv2x_ros.core.transport.grid_turn import GridTurn
 from quantv2x_ros.core.transport.receivers import Receivers
+from quantv2x_ros.graph.parameters.encoder import ReceiversParameters
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.indices_subscription import IndicesSubscription
 from quantv2x_ros.nodes.air.messages import check_message
 from quantv2x_ros.nodes.air.trust import ClockTolerance, Trust
 from quantv2x_ros.nodes.common.conversions import MessageRefusedError
-from quantv2x_ros.nodes.common.parameters import ParameterError, declare
 
 #: Largest standard deviations of a receiver's position [m] and heading [rad]: three of both, in
 #: quadrature and 100 m away, stay within `MARGIN` of `core.transport.receivers`.
@@ -40,12 +41,20 @@ class ReceiversInput:
     """
 
     def __init__(
-        self, node: Node, own_station: int, bundle: ModelBundle, map_frame: str, *, may_turn: bool
+        self,
+        node: Node,
+        parameters: ReceiversParameters,
+        own_station: int,
+        bundle: ModelBundle,
+        map_frame: str,
+        *,
+        may_turn: bool,
     ) -> None:
-        """Declare the parameters.
+        """Have heard nobody yet.
 
         Args:
-            node: node that declares the parameters and subscribes, and whose clock counts.
+            node: whose clock and subscription.
+            parameters: what others change in what is sent, and who is heard.
             own_station: id of the own station, whose messages are passed over.
             bundle: model bundle that all stations share.
             map_frame: name of the map frame that all stations share.
@@ -59,28 +68,16 @@ class ReceiversInput:
         self._own_station = own_station
         self._map_frame = map_frame
         self._format = IndexFormat.of(bundle)
-        self._is_wanted = declare(
-            node,
-            "interest_of_receivers",
-            False,
-            "Cells outside the detection ranges of all stations heard lately are not sent; while "
-            "none is heard, all are.",
-        )
-        self._turns = declare(
-            node,
-            "turn_grid",
-            False,
-            "Lay the grid along the roads of the stations heard lately, for a roadside unit that "
-            "only sends: its maps are then in a frame of their own, the LiDAR's name and _grid.",
-        )
+        self._is_wanted = parameters.interest_of_receivers
+        self._turns = parameters.turn_grid
         if self._turns and not may_turn:
             raise ParameterError(
                 "turn_grid: got true, but this station fuses its own maps, whose boxes are in the "
                 "LiDAR's frame; leave it false, or start an encoder alone"
             )
-        self._tolerance = ClockTolerance(node)
-        self._trust = Trust(node, own_station)
-        self._receivers = Receivers(bundle.grid, bundle.detection)
+        self._tolerance = ClockTolerance(node, parameters.trust.clock_tolerance)
+        self._trust = Trust(parameters.trust, own_station)
+        self._receivers = Receivers(bundle.grid, bundle.detection, self._trust.registry)
         self._turn = GridTurn(bundle.grid, bundle.detection)
         self._refused: Counter[str] = Counter()
 
@@ -115,10 +112,9 @@ class ReceiversInput:
         return self._turn.towards(pose, self._receivers.poses(time.monotonic()))
 
     def reset(self) -> None:
-        """Forget all stations, as after a jump in time."""
-        self._receivers.clear()
+        """Forget everyone, as after a jump in time."""
+        self._trust.registry.reset()
         self._turn.reset()
-        self._trust.reset()
 
     def report(self) -> Mapping[str, str]:
         """Return the stations heard and the refusals, for the diagnostics."""
@@ -142,7 +138,7 @@ class ReceiversInput:
             self._refuse(error.reason, str(error))
             return
         self._receivers.hear(message.station_id, known, now)
-        self._trust.note_fused([message.station_id], now)  # its message was of use
+        self._trust.registry.note_fused([message.station_id], now)  # its message was of use
 
     @staticmethod
     def _is_certain(message: BevIndices) -> bool:

@@ -16,8 +16,8 @@ from quantv2x_ros.core.geometry.pose_buffer import (
     POSE_TOO_NEW,
     PoseUnavailableError,
 )
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.nodes.common.base import BaseNode
-from quantv2x_ros.nodes.common.parameters import ParameterError
 
 try:
     import tf2_ros

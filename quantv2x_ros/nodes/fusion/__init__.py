@@ -6,7 +6,7 @@
 * frame_turns: FrameTurns.
 * fusion: FusionNode.
 * fusion_output: FusionOutput.
-* fusion_worker: TimedPyramid, FusionOutcome, FusionWorker.
+* fusion_worker: FusionOutcome, FusionWorker.
 * indices_input: IndicesInput.
 * level_input: LevelInput.
 * markers: FusedAgent.

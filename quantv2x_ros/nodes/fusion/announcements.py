@@ -31,7 +31,8 @@ class Announcements:
     """Names stations with another codebook before their first sweep is refused.
 
     A flood ends the subscription for a while: no message of it is taken then. The latched ones come
-    again afterwards.
+    again afterwards. Which station announced which model is remembered here, bounded, and not in a
+    `PeerRegistry`: it comes before anything else of a station, and is told once.
     """
 
     def __init__(

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
+from quantv2x_ros.core.peers.registry import PeerRegistry
 from quantv2x_ros.core.transport.waiting_messages import WaitingMessage, WaitingMessages
 
 #: A message of a time further ahead than this is for no frame that will be: it is read at once, so
@@ -22,24 +24,24 @@ class FrameTurns:
     Any thread may call it.
     """
 
-    def __init__(self, is_idle: Callable[[], bool], is_tracked: Callable[[int], bool]) -> None:
-        """Start without a frame in work.
+    def __init__(self, is_idle: Callable[[], bool], registry: PeerRegistry) -> None:
+        """No frame is in work.
 
         Args:
-            is_idle: tells whether no frame is in work.
-            is_tracked: tells whether a station, by its id, is tracked.
+            is_idle: whether no frame is in work.
+            registry: of the stations; their messages wait in it.
         """
         self._is_idle = is_idle
-        self._is_tracked = is_tracked
         self._lock = threading.Lock()
         self._frame_ns: int | None = None
         self._reach_ns = _HALF_PERIOD_NS
-        self._waiting = WaitingMessages()
+        self._waiting = WaitingMessages(registry)
 
     @property
     def unread(self) -> int:
-        """Return the number of messages that no frame needed, and that were never read."""
-        return self._waiting.unread
+        """Messages that no frame needed, and that nobody read."""
+        with self._lock:
+            return self._waiting.unread
 
     def begin(self, stamp_ns: int, period_ns: int | None = None) -> None:
         """Note that a frame begins, or more about the frame in work.
@@ -68,7 +70,7 @@ class FrameTurns:
             if not self._reach_ns < stamp_ns - self._frame_ns < _HORIZON_NS:
                 return False
             message = WaitingMessage(stamp_ns, content)
-            self._waiting.keep(station, message, self._is_tracked(station))
+            self._waiting.keep(station, message, time.monotonic())
         return True
 
     def has_waiting(self) -> bool:
@@ -96,7 +98,6 @@ class FrameTurns:
         return [message.content for message in taken]
 
     def reset(self) -> None:
-        """Forget everything, as after a jump in time."""
+        """Forget the frame, as after a jump in time; what waits is forgotten by the registry."""
         with self._lock:
             self._frame_ns = None
-            self._waiting.clear()

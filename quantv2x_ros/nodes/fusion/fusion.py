@@ -13,28 +13,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from rclpy.node import Node
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.fusion.collector import SweepCollector
 from quantv2x_ros.core.fusion.fusion_steps import SweepRefusedError
-from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.monitoring.overload import Overload
-from quantv2x_ros.core.peers.peer_ledger import PeerLedger
-from quantv2x_ros.core.peers.reach import Reach
 from quantv2x_ros.core.peers.whereabouts import shared_text
-from quantv2x_ros.core.receiver_settings import CHECKS, ReceiverSettings
 from quantv2x_ros.core.transport.sweep import AgentSweep
+from quantv2x_ros.graph.parameters.fusion import FusionParameters
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.peer_views import PeerViews
-from quantv2x_ros.inference.pose_aligner import HeldAlignment, PoseAligner
+from quantv2x_ros.inference.receiver import Receiver
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.indices_subscription import IndicesSubscription
+from quantv2x_ros.nodes.air.trust import Trust
 from quantv2x_ros.nodes.common.base import BaseNode
-from quantv2x_ros.nodes.common.health import HealthDefaults
-from quantv2x_ros.nodes.common.model import declare_build_only, declare_engine, declare_station
-from quantv2x_ros.nodes.common.parameters import declare
+from quantv2x_ros.nodes.common.model import load_bundle, station_of
 from quantv2x_ros.nodes.common.wake import Wake
 from quantv2x_ros.nodes.common.warm_up import warm_up_detector
 from quantv2x_ros.nodes.fusion.announcements import Announcements
@@ -44,135 +38,6 @@ from quantv2x_ros.nodes.fusion.fusion_worker import FusionOutcome, FusionWorker
 from quantv2x_ros.nodes.fusion.indices_input import REFUSALS, IndicesInput
 from quantv2x_ros.nodes.fusion.level_input import LevelInput
 from quantv2x_ros.nodes.fusion.own_input import OwnInput
-
-#: Makes what takes a named parameter's new values.
-Setter = Callable[[str], Callable[[float], object]]
-
-
-def declare_collector(
-    node: Node, station: int, bundle: ModelBundle, setter: Setter
-) -> SweepCollector[Any]:
-    """Declare the parameters and return the collector that they describe.
-
-    Args:
-        node: node that declares the parameters.
-        station: id of the own station.
-        bundle: model bundle.
-        setter: returns what takes new values of a parameter while the node runs.
-    """
-    max_agents = declare(
-        node,
-        "max_agents",
-        bundle.max_agents,
-        "Most agents fused, the ego included; the nearest count.",
-        low=1,
-        high=bundle.max_agents,
-    )
-    peer_timeout = declare(
-        node,
-        "peer_timeout",
-        ReceiverSettings.peer_timeout,
-        "Oldest peer sweep that is fused, against the ego's sweep [s].",
-        low=0.01,
-        high=10.0,
-        on_change=setter("peer_timeout"),
-    )
-    peer_wait = declare(
-        node,
-        "peer_wait",
-        ReceiverSettings.peer_wait,
-        "Longest wait for peers' sweeps that are due, after the own one arrived [s].",
-        low=0.0,
-        high=60.0,
-        on_change=setter("peer_wait"),
-    )
-    return SweepCollector(station, max_agents, peer_timeout, peer_wait)
-
-
-def declare_reach(node: Node, grid: BevGrid) -> Reach:
-    """Declare the parameter and return the reach: how far away peers may be.
-
-    Args:
-        node: node that declares the parameter.
-        grid: grid of all stations' maps.
-    """
-    reach = Reach(grid)
-    reach.max_distance = declare(
-        node,
-        "max_peer_distance",
-        ReceiverSettings.max_peer_distance,
-        "Peers further away are not fused, nor those whose map does not meet the own [m].",
-        low=1.0,
-        high=10_000.0,
-        on_change=lambda value: setattr(reach, "max_distance", value),
-    )
-    return reach
-
-
-def declare_score_threshold(node: Node, setter: Setter) -> float:
-    """Declare and return the score that objects must exceed; negative for the bundle's.
-
-    Args:
-        node: node that declares the parameter.
-        setter: see `declare_collector`.
-    """
-    return declare(
-        node,
-        "score_threshold",
-        -1.0,
-        "Objects with a lower score are not published; -1: the bundle's threshold of each class.",
-        low=-1.0,
-        high=0.999,
-        on_change=setter("score_threshold"),
-    )
-
-
-def declare_aligner(node: Node, detector: CooperativeDetector) -> HeldAlignment | None:
-    """Declare the parameters and return the aligner of peers' poses; None without one.
-
-    Args:
-        node: node that declares the parameters.
-        detector: detector of the model.
-    """
-    wanted = declare(
-        node,
-        "align_poses",
-        ReceiverSettings.align_poses,
-        "Correct peers' poses by what both see; costs the heads once more an agent each time.",
-    )
-    period = declare(
-        node,
-        "align_period",
-        ReceiverSettings.align_period,
-        "Time between corrections of a peer's pose; one holds until the next [s].",
-        low=0.0,
-        high=60.0,
-    )
-    return HeldAlignment(PoseAligner(detector), period) if wanted else None
-
-
-def declare_views(node: Node, bundle: ModelBundle) -> PeerViews:
-    """Declare the parameters and return the views of peers that they describe.
-
-    Args:
-        node: node that declares the parameters.
-        bundle: model bundle.
-    """
-    check = declare(
-        node,
-        "consistency_check",
-        ReceiverSettings.consistency_check,
-        "A peer whose map contradicts the ego's: off, named in the diagnostics, or excluded.",
-        choices=CHECKS,
-    )
-    compensate = declare(
-        node,
-        "compensate_motion",
-        ReceiverSettings.compensate_motion,
-        "Move objects in peers' older maps on by their estimated velocity.",
-    )
-    return PeerViews(bundle, check, compensate)
-
 
 #: Pyramids computed at the same time: the ego's and a peer's come together. More would leave each
 #: too few threads.
@@ -188,8 +53,8 @@ class FusionNode(BaseNode):
     named in the diagnostics.
     """
 
-    # of a sensor with 10 Hz: objects are known before the sweep after the next one is taken
-    expected: ClassVar[HealthDefaults] = HealthDefaults(1.0, "sweep to objects=200")
+    defaults: ClassVar[FusionParameters] = FusionParameters()
+    parameters: FusionParameters
 
     def __init__(
         self, *, bundle: ModelBundle | None = None, own_in_process: bool = False, **options: Any
@@ -209,7 +74,6 @@ class FusionNode(BaseNode):
         self._own_in_process = own_in_process
         self._given_bundle = bundle
         self._worker: FusionWorker | None = None
-        self._ledger = PeerLedger()
         self._frames = 0
         self._out_of_range = 0
         self._last: FusionOutcome | None = None
@@ -217,43 +81,39 @@ class FusionNode(BaseNode):
         self._overload = Overload()
         self._levels: LevelInput | None = None
         self._encoders_turn: Callable[[], None] | None = None
-        self._station = declare_station(self)
+        self._station = station_of(self, self.parameters.station.station_id)
         self.begin()
 
     def configure(self) -> None:
         """Load the model and its engines, run them once, and start the worker's threads."""
-        self._bundle, backend, threads = declare_engine(self, self._given_bundle)
+        parameters, model = self.parameters, self.parameters.model
+        self._bundle = self._given_bundle or load_bundle(model.bundle)
         self._format = IndexFormat.of(self._bundle)
-        collector = declare_collector(self, self._station, self._bundle, self._setter)
-        background = np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
-        collector.reach = reach = declare_reach(self, self._bundle.grid)
-        self._input = IndicesInput(
-            self,
+        max_agents = _agents_at_most(parameters.max_agents, self._bundle)
+        workers = min(_WORKERS, model.engine_threads or os.cpu_count() or 1)
+        detector = CooperativeDetector(self._bundle, model.backend, model.engine_threads, workers)
+        trust = Trust(parameters.trust, self._station)
+        receiver = Receiver(
+            detector,
+            self._bundle,
             self._station,
-            self._format,
-            self._bundle.grid,
-            background,
-            self._forget,
-            reach,
-            self._ego_pose,
+            parameters.receiver,
+            max_agents,
+            trust.registry,
         )
-        collector.places.standings = self._input.trust
+        self._input = IndicesInput(
+            self, parameters, self._station, self._format, receiver, trust, self._forget
+        )
+        receiver.collector.places.standings = trust.registry
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
-        workers = min(_WORKERS, threads or os.cpu_count() or 1)
-        views = declare_views(self, self._bundle)
-        detector = CooperativeDetector(self._bundle, backend, threads, workers)
-        threshold = declare_score_threshold(self, self._setter)
         warm_up_detector(detector)
-        self.finished = declare_build_only(self)
-        aligner = declare_aligner(self, detector)
+        self.finished = model.build_only
         self._own = OwnInput(
             self, self._station, self._own_in_process, self._postpone, self._on_shared
         )
-        self._turns = FrameTurns(self.may_begin, self._input.trust.is_tracked)
-        self._worker = FusionWorker(
-            detector, collector, views, aligner, self._publish, self._fail, self._on_idle
-        )
-        self._worker.retune("score_threshold", threshold)
+        self._turns = FrameTurns(self.may_begin, trust.registry)
+        self._worker = FusionWorker(detector, receiver, self._publish, self._fail, self._on_idle)
+        self._worker.set_score_threshold(parameters.score_threshold)
 
     def activate(self) -> None:
         """Subscribe to the messages on the air."""
@@ -302,9 +162,12 @@ class FusionNode(BaseNode):
             "_own",
         )
 
-    def _setter(self, name: str) -> Callable[[float], object]:
-        """Return a function that gives a parameter's new values to the worker, if it is there."""
-        return lambda value: None if self._worker is None else self._worker.retune(name, value)
+    def retune(self) -> None:
+        """Go by the new times, distances and scores from the next frame on."""
+        super().retune()
+        if self._worker is not None:
+            self._worker.change(self.parameters.receiver)
+            self._worker.set_score_threshold(self.parameters.score_threshold)
 
     def accept_own(self, sweep: AgentSweep, stage_ms: Mapping[str, float]) -> None:
         """Accept a sweep of the own encoder in this process.
@@ -392,7 +255,6 @@ class FusionNode(BaseNode):
         except REFUSALS as error:
             self._refuse(message.station_id, error.reason, str(error))
             return
-        self._ledger.hear(message.station_id, time.monotonic())
         if sweep is not None:
             self._offer(sweep)
         elif self._input.reception.is_incomplete:
@@ -428,13 +290,13 @@ class FusionNode(BaseNode):
         return None if self._worker is None else self._worker.ego_pose
 
     def _forget(self, station: int) -> None:
-        """Forget the sweeps of a station that made room for another one."""
+        """Forget the sweeps of a station that made room for another one, or fell silent."""
         if self._worker is not None:
             self._worker.forget(station)
 
     def _refuse(self, station: int, reason: str, text: str) -> None:
         """Count a peer's message or sweep that is not used, and remember it against the peer."""
-        self._ledger.refuse(station, reason, text, time.monotonic())
+        self._input.ledger.refuse(station, reason, text, time.monotonic())
         if reason == "out_of_range":
             self._out_of_range += 1  # nothing is wrong with it
         else:
@@ -446,28 +308,30 @@ class FusionNode(BaseNode):
             return  # it was begun before
         start = time.perf_counter()
         if self._levels is not None:
-            outcome = outcome.with_ego(self._levels.with_level(outcome.sweeps[0]))
+            outcome = outcome.with_ego(self._levels.with_level(outcome.frame.sweeps[0]))
         self._output.publish(outcome)
-        for station, age in outcome.expired:
-            limit = self.get_parameter("peer_timeout").value
+        for station, age in outcome.frame.expired:
+            limit = self.parameters.peer_timeout
             self.drop("silent", f"station {station} unheard for {age:.3f} s, allowed {limit} s")
-        for station in outcome.over_limit:
+        for station in outcome.frame.over_limit:
             self.drop("max_agents", f"station {station} is one more than max_agents")
-        for station in outcome.held_back:
+        for station in outcome.frame.held_back:
             self.drop("newcomer", f"station {station} is new and waits for its turn to be fused")
-        for station in outcome.excluded:
-            self.drop("inconsistent", f"station {station}: {outcome.suspects[station]}")
+        for station in outcome.frame.excluded:
+            self.drop("inconsistent", f"station {station}: {outcome.frame.suspects[station]}")
         self._frames += 1
         self._overload.note_done(time.monotonic())
         self._last = outcome
-        stations = [sweep.station_id for sweep in outcome.sweeps]
-        self._input.trust.note_fused(stations, time.monotonic())
-        self.get_logger().debug(f"fused {outcome.sweeps[0].stamp_ns} ns of stations {stations}")
+        stations = [sweep.station_id for sweep in outcome.frame.sweeps]
+        self._input.registry.note_fused(stations, time.monotonic())
+        self.get_logger().debug(
+            f"fused {outcome.frame.sweeps[0].stamp_ns} ns of stations {stations}"
+        )
         self.note_frame(
             {
                 **outcome.stage_ms,
                 "publish": 1e3 * (time.perf_counter() - start),
-                "sweep to objects": 1e3 * (time.monotonic() - outcome.sweeps[0].arrived),
+                "sweep to objects": 1e3 * (time.monotonic() - outcome.frame.sweeps[0].arrived),
             }
         )
 
@@ -481,7 +345,6 @@ class FusionNode(BaseNode):
         self._own.reset()
         self._turns.reset()
         self._overload.reset()
-        self._ledger.reset()
         if self._worker is not None:
             self._worker.reset()
 
@@ -504,14 +367,33 @@ class FusionNode(BaseNode):
             "abandoned sweeps": str(self._input.reception.abandoned),
             "sweeps with lost cells filled": str(self._input.reception.concealed),
             "restored tiles": str(self._input.reception.restored),
-            "stations tracked": str(self._input.trust.tracked),
+            "stations tracked": str(len(self._input.registry)),
         }
         if self._levels is not None and self._levels.unknown:
             values["frames in the levelled frame"] = str(self._levels.unknown)
         now = time.monotonic()
-        values.update(heard_values(self._ledger.entries(now), self._input.reception.counts, now))
+        entries = self._input.ledger.entries(now)
+        values.update(heard_values(entries, self._input.reception.counts, now))
         for station, offset in self._input.clock_offsets().items():
             values[f"station {station} clock behind [ms]"] = f"{1e3 * offset:.1f}"
         if self._last is not None:
             values.update(fused_values(self._last))
         return f"fused {self._frames} frames", values
+
+
+def _agents_at_most(wanted: int, bundle: ModelBundle) -> int:
+    """Return how many agents are fused, the ego included.
+
+    Args:
+        wanted: at most; 0 for as many as the bundle allows.
+        bundle: the model.
+
+    Raises:
+        ParameterError: for more than that.
+    """
+    if wanted > bundle.max_agents:
+        raise ParameterError(
+            f"max_agents: got {wanted}, but the bundle {bundle.name} fuses {bundle.max_agents} at "
+            "most; 0 takes as many"
+        )
+    return wanted or bundle.max_agents

@@ -52,12 +52,12 @@ def heard_values(
 def fused_values(outcome: FusionOutcome) -> dict[str, str]:
     """Return bytes, age and doubts of every station in the last fused frame."""
     values = {"objects": str(len(outcome.result.detections))}
-    for station, found in outcome.alignments.items():
+    for station, found in outcome.frame.alignments.items():
         values[f"station {station} pose corrected by [m]"] = f"{found.shift:.2f}"
-    for station, reason in outcome.suspects.items():
+    for station, reason in outcome.frame.suspects.items():
         values[f"station {station} is suspect"] = reason
-    ego = outcome.sweeps[0]
-    for sweep in outcome.sweeps:
+    ego = outcome.frame.sweeps[0]
+    for sweep in outcome.frame.sweeps:
         values[f"station {sweep.station_id} [B]"] = str(sweep.payload_bytes)
         age = (ego.stamp_ns - sweep.stamp_ns) / 1e6
         values[f"station {sweep.station_id} age [ms]"] = f"{age:.1f}"
@@ -86,14 +86,14 @@ class FusionOutput:
         )
 
     def publish(self, outcome: FusionOutcome) -> None:
-        """Publish a frame; its markers only while somebody subscribes to them."""
-        ego = outcome.sweeps[0]
-        ages = [ego.stamp_ns - sweep.stamp_ns for sweep in outcome.sweeps]
+        """Publish a frame; markers only where somebody looks at them."""
+        ego = outcome.frame.sweeps[0]
+        ages = [ego.stamp_ns - sweep.stamp_ns for sweep in outcome.frame.sweeps]
         frame = objects.FusedFrame(
             header=Header(stamp=time_message(ego.stamp_ns), frame_id=ego.frame_id),
             classes=self._classes,
             detections=outcome.result.detections,
-            stations=[sweep.station_id for sweep in outcome.sweeps],
+            stations=[sweep.station_id for sweep in outcome.frame.sweeps],
             ages=ages,
             contributors=[np.flatnonzero(row).tolist() for row in outcome.result.contributions],
             to_frame=ego.to_frame,
@@ -102,7 +102,9 @@ class FusionOutput:
         if self._markers.get_subscription_count():
             agents = [
                 FusedAgent(sweep.station_id, pose, age / 1e9, self._grid.footprint(pose))
-                for sweep, pose, age in zip(outcome.sweeps, outcome.agent_to_ego, ages, strict=True)
+                for sweep, pose, age in zip(
+                    outcome.frame.sweeps, outcome.frame.agent_to_ego, ages, strict=True
+                )
             ]
             self._markers.publish(fusion_markers(frame, agents))
         if self._detections is not None:

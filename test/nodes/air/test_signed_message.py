@@ -10,11 +10,9 @@ import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
-import rclpy
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
 
 from quantv2x_msgs.msg import BevIndices
@@ -65,17 +63,12 @@ def test_the_payload_counts_byte_by_byte():
     assert signed_content(one) != signed_content(other)
 
 
-def node_with_key(ros, path):
-    overrides = [Parameter("signing_key", value=str(path))]
-    return ros.add(rclpy.create_node("sender", parameter_overrides=overrides))
-
-
-def test_a_signature_survives_the_wire(ros, tmp_path):
+def test_a_signature_survives_the_wire(tmp_path):
     private_path, _ = generate_keys(tmp_path, 7)
     # 0.1 has another value in the 32 bits that travel than in the 64 of the sender's message
     message = BevIndices(station_id=7, cell_size_x=0.1, origin_y=-0.3, map_frame="Straße")
     message.payload = array("B", range(200))
-    Signer(node_with_key(ros, private_path)).sign(message)
+    Signer(str(private_path)).sign(message)
     received = deserialize_message(serialize_message(message), BevIndices)
     key = KeyRing.load(tmp_path)[7]
     assert is_signed_by(key, bytes(received.signature), signed_content(received))
@@ -83,17 +76,17 @@ def test_a_signature_survives_the_wire(ros, tmp_path):
     assert not is_signed_by(key, bytes(received.signature), signed_content(received))
 
 
-def test_without_a_key_nothing_is_signed(ros):
+def test_without_a_key_nothing_is_signed():
     message = BevIndices()
-    Signer(node_with_key(ros, "")).sign(message)
+    Signer("").sign(message)
     assert len(message.signature) == 0
 
 
-def test_a_key_that_others_may_read_keeps_the_node_from_starting(ros, tmp_path):
+def test_a_key_that_others_may_read_keeps_the_node_from_starting(tmp_path):
     private_path, _ = generate_keys(tmp_path, 7)
     private_path.chmod(0o644)
     with pytest.raises(KeyRingError, match="chmod 600"):
-        Signer(node_with_key(ros, private_path))
+        Signer(str(private_path))
 
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

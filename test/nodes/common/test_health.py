@@ -14,9 +14,9 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 
+from quantv2x_ros.graph.parameters.common import HealthParameters, NodeParameters
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.nodes.common.base import BaseNode
-from quantv2x_ros.nodes.common.health import HealthDefaults
-from quantv2x_ros.nodes.common.parameters import ParameterError
 
 OK, WARN, ERROR = b"\0", b"\1", b"\2"
 
@@ -24,7 +24,10 @@ OK, WARN, ERROR = b"\0", b"\1", b"\2"
 class Worker(BaseNode):
     """A node whose frames the test makes."""
 
-    expected: ClassVar[HealthDefaults] = HealthDefaults(0.0, "total=100", drops_are_faults=True)
+    defaults: ClassVar[NodeParameters] = NodeParameters(
+        health=HealthParameters(stage_limits="total=100")
+    )
+    drops_are_faults: ClassVar[bool] = True
 
     def __init__(self, **options):
         super().__init__("worker", **options)
@@ -110,7 +113,8 @@ def test_drops_warn_at_once_and_are_an_error_where_they_are_the_nodes_own_troubl
 
 def test_what_others_send_never_makes_a_node_an_error(ros):
     class Listener(Worker):
-        expected: ClassVar[HealthDefaults] = HealthDefaults()
+        defaults: ClassVar[NodeParameters] = NodeParameters()
+        drops_are_faults: ClassVar[bool] = False
 
     watched = Watched(ros, Listener, error_after=0.2)
     end = time.monotonic() + 1.0

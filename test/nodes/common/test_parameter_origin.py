@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
-from quantv2x_ros.nodes.common.parameter_origin import given_to_all, known_to_this_package
+from quantv2x_ros.nodes.common.parameter_origin import given_to_all
 
 
 @pytest.fixture
@@ -80,7 +80,3 @@ def test_a_file_of_any_shape_is_read_or_passed_over(tmp_path_factory, document):
 @pytest.mark.parametrize("text", ["a: [1,\n", "\x00", "- 1\n", "", "a: &x [*x]\n"])
 def test_a_file_that_cannot_be_read_proves_nothing(origin, text):
     assert origin(text) == frozenset()
-
-
-def test_this_package_knows_the_parameters_of_all_its_nodes():
-    assert known_to_this_package() >= {"peer_timeout", "pose_source", "station_id", "refresh_rate"}

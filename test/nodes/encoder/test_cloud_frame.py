@@ -23,11 +23,11 @@ from quantv2x_ros.core.geometry.pose import (
     transform_points,
 )
 from quantv2x_ros.core.placement.cloud_placement import placement_of
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.messages import tile_from_message
 from quantv2x_ros.nodes.common.conversions import pose_from_message, pose_to_message, time_message
-from quantv2x_ros.nodes.common.parameters import ParameterError
 from quantv2x_ros.nodes.common.point_cloud import message_from_points
 from quantv2x_ros.nodes.ego import create_ego
 from quantv2x_ros.nodes.encoder.encoder import EncoderNode

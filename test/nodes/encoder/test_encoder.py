@@ -19,6 +19,7 @@ from transforms3d.euler import euler2mat
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.geometry.pose import invert, matrix_from_v2x
 from quantv2x_ros.core.placement.levelling import Levelling, levelled_points, levelled_pose
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.model.manifest import BundleError
@@ -29,7 +30,6 @@ from quantv2x_ros.nodes.common.conversions import (
     time_message,
     transform_from_message,
 )
-from quantv2x_ros.nodes.common.parameters import ParameterError
 from quantv2x_ros.nodes.common.point_cloud import message_from_points
 from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 

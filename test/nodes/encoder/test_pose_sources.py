@@ -24,8 +24,8 @@ from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.geometry.pose import PoseError, extrinsics_matrix, matrix_from_v2x
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.nodes.common.conversions import pose_from_message, pose_to_message, time_message
-from quantv2x_ros.nodes.common.parameters import ParameterError
 from quantv2x_ros.nodes.common.point_cloud import message_from_points
 from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 

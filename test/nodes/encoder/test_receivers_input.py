@@ -17,12 +17,12 @@ from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.core.peers.key_ring import generate_keys
 from quantv2x_ros.core.transport.grid_turn import turned_points
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.messages import tile_from_message
 from quantv2x_ros.nodes.common.conversions import pose_to_message
-from quantv2x_ros.nodes.common.parameters import ParameterError
 from quantv2x_ros.nodes.ego import create_ego
 from test.nodes.encoder.test_encoder import NO_INTENSITY, SECOND, Vehicle
 
@@ -97,6 +97,16 @@ def test_a_station_nearby_gets_what_it_can_use(pole):
     near = pole.sweep()
     assert near.omitted_cells == 0
     assert near.payload == whole.payload
+
+
+def test_while_more_stations_send_than_are_tracked_everything_is_sent(ros, parameters):
+    pole = Pole(ros, parameters, min_occupancy=0.0, max_peers=1)
+    pole.sweep()
+    pole.hear(FAR)
+    assert pole.sweep().omitted_cells > 0
+    pole.hear(2.0, station_id=9)
+    assert pole.sweep().omitted_cells == 0
+    ros.spin_until(lambda: pole.reported("receivers' messages refused: too_many_stations") == "1")
 
 
 def test_a_station_that_hardly_knows_where_it_is_gets_everything(pole):

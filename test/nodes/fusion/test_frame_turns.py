@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
+from quantv2x_ros.core.peers.registry import PeerRegistry
 from quantv2x_ros.nodes.fusion.frame_turns import FrameTurns
 
 MS = 1_000_000
@@ -18,7 +19,7 @@ class Fusion:
 
     def __init__(self) -> None:
         self.idle = True
-        self.turns = FrameTurns(lambda: self.idle, lambda station: station < 10)
+        self.turns = FrameTurns(lambda: self.idle, PeerRegistry(1))
 
     def begin(self, ms: int) -> None:
         self.idle = False

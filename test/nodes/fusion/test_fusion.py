@@ -24,6 +24,7 @@ from quantv2x_ros.core.peers.key_ring import generate_keys, load_private_key
 from quantv2x_ros.core.peers.signing import sign
 from quantv2x_ros.core.transport.sweep_sender import SendSettings, SweepSender
 from quantv2x_ros.core.transport.tiles import TileSettings
+from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
@@ -32,6 +33,7 @@ from quantv2x_ros.nodes.air.messages import messages_from_tiles
 from quantv2x_ros.nodes.air.signed_message import signed_content
 from quantv2x_ros.nodes.common.conversions import pose_to_message, time_message
 from quantv2x_ros.nodes.fusion.fusion import FusionNode
+from test.core.peers.tables import tables_keyed_by
 
 MS = 1_000_000
 EGO_POSE = matrix_from_v2x([100.0, 50.0, 1.8, 0.5, 30.0, -0.5])
@@ -196,6 +198,12 @@ def test_peers_of_the_same_moment_are_waited_for(ego):
     assert float(ego.reported("station 2 age [ms]") or 0.0) == 0.0
 
 
+def test_more_agents_than_the_bundle_fuses_end_the_start(ros, parameters, bundle):
+    most = bundle.max_agents
+    with pytest.raises(ParameterError, match=f"max_agents: got {most + 1}, .* fuses {most} at"):
+        FusionNode(parameter_overrides=parameters(max_agents=most + 1))
+
+
 def test_the_nearest_peers_are_fused_up_to_max_agents(ros, parameters, bundle, indices):
     ego = Ego(ros, parameters, bundle, indices, max_agents=2)
     ego.send(3, 1000)
@@ -252,6 +260,29 @@ def test_parity_restores_a_lost_tile(ego, ros, detector, indices):
     pyramids = [detector.pyramid(indices[station]) for station in (1, 2)]
     transforms = np.stack([np.eye(4), transform_between(EGO_POSE, PEER_POSE)])
     assert_same_objects(message, detector.fuse(pyramids, transforms))
+
+
+def test_all_that_the_node_hears_of_a_station_lies_in_its_record_and_goes_with_it(ego, ros):
+    peer = 3_987_654_321
+    first, _, third = ego.messages(2, 1000, size=4100)
+    for message in (first, third):
+        message.station_id = peer
+        ego.air.publish(message)
+    ros.spin_until(lambda: ego.reported("partial sweeps") == "1")
+    ego.air.publish(first)
+    ros.spin_until(lambda: ego.reported(f"station {peer} last refusal"))
+    assert ego.reported(f"station {peer} sweeps") == "1 heard, 0 missed"
+    received, registry = ego.node._input, ego.node._input.registry
+    elsewhere = [ego.node, ego.node._worker, ros.executor]
+    for part in (received, ego.node._turns, ego.node._own):
+        assert tables_keyed_by(part, peer, beyond=[registry, *elsewhere]) == []
+    assert len(tables_keyed_by(registry, peer, beyond=elsewhere)) == 1
+    registry.forget(peer)
+    assert tables_keyed_by(registry, peer, beyond=elsewhere) == []
+    ego.diagnostics.clear()
+    ros.spin_until(lambda: len(ego.diagnostics) > 1)
+    named = {value.key for message in ego.diagnostics for value in message.status[0].values}
+    assert not [key for key in named if str(peer) in key]
 
 
 def truncated(message):
@@ -354,7 +385,7 @@ def test_invented_stations_take_a_turn_now_and_then_whatever_they_cost(ego, ros)
         stations = set(ego.fused(1 + frame).contributing_stations)
         assert 2 in stations
         invented |= stations - {1, 2}
-    saved_up = ego.node.get_parameter("max_agents").value - 1
+    saved_up = ego.node._bundle.max_agents - 1
     assert 0 < len(invented) <= saved_up + 14 / 4
     assert "waits for its turn" in ego.expect_drop("newcomer")
 

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The last frames of a scenario: each sweep is computed once for all settings."""
+"""What the agents of a scenario send in a frame: computed once for all settings."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.pose import transform_between
+from quantv2x_ros.core.transport.sweep import Tile
 from quantv2x_ros.core.transport.sweep_sender import SentSweep
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.modes import possible_egos, select_agents
@@ -20,13 +21,14 @@ from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Sending
 from quantv2x_ros.inference.protocol import (
-    AgentFeatures,
     Broadcast,
     Detector,
     IndexArray,
     Message,
     indices_of,
+    pyramid_of,
 )
+from quantv2x_ros.inference.results import AgentPyramid
 
 
 @dataclass(eq=False)
@@ -42,8 +44,8 @@ class Sent:
         ego_to_agent: (4, 4) from the frame of the state's ego to that of its grid.
         level: (4, 4) from its LiDAR's frame to the levelled one; `None` where it was not levelled.
         listeners: (4, 4) grid_to_map of all other agents.
-        frames: Way of sending → tiles, computed when first asked for.
-        arrived: Features that a receiver computes from those tiles, if none is lost.
+        frames: What it sends by the way of sending, as far as that was asked for.
+        tiles: The same as a receiver decodes it.
     """
 
     detector: Detector
@@ -55,7 +57,7 @@ class Sent:
     level: npt.NDArray[np.float64] | None = None
     listeners: tuple[npt.NDArray[np.float64], ...] = ()
     frames: dict[Sending, SentSweep] = field(default_factory=dict)
-    arrived: dict[Sending, AgentFeatures | None] = field(default_factory=dict)
+    tiles: dict[Sending, tuple[Tile, ...]] = field(default_factory=dict)
 
     @property
     def indices(self) -> IndexArray:
@@ -67,16 +69,16 @@ class Sent:
         return indices_of(self.message)
 
     @cached_property
-    def agent_features(self) -> AgentFeatures:
-        """Return the features that a receiver computes if all of it arrives."""
-        return self.detector.extract(self.message, None, self.ego_to_agent)
+    def pyramid(self) -> AgentPyramid:
+        """What a receiver makes of it if all of it arrives."""
+        return pyramid_of(self.detector, self.message, self.ego_to_agent)
 
     @cached_property
-    def own_features(self) -> AgentFeatures:
-        """Return the features that the agent itself computes from its sweep."""
+    def own_pyramid(self) -> AgentPyramid:
+        """What the agent itself makes of its sweep."""
         if self.broadcast.own is None:
-            return self.agent_features
-        return self.detector.extract_own(self.broadcast.own)
+            return self.pyramid
+        return self.detector.own_pyramid(self.broadcast.own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,11 @@ class FrameState:
     alone: dict[str, Detections] = field(default_factory=dict)
 
     @property
+    def stamp_ns(self) -> int:
+        """Time of the frame in its scenario, nanoseconds."""
+        return self.number * round(1e9 * FRAME_PERIOD)
+
+    @property
     def ego(self) -> str:
         """Return the name of the ego."""
         return next(iter(self.sent))
@@ -112,24 +119,26 @@ def choose_agents(frame: Frame, config: EvaluationConfig) -> list[str]:
     return [ego, *peers[: config.agents - 1]]
 
 
-class FrameHistory:
-    """The last frames of one scenario."""
+class ScenarioAgents:
+    """The agents of one scenario, which code and send each of its frames in turn."""
 
-    def __init__(self, detector: Detector, keep: int, grids: AgentGrids | None = None) -> None:
+    def __init__(self, detector: Detector, grids: AgentGrids | None = None) -> None:
         """Start at the beginning of a scenario.
 
         Args:
-            detector: Detector that encodes sweeps and computes features.
-            keep: Number of frames that are remembered.
-            grids: Grids of the agents; `None` leaves them as the sensors lie.
+            detector: Encodes and perceives.
+            grids: Lays the agents' grids; `None` leaves them as the sensors lie.
         """
         self._detector = detector
-        self._keep = keep
         self._grids = grids
-        self._states: dict[int, FrameState] = {}
 
-    def add(self, number: int, frame: Frame, agents: Sequence[str]) -> FrameState:
-        """Let agents send in a new frame.
+    def send(self, number: int, frame: Frame, agents: Sequence[str]) -> FrameState:
+        """Let agents send in the next frame.
+
+        Args:
+            number: Of the frame in its scenario.
+            frame: The frame.
+            agents: Who takes part, the ego first.
 
         Raises:
             DatasetError: If a cloud is missing or damaged.
@@ -137,21 +146,13 @@ class FrameHistory:
         if self._grids is not None:
             frame = self._grids.lay(frame, agents, FRAME_PERIOD * number)
         sent = {name: self._send(frame, name, agents) for name in agents}
-        state = FrameState(number, frame, sent)
-        self._states[number] = state
-        for old in [key for key in self._states if key <= number - self._keep]:
-            del self._states[old]
-        return state
-
-    def at(self, number: int) -> FrameState | None:
-        """Return the state of a frame; `None` before the first, or where the frame was left out."""
-        return self._states.get(number)
+        return FrameState(number, frame, sent)
 
     def alone(self, state: FrameState, name: str) -> Detections:
         """Return an agent's detections without others, in its own frame; computed once."""
         if name not in state.alone:
-            agent_features = state.sent[name].own_features
-            state.alone[name] = self._detector.fuse([agent_features], np.eye(4)[None]).detections
+            pyramid = state.sent[name].own_pyramid
+            state.alone[name] = self._detector.fuse([pyramid], np.eye(4)[None]).detections
         return state.alone[name]
 
     def _send(self, frame: Frame, name: str, agents: Sequence[str]) -> Sent:

@@ -1,0 +1,144 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The same messages give the same boxes in the running node and in an evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
+
+from geometry_msgs.msg import PoseWithCovariance
+from std_msgs.msg import Header
+
+from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_ros.core.receiver_settings import ReceiverSettings
+from quantv2x_ros.core.transport.sweep_sender import SendSettings
+from quantv2x_ros.core.transport.tiles import TileSettings
+from quantv2x_ros.data.agent_names import station_id
+from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.data.simulator import write_scenario
+from quantv2x_ros.evaluation.detector import EngineDetector
+from quantv2x_ros.evaluation.frame_state import ScenarioAgents, choose_agents
+from quantv2x_ros.evaluation.playback import Playback
+from quantv2x_ros.evaluation.senders import Senders
+from quantv2x_ros.evaluation.settings import EvaluationConfig, Link, Sending
+from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.nodes.air.index_format import IndexFormat
+from quantv2x_ros.nodes.air.messages import messages_from_tiles
+from quantv2x_ros.nodes.common.conversions import pose_to_message, time_message
+from quantv2x_ros.nodes.fusion.fusion import FusionNode
+
+FRAMES = 5
+WHOLE = Sending(SendSettings(TileSettings(0), min_occupancy=0.0))
+SMALL = Sending(SendSettings(TileSettings(900), min_occupancy=0.0))
+#: So late, lost tiles are waited for no more when the ego's sweep comes.
+OWN_DELAY_MS = 60.0
+
+
+@pytest.fixture(scope="module")
+def detector(bundle_folder):
+    return EngineDetector(ModelBundle.load(bundle_folder), threads=1)
+
+
+@pytest.fixture(scope="module")
+def states(detector, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("same") / "scene"
+    write_scenario(folder, seed=8, frames=FRAMES, agents=3)
+    agents, settings = ScenarioAgents(detector), EvaluationConfig().resolved(3)
+    sent = [
+        agents.send(10 + number, frame, choose_agents(frame, settings))
+        for number, frame in enumerate(Scenario.open(folder).frames())
+    ]
+    for state in sent:
+        # A pyramid leaves out what the ego cannot need, by where the ego is when it is computed,
+        # which depends on the machine's speed; an ego that stands still takes that out.
+        state.sent[state.ego].pose = sent[0].sent[sent[0].ego].pose
+    return sent
+
+
+class RecordedPlayback(Playback):
+    """Writes down which tiles of peers arrive when."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.arrivals = []
+
+    def _put_on_the_way(self, arrival, item):
+        self.arrivals.append((arrival, item))
+        super()._put_on_the_way(arrival, item)
+
+
+def message_of(index_format, senders, state, name, sending, tile=None):
+    """A tile of a sweep as the message that the encoder node sends; the first of the ego's."""
+    pose = state.sent[name].pose if tile is None else tile.pose
+    template = BevIndices(
+        header=Header(stamp=time_message(state.stamp_ns), frame_id=name),
+        station_id=station_id(name),
+        sequence=state.number,
+        map_frame="map",
+        sensor_pose=PoseWithCovariance(pose=pose_to_message(pose), covariance=np.zeros(36)),
+    )
+    sent = senders.send(state.sent[name], sending)
+    messages = messages_from_tiles(sent.tiles, sent.parity, index_format, template)
+    return messages[0 if tile is None else tile.tile_index]
+
+
+@pytest.mark.parametrize(
+    ("link", "receiver"),
+    [
+        (Link(), {}),
+        (Link(latency_ms=200.0), {}),
+        (Link(loss=0.3, sending=SMALL), {}),
+        (Link(pose_noise=0.3), {"align_poses": True, "align_period": 0.2}),
+        (Link(latency_ms=150.0), {"peer_timeout": 0.15, "consistency_check": "exclude"}),
+    ],
+)
+def test_the_node_finds_what_the_evaluation_finds(
+    ros, parameters, bundle_folder, detector, states, link, receiver
+):
+    link = Link(**{**vars(link), "own_delay_ms": OWN_DELAY_MS})
+    settings = EvaluationConfig(link=link, receiver=ReceiverSettings(**receiver)).resolved(3)
+    bundle = detector.bundle
+    senders, index_format = Senders(bundle), IndexFormat.of(bundle)
+    playback = RecordedPlayback(detector, bundle, senders, settings, 0)
+    ego = states[0].ego
+    node = ros.add(
+        FusionNode(parameter_overrides=parameters(station_id=station_id(ego), **receiver))
+    )
+    objects = ros.collect(DetectedObject3DArray, "objects")
+    air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 200)
+    ros.connect(air)
+    by_place = {(station_id(name), s.number): (s, name) for s in states for name in s.sent}
+    found, fused = 0, []
+    for count, state in enumerate(states, start=1):
+        view = playback.play(state)
+        until = state.stamp_ns / 1e9 + OWN_DELAY_MS / 1e3
+        due = sorted((item for item in playback.arrivals if item[0] <= until), key=lambda a: a[0])
+        playback.arrivals = [item for item in playback.arrivals if item[0] > until]
+        for _, tile in due:
+            sent = by_place[tile.station_id, tile.sequence]
+            air.publish(message_of(index_format, senders, *sent, link.sending, tile))
+        ros.spin_for(0.1)
+        ros.spin_until(lambda: not node._input.reception.is_incomplete)
+        air.publish(message_of(index_format, senders, state, ego, WHOLE))
+        ros.spin_until(lambda wanted=count: len(objects) >= wanted)
+        message = objects[-1]
+        fused.append(len(message.contributing_stations))
+        assert fused[-1] == view.agents
+        assert len(message.objects) == len(view.detections)
+        for item, box, score in zip(
+            message.objects, view.detections.boxes, view.detections.scores, strict=True
+        ):
+            place = item.pose.position
+            np.testing.assert_allclose([place.x, place.y, place.z], box[:3], rtol=1e-5, atol=1e-5)
+            assert item.score == pytest.approx(score, abs=1e-6)
+        found += len(message.objects)
+    assert found > 0
+    assert max(fused) > 1 or receiver.get("peer_timeout") == 0.15
+
+
+def test_without_parameters_the_node_does_what_an_evaluation_measures(ros, parameters):
+    node = ros.add(FusionNode(parameter_overrides=parameters(station_id=1)))
+    assert node._settings == EvaluationConfig().receiver
