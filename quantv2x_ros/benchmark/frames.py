@@ -26,7 +26,7 @@ Cloud = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class BenchmarkFrame:
-    """One moment.
+    """One frame.
 
     Attributes:
         clouds: (P, 4) float32 a sweep, the ego's first, each in its own LiDAR frame.
@@ -37,7 +37,7 @@ class BenchmarkFrame:
     ego_to_agents: npt.NDArray[np.float64]
 
     def first(self, agents: int) -> BenchmarkFrame:
-        """The same moment with fewer agents."""
+        """Return the same frame with fewer agents."""
         return BenchmarkFrame(self.clouds[:agents], self.ego_to_agents[:agents])
 
 

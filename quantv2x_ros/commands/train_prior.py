@@ -40,6 +40,6 @@ def command(
     model = learn_entropy_model(before, maps, recipe, track)
     after = install_entropy_model(bundle, model)
     print(
-        f"{bundle}: prior learned from {len(maps)} sweeps; codebook id {before.codebook_id:016x} "
-        f"is now {after.codebook_id:016x}"
+        f"{bundle}: entropy model trained on {len(maps)} sweeps; codebook id"
+        f" {before.codebook_id:016x} is now {after.codebook_id:016x}"
     )

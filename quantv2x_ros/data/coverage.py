@@ -13,19 +13,19 @@ from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.v2x_real import CLASSES
 
 
-def absent_classes(moments: Sequence[tuple[Scenario, str]], frames: int = 100) -> list[str]:
+def absent_classes(all_frames: Sequence[tuple[Scenario, str]], frames: int = 100) -> list[str]:
     """Return the classes of which no object is labelled.
 
     Args:
-        moments: Scenario and timestamp of every frame.
-        frames: Most frames that are read, spread evenly. Reading ends when all classes were seen;
-            damaged labels are passed over, whoever uses them will name them.
+        all_frames: Scenario and timestamp of every frame.
+        frames: Largest number of frames that are read, spread evenly. Reading ends when all
+            classes were seen. Damaged labels are passed over: who uses them names them.
     """
     wanted = set(range(1, len(CLASSES) + 1))
     # far apart first: rare classes come in some scenarios and not in others
-    spread = np.linspace(0, len(moments) - 1, min(frames, len(moments))).round().astype(int)
+    spread = np.linspace(0, len(all_frames) - 1, min(frames, len(all_frames))).round().astype(int)
     for index in np.random.default_rng(0).permutation(spread):
-        scenario, timestamp = moments[int(index)]
+        scenario, timestamp = all_frames[int(index)]
         try:
             frame = scenario.frame(timestamp)
         except DatasetError:

@@ -1,10 +1,11 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One moment of a scenario: agents with poses and clouds, and the truth around an ego.
+"""One frame of a scenario: agents with poses and clouds, and the truth around an ego.
 
-All frames are those of the files. V2X-Real is right-handed. OPV2V comes from CARLA, whose y points
-right: points, poses and boxes share that mirrored frame, so that nothing needs to be flipped for
-them to agree (the tests show it on real data), and boxes come out in the file's LiDAR frame.
+All coordinate frames are those of the files. V2X-Real is right-handed. OPV2V comes from CARLA,
+whose y points right: points, poses and boxes share that mirrored frame, so that nothing needs to be
+flipped for them to agree (the tests show it on real data), and boxes come out in the file's LiDAR
+frame.
 """
 
 from __future__ import annotations
@@ -208,7 +209,7 @@ class Frame:
 
     Attributes:
         folder: The scenario's folder, for messages.
-        timestamp: Name of the moment.
+        timestamp: Name of the frame.
         agents: Agents by name, in the scenario's order.
     """
 

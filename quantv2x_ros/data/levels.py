@@ -22,7 +22,7 @@ class AgentLevels:
         """Return a frame in which some agents are levelled, as far as they see ground.
 
         Args:
-            frame: The moment, as the dataset has it.
+            frame: Frame of the dataset.
             agents: Whose clouds are levelled.
             seconds: Its time; frames come in their order.
 

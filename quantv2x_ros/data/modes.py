@@ -38,7 +38,7 @@ def select_agents(
     """Return who takes part in a cooperation mode, the ego first.
 
     Args:
-        frame: The moment.
+        frame: Frame of the dataset.
         mode: `vc` and `v2v` have a vehicle as ego, `ic` and `i2i` a roadside unit; `vc` and `ic`
             hear everyone, `v2v` and `i2i` only their own kind.
         ego: Name of the ego; the first agent of the mode's kind where `None`.

@@ -25,7 +25,7 @@ class RoadsideGrids:
         """Return a frame whose roadside units, but for an ego, are in their grids' frames.
 
         Args:
-            frame: The moment.
+            frame: Frame of the dataset.
             agents: Who takes part, the ego first; each hears all others.
         """
         turns = {}

@@ -98,15 +98,15 @@ class Scenario:
         return cls(root, agents, stamps, files, tuple(broken))
 
     def frame(self, timestamp: str) -> Frame:
-        """Read the poses and labels of one moment.
+        """Read the poses and labels of one frame.
 
-        An agent without any file for this moment is not part of the frame.
+        An agent without any file at this time is not part of the frame.
 
         Args:
             timestamp: One of `timestamps`.
 
         Raises:
-            DatasetError: If there is no such moment, or a yaml is missing or damaged.
+            DatasetError: If there is no such frame, or a yaml is missing or damaged.
         """
         agents = {agent: read_agent(agent, files) for agent, files in self._present(timestamp)}
         return Frame(self.folder, timestamp, agents)
@@ -114,7 +114,7 @@ class Scenario:
     def whole_frame(
         self, timestamp: str, *, clouds: bool = True
     ) -> tuple[Frame, list[DatasetError]]:
-        """Read one moment without the agents whose files are damaged, as if they had sent nothing.
+        """Read one frame without the agents whose files are damaged, as if they had sent nothing.
 
         Args:
             timestamp: One of `timestamps`.
@@ -124,7 +124,7 @@ class Scenario:
             The frame, perhaps without any agent, and an error for each agent that was left out.
 
         Raises:
-            DatasetError: If there is no such moment.
+            DatasetError: If there is no such frame.
         """
         agents, broken = {}, []
         for agent, files in self._present(timestamp):
@@ -139,10 +139,10 @@ class Scenario:
         return Frame(self.folder, timestamp, agents), broken
 
     def _present(self, timestamp: str) -> list[tuple[str, AgentFiles]]:
-        """Return the files of each agent that has some for a moment.
+        """Return the files of each agent that has some at a time.
 
         Raises:
-            DatasetError: If there is no such moment.
+            DatasetError: If there is no such frame.
         """
         if timestamp not in self.timestamps:
             raise DatasetError(

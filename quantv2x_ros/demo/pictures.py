@@ -34,7 +34,7 @@ ANIMATION_FRAMES = 40
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """One moment, seen by the ego alone and with its peers."""
+    """One frame, seen by the ego alone and with its peers."""
 
     timestamp: str
     alone: PictureContent
@@ -62,7 +62,7 @@ def pairs(
     detector: EngineDetector,
     progress: Callable[[int, int], None],
 ) -> list[Pair]:
-    """Compare moments of a run, evenly chosen among those in which all agents were fused.
+    """Compare frames of a run, evenly chosen among those in which all agents were fused.
 
     Args:
         scenario: what was played.

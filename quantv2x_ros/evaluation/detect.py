@@ -88,7 +88,7 @@ def read_frame(
         The frame, and an error for each agent that was left out of it.
 
     Raises:
-        DatasetError: If there is no such moment, or the ego itself is damaged in it.
+        DatasetError: If there is no such frame, or the ego's own file in it is damaged.
     """
     frame, broken = scenario.whole_frame(timestamp or scenario.timestamps[0])
     broken += [error for error in scenario.broken if error.path.stem == frame.timestamp]

@@ -202,7 +202,7 @@ def _come_and_go(
 
 def _summary(settings: SoakSettings, observer: Any, record: _Record) -> dict[str, Any]:
     start = observer.results[0]
-    times = [moment - start for moment in observer.results]
+    times = [result - start for result in observer.results]
     return {
         "seconds": record.times[-1] if record.times else 0.0,
         "memory": {

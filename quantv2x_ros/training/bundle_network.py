@@ -62,8 +62,8 @@ class BundleNetwork:
 
     def quantize(self, feature: torch.Tensor) -> IndexArray:
         """Find the codebook indices (planes, H, W) of a feature (1, C, H, W)."""
-        _, codes, _ = self._codebook(feature)
-        return codes[0].numpy().astype(np.uint8)
+        _, indices, _ = self._codebook(feature)
+        return indices[0].numpy().astype(np.uint8)
 
     def dequantize(self, indices: IndexArray) -> torch.Tensor:
         """Look indices (planes, H, W) up: a feature (1, C, H, W)."""

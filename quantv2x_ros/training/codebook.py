@@ -20,12 +20,12 @@ class Quantized(NamedTuple):
 
     Attributes:
         features: (N, C, H, W) decoded features, with a straight-through gradient.
-        codes: (N, levels * segments, H, W) uint8.
+        indices: (N, levels * segments, H, W) uint8.
         loss: scalar codebook loss (reconstruction and commitment).
     """
 
     features: torch.Tensor
-    codes: torch.Tensor
+    indices: torch.Tensor
     loss: torch.Tensor
 
 
@@ -83,11 +83,11 @@ class CodebookLevel(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[no-untyped-call]
 
     def assign(self, latent: torch.Tensor) -> torch.Tensor:
-        """Return the nearest codes (P, segments) of stage outputs (P, C); lowest index on a tie."""
+        """Return the indices (P, segments) of the codes nearest to stage outputs (P, C)."""
         return self.distances(latent).argmin(-1).transpose(0, 1)
 
     def sample(self, latent: torch.Tensor, noise: Noise) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw codes (P, segments) by Gumbel noise, and codewords (P, C) with a soft gradient.
+        """Draw indices (P, segments) by Gumbel noise, and codewords (P, C) with a soft gradient.
 
         The nearer a codeword, the likelier; the gradient is that of the softmax over codewords
         (arXiv 1611.01144, straight-through), so that codewords not drawn learn too.
@@ -96,14 +96,14 @@ class CodebookLevel(nn.Module):
         uniform = torch.rand(logits.shape, generator=noise.generator).to(logits)
         gumbel = -torch.log(-torch.log(uniform.clamp(1e-9, 1 - 1e-7)))
         soft = torch.softmax((logits + gumbel) / noise.temperature, dim=-1)
-        codes = soft.argmax(-1)
-        hard = torch.nn.functional.one_hot(codes, soft.shape[-1]).to(soft.dtype)
+        indices = soft.argmax(-1)
+        hard = torch.nn.functional.one_hot(indices, soft.shape[-1]).to(soft.dtype)
         words = (hard + soft - soft.detach()) @ self.codebook
-        return codes.transpose(0, 1), words.transpose(0, 1).reshape(len(latent), -1)
+        return indices.transpose(0, 1), words.transpose(0, 1).reshape(len(latent), -1)
 
-    def lookup(self, codes: torch.Tensor) -> torch.Tensor:
-        """Return codewords (P, C) of codes (P, segments)."""
-        parts = [self.codebook[s][codes[:, s]] for s in range(self.codebook.shape[0])]
+    def lookup(self, indices: torch.Tensor) -> torch.Tensor:
+        """Return the codewords (P, C) of indices (P, segments)."""
+        parts = [self.codebook[s][indices[:, s]] for s in range(self.codebook.shape[0])]
         return torch.cat(parts, dim=1)
 
 
@@ -149,31 +149,31 @@ class TrainableCodebook(nn.Module):
             Codes (P, levels, segments) int64, the codewords (P, C) of each level, and the
             commitment loss.
         """
-        codes, words, commitment = [], [], x.new_zeros(())
+        indices, words, commitment = [], [], x.new_zeros(())
         for level in self.ordered_levels():
             latent = level.stage(x)
             if noise is None:
                 with torch.no_grad():
-                    code = level.assign(latent)
-                word = level.lookup(code)
+                    index = level.assign(latent)
+                word = level.lookup(index)
             else:
-                code, word = level.sample(latent, noise)
+                index, word = level.sample(latent, noise)
             target = level.head(latent)
             commitment = commitment + ((target - word.detach()) ** 2).mean()
             if noise is None:
                 # straight through: what decoding wants moves both the codeword and the layers that
                 # chose it, which commitment alone would let collapse
                 word = word + (target - target.detach())
-            codes.append(code)
+            indices.append(index)
             words.append(word)
             if level.latent is not None:
                 x = level.latent(latent) - word.detach()
-        return torch.stack(codes, dim=1), words, commitment
+        return torch.stack(indices, dim=1), words, commitment
 
-    def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Return features (P, C) of codes (P, levels, segments)."""
+    def decode(self, indices: torch.Tensor) -> torch.Tensor:
+        """Return features (P, C) of indices (P, levels, segments)."""
         levels = self.ordered_levels()
-        return self.restore([level.lookup(codes[:, i]) for i, level in enumerate(levels)])
+        return self.restore([level.lookup(indices[:, i]) for i, level in enumerate(levels)])
 
     def restore(self, words: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return features (P, C) of each level's codewords (P, C)."""
@@ -189,17 +189,17 @@ class TrainableCodebook(nn.Module):
         return out
 
     def forward(self, features: torch.Tensor, noise: Noise | None = None) -> Quantized:
-        """Code and decode (N, C, H, W); always in float32: bf16 distances change the codes.
+        """Code and decode (N, C, H, W); always in float32: bf16 distances change the indices.
 
         Without noise every cell takes its nearest codewords, in training as in evaluation.
         """
         n, c, h, w = features.shape
         with torch.autocast(features.device.type, enabled=False):
             flat = features.float().permute(0, 2, 3, 1).reshape(-1, c)
-            codes, words, commitment = self.encode(flat.detach(), noise)
+            indices, words, commitment = self.encode(flat.detach(), noise)
             decoded = self.restore(words)
             loss = ((decoded - flat.detach()) ** 2).mean() + 0.25 * commitment
             loss = loss + 0.25 * ((flat - decoded.detach()) ** 2).mean()
             passed = decoded + (flat - flat.detach())
-        planes = codes.reshape(n, h, w, -1).permute(0, 3, 1, 2).to(torch.uint8)
+        planes = indices.reshape(n, h, w, -1).permute(0, 3, 1, 2).to(torch.uint8)
         return Quantized(passed.view(n, h, w, c).permute(0, 3, 1, 2), planes, loss)

@@ -32,9 +32,9 @@ def set_prices(
     usage = CodebookUsage(*codebook.shape)
     errors = []
     for part in features.split(1 << 16):
-        codes, _, _ = codebook.encode(part)
-        usage.add(codes.reshape(len(part), -1).T[None, :, :, None])
-        errors.append((codebook.decode(codes) - part).pow(2).sum(dim=1))
+        indices, _, _ = codebook.encode(part)
+        usage.add(indices.reshape(len(part), -1).T[None, :, :, None])
+        errors.append((codebook.decode(indices) - part).pow(2).sum(dim=1))
     counts = usage.counts + 1.0  # a codeword that nobody chose is dear, but not without end
     bits = -(counts / counts.sum(dim=1, keepdim=True)).log2()
     cost = bit_cost * float(torch.cat(errors).mean())

@@ -26,11 +26,11 @@ class CodebookUsage(nn.Module):
         self.register_buffer("counts", torch.zeros(planes, size, dtype=torch.float64))
 
     @torch.no_grad()
-    def add(self, codes: torch.Tensor) -> None:
-        """Count codes (N, planes, H, W), integers, of all processes that train together."""
+    def add(self, indices: torch.Tensor) -> None:
+        """Count indices (N, planes, H, W), integers, of all processes that train together."""
         planes, size = self.counts.shape
-        offsets = torch.arange(planes, device=codes.device)[None, :, None, None] * size
-        flat = (codes.long() + offsets).reshape(-1)
+        offsets = torch.arange(planes, device=indices.device)[None, :, None, None] * size
+        flat = (indices.long() + offsets).reshape(-1)
         counts = torch.bincount(flat, minlength=planes * size).view(planes, size)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(counts)
@@ -45,7 +45,7 @@ class CodebookUsage(nn.Module):
         return (self.counts > 0).double().mean(dim=1)
 
     def perplexity(self) -> torch.Tensor:
-        """Return 2 to the entropy of each plane's codes, (planes,): 1 to the codebook's size."""
+        """Return 2 to the entropy of each plane's indices, (planes,): 1 to the codebook's size."""
         share = self.counts / self.counts.sum(dim=1, keepdim=True).clamp_min(1.0)
         entropy = -(share * share.clamp_min(1e-300).log2()).sum(dim=1)
         return torch.exp2(entropy)
@@ -58,7 +58,7 @@ def revive(
     usage: CodebookUsage,
     generator: torch.Generator,
 ) -> int:
-    """Move codewords that nobody used to where features are that their level codes worst.
+    """Move unused codewords to the features that their level codes worst.
 
     Args:
         codebook: changed in place.
@@ -77,8 +77,8 @@ def revive(
     for index, level in enumerate(codebook.ordered_levels()):
         latent = level.stage(x)
         wanted = level.head(latent)
-        codes = level.assign(latent)
-        error = (wanted - level.lookup(codes)).pow(2)
+        indices = level.assign(latent)
+        error = (wanted - level.lookup(indices)).pow(2)
         width = error.shape[1] // segments
         for segment in range(segments):
             dead = torch.nonzero(usage.counts[index * segments + segment] == 0).flatten()

@@ -190,7 +190,7 @@ class StageModule(lightning.LightningModule):
         self.log_dict(logged, batch_size=len(agents))
         self.log("loss", total.detach(), prog_bar=True, logger=False, batch_size=len(agents))
         if quantized is not None and self.usage is not None:
-            self.usage.add(quantized.codes)
+            self.usage.add(quantized.indices)
         return total
 
     @torch.no_grad()

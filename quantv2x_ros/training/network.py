@@ -213,13 +213,13 @@ class QuantV2XNetwork(nn.Module):
             ego_to_agent: (N, 4, 4) float64, identity for the ego.
 
         Returns:
-            ``codes`` (N, levels * segments, H, W) uint8 (absent without codebook), ``cls``
+            ``indices`` (N, levels * segments, H, W) uint8 (absent without codebook), ``cls``
             (1, 18, H, W), ``reg`` (1, 42, H, W), ``dir`` (1, 12, H, W) float32.
         """
         features = self.encode_points(points)
         result = {}
         if self.codebook is not None:
-            decoded, result["codes"], _ = self.codebook(features)
+            decoded, result["indices"], _ = self.codebook(features)
             features = self.heard(features, decoded, [len(points)])
         thetas = np.stack([warp_theta(m, self.config.grid) for m in np.asarray(ego_to_agent)])
         out, _ = self.detect(features, torch.from_numpy(thetas), [len(points)])

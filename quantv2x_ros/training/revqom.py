@@ -48,13 +48,13 @@ class RunningCodewords(nn.Module):
         self.register_buffer("total", start.clone())
 
     def assign(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the nearest codes (P,) of (P, d); lowest index on a tie."""
+        """Return the nearest codes' indices (P,) of cells (P, d); the lowest on a tie."""
         scores = (self.codewords**2).sum(-1) - 2 * x @ self.codewords.T
         return scores.argmin(-1)
 
     @torch.no_grad()
     def start_at(self, centres: torch.Tensor) -> None:
-        """Put the codewords (k, d) somewhere."""
+        """Set the codewords to centres (k, d)."""
         self.codewords.copy_(centres)
         self.total.copy_(centres)
         self.weight.fill_(1.0)
@@ -67,10 +67,10 @@ class RunningCodewords(nn.Module):
         self.weight[which] = 1.0
 
     @torch.no_grad()
-    def follow(self, x: torch.Tensor, codes: torch.Tensor) -> None:
+    def follow(self, x: torch.Tensor, indices: torch.Tensor) -> None:
         """Move codewords towards the mean of the cells (P, d) that took them."""
-        counts = torch.bincount(codes, minlength=len(self.weight)).to(x.dtype)
-        sums = torch.zeros_like(self.total).index_add_(0, codes, x)
+        counts = torch.bincount(indices, minlength=len(self.weight)).to(x.dtype)
+        sums = torch.zeros_like(self.total).index_add_(0, indices, x)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(counts)
             torch.distributed.all_reduce(sums)
@@ -122,15 +122,15 @@ class ReVQomCodebook(nn.Module):
         return normed.permute(0, 2, 3, 1).reshape(-1, normed.shape[1])
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return codes (P, n_q) of reduced cells (P, d), and the sum of their codewords (P, d)."""
-        codes, total = [], torch.zeros_like(x)
+        """Return indices (P, n_q) of reduced cells (P, d), and their codewords' sum (P, d)."""
+        indices, total = [], torch.zeros_like(x)
         for stage in self.ordered_stages():
-            code = stage.assign(x - total)
+            index = stage.assign(x - total)
             if self.training:
-                stage.follow(x - total, code)
-            total = total + stage.codewords[code]
-            codes.append(code)
-        return torch.stack(codes, dim=1), total
+                stage.follow(x - total, index)
+            total = total + stage.codewords[index]
+            indices.append(index)
+        return torch.stack(indices, dim=1), total
 
     def orthogonality(self) -> torch.Tensor:
         """Return the mean squared cosine between the rows of the bottleneck."""
@@ -153,11 +153,11 @@ class ReVQomCodebook(nn.Module):
             maps = features.float()
             x = self.reduced(maps)
             with torch.no_grad():
-                codes, words = self.encode(x)
+                indices, words = self.encode(x)
             decoded = self.restore(x + (words - x).detach())
             flat = maps.permute(0, 2, 3, 1).reshape(-1, c)
             loss = functional.mse_loss(decoded, flat.detach())
             loss = loss + COMMITMENT * functional.mse_loss(x, words)
             loss = loss + ORTHOGONALITY * self.orthogonality()
-        planes = codes.reshape(n, h, w, -1).permute(0, 3, 1, 2).to(torch.uint8)
+        planes = indices.reshape(n, h, w, -1).permute(0, 3, 1, 2).to(torch.uint8)
         return Quantized(decoded.view(n, h, w, c).permute(0, 3, 1, 2), planes, loss)

@@ -175,12 +175,12 @@ class ValidationSamples(Dataset[Sample | DatasetError]):
     ) -> None:
         self.config = replace(config, alone=0.0)
         self.make = SampleMaker(self.config, anchors)
-        moments = list_frames(root, skip_broken=skip_broken)
+        listed = list_frames(root, skip_broken=skip_broken)
         if frames:
-            spread = np.linspace(0, len(moments) - 1, min(frames, len(moments))).round()
-            moments = [moments[int(index)] for index in spread]
+            spread = np.linspace(0, len(listed) - 1, min(frames, len(listed))).round()
+            listed = [listed[int(index)] for index in spread]
         self.frames = []
-        for number, (scenario, stamp) in enumerate(moments):
+        for number, (scenario, stamp) in enumerate(listed):
             rng = np.random.default_rng([seed, number])
             try:
                 frame = scenario.frame(stamp)

@@ -91,7 +91,7 @@ class Page:
         return len(self._server.get_clients())
 
     def show(self, view: Snapshot) -> None:
-        """Show a moment; whatever is not in it disappears."""
+        """Show a snapshot; whatever is not in it disappears."""
         with self._server.atomic():
             self._show_boxes(view.boxes)
             self._show_agents(view)

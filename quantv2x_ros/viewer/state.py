@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the viewer shows at one moment, gathered from what was heard lately. No ROS, no browser."""
+"""The state of the viewer: what was heard lately. No ROS, no browser."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class AgentSnapshot:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Everything that is shown at one moment.
+    """Everything that is shown at one time.
 
     Attributes:
         boxes: by class, (N, 7) each in the ego's LiDAR frame.

@@ -92,7 +92,7 @@ def test_the_full_grid_agrees_with_torch(golden: Any, tmp_path: Path) -> None:
     expected = network.forward_points(clouds, transforms)
     detector = CooperativeDetector(export(network, tmp_path / "bundle"), threads=2)
     encoder = AgentEncoder(detector.bundle, threads=2)
-    codes = expected["codes"].numpy()
+    codes = expected["indices"].numpy()
     indices = np.stack([encoder.encode(cloud).indices for cloud in clouds])
     # float32 summation order decides near ties
     assert (indices == codes).mean() > 0.9995

@@ -53,13 +53,13 @@ def test_dead_codewords_come_back_to_life_and_lower_the_error(segments):
         for level in codebook.ordered_levels():
             level.codebook[:, 4:] += 1000.0  # where no feature is
     usage = CodebookUsage(*codebook.shape)
-    usage.add(codebook(as_maps(features)).codes)
+    usage.add(codebook(as_maps(features)).indices)
     assert (usage.used() <= 0.25).all()
     before = error(codebook, features)
     moved = revive(codebook, features, usage, torch.Generator().manual_seed(0))
     assert moved == int((usage.counts == 0).sum())
     usage.reset()
-    usage.add(codebook(as_maps(features)).codes)
+    usage.add(codebook(as_maps(features)).indices)
     assert (usage.used() > 0.8).all()
     assert error(codebook, features) < before
 
@@ -69,7 +69,7 @@ def test_codewords_in_use_stay_where_they_are():
     codebook = TrainableCodebook(64, levels=1, size=16)
     initialise_codebook(codebook, features, seed=0)
     usage = CodebookUsage(*codebook.shape)
-    usage.add(codebook(as_maps(features)).codes)
+    usage.add(codebook(as_maps(features)).indices)
     before = codebook.levels[0].codebook.clone()
     alive = usage.counts[0] > 0
     revive(codebook, features, usage, torch.Generator().manual_seed(0))
@@ -82,7 +82,7 @@ def test_gumbel_noise_repeats_with_its_generator_and_vanishes_without():
 
     def codes(seed):
         noise = None if seed is None else Noise(1.0, torch.Generator().manual_seed(seed))
-        return codebook(maps, noise).codes
+        return codebook(maps, noise).indices
 
     assert torch.equal(codes(1), codes(1))
     assert not torch.equal(codes(1), codes(2))

@@ -70,7 +70,7 @@ def test_an_agent_alone_needs_no_codebook(
         expected, _ = network.detect(network.encode_points([cloud]), theta, [1])
     assert torch.equal(found["cls"], expected.cls)
     coded = random_network(12, GRID).forward_points([cloud], np.eye(4)[None])
-    assert torch.equal(found["codes"], coded["codes"])
+    assert torch.equal(found["indices"], coded["indices"])
     assert not torch.allclose(found["cls"], coded["cls"], atol=1e-3)
 
 
@@ -100,7 +100,7 @@ def test_a_whole_int8_frame_equals_its_simulation(
     detector = CooperativeDetector(bundle, threads=2)
     ego, peer = (encoder.encode(cloud) for cloud in frames[1].clouds)
     assert ego.own is not None
-    codes = expected["codes"].numpy()
+    codes = expected["indices"].numpy()
     assert (np.stack([ego.indices, peer.indices]) == codes).mean() > 0.99
     pyramids = [detector.own_pyramid(ego.own), detector.pyramid(codes[1])]
     found = detector.head_maps(pyramids, frames[1].ego_to_agent).cls

@@ -194,7 +194,7 @@ def test_a_whole_int8_frame_equals_its_simulation(int8: Exported) -> None:
     encoder = AgentEncoder(int8.bundle, threads=2)
     detector = CooperativeDetector(int8.bundle, threads=2)
     indices = [encoder.encode(cloud).indices for cloud in int8.frame.clouds]
-    codes = expected["codes"].numpy()
+    codes = expected["indices"].numpy()
     assert (np.stack(indices) == codes).mean() > 0.99
     maps = detector.head_maps([detector.pyramid(code) for code in codes], int8.frame.ego_to_agent)
     reference = expected["cls"][0].permute(1, 2, 0).numpy()

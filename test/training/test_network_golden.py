@@ -34,7 +34,7 @@ def test_features_and_codes_are_the_published_ones(golden: Any, network: QuantV2
     with torch.no_grad():
         features = network.encode(pillar_input(golden.clouds, [golden.grid] * 3))
     assert relative_error(features, golden.small["bev"]) < 1e-4
-    codes = network.forward_points(golden.clouds, golden.ego_to_agent)["codes"].numpy()
+    codes = network.forward_points(golden.clouds, golden.ego_to_agent)["indices"].numpy()
     decided = golden.decided()
     assert decided.mean() > 0.999
     np.testing.assert_array_equal(codes[decided], golden.codes[decided])

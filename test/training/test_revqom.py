@@ -82,8 +82,8 @@ def test_exported_tables_choose_and_decode_as_the_module_does(stages, seed):
         expected = model.codebook(maps)
     nhwc = np.ascontiguousarray(maps[0].permute(1, 2, 0).numpy())
     codes = folded.encode_map(nhwc)
-    assert (codes == expected.codes[0].numpy()).mean() > 0.999
-    decoded = folded.decode_map(expected.codes[0].numpy())
+    assert (codes == expected.indices[0].numpy()).mean() > 0.999
+    decoded = folded.decode_map(expected.indices[0].numpy())
     np.testing.assert_allclose(
         decoded, expected.features[0].permute(1, 2, 0).numpy(), rtol=0, atol=2e-5
     )
@@ -150,13 +150,13 @@ def test_dead_codewords_of_a_stage_come_back_to_life():
     codebook = trained()
     codebook.ordered_stages()[0].codewords[4:] += 1000.0
     usage = CodebookUsage(*codebook.shape)
-    usage.add(codebook(a_map()).codes)
+    usage.add(codebook(a_map()).indices)
     dead = int((usage.counts == 0).sum())
     assert dead >= 12
     cells = a_map().permute(0, 2, 3, 1).reshape(-1, 64)
     assert revive(codebook, cells, usage, torch.Generator().manual_seed(0)) == dead
     usage.reset()
-    usage.add(codebook(a_map()).codes)
+    usage.add(codebook(a_map()).indices)
     assert usage.used()[0] > 0.5
 
 
@@ -183,7 +183,7 @@ def test_a_bundle_with_it_sends_the_networks_codes_and_finds_the_networks_boxes(
         assert len(payload) < 1.01 * indices[0].size * 4 * 6 / 8 + 64  # 24 bits a cell
         sent.append(decode_indices(payload, entropy_model, indices.shape))
     codes = np.stack(sent)
-    assert (codes == expected["codes"].numpy()).mean() > 0.99
+    assert (codes == expected["indices"].numpy()).mean() > 0.99
 
     detector = CooperativeDetector(bundle, threads=1)
     pyramids = [detector.pyramid(np.asarray(item, np.uint8)) for item in codes]
@@ -200,7 +200,7 @@ def test_a_checkpoint_keeps_the_kind_of_codebook(tmp_path):
     again = load_checkpoint(tmp_path / "network.safetensors")
     assert again.config == source.config
     cloud = np.zeros((1, 4), np.float32)
-    codes = [m.eval().forward_points([cloud], np.eye(4)[None])["codes"] for m in (source, again)]
+    codes = [m.eval().forward_points([cloud], np.eye(4)[None])["indices"] for m in (source, again)]
     assert codes[0].shape == (1, 3, 32, 32)
     assert torch.equal(*codes)
 

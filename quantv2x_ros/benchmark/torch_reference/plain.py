@@ -27,7 +27,7 @@ Times = dict[str, float]
 
 
 class PlainFrame(Protocol):
-    """One moment.
+    """One frame.
 
     Attributes:
         clouds: (P, 4) float32 a sweep, the ego's first, each in its own LiDAR frame.

@@ -51,7 +51,7 @@ class MapFrame:
 
 @dataclass
 class Scene:
-    """A world at one moment; :func:`simulate_scene` advances it.
+    """A scene at one time; :func:`simulate_scene` advances it.
 
     Attributes:
         seed: what it was made from.

@@ -176,7 +176,7 @@ def _idm(actor: Actor, gap: float, ahead: float) -> float:
 
 @dataclass(frozen=True)
 class Obstacles:
-    """Footprints of all actors at one moment, as circles.
+    """Footprints of all actors at one time, as circles.
 
     Attributes:
         centers: (C, 2) circle centres, metres.

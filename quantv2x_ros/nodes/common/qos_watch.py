@@ -43,7 +43,7 @@ class QosWatch:
         return SubscriptionEventCallbacks(incompatible_qos=partial(self._notice, topic, False))
 
     def problems(self) -> list[str]:
-        """Return one sentence for each node that cannot talk with this one, at the moment."""
+        """Return one sentence for each node that cannot talk with this one now."""
         found: list[str] = []
         for (topic, is_published), looks in list(self._noticed.items()):
             pairs = list(self._mismatches(topic, is_published))

@@ -30,7 +30,7 @@ class TypeWatch:
         self._looks: dict[tuple[str, str, str], int] = {}
 
     def problems(self) -> list[str]:
-        """Return one sentence for each publisher of another type, at the moment."""
+        """Return one sentence for each publisher of another type that is there now."""
         seen: dict[tuple[str, str, str], str] = {}
         for subscription in self._node.subscriptions:
             topic, expected = subscription.topic_name, type_name(subscription.msg_type)

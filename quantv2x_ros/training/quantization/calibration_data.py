@@ -34,20 +34,20 @@ class CalibrationFrames:
         self, root: Path, count: int, grid: BevGrid, max_agents: int = 3, seed: int = 0
     ) -> None:
         scenarios = open_whole(root)
-        moments = [(scenario, stamp) for scenario in scenarios for stamp in scenario.timestamps]
-        chosen = np.linspace(0, len(moments) - 1, min(count, len(moments))).round().astype(int)
-        self._moments = [moments[index] for index in chosen]
+        listed = [(scenario, stamp) for scenario in scenarios for stamp in scenario.timestamps]
+        chosen = np.linspace(0, len(listed) - 1, min(count, len(listed))).round().astype(int)
+        self._frames = [listed[index] for index in chosen]
         self._config = SampleConfig(grid, max_agents=max_agents)
         self._seed = seed
 
     def __len__(self) -> int:
         """Number of frames."""
-        return len(self._moments)
+        return len(self._frames)
 
     def __iter__(self) -> Iterator[CalibrationFrame]:
         """Read the frames one by one; the same ones every time."""
         rng = np.random.default_rng(self._seed)
-        for scenario, timestamp in self._moments:
+        for scenario, timestamp in self._frames:
             frame = scenario.frame(timestamp)
             agents = choose_agents(frame, self._config, rng)
             clouds = [frame[agent].points for agent in agents]

@@ -128,15 +128,15 @@ def run_frame(
     """Run one frame; see SimulatedNetwork for the arguments.
 
     Returns:
-        ``codes`` (N, planes, H, W) uint8, ``cls``, ``reg``, ``dir`` (1, C, H, W).
+        ``indices`` (N, planes, H, W) uint8, ``cls``, ``reg``, ``dir`` (1, C, H, W).
     """
     simulated = SimulatedNetwork(network, watch, dtype, bfloat16)
     features = [simulated.encode(cloud) for cloud in frame.clouds]
-    codes = [simulated.quantize(feature) for feature in features]
-    heard = [simulated.dequantize(code) for code in codes]
+    indices = [simulated.quantize(feature) for feature in features]
+    heard = [simulated.dequantize(index_map) for index_map in indices]
     if not network.coded_ego:
         heard[0] = features[0]
     pyramids = [simulated.pyramid(feature) for feature in heard]
     thetas = np.stack([warp_theta(matrix, network.grid) for matrix in frame.ego_to_agent])
     heads = simulated.heads(fuse_agents(pyramids, torch.from_numpy(thetas)))
-    return {"codes": torch.from_numpy(np.stack(codes)), **heads._asdict()}
+    return {"indices": torch.from_numpy(np.stack(indices)), **heads._asdict()}

@@ -63,6 +63,6 @@ def test_the_codes_are_those_of_the_network(bundle_folder: Path) -> None:
     pipeline = PlainPipeline(ModelBundle.load(bundle_folder), threads=1)
     features = torch.randn(1, 64, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = pipeline._codebook(features).codes
+        expected = pipeline._codebook(features).indices
         codes = pipeline._codes(features)
     np.testing.assert_array_equal(codes[:, :, 0].T.reshape(1, -1, 16, 16), expected)
