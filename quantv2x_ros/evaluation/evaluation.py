@@ -32,7 +32,7 @@ from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSetting
 from quantv2x_ros.inference.protocol import Detector, PlainFeature
 
 #: What else can be done about a damaged file.
-SKIP_HINT = "leave damaged files out: --set skip_broken=true"
+SKIP_HINT = "leave damaged files out: --skip-broken"
 
 Progress = Callable[[int, int], object]
 
