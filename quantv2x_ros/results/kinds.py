@@ -372,7 +372,7 @@ KINDS = {
     "precision": Kind("evaluate", precision),
     "cooperation": Kind("evaluate", cooperation),
     "link": Kind("evaluate --sweep link", link),
-    "treatment": Kind("evaluate --sweep latency_ms,latency_ms_compensated", treatment),
+    "treatment": Kind("evaluate --sweep latency_ms,latency_ms_uncompensated", treatment),
     "stages": Kind("benchmark", stages),
     "roofline": Kind("benchmark", roofline),
     "growth_with_agents": Kind("benchmark", growth_with_agents),

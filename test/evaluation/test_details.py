@@ -4,12 +4,12 @@
 
 import numpy as np
 import pytest
-from quantv2x_ros.evaluation.frame_state import FrameState
 
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.detection.evaluation import AveragePrecision
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.details import Details
+from quantv2x_ros.evaluation.frame_state import FrameState
 from quantv2x_ros.evaluation.playback import EgoView
 
 CLASSES = ("vehicle", "pedestrian", "truck")
