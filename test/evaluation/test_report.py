@@ -143,7 +143,7 @@ def test_tables_of_results_are_made_of_the_result(reported):
     assert len(text.splitlines()) == 2 + len(result["AP"]) + 1
     assert text.startswith("| class | here, AP@0.5 |")
     assert "| `levels: 2` | " in KINDS["link"].make({"": [result]}, {})
-    options = {"series": "latency_ms", "treated": "latency_ms_compensated"}
+    options = {"series": "latency_ms_uncompensated", "treated": "latency_ms"}
     options |= {"value": "ms", "as_is": "as they are", "treatment": "carried on"}
     rows = KINDS["treatment"].make({"": [result]}, options).splitlines()[2:]
     assert [row.split(" | ")[0] for row in rows] == ["| 0", "| 100", "| 200", "| ego alone"]

@@ -88,7 +88,7 @@ class ChannelParameters(NodeParameters):
 
     @property
     def settings(self) -> ChannelSettings:
-        """State of the channel."""
+        """Return the settings of the channel."""
         return ChannelSettings(
             **{item.name: getattr(self, item.name) for item in fields(ChannelSettings)}
         )

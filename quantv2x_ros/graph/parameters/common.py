@@ -19,7 +19,7 @@ _LIMITS = PeerLimits()
 
 @dataclass(frozen=True)
 class HealthParameters(Parameters):
-    """What is expected of a node, and for how long it may fail it, before diagnostics say so."""
+    """Limits of a node, and the time it may exceed them before the diagnostics say so."""
 
     min_rate: float = parameter(
         0.0,
@@ -80,7 +80,7 @@ class NodeParameters(Parameters):
 
 @dataclass(frozen=True)
 class StationParameters(Parameters):
-    """Who the station of an encoder or fusion node is, and in which frame its poses are."""
+    """Station id and map frame of an encoder or fusion node."""
 
     station_id: int = parameter(
         THIS_HOST,
@@ -96,7 +96,7 @@ class StationParameters(Parameters):
 
 @dataclass(frozen=True)
 class ModelParameters(Parameters):
-    """Which model an encoder or fusion node runs, and on what."""
+    """Model bundle and engine of an encoder or fusion node."""
 
     bundle: str = parameter(
         "",
@@ -120,13 +120,13 @@ class ModelParameters(Parameters):
 
     @property
     def engine_threads(self) -> int | None:
-        """Threads as engines are told; None: one a core."""
+        """Return the number of an engine's threads; None for one a core."""
         return self.threads or None
 
 
 @dataclass(frozen=True)
 class TrustParameters(Parameters):
-    """Whose messages are accepted, and how many of them."""
+    """Keys and bounds by which stations' messages are accepted."""
 
     clock_tolerance: float = parameter(
         ReceiverSettings.clock_tolerance,
@@ -189,7 +189,7 @@ class TrustParameters(Parameters):
 
     @property
     def limits(self) -> PeerLimits:
-        """What is granted to stations."""
+        """Return the limits of stations' messages."""
         return PeerLimits(
             max_peers=self.max_peers,
             rate=self.max_message_rate,

@@ -24,7 +24,7 @@ PRIORITIES = ("fusion", "broadcast")
 
 @dataclass(frozen=True)
 class PoseParameters(Parameters):
-    """Where the poses of sweeps come from."""
+    """Source of the sweeps' poses."""
 
     pose_timeout: float = parameter(
         0.1,
@@ -66,7 +66,7 @@ class PoseParameters(Parameters):
 
 @dataclass(frozen=True)
 class CloudParameters(Parameters):
-    """How clouds lie, and what becomes of them before they are encoded."""
+    """Placement of clouds, and what is done to them before they are encoded."""
 
     cloud_mount: tuple[float, ...] = parameter(
         (0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
@@ -109,7 +109,7 @@ class CloudParameters(Parameters):
 
 @dataclass(frozen=True)
 class SendingParameters(Parameters):
-    """What of an index map is sent, and how."""
+    """Selection and tiles of an index map that is sent."""
 
     max_payload_bytes: int = parameter(
         TileSettings.max_payload_bytes,
@@ -171,7 +171,7 @@ class SendingParameters(Parameters):
 
     @property
     def settings(self) -> SendSettings:
-        """What is sent of a sweep."""
+        """Return the settings of sending a sweep."""
         return SendSettings(
             TileSettings(self.max_payload_bytes, self.coarse_first),
             self.levels,
@@ -182,7 +182,7 @@ class SendingParameters(Parameters):
 
 @dataclass(frozen=True)
 class ReceiversParameters(Parameters):
-    """What the stations heard lately change in what is sent, and who is heard for it."""
+    """Effects of the stations heard lately on what is sent, and which stations are heard."""
 
     interest_of_receivers: bool = parameter(
         False,

@@ -110,7 +110,7 @@ class FusionParameters(NodeParameters):
 
     @property
     def receiver(self) -> ReceiverSettings:
-        """What the receiver accepts and does."""
+        """Return the settings of the receiver."""
         return ReceiverSettings(
             peer_timeout=self.peer_timeout,
             peer_wait=self.peer_wait,

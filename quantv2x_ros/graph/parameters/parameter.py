@@ -26,15 +26,15 @@ class ParameterError(ValueError):
 
 @dataclass(frozen=True)
 class Specification:
-    """What a parameter means and allows.
+    """Meaning and allowed values of a parameter.
 
     Attributes:
-        name: its name.
+        name: name of the parameter.
         description: one sentence with the unit, shown by ``ros2 param describe``.
-        low: smallest number allowed; None: any.
-        high: largest number allowed; None: any. Both have the type of the parameter.
+        low: smallest number allowed; None for any.
+        high: largest number allowed; None for any. Both have the type of the parameter.
         choices: allowed texts, where there are few.
-        check: raises ValueError for a value that cannot be used.
+        check: function that raises ValueError for a value that cannot be used.
         live: whether it can be changed while the node runs.
         early: whether the node needs it in every state: others are declared when it is configured.
         by_launch: whether the launch file sets it, so that parameter files leave it out.
@@ -52,7 +52,7 @@ class Specification:
 
     @property
     def allowed(self) -> str:
-        """Range or choices in words; empty where anything of the type is allowed."""
+        """Word range or choices; empty where every value of the type is allowed."""
         if self.low is None or self.high is None:
             return ", ".join(self.choices)
         if isinstance(self.low, int):
@@ -90,15 +90,15 @@ def parameter(
     """Return the field of a parameter.
 
     Args:
-        default: its value where none is given; fixes the type.
+        default: value where none is given; it fixes the type.
         description: see `Specification`, as all others.
-        low: needs ``high``.
-        high: needs ``low``.
+        low: smallest number allowed; needs ``high``.
+        high: largest number allowed; needs ``low``.
         choices: allowed texts.
-        check: of further conditions.
-        live: can be changed while the node runs.
-        early: is needed in every state.
-        by_launch: is left to the launch file.
+        check: function that checks further conditions.
+        live: whether it can be changed while the node runs.
+        early: whether it is needed in every state.
+        by_launch: whether it is left to the launch file.
     """
     if (low is None) != (high is None):
         raise TypeError(f"a range has both ends, got {low} to {high}: {description}")

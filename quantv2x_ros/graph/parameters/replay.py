@@ -123,5 +123,5 @@ class ReplayParameters(NodeParameters):
 
     @property
     def topics(self) -> BagTopics:
-        """How the topics of a bag's agents are called."""
+        """Return the names of the topics of a bag's agents."""
         return BagTopics(self.points_topic, self.pose_topic, self.pose_source)

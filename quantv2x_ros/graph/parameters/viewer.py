@@ -41,5 +41,5 @@ class ViewerParameters(NodeParameters):
 
     @property
     def peer_topics(self) -> tuple[str, ...]:
-        """The topics of the peers' clouds."""
+        """Return the topics of the peers' clouds."""
         return tuple(name.strip() for name in self.peer_points.split(",") if name.strip())
