@@ -81,7 +81,9 @@ def test_an_encoder_goes_through_its_whole_life_by_the_services(ros, manage, sen
 def test_fusion_keeps_its_engines_when_deactivated_and_frees_them_on_cleanup(
     ros, manage, sensors, parameters
 ):
-    encoder = ros.add(EncoderNode(parameter_overrides=parameters(station_id=1)))
+    # one message a sweep: of several a busy machine may bring one too late
+    whole = parameters(station_id=1, max_payload_bytes=0)
+    encoder = ros.add(EncoderNode(parameter_overrides=whole))
     fusion = waiting(FusionNode, ros, parameters(station_id=1, clock_tolerance=60.0))
     manager = manage(fusion)
     objects = ros.collect(DetectedObject3DArray, "objects")
