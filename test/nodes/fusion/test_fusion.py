@@ -273,7 +273,8 @@ def test_all_that_the_node_hears_of_a_station_lies_in_its_record_and_goes_with_i
     ros.spin_until(lambda: ego.reported(f"station {peer} last refusal"))
     assert ego.reported(f"station {peer} sweeps") == "1 heard, 0 missed"
     received, registry = ego.node._input, ego.node._input.registry
-    elsewhere = [ego.node, ego.node._worker, ros.executor]
+    worker = ego.node._worker  # has a record of its own, under its lock, in the collector
+    elsewhere = [ego.node, worker, worker._receiver.collector, ros.executor]
     for part in (received, ego.node._turns, ego.node._own):
         assert tables_keyed_by(part, peer, beyond=[registry, *elsewhere]) == []
     assert len(tables_keyed_by(registry, peer, beyond=elsewhere)) == 1
