@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quantv2x_ros.inference.cpu import processor
+from quantv2x_ros.inference.cpu import graph_passes, processor
 from quantv2x_ros.inference.cpu.processor import (
     cpu_flags,
     exact_weights,
