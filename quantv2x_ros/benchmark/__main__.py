@@ -38,7 +38,7 @@ def _measure(task: str, text: str) -> None:
 
         result = measure(settings, report)
     else:
-        from quantv2x_ros.benchmark.memory import measure_memory
+        from quantv2x_ros.benchmark.processes import measure_memory
 
         result = measure_memory(settings, task)
     print(json.dumps({"result": result}), flush=True)

@@ -33,7 +33,7 @@ def command(
     from quantv2x_ros.environment.resources import find_bundle
     from quantv2x_ros.evaluation.consistency_trial import ConsistencyTrial
     from quantv2x_ros.evaluation.detector import EngineDetector
-    from quantv2x_ros.evaluation.evaluate import open_scenarios
+    from quantv2x_ros.evaluation.evaluation import open_scenarios
     from quantv2x_ros.evaluation.report import write_json
     from quantv2x_ros.evaluation.settings import EvaluationConfig
     from quantv2x_ros.inference.model.bundle import ModelBundle

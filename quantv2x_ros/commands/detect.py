@@ -71,7 +71,7 @@ def command(
     from quantv2x_ros.environment.resources import find_bundle
     from quantv2x_ros.evaluation import detect as offline
     from quantv2x_ros.evaluation.agent_grids import AgentGrids
-    from quantv2x_ros.evaluation.cloud_notes import cloud_note
+    from quantv2x_ros.evaluation.detect import cloud_note
     from quantv2x_ros.evaluation.detector import EngineDetector
     from quantv2x_ros.evaluation.report import write_json
     from quantv2x_ros.inference.model.bundle import ModelBundle

@@ -75,8 +75,7 @@ def _examine_graph(seconds: float) -> list[Finding]:
 def _examine_data(data: Path, clouds: bool, json: Path | None) -> None:
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from quantv2x_ros.doctor.dataset_doctor import examine_dataset
-    from quantv2x_ros.doctor.dataset_report import print_census
+    from quantv2x_ros.doctor.dataset_doctor import examine_dataset, print_census
     from quantv2x_ros.evaluation.report import write_json
 
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())

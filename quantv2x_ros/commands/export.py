@@ -62,9 +62,9 @@ def command(
     from quantv2x_ros.training.checkpoint import load_checkpoint
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
     from quantv2x_ros.training.export.sparse_heads import record_sparse_heads
+    from quantv2x_ros.training.network import default_network
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
     from quantv2x_ros.training.quantization.post_training import QuantizationConfig
-    from quantv2x_ros.training.recipe import default_network
 
     network = load_checkpoint(checkpoint, default_network(codebook=True).config)
     network.code_ego(coded_ego)

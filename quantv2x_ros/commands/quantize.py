@@ -118,13 +118,12 @@ def command(
     from quantv2x_ros.training.export.measurement import Measurement
     from quantv2x_ros.training.export.sparse_heads import record_sparse_heads
     from quantv2x_ros.training.float_precision import choose_bfloat16
+    from quantv2x_ros.training.network import default_network
     from quantv2x_ros.training.quantization.aware_training import AwareTrainingConfig
     from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
     from quantv2x_ros.training.quantization.post_training import QuantizationConfig
-    from quantv2x_ros.training.quantization.report import print_report
-    from quantv2x_ros.training.quantization.workflow import Workflow
-    from quantv2x_ros.training.recipe import default_network
+    from quantv2x_ros.training.quantization.workflow import Workflow, print_report
 
     if sensitivity and evaluate is None:
         raise typer.BadParameter("--sensitivity needs --evaluate: it measures AP")

@@ -87,8 +87,7 @@ def command(
 ) -> None:
     """Train one stage of the network, from the weights of the one before; see docs/training.md."""
     from quantv2x_ros.environment.resources import shared_folder
-    from quantv2x_ros.training.config import TrainingConfigError
-    from quantv2x_ros.training.config_file import load_config
+    from quantv2x_ros.training.config import TrainingConfigError, load_config
     from quantv2x_ros.training.stage import Devices, StageRun, run_stage
 
     path = config or shared_folder("config") / "training" / "published" / f"stage{stage}.yaml"

@@ -29,9 +29,12 @@ def command(
     from rich.progress import track
 
     from quantv2x_ros.inference.model.bundle import ModelBundle
-    from quantv2x_ros.training.entropy_model.index_maps import IndexMaps
-    from quantv2x_ros.training.entropy_model.learn import EntropyModelRecipe, learn_entropy_model
-    from quantv2x_ros.training.export.entropy_model_writer import install_entropy_model
+    from quantv2x_ros.training.entropy_model.learn import (
+        EntropyModelRecipe,
+        install_entropy_model,
+        learn_entropy_model,
+    )
+    from quantv2x_ros.training.entropy_model.samples import IndexMaps
 
     before = ModelBundle.load(bundle)
     chosen = IndexMaps(before, data, sweeps)

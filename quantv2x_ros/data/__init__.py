@@ -12,11 +12,9 @@
 * frame: Truth, WorldObject, AgentFrame, Frame.
 * frame_store: RecordedMessage, FrameStore.
 * layout: AgentFiles.
-* levels: AgentLevels.
 * modes: ModeError.
 * pcd: PcdField, PcdHeader.
 * recording: Supplement, RecordOptions.
-* roadside: RoadsideGrids.
 * scenario: Scenario.
 * v2x_real: WritableObject.
 """

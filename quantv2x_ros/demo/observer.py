@@ -14,8 +14,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
-from quantv2x_ros.core.monitoring.statistics import RateMeter
-from quantv2x_ros.core.monitoring.sweep_rate import SweepRate
+from quantv2x_ros.core.monitoring.statistics import RateMeter, SweepRate
 from quantv2x_ros.nodes.common.conversions import nanoseconds
 
 _RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)

@@ -17,13 +17,13 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 
 from quantv2x_msgs.msg import BevIndices, Codebook
-from quantv2x_ros.core.monitoring.sweep_rate import SweepRate
+from quantv2x_ros.core.monitoring.statistics import SweepRate
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
 from quantv2x_ros.doctor.graph import CODEBOOK, INDICES, Connection, Observation, StationHeard
 from quantv2x_ros.environment.interruption import signals_held_back
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.conversions import nanoseconds
-from quantv2x_ros.nodes.common.graph_names import endpoint_name
+from quantv2x_ros.nodes.common.topic_watch import endpoint_name
 
 NAME = "doctor"
 

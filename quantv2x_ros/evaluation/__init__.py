@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Detection on datasets without ROS, and what it is measured by.
 
-* agent_grids: AgentGrids.
+* agent_grids: AgentGrids, AgentLevels, RoadsideGrids.
 * air: Air, IndependentLoss, SharedChannel.
 * consistency_trial: Suspect, ConsistencyTrial.
 * details: RatedFrame, Details.
@@ -14,14 +14,12 @@
 * frame_state: Sent, FrameState, ScenarioAgents.
 * playback: EgoView, Playback.
 * pyramid_cache: PyramidCache.
-* senders: Senders.
+* senders: Senders, AirLoad.
 * settings_file: Measure, Clouds.
 * plots: Panel.
-* picture_content: PictureContent, PictureArea.
-* scores: Scores.
+* scores: Scores, StreamingPrecision.
 * session: Request.
 * settings: EvaluationSettingError, Sending, Link, EvaluationConfig.
-* streaming: StreamingPrecision.
 * series: Variant.
-* air_load: AirLoad.
+* drawing: PictureContent, PictureArea.
 """

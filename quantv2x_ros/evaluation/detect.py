@@ -19,15 +19,33 @@ from quantv2x_ros.core.geometry.pose import (
     quaternion_from_matrix,
     transform_points,
 )
-from quantv2x_ros.core.placement.cloud_placement import CloudPlacement
+from quantv2x_ros.core.placement.cloud_extent import misplacement
+from quantv2x_ros.core.placement.cloud_placement import CloudPlacement, PlacementRemedy
+from quantv2x_ros.core.placement.ground_check import ground_fault, ground_of
 from quantv2x_ros.core.placement.levelling import Levelling, in_sensor_frame, levelled_points
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import Frame, read_cloud
 from quantv2x_ros.data.layout import CLOUD_SUFFIXES, has_suffix
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.evaluation.detector import detect_once
-from quantv2x_ros.evaluation.picture_content import PictureContent
+from quantv2x_ros.evaluation.drawing import PictureContent
 from quantv2x_ros.inference.protocol import Cloud, Detector
+
+
+def cloud_note(points: Cloud, lidar_range: Sequence[float], placement: CloudPlacement) -> str:
+    """Word what seems wrong with a cloud, and the options that correct it; empty for nothing.
+
+    Args:
+        points: (P, 4) points as placed, neither levelled nor turned.
+        lidar_range: Range of the model: minimum x, y, z, then maximum, metres.
+        placement: Placement that the points were moved by.
+    """
+    remedy = PlacementRemedy(placement, of_command=True)
+    place = misplacement(points, lidar_range, remedy)
+    if place:
+        return place
+    plane = ground_of(points)
+    return "" if plane is None else ground_fault(plane, remedy)
 
 
 @dataclass(frozen=True, eq=False)

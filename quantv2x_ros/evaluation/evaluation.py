@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,42 @@ import numpy as np
 from quantv2x_ros.core.fusion.occupancy_tracks import TrackSettings
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import Frame
-from quantv2x_ros.data.scenario import FRAME_PERIOD, Scenario
+from quantv2x_ros.data.scenario import FRAME_PERIOD, Scenario, find_scenarios
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
-from quantv2x_ros.evaluation.air_load import AirLoad
 from quantv2x_ros.evaluation.frame_state import FrameState, ScenarioAgents, choose_agents
 from quantv2x_ros.evaluation.playback import EgoView, Playback
 from quantv2x_ros.evaluation.pyramid_cache import PyramidCache
 from quantv2x_ros.evaluation.scores import Scores
-from quantv2x_ros.evaluation.senders import Senders
+from quantv2x_ros.evaluation.senders import AirLoad, Senders
 from quantv2x_ros.evaluation.series import Variant
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
 from quantv2x_ros.inference.protocol import Detector, PlainFeature
+
+
+def open_scenarios(data: str | Path, config: EvaluationConfig) -> list[Scenario]:
+    """Open all scenarios of a dataset.
+
+    Raises:
+        DatasetError: If there is none, or a file lacks its counterpart (unless those are skipped).
+    """
+    folders = find_scenarios(data)
+    try:
+        return [Scenario.open(folder, skip_broken=config.skip_broken) for folder in folders]
+    except DatasetError as error:
+        raise error.with_hint(SKIP_HINT) from error
+
+
+def evaluate(
+    detector: Detector,
+    data: str | Path,
+    config: EvaluationConfig,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Evaluate a detector on a dataset with one setting; see `Evaluation`."""
+    evaluation = Evaluation(detector, config)
+    evaluation.run(open_scenarios(data, config), progress)
+    return evaluation.result()
+
 
 #: What else can be done about a damaged file.
 SKIP_HINT = "leave damaged files out: --skip-broken"

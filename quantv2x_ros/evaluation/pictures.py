@@ -19,8 +19,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from quantv2x_ros.evaluation.drawing import BACKGROUND, TEXT, draw_scene, legend_handles
-from quantv2x_ros.evaluation.picture_content import PictureArea, PictureContent
+from quantv2x_ros.evaluation.drawing import (
+    BACKGROUND,
+    TEXT,
+    PictureArea,
+    PictureContent,
+    draw_scene,
+    legend_handles,
+)
 
 Panel = tuple[str, PictureContent]
 """A title and the scene below it."""

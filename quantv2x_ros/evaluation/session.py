@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quantv2x_ros.evaluation.evaluate import open_scenarios
-from quantv2x_ros.evaluation.evaluation import Evaluation, Progress
+from quantv2x_ros.evaluation.evaluation import Evaluation, Progress, open_scenarios
 from quantv2x_ros.evaluation.series import (
     STEPS,
     alone_variants,

@@ -5,13 +5,38 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from quantv2x_ros.core.geometry.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL, BevGrid
+from quantv2x_ros.environment.typed_yaml import TypedYamlError, build, read_mapping
 from quantv2x_ros.training.float_precision import FULL, PRECISIONS
 from quantv2x_ros.training.losses import LossWeights
 from quantv2x_ros.training.network import NetworkConfig
 from quantv2x_ros.training.samples import SampleConfig
+
+
+def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainingConfig:
+    """Read a stage's configuration from a YAML file; what it does not name keeps its default.
+
+    Args:
+        path: the file.
+        overrides: values of the first level that replace the file's.
+
+    Raises:
+        TrainingConfigError: naming the file, the key and what is allowed.
+        OSError: the file cannot be read.
+    """
+    try:
+        values = read_mapping(path)
+    except TypedYamlError as error:
+        raise TrainingConfigError(str(error)) from error
+    try:
+        return build(TrainingConfig, {**values, **(overrides or {})})
+    except ValueError as error:
+        raise TrainingConfigError(f"{path}: {error}") from error
 
 
 class TrainingConfigError(ValueError):

@@ -19,9 +19,8 @@ from quantv2x_ros.core.geometry.boxes import points_in_boxes
 from quantv2x_ros.core.geometry.grid import PILLAR_MULTIPLE, BevGrid
 from quantv2x_ros.core.geometry.pose import warp_theta
 from quantv2x_ros.data.frame import COMMUNICATION_RANGE, Frame
-from quantv2x_ros.data.levels import AgentLevels
 from quantv2x_ros.data.modes import check_mode, possible_egos, select_agents
-from quantv2x_ros.data.roadside import RoadsideGrids
+from quantv2x_ros.evaluation.agent_grids import AgentLevels, RoadsideGrids
 from quantv2x_ros.training.cooperative_frame import (
     AgentView,
     Array,

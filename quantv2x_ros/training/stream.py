@@ -14,10 +14,10 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from quantv2x_ros.core.detection.anchors import AnchorSet
-from quantv2x_ros.data.coverage import absent_classes
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.scenario import Scenario, find_scenarios
+from quantv2x_ros.data.v2x_real import CLASSES
 from quantv2x_ros.training.samples import (
     Sample,
     SampleConfig,
@@ -25,6 +25,30 @@ from quantv2x_ros.training.samples import (
     choose_agents,
     cooperative_frame,
 )
+
+
+def absent_classes(all_frames: Sequence[tuple[Scenario, str]], frames: int = 100) -> list[str]:
+    """Return the classes of which no object is labelled.
+
+    Args:
+        all_frames: Scenario and timestamp of every frame.
+        frames: Largest number of frames that are read, spread evenly. Reading ends when all
+            classes were seen. Damaged labels are passed over: who uses them names them.
+    """
+    wanted = set(range(1, len(CLASSES) + 1))
+    # far apart first: rare classes come in some scenarios and not in others
+    spread = np.linspace(0, len(all_frames) - 1, min(frames, len(all_frames))).round().astype(int)
+    for index in np.random.default_rng(0).permutation(spread):
+        scenario, timestamp = all_frames[int(index)]
+        try:
+            frame = scenario.frame(timestamp)
+        except DatasetError:
+            continue
+        wanted -= {item.label for agent in frame.agents.values() for item in agent.objects}
+        if not wanted:
+            break
+    return [CLASSES[label - 1] for label in sorted(wanted)]
+
 
 MAX_DRAWS = 100
 """Frames that are drawn for one sample before the dataset is given up."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.geometry.grid import area_corners
 from quantv2x_ros.core.geometry.pose import transform_between, transform_points
-from quantv2x_ros.core.monitoring.sweep_rate import SweepRate
+from quantv2x_ros.core.monitoring.statistics import SweepRate
 from quantv2x_ros.core.placement.levelling import LEVEL_SUFFIX, levelled_points
 from quantv2x_ros.core.transport.grid_turn import TURNED_SUFFIX
 

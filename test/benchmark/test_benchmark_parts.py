@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quantv2x_ros.benchmark.agreement import agreement, closeness
 from quantv2x_ros.benchmark.frames import with_points
-from quantv2x_ros.benchmark.memory import peak_memory
+from quantv2x_ros.benchmark.processes import peak_memory
 from quantv2x_ros.benchmark.roofline import Ceilings, StageCost, roofline
 from quantv2x_ros.benchmark.samples import Samples, compare, summarize, time_calls
 from quantv2x_ros.benchmark.scaling import crowd, narrowed

@@ -112,8 +112,8 @@ def test_a_scenario_of_which_nothing_is_whole_is_named_by_its_first_fault(scene)
 
 def test_export_is_not_stopped_by_a_frame_that_it_does_not_read(scene):
     pytest.importorskip("torch", reason="export needs torch")
+    from quantv2x_ros.training.network import default_network
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
-    from quantv2x_ros.training.recipe import default_network
 
     damage(scene, "1", None)
     grid = default_network(codebook=True).config.grid

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Classes that a dataset lacks are told from those it has."""
 
-from quantv2x_ros.data.coverage import absent_classes
 from quantv2x_ros.data.scenario import Scenario
+from quantv2x_ros.training.stream import absent_classes
 
 
 def moments(root):

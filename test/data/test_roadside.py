@@ -12,9 +12,9 @@ import pytest
 from quantv2x_ros.commands._detectors import open_detector
 from quantv2x_ros.core.transport.grid_turn import GridTurn
 from quantv2x_ros.data.frame import Frame
-from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import write_scenario
+from quantv2x_ros.evaluation.agent_grids import RoadsideGrids
 from quantv2x_ros.evaluation.evaluation import Evaluation
 from quantv2x_ros.evaluation.frame_state import ScenarioAgents
 from quantv2x_ros.evaluation.settings import EvaluationConfig

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from quantv2x_ros.doctor import processor
+from quantv2x_ros.doctor import machine as processor
 from quantv2x_ros.doctor.findings import ERROR, OK, WARNING
 from quantv2x_ros.inference.cpu import exactness
 
 PROGRAM = """
 import sys
 from quantv2x_ros.doctor.findings import Finding
-from quantv2x_ros.doctor.processor import processor
+from quantv2x_ros.doctor.machine import processor
 for finding in processor(sys.argv[1]):
     print(finding.level, finding.subject, finding.text)
 """

@@ -18,11 +18,11 @@ from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.core.transport.tiles import TileSettings
 from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.evaluation.channel_file import read_channel
 from quantv2x_ros.evaluation.frame_state import ScenarioAgents, choose_agents
 from quantv2x_ros.evaluation.playback import Playback
 from quantv2x_ros.evaluation.senders import Senders
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError, Link, Sending
+from quantv2x_ros.evaluation.settings_file import read_channel
 
 CONFIG = Path(__file__).parents[2] / "config" / "channel.yaml"
 SMALL = Sending(SendSettings(TileSettings(300), min_occupancy=0.0))

@@ -21,8 +21,7 @@ from quantv2x_ros.core.transport.tiles import TileSettings
 from quantv2x_ros.data.errors import DatasetError
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import write_scenario
-from quantv2x_ros.evaluation.evaluate import evaluate, open_scenarios
-from quantv2x_ros.evaluation.evaluation import Evaluation
+from quantv2x_ros.evaluation.evaluation import Evaluation, evaluate, open_scenarios
 from quantv2x_ros.evaluation.report import write_json
 from quantv2x_ros.evaluation.series import Variant, make_variants
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError, Link, Sending

@@ -14,7 +14,7 @@ from quantv2x_ros.core.geometry.pose import transform_between
 from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.evaluation.detect import choose_agents, frame_input
 from quantv2x_ros.evaluation.detector import detect_once
-from quantv2x_ros.evaluation.evaluate import open_scenarios
+from quantv2x_ros.evaluation.evaluation import open_scenarios
 from quantv2x_ros.evaluation.frame_state import ScenarioAgents
 from quantv2x_ros.evaluation.playback import Playback
 from quantv2x_ros.evaluation.senders import Senders

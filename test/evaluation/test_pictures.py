@@ -14,11 +14,12 @@ from quantv2x_ros.evaluation.drawing import (
     AGENT_COLOURS,
     MISSED_COLOUR,
     TRUTH_COLOUR,
+    PictureArea,
+    PictureContent,
     class_colour,
     draw_scene,
     legend_handles,
 )
-from quantv2x_ros.evaluation.picture_content import PictureArea, PictureContent
 from quantv2x_ros.evaluation.pictures import panel_title, save_animation, save_comparison
 
 CLASSES = ("vehicle", "pedestrian", "truck")

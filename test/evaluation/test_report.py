@@ -30,7 +30,7 @@ PLOTS = (
     "rate_accuracy",
     "agents",
     "latency",
-    "latency_moved_on",
+    "latency_unmoved",
     "noise",
     "error",
     "error_aligned",

@@ -9,7 +9,7 @@ from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.detection.evaluation import AveragePrecision
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x, transform_between
 from quantv2x_ros.data.frame import Truth
-from quantv2x_ros.evaluation.streaming import StreamingPrecision, first_frame, measurable
+from quantv2x_ros.evaluation.scores import StreamingPrecision, first_frame, measurable
 
 STILL = np.eye(4)
 

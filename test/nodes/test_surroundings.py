@@ -18,7 +18,7 @@ from quantv2x_ros.doctor.findings import ERROR, OK
 from quantv2x_ros.doctor.graph import judge
 from quantv2x_ros.doctor.graph_probe import GraphProbe
 from quantv2x_ros.nodes.common.conversions import time_message
-from quantv2x_ros.nodes.common.type_watch import type_name
+from quantv2x_ros.nodes.common.topic_watch import type_name
 from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 
 WARN = DiagnosticStatus.WARN

@@ -5,9 +5,8 @@
 import pytest
 
 from quantv2x_ros.environment.resources import shared_folder
-from quantv2x_ros.training.config import TrainingConfigError
-from quantv2x_ros.training.config_file import load_config
-from quantv2x_ros.training.recipe import default_network
+from quantv2x_ros.training.config import TrainingConfigError, load_config
+from quantv2x_ros.training.network import default_network
 
 FOLDER = shared_folder("config") / "training"
 

@@ -30,12 +30,12 @@ from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.graphs.scales import QuantizationError
 from quantv2x_ros.training.pyramid import SCALES
 from quantv2x_ros.training.quantization.calibration import calibrate
-from quantv2x_ros.training.quantization.cost import network_cost
 from quantv2x_ros.training.quantization.post_training import (
     QuantizationConfig,
     quantize_network,
 )
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
+from quantv2x_ros.training.quantization.workflow import network_cost
 
 GRID = BevGrid(SMALL_RANGE, VOXEL)
 TINY = BevGrid((-12.8, -12.8, -5.0, 12.8, 12.8, 1.0), VOXEL)

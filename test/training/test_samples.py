@@ -10,9 +10,9 @@ from quantv2x_ros.core.detection.detection import DetectionConfig
 from quantv2x_ros.core.geometry.boxes import points_in_boxes
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x, transform_between, transform_points
-from quantv2x_ros.data.roadside import RoadsideGrids
 from quantv2x_ros.data.scenario import Scenario
 from quantv2x_ros.data.simulator import write_scenario
+from quantv2x_ros.evaluation.agent_grids import RoadsideGrids
 from quantv2x_ros.training.cooperative_frame import AgentView, CooperativeFrame
 from quantv2x_ros.training.loader import collate
 from quantv2x_ros.training.samples import (

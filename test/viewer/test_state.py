@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from quantv2x_ros.core.geometry.pose import invert, matrix_from_v2x, transform_points
+from quantv2x_ros.viewer.page import numbers
 from quantv2x_ros.viewer.state import MAX_STATIONS, Beacon, SeenObjects, ViewerState
-from quantv2x_ros.viewer.tables import numbers
 
 EXTENT = (-140.8, -40.0, 140.8, 40.0)
 EGO_POSE = matrix_from_v2x([10.0, 5.0, 1.9, 0.0, 30.0, 0.0])

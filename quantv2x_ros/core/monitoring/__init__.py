@@ -5,8 +5,7 @@
 from quantv2x_ros.core.monitoring.byte_queue import ByteQueue
 from quantv2x_ros.core.monitoring.limits import Breach, Complaint, Level, LimitError, LimitWatch
 from quantv2x_ros.core.monitoring.overload import Overload, OverloadState
-from quantv2x_ros.core.monitoring.statistics import Drops, RateMeter, StageTimes
-from quantv2x_ros.core.monitoring.sweep_rate import SweepRate
+from quantv2x_ros.core.monitoring.statistics import Drops, RateMeter, StageTimes, SweepRate
 
 __all__ = [
     "Breach",

@@ -5,8 +5,12 @@
 `scene.simulate_scene` yields frames in memory, `writer.write_scenario` writes the V2X-Real layout.
 """
 
-from quantv2x_ros.data.simulator.frames import SimulatedAgent, SimulatedFrame, SimulatedObject
-from quantv2x_ros.data.simulator.scene import simulate_scene
+from quantv2x_ros.data.simulator.scene import (
+    SimulatedAgent,
+    SimulatedFrame,
+    SimulatedObject,
+    simulate_scene,
+)
 from quantv2x_ros.data.simulator.writer import write_scenario
 
 __all__ = [

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantv2x_ros.data.simulator.cars import car
 from quantv2x_ros.data.simulator.ground import Ground
 from quantv2x_ros.data.simulator.layouts import REACH, Layout, Route
 from quantv2x_ros.data.simulator.people import motorcycle, vulnerable_user
@@ -16,7 +15,7 @@ from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
 from quantv2x_ros.data.simulator.shape import Shape, Size
 from quantv2x_ros.data.simulator.slots import Place
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic, driving
-from quantv2x_ros.data.simulator.trucks import container, large_vehicle
+from quantv2x_ros.data.simulator.vehicles import car, container, large_vehicle
 
 FIRST_OBJECT_ID = 101
 CAR_TYPES = ("Car", "LongVehicle", "PoliceCar")

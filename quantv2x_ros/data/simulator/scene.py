@@ -8,17 +8,164 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
-from quantv2x_ros.data.simulator.frames import SimulatedAgent, SimulatedFrame, SimulatedObject
 from quantv2x_ros.data.simulator.ground import Ground, Pose6
 from quantv2x_ros.data.simulator.layouts import LAYOUTS
 from quantv2x_ros.data.simulator.mounts import Mount, agent_ids, mount_agents
 from quantv2x_ros.data.simulator.population import Population, Populator
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
-from quantv2x_ros.data.simulator.sweep import Sweep, take_sweep
+from quantv2x_ros.data.simulator.raycast import NO_PART, cast_sweep
+from quantv2x_ros.data.simulator.sensors import SensorModel
 from quantv2x_ros.data.simulator.terrain import relief
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic
+
+
+@dataclass(frozen=True)
+class SimulatedObject:
+    """An annotated object in the map frame.
+
+    Attributes:
+        object_id: kept over frames; the body of vehicle agent n has id n.
+        obj_type: V2X-Real object type.
+        location: centre of the box (x, y, z), metres.
+        angle: (roll, yaw, pitch) in degrees, V2X convention.
+        extent: half length, width and height, metres.
+        speed: m/s.
+        points: returns on it (of the agent that lists it; of all agents in a frame's truth).
+    """
+
+    object_id: int
+    obj_type: str
+    location: tuple[float, float, float]
+    angle: tuple[float, float, float]
+    extent: tuple[float, float, float]
+    speed: float
+    points: int
+
+
+@dataclass(frozen=True)
+class SimulatedAgent:
+    """One agent's sweep.
+
+    Attributes:
+        points: (P, 4) float32 x, y, z, intensity 0 in the LiDAR frame, metres.
+        pose6: sensor pose in the map (x, y, z, roll, yaw, pitch), metres and degrees.
+        infrastructure: whether it is a roadside unit.
+        sensor: its LiDAR.
+        speed: m/s.
+        objects: objects with at least 5 of its returns within 120 m.
+        point_objects: (P,) int64 id of the object each point lies on; 0 for the rest.
+    """
+
+    points: npt.NDArray[np.float32]
+    pose6: Pose6
+    infrastructure: bool
+    sensor: SensorModel
+    speed: float
+    objects: tuple[SimulatedObject, ...]
+    point_objects: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SimulatedFrame:
+    """All agents at one time.
+
+    Attributes:
+        timestamp: six digits, the frame's number.
+        time: seconds since the first frame.
+        agents: by agent id, the ego ("1") first.
+        objects: every object of the world, seen or not.
+    """
+
+    timestamp: str
+    time: float
+    agents: dict[str, SimulatedAgent]
+    objects: tuple[SimulatedObject, ...]
+
+
+GROUND_REFLECTIVITY = 0.18
+ROUGHNESS = 0.012
+MAXIMUM_RETURNS = 120_000
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Returns of one revolution.
+
+    Attributes:
+        points: (P, 4) float32 in the sensor frame; intensity is 0.
+        owners: (P,) int32 index of the object hit, -1 for scenery and ground.
+        hits: (objects,) int64 returns on each object.
+    """
+
+    points: npt.NDArray[np.float32]
+    owners: npt.NDArray[np.int32]
+    hits: npt.NDArray[np.int64]
+
+
+def take_sweep(
+    rng: np.random.Generator,
+    sensor: SensorModel,
+    parts: PartSet,
+    owners: npt.NDArray[np.int32],
+    objects: int,
+    pose: Pose6,
+    ground: Ground,
+    body: int = -1,
+) -> Sweep:
+    """Cast a revolution from ``pose`` and keep what the sensor would return.
+
+    Args:
+        rng: noise, losses and the first column's azimuth.
+        sensor: the LiDAR.
+        parts: all parts in the scene frame.
+        owners: (K,) object index of each part, -1 for scenery.
+        objects: number of objects.
+        pose: sensor pose in the scene.
+        ground: the ground.
+        body: index of the carrying object: it shadows, but its own returns are left out.
+    """
+    elevations, offsets = sensor.beam_angles, sensor.azimuth_offsets
+    step = 2 * np.pi / sensor.columns
+    phase = float(rng.uniform(0, step)) - np.pi
+    depth, part, cosine = cast_sweep(
+        parts,
+        matrix_from_v2x(np.array(pose)),
+        ground.parameters,
+        elevations=elevations,
+        azimuth_offsets=offsets,
+        columns=sensor.columns,
+        phase=phase,
+        max_range=sensor.max_range,
+        roughness=ROUGHNESS,
+        salt=int(rng.integers(1 << 30)),
+        terrain=ground.terrain,
+    )
+    # column by column, as a spinning sensor reports them
+    column, beam = np.nonzero((part.T != NO_PART) & (sensor.min_range <= depth.T))
+    distance, hit, incidence = depth[beam, column], part[beam, column], cosine[beam, column]
+    on_part = hit >= 0
+    owner = np.where(on_part, owners[np.where(on_part, hit, 0)], -1) if len(owners) else hit * 0 - 1
+    reflectivity = np.full(len(hit), GROUND_REFLECTIVITY)
+    reflectivity[on_part] = parts.reflectivity[hit[on_part]]
+    keep = rng.random(len(hit)) < sensor.keep_probability(distance, reflectivity, incidence)
+    keep &= (owner != body) | (owner < 0)
+    kept = np.nonzero(keep)[0]
+    if len(kept) > MAXIMUM_RETURNS:
+        kept = np.sort(rng.choice(kept, MAXIMUM_RETURNS, replace=False))
+    distance = distance[kept] + rng.normal(0, 1, len(kept)) * sensor.range_noise
+    azimuth = phase + column[kept] * step + offsets[beam[kept]]
+    elevation = elevations[beam[kept]]
+    flat = distance * np.cos(elevation)
+    points = np.zeros((len(kept), 4), np.float32)
+    points[:, 0], points[:, 1] = flat * np.cos(azimuth), flat * np.sin(azimuth)
+    points[:, 2] = distance * np.sin(elevation)
+    owner = owner[kept].astype(np.int32)
+    hits = np.bincount(owner[owner >= 0], minlength=objects)
+    return Sweep(points, owner, hits.astype(np.int64))
+
 
 MINIMUM_POINTS = 5
 ANNOTATION_RANGE = 120.0

@@ -5,5 +5,5 @@
 * engine: ModelPart, OpenVinoEngine.
 * row_engine: RowEngine.
 * row_parts: RowPart.
-* table_lookup: TableLookup.
+* group_width: TableLookup.
 """

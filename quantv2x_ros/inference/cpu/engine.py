@@ -20,8 +20,12 @@ from typing import Any, Protocol
 import numpy as np
 import openvino
 
-from quantv2x_ros.inference.cpu.group_width import group_width, narrow_groups
-from quantv2x_ros.inference.cpu.table_lookup import TableLookup, cut_lookup
+from quantv2x_ros.inference.cpu.graph_passes import (
+    TableLookup,
+    cut_lookup,
+    group_width,
+    narrow_groups,
+)
 from quantv2x_ros.inference.cpu.wide_weights import (
     compute_wide_weights_in_fp32,
     warn_of_wide_weights,

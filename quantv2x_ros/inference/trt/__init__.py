@@ -6,6 +6,5 @@
 * cuda: Gpu, Buffer, CudaGraph.
 * engine: TensorRtEngine.
 * layers: EngineLayer.
-* plan: BuiltPlan, ForeignPlanError, PlanOrigin.
-* profile: Profile.
+* plan: BuiltPlan, ForeignPlanError, PlanOrigin, Profile.
 """

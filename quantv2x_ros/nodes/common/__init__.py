@@ -6,9 +6,8 @@
 * conversions: MessageRefusedError.
 * health: Health.
 * managed: NodeError, ManagedNode.
-* qos_watch: QosWatch.
+* topic_watch: QosWatch, TypeWatch.
 * rclpy_private: RefusingLifecycleNode.
 * sim_clock: SimClockWatch.
-* type_watch: TypeWatch.
 * wake: Wake.
 """

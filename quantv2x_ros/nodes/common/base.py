@@ -19,7 +19,7 @@ from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.health import Health
 from quantv2x_ros.nodes.common.managed import ManagedNode
 from quantv2x_ros.nodes.common.sim_clock import SimClockWatch
-from quantv2x_ros.nodes.common.type_watch import TypeWatch
+from quantv2x_ros.nodes.common.topic_watch import TypeWatch
 
 #: Shortest time between log lines about drops for the same reason, seconds.
 _LOG_PERIOD = 10.0

@@ -15,8 +15,8 @@ from quantv2x_ros.graph.parameters.common import NodeParameters
 from quantv2x_ros.inference.engine.engine import EngineError
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.parameters import changed_parameters, declare_parameters
-from quantv2x_ros.nodes.common.qos_watch import QosWatch
 from quantv2x_ros.nodes.common.rclpy_private import RefusingLifecycleNode, free_state_machine
+from quantv2x_ros.nodes.common.topic_watch import QosWatch
 from quantv2x_ros.nodes.common.unknown_parameters import refuse_unknown
 
 #: Topics of every node, which are made before it has parameters.

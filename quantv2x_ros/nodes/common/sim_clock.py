@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
-from quantv2x_ros.nodes.common.graph_names import endpoint_name
+from quantv2x_ros.nodes.common.topic_watch import endpoint_name
 
 #: Time without a message on ``/clock`` after which it is said, seconds: discovery takes up to two.
 PATIENCE = 3.0

@@ -18,8 +18,7 @@ from quantv2x_ros.core.placement.cloud_extent import misplacement
 from quantv2x_ros.core.placement.cloud_placement import CloudPlacement, PlacementRemedy
 from quantv2x_ros.core.placement.ground_check import GroundCheck, ground_of
 from quantv2x_ros.core.placement.heading_check import HeadingCheck
-from quantv2x_ros.nodes.common.graph_names import endpoint_name
-from quantv2x_ros.nodes.common.type_watch import type_name
+from quantv2x_ros.nodes.common.topic_watch import endpoint_name, type_name
 from quantv2x_ros.nodes.encoder.posed_sweeps import PosedSweep
 
 Float32 = npt.NDArray[np.float32]

@@ -5,11 +5,9 @@
 * announcements: Announcements.
 * frame_turns: FrameTurns.
 * fusion: FusionNode.
-* fusion_output: FusionOutput.
+* fusion_output: FusionOutput, FusedFrame.
 * fusion_worker: FusionOutcome, FusionWorker.
 * indices_input: IndicesInput.
-* level_input: LevelInput.
 * markers: FusedAgent.
-* objects: FusedFrame.
-* own_input: OwnInput.
+* own_input: OwnInput, LevelInput.
 """

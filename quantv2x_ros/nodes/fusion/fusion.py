@@ -36,8 +36,7 @@ from quantv2x_ros.nodes.fusion.frame_turns import FrameTurns
 from quantv2x_ros.nodes.fusion.fusion_output import FusionOutput, fused_values, heard_values
 from quantv2x_ros.nodes.fusion.fusion_worker import FusionOutcome, FusionWorker
 from quantv2x_ros.nodes.fusion.indices_input import REFUSALS, IndicesInput
-from quantv2x_ros.nodes.fusion.level_input import LevelInput
-from quantv2x_ros.nodes.fusion.own_input import OwnInput
+from quantv2x_ros.nodes.fusion.own_input import LevelInput, OwnInput
 
 #: Pyramids computed at the same time: the ego's and a peer's come together. More would leave each
 #: too few threads.

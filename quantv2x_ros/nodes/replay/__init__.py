@@ -6,8 +6,7 @@
 * bag_events: BagEvents.
 * bag_playlist: BagPlaylist, IndicesPlaylist.
 * bag_poses: NoTransformError, BagPoses.
-* pace: ResultPace.
-* player: Player.
+* player: Player, ResultPace.
 * playlist: Track, Event, Playlist, ScenarioPlaylist.
 * replay: ReplayNode.
 * transforms: TransformPublisher.

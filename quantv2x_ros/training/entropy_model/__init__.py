@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The entropy coder's model: trained on the index maps of a bundle.
 
-* index_maps: IndexMaps.
 * learn: PlaneNetwork, EntropyModelRecipe.
-* samples: CellSamples.
+* samples: CellSamples, IndexMaps.
 """

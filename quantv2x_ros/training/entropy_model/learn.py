@@ -5,19 +5,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import yaml
 from torch import nn
 from torch.nn import functional
 
+from quantv2x_ros.core.codebook.codebook import codebook_id
 from quantv2x_ros.core.coding import index_kernels as context
 from quantv2x_ros.core.coding import index_kernels as kernels
 from quantv2x_ros.core.coding.index_model import IndexModel, ways
 from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.inference.model.bundle_files import ENTROPY_MODEL_FILE, file_sha256
+from quantv2x_ros.inference.model.manifest import MANIFEST_NAME
 from quantv2x_ros.training.entropy_model.samples import CellSamples, learn_occupancy
+
+
+def install_entropy_model(folder: str | Path, model: IndexModel) -> ModelBundle:
+    """Write a model into a bundle and update its manifest; returns the bundle.
+
+    Args:
+        folder: the bundle.
+        model: trained on its indices.
+
+    Raises:
+        BundleError: for a damaged bundle, or a model that does not fit its codebook.
+    """
+    bundle = ModelBundle.load(folder)
+    path = bundle.folder / ENTROPY_MODEL_FILE
+    model.save(path)
+    manifest = replace(
+        bundle.manifest,
+        codebook=replace(bundle.manifest.codebook, id=codebook_id(bundle.codebook, model)),
+        files=dict(
+            sorted({**bundle.manifest.files, ENTROPY_MODEL_FILE: file_sha256(path)}.items())
+        ),
+    )
+    text = yaml.safe_dump(manifest.as_dict(), sort_keys=False, allow_unicode=True)
+    (bundle.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    return ModelBundle.load(folder)
+
 
 Float = npt.NDArray[np.floating]
 

@@ -9,12 +9,11 @@
 * calibration: Histogram, Calibration.
 * calibration_data: CalibrationFrames.
 * comparison: RecordingDetector, BoxDifference.
-* cost: Cost.
 * crops: Crop, CropMaker.
 * learnable: Straight, AdaptiveRounding, LearnedWeight, LearnedStep, LearnableNodes.
 * post_training: QuantizationConfig.
 * reconstruction: BlockResult, Reconstruction.
 * simulation: CalibrationFrame, SimulatedNetwork.
 * streams: Stream.
-* workflow: Workflow.
+* workflow: Workflow, Cost.
 """

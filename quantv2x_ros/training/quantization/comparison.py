@@ -15,7 +15,7 @@ import numpy.typing as npt
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.detection.matching import match_frame
 from quantv2x_ros.core.geometry.boxes import bev_iou
-from quantv2x_ros.evaluation.evaluate import evaluate
+from quantv2x_ros.evaluation.evaluation import evaluate
 from quantv2x_ros.evaluation.settings import EvaluationConfig
 from quantv2x_ros.inference.protocol import Detector
 from quantv2x_ros.inference.results import AgentPyramid, FusionResult

@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.progress import track
+from rich.table import Table
 
 from quantv2x_ros.core.detection.anchors import AnchorSet
 from quantv2x_ros.environment.progress import counting_progress
+from quantv2x_ros.training.graphs.graph import Convolution, LayerGraph
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.loader import training_loader
 from quantv2x_ros.training.network import QuantV2XNetwork
@@ -18,7 +23,6 @@ from quantv2x_ros.training.quantization.aware_training import AwareTraining, Awa
 from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
 from quantv2x_ros.training.quantization.calibration import calibrate
 from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
-from quantv2x_ros.training.quantization.cost import network_cost
 from quantv2x_ros.training.quantization.crops import CropMaker
 from quantv2x_ros.training.quantization.post_training import (
     QuantizationConfig,
@@ -26,6 +30,116 @@ from quantv2x_ros.training.quantization.post_training import (
 )
 from quantv2x_ros.training.quantization.reconstruction import BlockResult, Reconstruction
 from quantv2x_ros.training.samples import SampleConfig
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """Print size, operations and, where measured, mean average precision."""
+    console = Console()
+    table = Table(title=f"{report['cost']['agents']} agents")
+    table.add_column("")
+    for title in ("size [MB]", "GMAC", "TBOPS"):
+        table.add_column(title, justify="right")
+    for name in ("fp32", report["precision"]):
+        row = report["cost"][name]
+        values = (f"{row['size_MB']:.2f}", f"{row['GMAC']:.1f}", f"{row['TBOPS']:.2f}")
+        table.add_row(name, *values)
+    console.print(table)
+    if "sensitivity" in report:
+        table = Table(title="each part quantized alone, in simulation")
+        for title in ("part", "mAP, IoU 0.3", "boxes as in FP32"):
+            table.add_column(title, justify="left" if title == "part" else "right")
+        for row in report["sensitivity"]:
+            share = f"{100 * row['boxes']['same_share']:.1f} %"
+            table.add_row(row["part"], f"{row['mAP']['0.3']:.3f}", share)
+        console.print(table)
+    if "measured" in report:
+        measured = report["measured"]
+        table = Table(title=f"mAP over {measured['fp32']['frames']} frames")
+        table.add_column("")
+        for threshold in measured["fp32"]["mAP"]:
+            table.add_column(f"IoU {threshold}", justify="right")
+        for name in ("fp32", report["precision"]):
+            table.add_row(name, *(f"{value:.3f}" for value in measured[name]["mAP"].values()))
+        console.print(table)
+        boxes = measured["exported against simulated"]["boxes"]
+        console.print(
+            f"{100 * boxes['same_share']:.1f} % of the simulation's boxes come out of the engines"
+        )
+
+
+FLOAT_BITS = 32
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Model size and bit operations, as QD-BEV counts them (arXiv 2308.10515, section 4).
+
+    Attributes:
+        size_bits: of all parameters: weights at their bits, biases, scales, pillar layer and
+            codebook tables at 32.
+        macs: multiply-accumulates a frame.
+        bops: bit operations a frame: those of every layer times the bits of its weights times the
+            bits of its input.
+    """
+
+    size_bits: int
+    macs: int
+    bops: int
+
+    def as_dict(self) -> dict[str, float]:
+        """Return megabytes, GMAC and TBOPS."""
+        return {
+            "size_MB": self.size_bits / 8e6,
+            "GMAC": self.macs / 1e9,
+            "TBOPS": self.bops / 1e12,
+        }
+
+
+def network_cost(network: NetworkGraphs, agents: int) -> Cost:
+    """Count a network's cost.
+
+    Args:
+        network: in any precision, before narrow groups are widened: what is widened holds zeros.
+        agents: agents fused; each runs the encoder, and the ego a pyramid for each.
+    """
+    size, macs, bops = 0, 0, 0
+    tables = network.codebook.tables.size + network.codebook.bias.size
+    size += FLOAT_BITS * (tables + network.pillars.linear.size + network.pillars.bias.size)
+    for name, graph in network.graphs.items():
+        times = 1 if name == "head" else agents
+        for node, cells in convolution_cells(graph, network.grid.pillar_shape):
+            weight = network.graph_weights(name).get(node.name)
+            scale = network.graph_scales(name).get(node.source)
+            weight_bits = FLOAT_BITS if weight is None else weight.bits
+            input_bits = FLOAT_BITS if scale is None else scale.bits
+            size += weight_bits * node.weight.size + FLOAT_BITS * node.bias.size
+            size += 0 if weight is None else FLOAT_BITS * weight.scales.size
+            count = times * cells * node.weight.size
+            macs += count
+            bops += count * weight_bits * input_bits
+    return Cost(size, macs, bops)
+
+
+def convolution_cells(
+    graph: LayerGraph, pillar_shape: tuple[int, int]
+) -> Iterator[tuple[Convolution, int]]:
+    """Yield a graph's convolutions with the number of cells that each is computed at.
+
+    Args:
+        graph: encoder, pyramid or head.
+        pillar_shape: rows and columns of the pillar grid.
+    """
+    rows, columns = pillar_shape
+    stride = 1 if graph.name == "encoder" else 2
+    reduction = {spec.name: spec.reduction * stride for spec in graph.inputs}
+    for node in graph.nodes:
+        if isinstance(node, Convolution):
+            own = reduction[node.source] * node.stride
+            yield node, (rows // own) * (columns // own)
+            reduction[node.target] = own // node.upscale
+        else:
+            source = node.source if hasattr(node, "source") else node.sources[0]
+            reduction[node.target] = reduction[source]
 
 
 class Workflow:

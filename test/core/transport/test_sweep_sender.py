@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from quantv2x_ros.core.coding.index_model import IndexModel
 from quantv2x_ros.core.coding.wire import HEADER_BYTES, EntropyModel, WireError
-from quantv2x_ros.core.transport.link_simulation import receive_frame
 from quantv2x_ros.core.transport.sweep_sender import SendSettings, SentSweep, SweepSender
 from quantv2x_ros.core.transport.tiles import IndexMapFormat, TileSettings
+from test.core.transport.link_simulation import receive_frame
 
 Models = Callable[[int, int, int], IndexModel]
 Indices = npt.NDArray[np.uint8]

@@ -12,8 +12,8 @@ import pytest
 
 from quantv2x_ros.data.simulator.ground import Ground
 from quantv2x_ros.data.simulator.primitives import PartSet, box, concatenate
+from quantv2x_ros.data.simulator.scene import Sweep, take_sweep
 from quantv2x_ros.data.simulator.sensors import SENSORS, SensorModel, random_sensor
-from quantv2x_ros.data.simulator.sweep import Sweep, take_sweep
 
 LEVEL = Ground(np.zeros((1, 4)))
 NO_OWNERS = np.zeros(0, np.int32)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantv2x_ros.inference.cpu.engine import OpenVinoEngine
-from quantv2x_ros.inference.cpu.group_width import narrow_groups, narrow_weight
+from quantv2x_ros.inference.cpu.graph_passes import narrow_groups, narrow_weight
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.shapes import pyramid_shapes
 from quantv2x_ros.training.graphs.graph import widen_weight

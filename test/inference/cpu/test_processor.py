@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quantv2x_ros.inference.cpu import group_width, processor
+from quantv2x_ros.inference.cpu import graph_passes, processor
 from quantv2x_ros.inference.cpu.processor import (
     cpu_flags,
     exact_weights,
@@ -109,5 +109,5 @@ def test_held_to_vnni_of_another_width_there_is_none(
 def test_groups_are_as_wide_as_it_likes(
     there: bool, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_width, "has_amx", lambda: there)
-    assert group_width.group_width() == width
+    monkeypatch.setattr(graph_passes, "has_amx", lambda: there)
+    assert graph_passes.group_width() == width

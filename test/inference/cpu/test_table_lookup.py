@@ -9,7 +9,7 @@ import openvino
 import pytest
 
 from quantv2x_ros.inference.backends import create_engine
-from quantv2x_ros.inference.cpu.table_lookup import cut_lookup
+from quantv2x_ros.inference.cpu.graph_passes import cut_lookup
 from quantv2x_ros.inference.engine.engine import EngineError
 from quantv2x_ros.inference.model.bundle import ModelBundle
 
