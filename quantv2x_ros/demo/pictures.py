@@ -25,7 +25,7 @@ from quantv2x_ros.evaluation.detect import DetectionResult, Input, as_scene, fra
 from quantv2x_ros.evaluation.detector import EngineDetector
 from quantv2x_ros.evaluation.drawing import PictureArea, PictureContent
 from quantv2x_ros.evaluation.pictures import panel_title, save_animation, save_comparison
-from quantv2x_ros.nodes.fusion.fusion_output import boxes_from_message
+from quantv2x_ros.nodes.fusion.objects import boxes_from_message
 
 #: Frames of the animation at least, where so many were fused with all agents; less than twice so
 #: many at most.

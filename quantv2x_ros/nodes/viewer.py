@@ -27,7 +27,7 @@ from quantv2x_ros.nodes.common.conversions import (
     transform_from_message,
 )
 from quantv2x_ros.nodes.common.point_cloud import cloud_from_message
-from quantv2x_ros.nodes.fusion.fusion_output import boxes_from_message
+from quantv2x_ros.nodes.fusion.objects import boxes_from_message
 from quantv2x_ros.viewer.page import Page
 from quantv2x_ros.viewer.state import Beacon, SeenObjects, ViewerState
 

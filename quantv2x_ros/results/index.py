@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from quantv2x_ros.results.page import ResultsError
+from quantv2x_ros.results.files import ResultsError
 
 INDEX_FILE = "index.yaml"
 

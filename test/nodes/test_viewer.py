@@ -26,7 +26,7 @@ from quantv2x_msgs.msg import BevIndices, DetectedObject3D, DetectedObject3DArra
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.nodes.common.conversions import pose_to_message, time_message
 from quantv2x_ros.nodes.common.point_cloud import message_from_points
-from quantv2x_ros.nodes.fusion.fusion_output import box_pose, box_size
+from quantv2x_ros.nodes.fusion.objects import box_pose, box_size
 from quantv2x_ros.nodes.viewer import ViewerNode
 from quantv2x_ros.viewer.page import Page, ViewerError
 

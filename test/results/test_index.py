@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from quantv2x_ros.results.files import ResultsError
 from quantv2x_ros.results.index import read_index
-from quantv2x_ros.results.page import ResultsError
 
 INDEX = """
 title: Results

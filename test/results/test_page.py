@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
 from quantv2x_ros.environment.provenance import provenance
+from quantv2x_ros.results.files import ResultsError, read_result
 from quantv2x_ros.results.index import INDEX_FILE, read_index
-from quantv2x_ros.results.page import TRANSCRIBED, ResultsError, read_result, render_page
+from quantv2x_ros.results.page import TRANSCRIBED, render_page
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "docs" / "results"

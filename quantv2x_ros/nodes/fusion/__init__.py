@@ -5,9 +5,10 @@
 * announcements: Announcements.
 * frame_turns: FrameTurns.
 * fusion: FusionNode.
-* fusion_output: FusionOutput, FusedFrame.
+* fusion_output: FusionOutput.
 * fusion_worker: FusionOutcome, FusionWorker.
 * indices_input: IndicesInput.
 * markers: FusedAgent.
+* objects: FusedFrame.
 * own_input: OwnInput, LevelInput.
 """

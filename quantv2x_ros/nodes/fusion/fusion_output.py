@@ -4,161 +4,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from rclpy.node import Node
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from quantv2x_msgs.msg import DetectedObject3D, DetectedObject3DArray
-from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_msgs.msg import DetectedObject3DArray
 from quantv2x_ros.core.geometry.grid import BevGrid
-from quantv2x_ros.core.geometry.pose import matrix_from_quaternion
 from quantv2x_ros.core.peers.peer_ledger import PeerEntry
 from quantv2x_ros.core.transport.reception import TileCounts
 from quantv2x_ros.nodes.common import qos
-from quantv2x_ros.nodes.common.conversions import pose_to_message, time_message
+from quantv2x_ros.nodes.common.conversions import time_message
+from quantv2x_ros.nodes.fusion import objects
 from quantv2x_ros.nodes.fusion.fusion_worker import FusionOutcome
 from quantv2x_ros.nodes.fusion.markers import FusedAgent, fusion_markers
-
-try:
-    from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
-
-    VISION_MESSAGE: Any = Detection3DArray
-except ImportError:  # an optional package
-    VISION_MESSAGE = None
-
-#: Classes that the message has a constant for, by their name in a bundle.
-_CLASS_IDS = {
-    "vehicle": DetectedObject3D.CLASS_VEHICLE,
-    "pedestrian": DetectedObject3D.CLASS_PEDESTRIAN,
-    "truck": DetectedObject3D.CLASS_TRUCK,
-}
-
-
-@dataclass(frozen=True)
-class FusedFrame:
-    """The detections of a fused frame, and who contributed.
-
-    Attributes:
-        header: stamp of the ego's sweep and its LiDAR frame.
-        classes: names of the classes; a detection's label is the 1-based index.
-        detections: boxes as the model sees them, descending score.
-        stations: stations that were fused, the ego first.
-        ages: age of each station's sweep against the ego's, nanoseconds.
-        contributors: for each detection the places in `stations` of those whose features took
-            part in it.
-        to_frame: (4, 4) transform from the frame of the boxes to that of the header; None where
-            they are the same.
-    """
-
-    header: Header
-    classes: Sequence[str]
-    detections: Detections
-    stations: Sequence[int]
-    ages: Sequence[int]
-    contributors: Sequence[Sequence[int]]
-    to_frame: npt.NDArray[np.float64] | None = None
-
-    def pose_of(self, box: Sequence[float]) -> Pose:
-        """Return centre and heading of one of the boxes, in the frame of the header."""
-        return moved_pose(box_pose(box), self.to_frame)
-
-
-def objects_message(frame: FusedFrame) -> DetectedObject3DArray:
-    """Return the detections as this package's message."""
-    message = DetectedObject3DArray(header=frame.header, contributing_stations=frame.stations)
-    found = frame.detections
-    for box, score, label, places in zip(
-        found.boxes, found.scores, found.labels, frame.contributors, strict=True
-    ):
-        name = frame.classes[int(label) - 1]
-        message.objects.append(
-            DetectedObject3D(
-                class_id=_CLASS_IDS.get(name, DetectedObject3D.CLASS_UNKNOWN),
-                class_name=name,
-                score=float(score),
-                pose=frame.pose_of(box),
-                size=box_size(box),
-                contributing_stations=[frame.stations[place] for place in places],
-                age=_duration(max((frame.ages[place] for place in places), default=0)),
-            )
-        )
-    return message
-
-
-def vision_message(frame: FusedFrame) -> Any:
-    """Return the detections as ``vision_msgs/Detection3DArray``; only where it is installed."""
-    message = Detection3DArray(header=frame.header)
-    found = frame.detections
-    for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True):
-        detection = Detection3D(header=frame.header)
-        detection.bbox.center = frame.pose_of(box)
-        detection.bbox.size = box_size(box)
-        hypothesis = ObjectHypothesisWithPose()
-        hypothesis.hypothesis.class_id = frame.classes[int(label) - 1]
-        hypothesis.hypothesis.score = float(score)
-        hypothesis.pose.pose = frame.pose_of(box)
-        detection.results.append(hypothesis)
-        message.detections.append(detection)
-    return message
-
-
-def boxes_from_message(message: DetectedObject3DArray) -> npt.NDArray[np.float32]:
-    """Return a message's boxes (N, 7): x, y, z, l, w, h, yaw."""
-    rows = [
-        (
-            item.pose.position.x,
-            item.pose.position.y,
-            item.pose.position.z,
-            item.size.x,
-            item.size.y,
-            item.size.z,
-            2.0 * math.atan2(item.pose.orientation.z, item.pose.orientation.w),
-        )
-        for item in message.objects
-    ]
-    return np.array(rows, np.float32).reshape(-1, 7)
-
-
-def box_pose(box: Sequence[float]) -> Pose:
-    """Return centre and heading of a box [x, y, z, l, w, h, yaw]."""
-    x, y, z, half = float(box[0]), float(box[1]), float(box[2]), float(box[6]) / 2
-    return Pose(
-        position=Point(x=x, y=y, z=z),
-        orientation=Quaternion(x=0.0, y=0.0, z=math.sin(half), w=math.cos(half)),
-    )
-
-
-def moved_pose(pose: Pose, matrix: npt.NDArray[np.float64] | None) -> Pose:
-    """Return a pose in another frame.
-
-    Args:
-        pose: pose in the first frame.
-        matrix: (4, 4) transform to the second frame; None where they are the same.
-    """
-    if matrix is None:
-        return pose
-    place, turn = pose.position, pose.orientation
-    own = matrix_from_quaternion((place.x, place.y, place.z), (turn.x, turn.y, turn.z, turn.w))
-    return pose_to_message(matrix @ own)
-
-
-def box_size(box: Sequence[float]) -> Vector3:
-    """Return length, width and height of a box [x, y, z, l, w, h, yaw]."""
-    return Vector3(x=float(box[3]), y=float(box[4]), z=float(box[5]))
-
-
-def _duration(nanoseconds: int) -> Duration:
-    seconds, rest = divmod(int(nanoseconds), 1_000_000_000)
-    return Duration(sec=seconds, nanosec=rest)
 
 
 def heard_values(
@@ -219,8 +80,8 @@ class FusionOutput:
         self._objects = node.create_publisher(DetectedObject3DArray, "objects", qos.output())
         self._markers = node.create_publisher(MarkerArray, "markers", qos.output())
         self._detections = (
-            node.create_publisher(VISION_MESSAGE, "detections", qos.output())
-            if VISION_MESSAGE is not None
+            node.create_publisher(objects.VISION_MESSAGE, "detections", qos.output())
+            if objects.VISION_MESSAGE is not None
             else None
         )
 
@@ -228,7 +89,7 @@ class FusionOutput:
         """Publish a frame; markers only where somebody looks at them."""
         ego = outcome.frame.sweeps[0]
         ages = [ego.stamp_ns - sweep.stamp_ns for sweep in outcome.frame.sweeps]
-        frame = FusedFrame(
+        frame = objects.FusedFrame(
             header=Header(stamp=time_message(ego.stamp_ns), frame_id=ego.frame_id),
             classes=self._classes,
             detections=outcome.result.detections,
@@ -237,7 +98,7 @@ class FusionOutput:
             contributors=[np.flatnonzero(row).tolist() for row in outcome.result.contributions],
             to_frame=ego.to_frame,
         )
-        self._objects.publish(objects_message(frame))
+        self._objects.publish(objects.objects_message(frame))
         if self._markers.get_subscription_count():
             agents = [
                 FusedAgent(sweep.station_id, pose, age / 1e9, self._grid.footprint(pose))
@@ -247,4 +108,4 @@ class FusionOutput:
             ]
             self._markers.publish(fusion_markers(frame, agents))
         if self._detections is not None:
-            self._detections.publish(vision_message(frame))
+            self._detections.publish(objects.vision_message(frame))

@@ -15,7 +15,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from quantv2x_ros.core.geometry.boxes import BOX_EDGES, corners
-from quantv2x_ros.nodes.fusion.fusion_output import FusedFrame, box_pose, box_size, moved_pose
+from quantv2x_ros.nodes.fusion.objects import FusedFrame, box_pose, box_size, moved_pose
 
 #: Red, green, blue by class; grey for others.
 CLASS_COLOURS: Mapping[str, tuple[float, float, float]] = {

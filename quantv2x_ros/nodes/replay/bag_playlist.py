@@ -19,8 +19,7 @@ from quantv2x_ros.data.bag import BagReader
 from quantv2x_ros.data.bag_topics import DEFAULT_TOPICS, TRANSFORM_TOPICS, BagTopics
 from quantv2x_ros.data.recorded_messages import MAP_FRAME, MARKERS_TYPE
 from quantv2x_ros.data.recording import TRUTH_TOPIC
-from quantv2x_ros.data.scenario import FRAME_PERIOD, Scenario
-from quantv2x_ros.graph.parameters.replay import ReplayParameters
+from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.graph.replay_source import (
     CODEBOOK_TOPIC,
     INDICES_TOPIC,
@@ -29,59 +28,7 @@ from quantv2x_ros.graph.replay_source import (
 )
 from quantv2x_ros.nodes.replay.bag_events import BagEvents
 from quantv2x_ros.nodes.replay.bag_poses import BagPoses
-from quantv2x_ros.nodes.replay.playlist import Event, Playlist, ScenarioPlaylist, Track
-
-
-def find_recording(parameters: ReplayParameters, announce: Callable[[str], None]) -> ReplaySource:
-    """Find the recording, or make the simulated scene.
-
-    Args:
-        parameters: of the replay node.
-        announce: told of what takes a while.
-
-    Raises:
-        ValueError: where there is none, or not of these agents.
-    """
-    return ReplaySource.find(
-        parameters.path, parameters.agents, announce, parameters.indices, parameters.topics
-    )
-
-
-def open_recording(
-    parameters: ReplayParameters, source: ReplaySource, warn: Callable[[str], object]
-) -> Playlist:
-    """Return the messages of a recording.
-
-    Args:
-        parameters: of the replay node.
-        source: what `find_recording` has found.
-        warn: told of what is not played as it was recorded.
-
-    Raises:
-        ValueError: for one that cannot be played so.
-    """
-    if source.indices_only:
-        stations = [source.station(agent) for agent in source.agents]
-        return IndicesPlaylist(Path(source.path), stations, warn)
-    if source.is_bag:
-        played = [source.station(agent) for agent in source.agents]
-        unheard = played if parameters.heard else None
-        return BagPlaylist(
-            Path(source.path),
-            source.agents,
-            unheard,
-            warn,
-            parameters.topics,
-            parameters.map_frame,
-        )
-    if parameters.heard:
-        raise ValueError(
-            f"heard: {source.path} is no rosbag2, so nothing was heard; make one with "
-            "`python -m quantv2x_ros record --indices`"
-        )
-    scenario = Scenario.open(source.path, skip_broken=True)
-    return ScenarioPlaylist(scenario, source.agents, parameters.map_frame, parameters.truth, warn)
-
+from quantv2x_ros.nodes.replay.playlist import Event, Track
 
 _WARN = get_logger("replay").warning
 

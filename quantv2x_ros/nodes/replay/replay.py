@@ -18,9 +18,9 @@ from quantv2x_ros.nodes.common.conversions import time_message
 from quantv2x_ros.nodes.common.managed import NodeError
 from quantv2x_ros.nodes.replay import transforms
 from quantv2x_ros.nodes.replay.audience import Audience
-from quantv2x_ros.nodes.replay.bag_playlist import find_recording, open_recording
 from quantv2x_ros.nodes.replay.player import Player, ResultPace
 from quantv2x_ros.nodes.replay.playlist import Event, Track
+from quantv2x_ros.nodes.replay.recording import find_recording, open_recording
 
 _MEGABYTE = 1_000_000
 

@@ -15,8 +15,8 @@ from visualization_msgs.msg import Marker
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
-from quantv2x_ros.nodes.fusion.fusion_output import FusedFrame
 from quantv2x_ros.nodes.fusion.markers import FusedAgent, fusion_markers, truth_markers
+from quantv2x_ros.nodes.fusion.objects import FusedFrame
 
 PEER = matrix_from_v2x([30.0, -4.0, 2.0, 0.0, 90.0, 0.0])
 
