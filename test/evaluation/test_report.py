@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
+from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.data.v2x_real import OBJECT_TYPES
 from quantv2x_ros.evaluation.markdown import table
 from quantv2x_ros.evaluation.series import (
@@ -22,7 +23,12 @@ from quantv2x_ros.evaluation.series import (
     make_variants,
     parse_sweeps,
 )
-from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
+from quantv2x_ros.evaluation.settings import (
+    EvaluationConfig,
+    EvaluationSettingError,
+    Link,
+    Sending,
+)
 from quantv2x_ros.results.kinds import KINDS
 
 PLOTS = (
@@ -52,7 +58,7 @@ def reported(tmp_path_factory, bundles, dataset):
     """The result and folder of one report over both scenes, with another result to compare."""
     folder = tmp_path_factory.mktemp("report")
     other = folder / "other.json"
-    call = ("evaluate", "--data", dataset, "--bundle", bundles["int8"])
+    call = ("evaluate", "--data", dataset, "--bundle", bundles["int8"], "--set", "agents=3")
     assert run(*call, "--json", other, "--max-frames", 1).exit_code == 0
     result = run(
         *call, "--json", folder / "ap.json", "--report", folder / "report", "--compare", other,
@@ -158,7 +164,7 @@ def test_a_table_of_markdown():
 
 
 def test_sweeps_change_one_thing_at_a_time():
-    base = EvaluationConfig()
+    base = EvaluationConfig(link=Link(sending=Sending(SendSettings(min_occupancy=0.0))))
     variants, notes = make_variants(base, tuple(STEPS), longest=9, levels=3)
     assert notes == []
     changed = {}
