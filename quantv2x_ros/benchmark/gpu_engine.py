@@ -16,7 +16,7 @@ from quantv2x_ros.inference.cpu.engine import OpenVinoEngine
 from quantv2x_ros.inference.engine.engine import DECODED, Array, Engine
 from quantv2x_ros.inference.trt.graph import tensorrt_model
 from quantv2x_ros.inference.trt.layers import EngineLayer
-from quantv2x_ros.inference.trt.plan import Profile
+from quantv2x_ros.inference.trt.profile import Profile
 
 #: Runs of one shape: queued, recorded as a CUDA graph, launched as one.
 RUNS = 3

@@ -18,7 +18,7 @@ from quantv2x_ros.inference.shapes import (
     own_pyramid_shapes,
     pyramid_shapes,
 )
-from quantv2x_ros.inference.trt.plan import Profile
+from quantv2x_ros.inference.trt.profile import Profile
 
 #: Name of the plan that computes the ego's pyramid from its own feature.
 OWN_PYRAMID = "own_pyramid"

@@ -6,5 +6,6 @@
 * cuda: Gpu, Buffer, CudaGraph.
 * engine: TensorRtEngine.
 * layers: EngineLayer.
-* plan: BuiltPlan, ForeignPlanError, PlanOrigin, Profile.
+* plan: BuiltPlan, ForeignPlanError, PlanOrigin.
+* profile: Profile.
 """

@@ -21,7 +21,8 @@ from quantv2x_ros.inference.engine.engine import (
 from quantv2x_ros.inference.trt.api import TensorRt, load_tensorrt
 from quantv2x_ros.inference.trt.cuda import Buffer, CudaGraph, Gpu, gpu
 from quantv2x_ros.inference.trt.layers import EngineLayer, layers_from_inspector
-from quantv2x_ros.inference.trt.plan import Profile, cached_plan
+from quantv2x_ros.inference.trt.plan import cached_plan
+from quantv2x_ros.inference.trt.profile import Profile
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from quantv2x_ros.inference.engine.engine import EngineError
 from quantv2x_ros.inference.engine_set import OWN_PYRAMID, build_engines, tensorrt_profiles
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.trt.api import TensorRt, load_tensorrt
-from quantv2x_ros.inference.trt.plan import Profile, build_plan
+from quantv2x_ros.inference.trt.plan import build_plan
+from quantv2x_ros.inference.trt.profile import Profile
 
 CONVOLUTIONS = {"encoder": 7, "pyramid": 53, "fuse": 8}
 
