@@ -30,6 +30,9 @@ EgoOnly = Annotated[
 MaxFrames = Annotated[
     int, typer.Option(min=0, help="Only so many frames, spread over the data; 0: all.")
 ]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Leave damaged files out, and name them.")
+]
 Precision = Annotated[
     str,
     typer.Option(
@@ -68,6 +71,7 @@ def command(
     set_: Set = None,
     ego_only: EgoOnly = False,
     max_frames: MaxFrames = 0,
+    skip_broken: SkipBroken = False,
     sweep: Sweep = "",
     report: Report = None,
     compare: Compare = None,
@@ -88,6 +92,7 @@ def command(
         settings,
         ego_only=ego_only or settings.ego_only,
         max_frames=max_frames or settings.max_frames,
+        skip_broken=skip_broken or settings.skip_broken,
     )
     request = Request.parse(data, settings, measure, sweep, report, compare or ())
     detector = open_detector(
