@@ -234,6 +234,8 @@ class SweepCollector(Generic[Pyramid]):
             return Wait(None)  # for what other threads are at
         self._expected.clear()
         self._forget_silent([station for station, _ in expired], ego.sweep.stamp_ns)
+        for held in candidates:
+            self._forget_older(held)
         self._ego, self._next_ego = self._next_ego, None
         self.places.next_frame(self._is_late(ego.sweep))
         return Fuse(ego, tuple(chosen), expired, _ids(choice.over_limit), _ids(choice.held_back))
@@ -245,6 +247,14 @@ class SweepCollector(Generic[Pyramid]):
         for station, record in list(self._peers.items()):
             if not record.held and now_ns - record.newest_ns > FORGET_AFTER * 1e9:
                 del self._peers[station]
+
+    def _forget_older(self, best: HeldSweep[Pyramid]) -> None:
+        """Drop a peer's sweeps before the one that fits the ego's: none fits a later one better."""
+        record = best.peer
+        if record is not None:
+            first = record.held.index(best)
+            self.superseded += sum(held.pyramid is None for held in record.held[:first])
+            record.held = record.held[first:]
 
     def _ahead(self, now: float) -> ComputePyramid[Pyramid] | Wait:
         """While the ego has nothing to fuse, prepare the newest sweeps of peers it knows."""
