@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +59,27 @@ def link_table(result: Result) -> str:
     base = result["mAP"]
     rows = [_row("as given", result, base)]
     for name, points in sweeps.items():
+        reference = _reference(sweeps, points, base)
         for point in points:
             same = point["bytes_per_frame"] == result["bytes_per_frame"] and point["mAP"] == base
             if same and point["value"] == 0.0 and name != STATIONS:
                 continue  # the setting as given once more
-            rows.append(_row(_NAMES[name].format(point["value"]), point, base))
+            rows.append(_row(_NAMES[name].format(point["value"]), point, reference))
     header = ["", "packets, median", "bytes, mean", "Mbit/s at 10 Hz", "mAP@0.3", "change"]
     return markdown.table([*header, "mAP@0.5"], rows)
+
+
+def _reference(
+    sweeps: Mapping[str, Sequence[Result]], points: Sequence[Result], base: Mapping[str, float]
+) -> Mapping[str, float]:
+    """Return the mAP without a fault on the frames that a series is measured on."""
+    first = points[0]["first_number"]
+    if first == 0:
+        return base
+    faultless = (series[0] for name in LOSSES if (series := sweeps.get(name)))
+    of_same = (point for point in faultless if point["first_number"] == first)
+    reference: Mapping[str, float] = next(of_same, points[0])["mAP"]
+    return reference
 
 
 def _row(name: str, point: Result, base: Mapping[str, float]) -> list[object]:

@@ -85,7 +85,8 @@ class Variant:
             `first_number`.
         config: The settings.
         first_number: Frames of a scenario before this one do not count, so that all points of a
-            latency sweep are measured on the same frames, with messages of the full age.
+            series are measured on the same frames, with messages of the full age, and by a receiver
+            that knows its peers: a vehicle drives for hours.
     """
 
     sweep: str
@@ -166,11 +167,19 @@ def make_variants(
                 f"{sweep} above {kept[-1][0]:g} is left out: no scenario has more than"
                 f" {longest} frames"
             )
-        first = max(link.delay for _, link in kept) if sweep == "latency_ms" else 0
+        first = _first_number(sweep, [link for _, link in kept])
         variants += [
             Variant(sweep, value, replace(changed, link=link), first) for value, link in kept
         ]
     return variants, notes
+
+
+def _first_number(sweep: str, links: Sequence[Link]) -> int:
+    """Return the first frame of a scenario that counts for all points of a series."""
+    if sweep == "latency_ms":
+        return max(link.delay for link in links)
+    # in the first frame a peer's sweep is not waited for, since nobody knows of it yet
+    return 1 if sweep in (*LOSSES, STATIONS) else 0
 
 
 def _treated(config: EvaluationConfig, treatment: Mapping[str, Any]) -> EvaluationConfig:

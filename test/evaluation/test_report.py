@@ -74,7 +74,7 @@ def test_every_sweep_is_measured_from_0_to_what_the_scenes_allow(reported):
     sweeps = result["sweeps"]
     values = {name: [point["value"] for point in points] for name, points in sweeps.items()}
     assert values.pop("latency_ms") == [0.0, 100.0, 200.0]
-    assert values.pop("alone") == [0.0, 2.0]
+    assert values.pop("alone") == [0.0, 1.0, 2.0]
     assert values.pop("levels") == [1.0, 2.0, 3.0]
     assert values.pop("agents") == [1.0, 2.0, 3.0]
     assert values.pop("latency_ms_uncompensated") == [0.0, 100.0, 200.0]
@@ -84,11 +84,11 @@ def test_every_sweep_is_measured_from_0_to_what_the_scenes_allow(reported):
     zero = {name: points[0]["mAP"] for name, points in result["sweeps"].items()}
     assert sweeps["agents"][0]["mAP"] == sweeps["alone"][0]["mAP"]
     assert sweeps["agents"][-1]["mAP"] == result["mAP"]
-    assert zero["pose_noise"] == zero["heading_noise"] == zero["loss"] == result["mAP"]
+    assert zero["pose_noise"] == zero["heading_noise"] == result["mAP"]
     assert zero["pose_error"] == result["mAP"]
     latency = sweeps["latency_ms"], sweeps["latency_ms_uncompensated"]
     assert latency[0][1]["mAP"] == latency[1][1]["mAP"]  # nothing is moved on within 0.15 s
-    assert zero["loss_holes"] == zero["burst_loss"] == result["mAP"]
+    assert zero["loss"] == zero["loss_holes"] == zero["burst_loss"]
     occupancy = {point["value"]: point["mAP"] for point in sweeps["min_occupancy"]}
     assert occupancy[0.25] == result["mAP"]
     assert zero["interest_range"] == zero["interest_of_receivers"] == result["mAP"]
@@ -190,7 +190,9 @@ def test_sweeps_change_one_thing_at_a_time():
         assert rate == (6.0 if variant.sweep == "stations" else 0)
     assert changed == {name: list(values) for name, values in STEPS.items()}
     assert {v.first_number for v in variants if v.sweep == "latency_ms"} == {4}
-    assert [v.first_number for v in alone_variants(base, variants)] == [0, 4]
+    lossy = {v.first_number for v in variants if v.sweep in ("loss", "burst_loss", "stations")}
+    assert lossy == {1}
+    assert [v.first_number for v in alone_variants(base, variants)] == [0, 1, 4]
 
 
 @pytest.mark.parametrize(
