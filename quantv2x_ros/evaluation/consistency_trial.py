@@ -191,7 +191,7 @@ class ConsistencyTrial:
 
     @property
     def _background(self) -> npt.NDArray[np.uint8]:
-        return np.asarray(self._bundle.manifest.codebook.background, dtype=np.uint8)
+        return self._bundle.background
 
     def result(self) -> dict[str, Any]:
         """Return the result.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from quantv2x_ros.core.coding.wire import CONTEXT, PACKED, payload_coding
 from quantv2x_ros.core.geometry.pose import quaternion_from_matrix
 from quantv2x_ros.core.transport.tile_cutting import cut_tiles
-from quantv2x_ros.core.transport.tiles import IndexMapFormat, TileSettings
+from quantv2x_ros.core.transport.tiles import TileSettings
 from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.data.frame import AgentFrame, Frame
 from quantv2x_ros.data.frame_store import RecordedMessage
@@ -58,9 +58,8 @@ class IndexRecorder:
         self._bundle = bundle
         self._agents = tuple(agents)
         self._encoder = AgentEncoder(bundle, backend, threads or None)
-        levels, segments, _, _ = bundle.codebook.tables.shape
-        self._frame = IndexMapFormat(bundle.entropy_model, levels, segments, *bundle.grid.shape)
-        self._background = np.asarray(bundle.manifest.codebook.background, dtype=np.uint8)
+        self._frame = bundle.index_map_format
+        self._background = bundle.background
         self.topics: Mapping[str, str] = {
             CODEBOOK_TOPIC: CODEBOOK_TYPE,
             INDICES_TOPIC: INDICES_TYPE,

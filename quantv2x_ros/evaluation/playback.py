@@ -268,5 +268,5 @@ def _plain_values(sent: Sent) -> npt.NDArray[np.float32]:
 
 def _no_codes(bundle: ModelBundle) -> npt.NDArray[np.uint8]:
     """Return an index map that says nothing: the consistency check finds nothing in it."""
-    background = np.array(bundle.manifest.codebook.background, np.uint8)
+    background = bundle.background
     return np.broadcast_to(background[:, None, None], (len(background), *bundle.grid.shape)).copy()

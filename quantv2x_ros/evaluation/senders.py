@@ -10,7 +10,7 @@ from quantv2x_ros.core.transport.receivers import Receivers
 from quantv2x_ros.core.transport.selection import BoolArray, both, cells_in_range
 from quantv2x_ros.core.transport.sweep import Tile
 from quantv2x_ros.core.transport.sweep_sender import SentSweep, SweepSender
-from quantv2x_ros.core.transport.tiles import GEONETWORKING_UNIT, IndexMapFormat
+from quantv2x_ros.core.transport.tiles import GEONETWORKING_UNIT
 from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.evaluation.frame_state import FrameState, Sent
@@ -57,12 +57,9 @@ class Senders:
 
     def __init__(self, bundle: ModelBundle) -> None:
         """Set up for a bundle."""
-        book = bundle.codebook
         self._grid = bundle.grid
-        self._form = IndexMapFormat(
-            bundle.entropy_model, book.levels, book.segments, *bundle.grid.shape
-        )
-        self._background = np.array(bundle.manifest.codebook.background, np.uint8)
+        self._form = bundle.index_map_format
+        self._background = bundle.background
         self._receivers = Receivers(bundle.grid, bundle.detection)
         self._senders: dict[Sending, SweepSender] = {}
 

@@ -16,7 +16,7 @@ import sys
 import textwrap
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -48,30 +48,18 @@ def read_channel(path: Path) -> ChannelSettings:
         EvaluationSettingError: For a file that holds something else.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EvaluationSettingError(f"{path} is not YAML: {error}") from error
-    settings, of_node = _parameters(content)
-    names = {item.name: item.type for item in fields(ChannelSettings)}
-    if not isinstance(settings, dict):
-        raise EvaluationSettingError(
-            f"{path}: expected settings of a channel as `name: value`, such as config/channel.yaml"
-        )
-    unknown = sorted(map(str, settings.keys() - names.keys()))
-    if of_node:  # which has further parameters; but a slip of the pen must not go unseen
-        unknown = [name for name in unknown if get_close_matches(name, names, cutoff=0.8)]
-    if unknown:
-        raise EvaluationSettingError(
-            f"{path}: a channel has no {', '.join(unknown)}; it has {', '.join(names)}"
-        )
-    values = {name: value for name, value in settings.items() if name in names}
-    for name, value in values.items():
-        if not _fits(value, str(names[name])):
-            raise EvaluationSettingError(f"{path}: {name} is {value!r}, expected {names[name]}")
-    try:
-        return ChannelSettings(**values)
-    except ChannelError as error:
-        raise EvaluationSettingError(f"{path}: {error}") from error
+        settings, of_node = _parameters(read_mapping(path))
+        if of_node:  # which has further parameters; but a slip of the pen must not go unseen
+            names = [item.name for item in dataclasses.fields(ChannelSettings)]
+            settings = {
+                name: value
+                for name, value in settings.items()
+                if get_close_matches(name, names, n=1, cutoff=0.8)
+            }
+        return build(ChannelSettings, settings)
+    except (TypedYamlError, ChannelError) as error:
+        known = str(path) in str(error)
+        raise EvaluationSettingError(str(error) if known else f"{path}: {error}") from error
 
 
 def _parameters(content: Any) -> tuple[Any, bool]:
@@ -81,13 +69,6 @@ def _parameters(content: Any) -> tuple[Any, bool]:
         if isinstance(node, dict) and "ros__parameters" in node:
             return node["ros__parameters"], True
     return content, False
-
-
-def _fits(value: Any, kind: str) -> bool:
-    if isinstance(value, bool):
-        return False
-    allowed: dict[str, tuple[type, ...]] = {"float": (int, float), "int": (int,), "str": (str,)}
-    return isinstance(value, allowed[kind])
 
 
 _HEAD = """\
@@ -246,7 +227,7 @@ def _settings(values: Mapping[str, Any]) -> tuple[EvaluationConfig, Measure]:
             f"{', '.join(name for name in _SECTIONS if name)}"
         )
     parts: dict[str, Any] = {
-        name: build(_section(name), plain if not name else values.get(name) or {}, _dotted(name))
+        name: build(_section(name), plain if not name else _given(values, name), _dotted(name))
         for name in _SECTIONS
         if name != "channel"
     }
@@ -270,13 +251,19 @@ def _settings(values: Mapping[str, Any]) -> tuple[EvaluationConfig, Measure]:
     return config, _pick(Measure, parts["measure"])
 
 
+def _given(values: Mapping[str, Any], section: str) -> Any:
+    """Return what a file has of a section; nothing where it has no value."""
+    value = values.get(section)
+    return {} if value is None else value
+
+
 def _channel(value: Any) -> ChannelSettings | None:
     """Return the channel of a section, or of the parameter file that is named; `None` for none."""
     if value is None:
         return None
     if isinstance(value, str):
         return read_channel(Path(value))
-    return _pick(ChannelSettings, build(_section("channel"), value, "channel."))
+    return build(ChannelSettings, value, "channel.")
 
 
 def _pick(kind: Any, section: Any, **nested: Any) -> Any:

@@ -63,7 +63,7 @@ class CooperativeDetector:
         self.detection = bundle.detection
         height, width = bundle.grid.shape
         self._shape = (bundle.codebook.planes, height, width)
-        self._background = np.array(bundle.manifest.codebook.background, np.uint8)
+        self._background = bundle.background
         self._pyramids = PyramidEngines(bundle, backend, threads, streams)
         self.streams = self._pyramids.streams
         self._columns = (

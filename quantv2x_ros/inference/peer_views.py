@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from quantv2x_ros.core.fusion.consistency import OccupancyView, compare_views
 from quantv2x_ros.core.fusion.fusion_steps import FusedPeer
 from quantv2x_ros.core.fusion.motion_compensation import move_objects
@@ -79,7 +77,7 @@ class PeerViews:
         self._compensate = compensate_motion
         self._grid = bundle.grid
         self._gain = bundle.manifest.score_gain
-        self._background = np.asarray(bundle.manifest.codebook.background, dtype=np.uint8)
+        self._background = bundle.background
         self._turn = 0
         self._compared_ns: int | None = None
 

@@ -24,7 +24,6 @@ from quantv2x_ros.core.peers.registry import PeerRegistry
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.transport.reception import Reception
 from quantv2x_ros.core.transport.sweep import AgentSweep, Tile
-from quantv2x_ros.core.transport.tiles import IndexMapFormat
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.peer_views import PeerView, PeerViews
 from quantv2x_ros.inference.pose_aligner import HeldAlignment, PoseAligner
@@ -98,14 +97,11 @@ class Receiver:
             registry: of the stations that are listened to; None for one of its own.
         """
         settings = settings or ReceiverSettings()
-        book = bundle.codebook
-        form = IndexMapFormat(bundle.entropy_model, book.levels, book.segments, *bundle.grid.shape)
-        background = np.array(bundle.manifest.codebook.background, np.uint8)
         self._detector = detector
         self._station = station
         self.reception = Reception(
-            form,
-            background,
+            bundle.index_map_format,
+            bundle.background,
             settings.tile_timeout,
             station,
             bundle.grid,

@@ -145,7 +145,7 @@ class TorchDetector:
         self.bundle = bundle
         self._network = network
         self._messages = IndexMessages(bundle) if messages is None else messages
-        self._background = np.array(bundle.manifest.codebook.background, np.uint8)
+        self._background = bundle.background
         self._anchors = bundle.anchors.grid_anchors(bundle.grid)
         self.precision = network.precision + self._messages.suffix
 

@@ -74,13 +74,13 @@ def test_the_file_of_the_node_is_that_of_the_evaluation():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("loss: 0.1\nlos: 2", "a channel has no los; it has delay_ms"),
-        ("/**/channel: {ros__parameters: {los: 2}}", "a channel has no los"),
-        ("loss: high", "loss is 'high', expected float"),
-        ("loss: true", "loss is True"),
+        ("loss: 0.1\nlos: 2", "unknown key 'los'; allowed are delay_ms"),
+        ("/**/channel: {ros__parameters: {los: 2}}", "unknown key 'los'; allowed are delay_ms"),
+        ("loss: high", "loss must be a float, got 'high'"),
+        ("loss: true", "loss must be a float, got True"),
         ("loss: 2.0", "loss: got 2.0, allowed are 0 to 1"),
-        ("- 1", "expected settings of a channel"),
-        ("loss: [", "is not YAML"),
+        ("- 1", "expected keys and values, got list"),
+        ("loss: [", "not readable as YAML"),
     ],
 )
 def test_a_file_that_is_none_is_refused(tmp_path, text, message):

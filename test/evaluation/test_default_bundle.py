@@ -109,7 +109,7 @@ def test_indices_of_unseen_sweeps_take_a_fifth_of_their_packed_size(detector, un
 def test_occupancy_says_which_cells_may_be_left_out(detector, unseen):
     """Leaving out what has less than a quarter of a chance of an object saves bytes everywhere."""
     bundle = detector.bundle
-    background = np.array(bundle.manifest.codebook.background, np.uint8)
+    background = bundle.background
     book = bundle.codebook
     form = IndexMapFormat(bundle.entropy_model, book.levels, book.segments, *bundle.grid.shape)
     whole = SweepSender(form, background, SendSettings(min_occupancy=0.0))

@@ -75,6 +75,8 @@ def test_a_channel_is_a_section_or_the_nodes_file(tmp_path: Path, channel: str) 
         ("link.loss=high", "link.loss must be a float, got 'high'"),
         ("link.loss=2", r"loss must be in \[0, 1\], got 2.0"),
         ("link=3", "link must be a section with keys, got 3"),
+        ("link=0", "link must be a section with keys, got 0"),
+        ("channel={loss: high}", "channel.loss must be a float, got 'high'"),
         ("agents.most=3", "unknown key|agents must be a int"),
         ("receiver.peer_wait=-1", "peer_wait: got -1.0, expected a number from 0 on"),
         ("clouds.mount=[1, 2]", r"clouds.mount must be a list of 6, got \[1, 2\]"),

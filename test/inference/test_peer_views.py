@@ -27,7 +27,7 @@ class World:
     def __init__(self, bundle):
         self.bundle = bundle
         self.grid = bundle.grid
-        self.background = np.asarray(bundle.manifest.codebook.background, np.uint8)
+        self.background = bundle.background
         self.records = {}
 
     def peer(self, station, stamp_ns, places):

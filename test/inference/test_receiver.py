@@ -52,7 +52,7 @@ def own(indices, number, now=0.0):
 
 
 def tiles(bundle, indices, number, station=2):
-    book, background = bundle.codebook, np.array(bundle.manifest.codebook.background, np.uint8)
+    book, background = bundle.codebook, bundle.background
     form = IndexMapFormat(bundle.entropy_model, book.levels, book.segments, *bundle.grid.shape)
     settings = SendSettings(TileSettings(2000), min_occupancy=0.0)
     sent = SweepSender(form, background, settings).send(indices)

@@ -116,7 +116,7 @@ def air():
     except ResourceError as error:
         pytest.skip(f"no default bundle: {error}")
     form = IndexFormat.of(bundle)
-    background = np.array(bundle.manifest.codebook.background, np.uint8)
+    background = bundle.background
     generator = np.random.default_rng(5)
     key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     originals = []

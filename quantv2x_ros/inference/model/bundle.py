@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from quantv2x_ros.core.codebook.codebook import ResidualCodebook, codebook_id
 from quantv2x_ros.core.codebook.own_feature import OwnFeature
 from quantv2x_ros.core.coding.wire import EntropyModel
@@ -16,6 +19,7 @@ from quantv2x_ros.core.detection.detection import DetectionConfig
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.pillars.pillar_net import PillarWeights
 from quantv2x_ros.core.placement.levelling import SENSOR_HEIGHTS
+from quantv2x_ros.core.transport.tiles import IndexMapFormat
 from quantv2x_ros.inference.model.bundle_files import (
     ENGINE_FILES,
     ENTROPY_MODEL_FILE,
@@ -127,6 +131,17 @@ class ModelBundle:
     def grid(self) -> BevGrid:
         """The BEV grid."""
         return self.manifest.grid
+
+    @property
+    def index_map_format(self) -> IndexMapFormat:
+        """Format of its index maps and their tiles."""
+        book = self.codebook
+        return IndexMapFormat(self.entropy_model, book.levels, book.segments, *self.grid.shape)
+
+    @property
+    def background(self) -> npt.NDArray[np.uint8]:
+        """Indices of an empty cell (planes,), which fill what does not come; a new array."""
+        return np.array(self.manifest.codebook.background, np.uint8)
 
     @property
     def range(self) -> tuple[float, float, float, float, float, float]:

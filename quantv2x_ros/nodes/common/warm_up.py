@@ -30,7 +30,7 @@ def warm_up_encoder(encoder: AgentEncoder) -> None:
 def warm_up_detector(detector: CooperativeDetector) -> None:
     """Fuse empty maps of as many agents as take part at most, and suppress two boxes."""
     bundle = detector.bundle
-    background = np.array(bundle.manifest.codebook.background, np.uint8)
+    background = bundle.background
     indices = np.empty((len(background), *bundle.grid.shape), np.uint8)
     indices[:] = background[:, None, None]
     entropy_model = bundle.entropy_model

@@ -78,7 +78,7 @@ class IndexOutput:
         self._signer = Signer(parameters.signing_key)
         limit = parameters.interest_range
         self._near = cells_in_range(bundle.grid, limit) if limit else None
-        background = np.array(bundle.manifest.codebook.background, np.uint8)
+        background = bundle.background
         self._sender = SweepSender(self._format.frame, background, parameters.settings, pool)
         self._publisher = node.create_publisher(
             BevIndices,

@@ -190,7 +190,7 @@ def learn_entropy_model(
         progress: shows the steps.
     """
     book = bundle.codebook
-    background = np.array(bundle.manifest.codebook.background, np.uint8)
+    background = bundle.background
     vectors = book.tables.reshape(book.planes, book.dict_size, -1)
     stacked = np.stack(maps)
     children = np.stack(

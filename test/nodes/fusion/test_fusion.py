@@ -68,7 +68,7 @@ class Ego:
 
     def __init__(self, ros, parameters, bundle, indices, **values):
         self.ros, self.indices, self.format = ros, indices, IndexFormat.of(bundle)
-        self.background = np.array(bundle.manifest.codebook.background, np.uint8)
+        self.background = bundle.background
         values = {"station_id": 1, "peer_wait": 0.3, **values}
         self.node = ros.add(FusionNode(parameter_overrides=parameters(**values)))
         self.objects = ros.collect(DetectedObject3DArray, "objects")
@@ -411,7 +411,7 @@ def test_own_sweeps_on_the_topic_do_not_count_where_they_come_in_process(
     objects = ros.collect(DetectedObject3DArray, "objects")
     ego = Ego.__new__(Ego)
     ego.format, ego.indices = IndexFormat.of(bundle), indices
-    ego.background = np.array(bundle.manifest.codebook.background, np.uint8)
+    ego.background = bundle.background
     air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 10)
     ros.connect(air)
     air.publish(ego.messages(1, 1000)[0])
