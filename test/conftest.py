@@ -23,10 +23,11 @@ OWN_PROCESS = "QUANTV2X_TEST_OWN_PROCESS"
 SESSION = "QUANTV2X_TEST_SESSION"
 os.environ[SESSION] = str(os.getpid())
 
-# Workers share the cores: threads that wait for each other spin, and take the time of the others.
+# Workers share the cores, whatever is set outside: threads that wait for each other spin, and torch
+# takes eight times as long.
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if _WORKERS > 1:
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // _WORKERS))
 
 # Node processes of a test must neither meet another run's, another worker's of this run, nor a
 # robot's on the network. Domains 0 to 101 are usable on every platform; 0 is the default one, and
