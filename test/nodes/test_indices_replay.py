@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from time import monotonic as clock
+
 import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
 from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
 
 from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3DArray
@@ -91,6 +94,26 @@ def test_another_station_can_be_the_ego(ros, parameters, bag):
     objects = play(ros, parameters, bag, "2,1")
     assert {m.contributing_stations[0] for m in objects} == {2}
     assert {m.header.frame_id for m in objects} == {"agent_2/lidar"}
+
+
+def test_codebooks_are_known_before_the_first_indices(ros, bag):
+    heard = []
+    latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    for kind, topic, profile in ((Codebook, "codebook", latched), (BevIndices, "bev_indices", 100)):
+        ros.node.create_subscription(
+            kind, f"/v2x/{topic}", lambda _, name=topic: heard.append((name, clock())), profile
+        )
+    values = {"path": str(bag), "agents": "1,2", "wait_for": "any", "settle": 1.0}
+    node = ros.add(
+        ReplayNode(parameter_overrides=[Parameter(n, value=v) for n, v in values.items()])
+    )
+    ros.spin_until(lambda: node.finished or node.failure)
+    assert node.failure is None
+    announced = [time for name, time in heard if name == "codebook"]
+    first = next(time for name, time in heard if name == "bev_indices")
+    assert len(announced) == 2
+    assert first - max(announced) > 0.5, "nodes get the time to take them in"
+    assert node.report()[0] == f"played {FRAMES} sweeps of the ego", "however many messages"
 
 
 def test_codebooks_are_announced_to_late_subscribers(bag):

@@ -55,8 +55,7 @@ class ResultPace:
             message: the sweep or its indices, as a message or serialized.
             time_ns: played time, nanoseconds.
         """
-        stamp = _stamp(message) if isinstance(message, bytes) else nanoseconds(message.header.stamp)
-        self._awaited = (stamp, time_ns, time.monotonic())
+        self._awaited = (stamp_of(message), time_ns, time.monotonic())
 
     def may_play(self, time_ns: int) -> bool:
         """Tell whether a message of this played time, nanoseconds, may be played now."""
@@ -75,12 +74,18 @@ class ResultPace:
 
     def _on_objects(self, content: bytes) -> None:
         awaited = self._awaited
-        if awaited is not None and _stamp(content) >= awaited[0]:
+        if awaited is not None and stamp_of(content) >= awaited[0]:
             self._awaited = None
 
 
-def _stamp(content: bytes) -> int:
-    """Return the stamp of a serialized message that begins with its header, nanoseconds."""
+def stamp_of(content: Any) -> int:
+    """Return the stamp of a message that begins with its header, nanoseconds.
+
+    Args:
+        content: the message, or its CDR bytes with their four bytes of encapsulation.
+    """
+    if not isinstance(content, bytes):
+        return nanoseconds(content.header.stamp)
     order = "<" if content[1] & 1 else ">"
     seconds, fraction = struct.unpack_from(order + "iI", content, 4)
     return int(seconds) * 1_000_000_000 + int(fraction)
@@ -207,7 +212,9 @@ class Player:
         failure: BaseException | None = None
         try:
             self._wait_until_heard()
-            self._play_events()
+            first = self._announce()
+            self._hold_clock(self._settle)
+            self._play_events(first)
         except BaseException as error:
             failure = error
         if not self._stopped.is_set() or failure is not None:
@@ -226,7 +233,31 @@ class Player:
                 reminded = waited
                 self._on_waiting(waited)
             self._hold_clock(0.1)
-        self._hold_clock(self._settle)
+
+    def _announce(self) -> Event | BaseException | None:
+        """Publish what stays valid ahead of the rest; return the rest's first item.
+
+        Nothing orders the messages of two topics on their way, so that nodes get the settling time
+        to take it in.
+        """
+        latched = {track.topic for track in self._playlist.tracks if track.is_latched}
+        item = self._next()
+        while isinstance(item, Event) and item.topic in latched and not self._stopped.is_set():
+            self._publish(item)
+            item = self._next()
+        return item
+
+    def _next(self) -> Event | BaseException | None:
+        """Return the queue's next item; None where playing was stopped meanwhile, too.
+
+        While reading is slow the clock stands still.
+        """
+        while not self._stopped.is_set():
+            try:
+                return self._ahead.get(timeout=0.1)
+            except TimeoutError:
+                continue
+        return None
 
     def _hold_clock(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -234,14 +265,11 @@ class Player:
             self._publish_clock(self._playlist.start_ns)
             self._stopped.wait(_CLOCK_PERIOD)
 
-    def _play_events(self) -> None:
+    def _play_events(self, item: Event | BaseException | None) -> None:
+        """Publish the queue's events in time, beginning with one that was taken already."""
         began = time.monotonic()  # when played time was at its start
         last_ns = self._playlist.start_ns
         while not self._stopped.is_set():
-            try:
-                item = self._ahead.get(timeout=0.1)
-            except TimeoutError:
-                continue  # reading is slow: the clock stands still meanwhile
             if item is None:
                 self._hold_back(_AFTER_ALL_NS)
                 self._stopped.wait(_LINGER)
@@ -259,6 +287,7 @@ class Player:
             began += self._hold_back(item.time_ns)
             if not self._stopped.is_set():
                 self._publish(item)
+            item = self._next()
 
     def _hold_back(self, time_ns: int) -> float:
         """Hold the clock until the next message may be played; return the time held, seconds."""

@@ -18,7 +18,7 @@ from quantv2x_ros.nodes.common.conversions import time_message
 from quantv2x_ros.nodes.common.managed import NodeError
 from quantv2x_ros.nodes.replay import transforms
 from quantv2x_ros.nodes.replay.audience import Audience
-from quantv2x_ros.nodes.replay.player import Player, ResultPace
+from quantv2x_ros.nodes.replay.player import Player, ResultPace, stamp_of
 from quantv2x_ros.nodes.replay.playlist import Event, Track
 from quantv2x_ros.nodes.replay.recording import find_recording, open_recording
 
@@ -50,6 +50,7 @@ class ReplayNode(BaseNode):
         self._player: Player | None = None
         self._pace: ResultPace | None = None
         self._frames = 0
+        self._last_sweep_ns: int | None = None
         self.begin()
 
     def configure(self) -> None:
@@ -80,6 +81,7 @@ class ReplayNode(BaseNode):
         """Play from the beginning, once the expected nodes listen."""
         super().activate()
         self._frames = 0
+        self._last_sweep_ns = None
         how = self.parameters
         self._pace = ResultPace(self, how.result_timeout) if how.pace == "results" else None
         awaited = f", once {self._audience}" if how.wait else ""
@@ -150,6 +152,12 @@ class ReplayNode(BaseNode):
         if self._transforms is not None:
             self._transforms.note(event.topic, event.message)
         if event.is_ego_sweep:
+            self._count(stamp_of(event.message))
+
+    def _count(self, stamp_ns: int) -> None:
+        """Count the ego's sweeps, of which the indices are several messages."""
+        if stamp_ns != self._last_sweep_ns:
+            self._last_sweep_ns = stamp_ns
             self._frames += 1
             self.note_frame({})
 
