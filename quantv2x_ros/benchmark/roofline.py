@@ -204,7 +204,9 @@ def roofline(
 def engine_shapes(bundle: ModelBundle) -> dict[str, dict[str, tuple[int, ...]]]:
     """Input shapes of the CPU's engines, by the stage that they are."""
     height = bundle.grid.shape[0]
-    window = HeadWindow.of(bundle.grid, bundle.detection, exact=bundle.reproduces_published)
+    window = HeadWindow.of(
+        bundle.grid, bundle.detection, bundle.manifest.head_reach, exact=bundle.reproduces_published
+    )
     head: dict[str, tuple[int, ...]] = {}
     for level, channels in enumerate(SCALE_CHANNELS):
         columns = window.at_scale(level)
@@ -220,17 +222,21 @@ def engine_shapes(bundle: ModelBundle) -> dict[str, dict[str, tuple[int, ...]]]:
 def other_costs(bundle: ModelBundle, points: int, agents: int) -> dict[str, StageCost]:
     """Costs of the stages that are no engines.
 
-    Pillars: 10 features by 64 channels a point, and the map's bytes. Codebook: one product of a
-    cell's 64 channels with all codewords. Warp: four taps and a weight a channel, cell and agent.
+    Pillars: 10 features by the pillars' channels a point, and the map's bytes. Codebook: one
+    product of a cell's 64 channels with all codewords. Warp: four taps and a weight a channel, cell
+    and agent.
     """
     height, width = bundle.grid.shape
     cells, book = height * width, bundle.codebook
     rows, columns = bundle.grid.pillar_shape
     warp_cells = sum(
-        (cells >> 2 * level) * channels for level, channels in enumerate((64, 128, 256))
+        (cells >> 2 * level) * channels for level, channels in enumerate(SCALE_CHANNELS)
     )
+    channels = bundle.pillar_weights.channels
     return {
-        "encoder.pillars": StageCost(points * 640, points * 16 + rows * columns * 64),
+        "encoder.pillars": StageCost(
+            points * 10 * channels, points * 16 + rows * columns * channels
+        ),
         "encoder.codebook": StageCost(
             cells * book.channels * book.planes * book.dict_size,
             cells * (book.channels + book.planes),

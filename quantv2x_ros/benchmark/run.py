@@ -60,7 +60,8 @@ def measure(settings: BenchmarkSettings, report: Report) -> dict[str, Any]:
     plain = _plain(bundle, settings)  # first: where torch is not installed that is said at once
     frame = load_frame(settings.scenario, settings.max_agents, settings.points)
     ours = OurPipeline(bundle, settings.backend, settings.threads)
-    by_agents, agreed = _side_by_side(ours, plain, frame, settings, report)
+    by_agents = _side_by_side(ours, plain, frame, settings, report)
+    agreed = _agreement(ours, bundle, frame.first(settings.agents), settings)
     reference = _polygon_nms() if settings.torch else None
     report("suppression", 0.7)
     threshold = bundle.detection.nms_threshold
@@ -92,7 +93,20 @@ def _plain(bundle: ModelBundle, settings: BenchmarkSettings) -> Pipeline | None:
         return None
     from quantv2x_ros.benchmark.torch_reference.plain import PlainPipeline
 
-    return PlainPipeline(bundle, settings.threads)
+    return PlainPipeline.published(bundle, settings.threads)
+
+
+def _agreement(
+    ours: OurPipeline, bundle: ModelBundle, frame: BenchmarkFrame, settings: BenchmarkSettings
+) -> dict[str, Any] | None:
+    """Compare the boxes with those of the bundle's own network in torch."""
+    if not settings.torch:
+        return None
+    from quantv2x_ros.benchmark.torch_reference.plain import PlainPipeline
+
+    found, _ = ours.run(frame)
+    expected, _ = PlainPipeline(bundle, settings.threads).run(frame)
+    return agreement(found, expected)
 
 
 def _polygon_nms() -> Callable[..., Any]:
@@ -107,11 +121,10 @@ def _side_by_side(
     frame: BenchmarkFrame,
     settings: BenchmarkSettings,
     report: Report,
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
+) -> dict[str, Any]:
     """Both pipelines for each number of agents, in turn within every round."""
     counts = range(1, settings.max_agents + 1)
     tables = {agents: (Samples(), Samples()) for agents in counts}
-    agreed = None
     for number in range(settings.rounds + 1):  # the first warms up
         for agents in counts:
             report(
@@ -120,20 +133,17 @@ def _side_by_side(
             )
             part = frame.first(agents)
             for _ in range(settings.repeats):
-                found, times = ours.run(part)
+                _, times = ours.run(part)
                 if number:
                     tables[agents][0].add(times)
             if plain is not None:
-                expected, times = plain.run(part)
+                _, times = plain.run(part)
                 if number:
                     tables[agents][1].add(times)
-                if agents == settings.agents:
-                    agreed = agreement(found, expected)
-    rows = {
+    return {
         str(agents): {"ours": own.summary(), "torch_fp32": other.summary() or None}
         for agents, (own, other) in tables.items()
     }
-    return rows, agreed
 
 
 def _scaling(

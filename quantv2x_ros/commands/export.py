@@ -89,7 +89,7 @@ def command(
         settings=BundleSettings.of(network, version, max_agents, class_aware, note, **made),
         quantization=quantization,
     )
-    if precision == "int8":
+    if precision == "int8" and network.config.architecture == "published":
         bundle = record_sparse_heads(out, decisive)
     size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     print(

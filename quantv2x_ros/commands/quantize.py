@@ -144,8 +144,9 @@ def command(
     settings = BundleSettings.of(
         network, version, max_agents, class_aware, note, quantization=workflow.summary()
     )
-    write_bundle(network, graphs, out, name or out.resolve().name, settings)
-    bundle = record_sparse_heads(out, frames)
+    bundle = write_bundle(network, graphs, out, name or out.resolve().name, settings)
+    if graphs.architecture == "published":
+        bundle = record_sparse_heads(out, frames)
     report = workflow.report(graphs, agents)
     if evaluate is not None:
         how = EvaluationConfig(agents=agents, max_frames=max_frames)

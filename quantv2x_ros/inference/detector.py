@@ -70,7 +70,10 @@ class CooperativeDetector:
             None if bundle.reproduces_published else NeededColumns(bundle.grid, bundle.detection)
         )
         self._window = HeadWindow.of(
-            bundle.grid, bundle.detection, exact=bundle.reproduces_published
+            bundle.grid,
+            bundle.detection,
+            bundle.manifest.head_reach,
+            exact=bundle.reproduces_published,
         )
         channels = self._pyramids.channels
         self._heads = create_heads(bundle, self._window, backend, threads, channels)

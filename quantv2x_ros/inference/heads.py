@@ -34,8 +34,8 @@ class Heads(Protocol):
 class HostHeads:
     """Warp and weighted sum in Numba, then the head engine on the window's columns.
 
-    The engine runs on a few strips of columns one after the other, whose maps stay in the caches.
-    They give what the whole window gives, in INT8 bit for bit.
+    The published heads run on a few strips of columns one after the other, whose maps stay in the
+    caches. They give what the whole window gives, in INT8 bit for bit.
 
     Args:
         bundle: the model.
@@ -55,7 +55,9 @@ class HostHeads:
     ) -> None:
         self._bundle = bundle
         height = bundle.grid.shape[0]
-        self._strips = (window,) if bundle.reproduces_published else window.strips(height)
+        is_wide = bundle.manifest.architecture == "published"
+        cut = is_wide and not bundle.reproduces_published
+        self._strips = window.strips(height) if cut else (window,)
         shapes = {}
         for level in range(SCALES):
             columns = self._strips[0].at_scale(level)

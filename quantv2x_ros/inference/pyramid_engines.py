@@ -20,8 +20,9 @@ from quantv2x_ros.inference.window import ALIGNMENT
 
 Maps = tuple[tuple[FeatureArray, ...], tuple[npt.NDArray[np.float32], ...]]
 
-#: Widths against that which the ego's own map needs: a peer that crosses needs less.
-FRACTIONS = (0.75, 0.5)
+#: Widths against that which the ego's own map needs, by architecture: a peer that crosses needs
+#: less. Each is an engine to compile, which pays where a column costs much.
+FRACTIONS = {"published": (0.75, 0.5), "light": ()}
 
 
 class PyramidEngines:
@@ -119,7 +120,7 @@ def engine_widths(bundle: ModelBundle) -> tuple[int, ...]:
     own = NeededColumns(bundle.grid, bundle.detection).of(np.eye(4))
     lead = own.start % ALIGNMENT  # an engine starts at a multiple
     needed = own.stop - own.start + lead
-    sizes = [needed, *(fraction * needed for fraction in FRACTIONS)]
+    sizes = [needed, *(part * needed for part in FRACTIONS[bundle.manifest.architecture])]
     return (*{min(whole, math.ceil(n / ALIGNMENT) * ALIGNMENT) for n in sizes} | {whole},)
 
 

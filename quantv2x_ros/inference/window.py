@@ -11,12 +11,10 @@ from quantv2x_ros.core.detection.detection import DetectionConfig
 from quantv2x_ros.core.fusion.columns import REGRESSION_REACH
 from quantv2x_ros.core.geometry.grid import BevGrid
 
-#: Two 3x3 convolutions reach two cells beyond what is kept.
-HALO = 2
 #: The coarsest pyramid scale has cells of four.
 ALIGNMENT = 4
-#: Most cells that the head engine computes at a time on a CPU: its maps of some 400 channels then
-#: nearly stay in the second-level caches of two cores.
+#: Most cells that the published head engine computes at a time on a CPU: its maps of some 400
+#: channels then nearly stay in the second-level caches of two cores.
 TILE_CELLS = 15_000
 
 
@@ -24,23 +22,27 @@ TILE_CELLS = 15_000
 class HeadWindow:
     """Columns of the feature map that the heads compute, and those whose anchors count.
 
-    Boxes are wanted in x ± range_x only, and two 3x3 convolutions lie between the fused map and
-    the heads: anchors within the regression's reach of that range, plus two cells, give exactly
-    what the whole map would.
+    Boxes are wanted in x ± range_x only, and what the heads give in a cell depends on the fused
+    map in its surroundings: anchors within the regression's reach of that range, plus the heads'
+    reach, give exactly what the whole map would.
 
     Attributes:
         computed: columns of the fused map that enter the head engine; multiples of 4.
         kept: columns whose head outputs are exact and used.
+        halo: columns that the heads reach to each side.
     """
 
     computed: slice
     kept: slice
+    halo: int
 
     @classmethod
-    def of(cls, grid: BevGrid, detection: DetectionConfig, exact: bool = False) -> HeadWindow:
+    def of(
+        cls, grid: BevGrid, detection: DetectionConfig, halo: int, exact: bool = False
+    ) -> HeadWindow:
         """Window of a grid; the whole grid with ``exact`` or where it is no larger anyway."""
         width = grid.shape[1]
-        whole = cls(slice(0, width), slice(0, width))
+        whole = cls(slice(0, width), slice(0, width), halo)
         reach = detection.range_x + REGRESSION_REACH
         if exact or not math.isfinite(reach):
             return whole
@@ -49,9 +51,9 @@ class HeadWindow:
         last = min(width, math.ceil((reach - grid.lidar_range[0]) / size))
         if first >= last:
             return whole
-        start = max(0, (first - HALO) // ALIGNMENT * ALIGNMENT)
-        stop = min(width, -((-last - HALO) // ALIGNMENT) * ALIGNMENT)
-        return cls(slice(start, stop), slice(first, last))
+        start = max(0, (first - halo) // ALIGNMENT * ALIGNMENT)
+        stop = min(width, -((-last - halo) // ALIGNMENT) * ALIGNMENT)
+        return cls(slice(start, stop), slice(first, last), halo)
 
     @property
     def inner(self) -> slice:
@@ -68,12 +70,12 @@ class HeadWindow:
         """
         start, stop = self.computed.start, self.computed.stop
         count = -(-rows * (stop - start) // TILE_CELLS)
-        overlap = 2 * HALO
+        overlap = -(-2 * self.halo // ALIGNMENT) * ALIGNMENT
         width = -(-(stop - start + (count - 1) * overlap) // (count * ALIGNMENT)) * ALIGNMENT
         starts = [min(start + n * (width - overlap), stop - width) for n in range(count)]
-        edges = [self.kept.start, *(first + HALO for first in starts[1:]), self.kept.stop]
+        edges = [self.kept.start, *(first + self.halo for first in starts[1:]), self.kept.stop]
         return tuple(
-            HeadWindow(slice(first, first + width), slice(low, high))
+            HeadWindow(slice(first, first + width), slice(low, high), self.halo)
             for first, low, high in zip(starts, edges[:-1], edges[1:], strict=True)
         )
 

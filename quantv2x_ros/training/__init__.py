@@ -11,13 +11,16 @@
 * cooperative_frame: AgentView, CooperativeFrame.
 * data_module: EpochSampler, SplitModule.
 * detector: DetectorNetwork, MessageFormat, IndexMessages, FeatureMessages, TorchDetector.
+* head_outputs: HeadOutputs.
+* light: ConvNorm, DepthwiseBlock, CspBlock, DenseBlock, Downsample, Upsample, LightBackbone,
+  LightPyramid, LightHead.
 * loader: StepSampler, SampleLoader.
 * losses: LossWeights, TargetBatch.
 * module: ValidationMetric, DivergedError, StageModule.
-* network: NetworkConfigError, NetworkConfig, HeadOutputs, QuantV2XNetwork.
+* network: NetworkConfigError, NetworkConfig, QuantV2XNetwork.
 * points: PillarInput.
 * published: CheckpointError.
-* pyramid: PyramidMaps, Pyramid.
+* pyramid: PyramidMaps, Pyramid, PublishedPyramid.
 * revqom: RunningCodewords, ReVQomCodebook.
 * safe_files: SafeCheckpointIO, LastState.
 * samples: SampleError, SampleConfig, Sample, SampleMaker.

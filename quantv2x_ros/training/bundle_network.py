@@ -14,7 +14,7 @@ from quantv2x_ros.inference.model.bundle_files import CHECKPOINT_FILE
 from quantv2x_ros.inference.model.manifest import BundleError
 from quantv2x_ros.inference.protocol import Cloud, IndexArray
 from quantv2x_ros.training.checkpoint import load_checkpoint
-from quantv2x_ros.training.network import HeadOutputs
+from quantv2x_ros.training.head_outputs import HeadOutputs
 from quantv2x_ros.training.published import CheckpointError
 from quantv2x_ros.training.pyramid import PyramidMaps
 
@@ -77,4 +77,4 @@ class BundleNetwork:
 
     def heads(self, fused: Sequence[torch.Tensor]) -> HeadOutputs:
         """Run the heads on the fused levels."""
-        return self._network.heads(self._network.pyramid.merge(fused))
+        return self._network.heads(fused)

@@ -64,6 +64,8 @@ class NetworkSection:
     reduced: int = 16
     groups: int = 4
     ema: float = 0.95
+    architecture: str = NetworkConfig.architecture
+    block: str = NetworkConfig.block
 
 
 @dataclass(frozen=True)

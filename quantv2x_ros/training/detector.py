@@ -34,7 +34,7 @@ from quantv2x_ros.inference.protocol import (
     indices_of,
 )
 from quantv2x_ros.inference.results import AgentPyramid, FeatureArray, FusionResult
-from quantv2x_ros.training.network import HeadOutputs
+from quantv2x_ros.training.head_outputs import HeadOutputs
 from quantv2x_ros.training.pyramid import PyramidMaps, fuse_agents
 
 

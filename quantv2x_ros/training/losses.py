@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from quantv2x_ros.training.network import HeadOutputs
+from quantv2x_ros.training.head_outputs import HeadOutputs
 
 
 @dataclass(frozen=True)

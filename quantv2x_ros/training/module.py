@@ -18,8 +18,9 @@ from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.training.codebook import Noise, Quantized
 from quantv2x_ros.training.codebook_usage import CodebookUsage, revive
 from quantv2x_ros.training.config import TrainingConfig, TrainingConfigError
+from quantv2x_ros.training.head_outputs import HeadOutputs
 from quantv2x_ros.training.losses import LossWeights, TargetBatch, detection_losses, occupancy_loss
-from quantv2x_ros.training.network import HeadOutputs, QuantV2XNetwork
+from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.samples import Sample
 
 #: Low, so that the whole precision-recall curve counts.

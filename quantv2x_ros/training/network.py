@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +17,17 @@ from quantv2x_ros.core.geometry.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL, BevG
 from quantv2x_ros.core.geometry.pose import warp_theta
 from quantv2x_ros.training.blocks import BasicBlock, PillarFeatureNet
 from quantv2x_ros.training.codebook import TrainableCodebook
+from quantv2x_ros.training.head_outputs import HeadOutputs, anchor_heads
+from quantv2x_ros.training.light import (
+    BLOCKS,
+    PILLAR_CHANNELS,
+    LightBackbone,
+    LightHead,
+    LightPyramid,
+)
 from quantv2x_ros.training.points import PillarInput, pillar_input
 from quantv2x_ros.training.published import Tensors, check_fit, from_published
-from quantv2x_ros.training.pyramid import Pyramid
+from quantv2x_ros.training.pyramid import PublishedPyramid, Pyramid
 from quantv2x_ros.training.revqom import ReVQomCodebook
 
 #: V2X-Real's range in x and y. Two metres more below, so that a sensor on a pole of 5 m sees the
@@ -29,6 +36,10 @@ DEFAULT_GRID = BevGrid((-140.8, -40.0, -5.0, 140.8, 40.0, 1.0), (0.4, 0.4, 6.0))
 
 #: The agent that sees something outweighs those that do not (docs/network.md, "Fusion weights").
 DEFAULT_SCORE_GAIN = 6.0
+
+
+#: Architectures of the network.
+ARCHITECTURES = ("published", "light")
 
 
 def default_network(codebook: bool) -> QuantV2XNetwork:
@@ -61,6 +72,8 @@ class NetworkConfig:
         reduced: channels after ReVQom's bottleneck.
         groups: groups of its group normalisation.
         ema: decay of its codewords' running averages.
+        architecture: published, or light (docs/network.md, "The light architecture").
+        block: kind of the light architecture's residual blocks, of `light.BLOCKS`.
         score_gain: factor on the fusion scores before their softmax over agents. 1 is as
             published; larger lets the agent that sees something outweigh those that do not.
     """
@@ -77,9 +90,16 @@ class NetworkConfig:
     reduced: int = 16
     groups: int = 4
     ema: float = 0.95
+    architecture: str = "published"
+    block: str = BLOCKS[0]
 
     def __post_init__(self) -> None:
-        """Raise NetworkConfigError for a codebook that cannot be."""
+        """Raise NetworkConfigError for an architecture or a codebook that cannot be."""
+        for name, allowed in (("architecture", ARCHITECTURES), ("block", BLOCKS)):
+            if getattr(self, name) not in allowed:
+                raise NetworkConfigError(
+                    f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
+                )
         if self.codebook not in ("residual", "revqom"):
             raise NetworkConfigError(f"codebook must be residual or revqom, got {self.codebook!r}")
         if self.codebook == "revqom":
@@ -102,14 +122,6 @@ class NetworkConfig:
         return TrainableCodebook(64, self.levels, self.segments, self.dict_size)
 
 
-class HeadOutputs(NamedTuple):
-    """Raw outputs of the heads, (1 or B, channels, H, W) each."""
-
-    cls: torch.Tensor
-    reg: torch.Tensor
-    dir: torch.Tensor
-
-
 class QuantV2XNetwork(nn.Module):
     """Pillars, encoder, codebook, pyramid fusion and heads."""
 
@@ -117,23 +129,32 @@ class QuantV2XNetwork(nn.Module):
         super().__init__()
         self.config = config
         self._frozen: list[nn.Module] = []
+        if config.architecture == "light":
+            self._make_light()
+        else:
+            self._make_published()
+
+    def _make_light(self) -> None:
+        config = self.config
+        self.pillar_encoder = PillarFeatureNet(PILLAR_CHANNELS)
+        self.backbone: nn.Sequential = LightBackbone(config.block)
+        self.codebook = config.make_codebook()
+        self.pyramid: Pyramid = LightPyramid(config.score_gain, config.block)
+        self.head = LightHead(config.block, config.classes, config.yaws)
+
+    def _make_published(self) -> None:
+        config = self.config
         self.pillar_encoder = PillarFeatureNet()
         self.backbone = nn.Sequential(
             BasicBlock(64, 64, 2), BasicBlock(64, 64, 1), BasicBlock(64, 64, 1)
         )
         self.codebook = config.make_codebook()
-        self.pyramid = Pyramid(config.score_gain)
+        self.pyramid = PublishedPyramid(config.score_gain)
         self.shrink = nn.Sequential(
             nn.Conv2d(384, 256, 3, 1, 1), nn.ReLU(), nn.Conv2d(256, 256, 3, 1, 1), nn.ReLU()
         )
-        anchors = config.classes * config.yaws
-        self.cls_head = nn.Conv2d(256, anchors * config.classes, 1)
-        self.reg_head = nn.Conv2d(256, anchors * 7, 1)
-        self.dir_head = nn.Conv2d(256, anchors * 2, 1)
-        # rare positives: start from a probability of 1 %
-        nn.init.constant_(self.cls_head.bias, -4.6)  # type: ignore[arg-type]
-        nn.init.normal_(self.cls_head.weight, std=0.01)
-        nn.init.normal_(self.reg_head.weight, std=0.01)
+        heads = anchor_heads(256, config.classes, config.yaws)
+        self.cls_head, self.reg_head, self.dir_head = heads
 
     def freeze(self, parts: Iterable[nn.Module]) -> None:
         """Keep parts as they are from now on: weights, and BatchNorm's statistics."""
@@ -155,7 +176,7 @@ class QuantV2XNetwork(nn.Module):
         return self
 
     def scatter(self, pillars: PillarInput) -> torch.Tensor:
-        """Return pillar features scattered into (N, 64, rows, columns)."""
+        """Return pillar features scattered into (N, C, rows, columns)."""
         # bfloat16 has 8 bits: a coordinate of 100 m would be known to half a metre
         with torch.autocast(pillars.features.device.type, enabled=False):
             values = self.pillar_encoder(pillars.features, pillars.point_pillar, pillars.counts)
@@ -173,9 +194,12 @@ class QuantV2XNetwork(nn.Module):
         """Return the BEV feature (N, 64, H, W) of N clouds (P, 4) on the network's own grid."""
         return self.encode(pillar_input(points, [self.config.grid] * len(points)))
 
-    def heads(self, fused: torch.Tensor) -> HeadOutputs:
-        """Return the outputs of the heads for fused features (B, 384, H, W)."""
-        shared = self.shrink(fused)
+    def heads(self, fused: Sequence[torch.Tensor]) -> HeadOutputs:
+        """Return the outputs of the heads for the fused levels (B, C_i, H_i, W_i)."""
+        if not isinstance(self.pyramid, PublishedPyramid):
+            outputs: HeadOutputs = self.head(fused)
+            return outputs
+        shared = self.shrink(self.pyramid.merge(fused))
         return HeadOutputs(self.cls_head(shared), self.reg_head(shared), self.dir_head(shared))
 
     def code_ego(self, coded: bool | None) -> None:
@@ -213,7 +237,7 @@ class QuantV2XNetwork(nn.Module):
         """
         levels, occupancy = self.pyramid.extract(features)
         fused = self.pyramid.fuse(levels, occupancy, thetas, agents)
-        return self.heads(self.pyramid.merge(fused)), occupancy
+        return self.heads(fused), occupancy
 
     @torch.no_grad()
     def forward_points(

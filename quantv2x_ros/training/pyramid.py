@@ -74,31 +74,21 @@ def fuse_agents(agents: Sequence[PyramidMaps], thetas: torch.Tensor) -> list[tor
 
 
 class Pyramid(nn.Module):
-    """Single-agent pyramid, occupancy scores, fusion, and deblocks.
+    """Single-agent pyramid of any blocks, occupancy scores, and fusion.
 
     Args:
         score_gain: factor on the scores before the softmax over agents.
+        levels: each makes a scale of the one before.
+        channels: channels of each scale.
     """
 
-    def __init__(self, score_gain: float = 1.0) -> None:
+    def __init__(
+        self, score_gain: float, levels: Sequence[nn.Module], channels: Sequence[int]
+    ) -> None:
         super().__init__()
         self.score_gain = score_gain
-        levels, channels = [], 64
-        for blocks, stride, middle, out in SCALES:
-            layers = [Bottleneck(channels, middle, out, stride)]
-            layers += [Bottleneck(out, middle, out, 1) for _ in range(blocks - 1)]
-            levels.append(nn.Sequential(*layers))
-            channels = out
         self.levels = nn.ModuleList(levels)
-        self.occupancy_heads = nn.ModuleList(nn.Conv2d(out, 1, 1) for *_, out in SCALES)
-        self.deblocks = nn.ModuleList(
-            nn.Sequential(
-                nn.ConvTranspose2d(out, 128, 2**i, 2**i, bias=False),
-                nn.BatchNorm2d(128, eps=1e-3),
-                nn.ReLU(),
-            )
-            for i, (*_, out) in enumerate(SCALES)
-        )
+        self.occupancy_heads = nn.ModuleList(nn.Conv2d(width, 1, 1) for width in channels)
         for head in self.occupancy_heads:
             nn.init.constant_(head.bias, -3.0)  # type: ignore[arg-type]
 
@@ -134,6 +124,27 @@ class Pyramid(nn.Module):
             )
             fused.append(torch.cat([fuse_frame(f, s, t) for f, s, t in frames]))
         return fused
+
+
+class PublishedPyramid(Pyramid):
+    """The published pyramid: bottlenecks, and deblocks that bring its scales together."""
+
+    def __init__(self, score_gain: float = 1.0) -> None:
+        levels, channels = [], 64
+        for blocks, stride, middle, out in SCALES:
+            layers = [Bottleneck(channels, middle, out, stride)]
+            layers += [Bottleneck(out, middle, out, 1) for _ in range(blocks - 1)]
+            levels.append(nn.Sequential(*layers))
+            channels = out
+        super().__init__(score_gain, levels, [out for *_, out in SCALES])
+        self.deblocks = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(out, 128, 2**i, 2**i, bias=False),
+                nn.BatchNorm2d(128, eps=1e-3),
+                nn.ReLU(),
+            )
+            for i, (*_, out) in enumerate(SCALES)
+        )
 
     def merge(self, fused: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the levels, brought to one resolution and concatenated, (B, 384, H, W)."""

@@ -82,7 +82,7 @@ def scene(request: pytest.FixtureRequest, calm_bundle: ModelBundle) -> Scene:
 
 
 def heads_of(bundle: ModelBundle, threads: int = 2) -> CellHeads:
-    window = HeadWindow.of(bundle.grid, bundle.detection)
+    window = HeadWindow.of(bundle.grid, bundle.detection, bundle.manifest.head_reach)
     return CellHeads(bundle, window, threads, CHANNELS)
 
 
@@ -162,7 +162,7 @@ class Narrow:
     def __init__(self, scene: Scene, bundle: ModelBundle) -> None:
         detection = replace(bundle.detection, range_x=10.0)
         narrow = replace(bundle, manifest=replace(bundle.manifest, detection=detection))
-        self.kept = HeadWindow.of(narrow.grid, detection).kept
+        self.kept = HeadWindow.of(narrow.grid, detection, narrow.manifest.head_reach).kept
         assert 0 < self.kept.start < self.kept.stop < narrow.grid.shape[1]
         occupancy = scene.occupancy[:, self.kept]
         least = threshold_of(occupancy, 0.3)

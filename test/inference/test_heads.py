@@ -19,7 +19,7 @@ from quantv2x_ros.inference.window import HeadWindow
 
 @pytest.mark.parametrize("agents", [1, 3])
 def test_both_ways_to_fuse_agree(int8_bundle: ModelBundle, agents: int) -> None:
-    window = HeadWindow.of(int8_bundle.grid, int8_bundle.detection)
+    window = HeadWindow.of(int8_bundle.grid, int8_bundle.detection, int8_bundle.manifest.head_reach)
     detector = CooperativeDetector(int8_bundle, "openvino", 1)
     generator = np.random.default_rng(3)
     shape = (3, *int8_bundle.grid.shape)

@@ -16,7 +16,7 @@ from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.window import ALIGNMENT, HALO, HeadWindow
+from quantv2x_ros.inference.window import ALIGNMENT, HeadWindow
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
 from quantv2x_ros.training.export.random_bundle import random_frames, random_network
 
@@ -24,7 +24,7 @@ FULL = BevGrid((-140.8, -40.0, -5.0, 140.8, 40.0, 1.0), (0.4, 0.4, 6.0))
 
 
 def test_the_full_grids_window_is_three_quarters() -> None:
-    window = HeadWindow.of(FULL, DetectionConfig())
+    window = HeadWindow.of(FULL, DetectionConfig(), 2)
     assert window.computed == slice(44, 308)
     assert window.kept == slice(46, 306)
     assert [window.at_scale(level) for level in range(3)] == [
@@ -36,34 +36,40 @@ def test_the_full_grids_window_is_three_quarters() -> None:
 
 @pytest.mark.parametrize("reach", [float("inf"), 200.0])
 def test_a_range_beyond_the_grid_computes_all_of_it(reach: float) -> None:
-    window = HeadWindow.of(FULL, DetectionConfig(range_x=reach))
+    window = HeadWindow.of(FULL, DetectionConfig(range_x=reach), 2)
     assert window.computed == window.kept == slice(0, 352)
 
 
 def test_parity_computes_all_of_it() -> None:
-    assert HeadWindow.of(FULL, DetectionConfig(), exact=True).kept == slice(0, 352)
+    assert HeadWindow.of(FULL, DetectionConfig(), 2, exact=True).kept == slice(0, 352)
 
 
 def test_a_grid_that_starts_ahead_of_the_sensor_keeps_its_own_columns() -> None:
     grid = BevGrid((80.0, -25.6, -5.0, 156.8, 25.6, 1.0), (0.4, 0.4, 6.0))
-    window = HeadWindow.of(grid, DetectionConfig())
+    window = HeadWindow.of(grid, DetectionConfig(), 2)
     assert window.kept == slice(0, 30)
     assert window.computed == slice(0, 32)
 
 
 def test_the_full_grid_is_cut_into_two_tiles() -> None:
-    strips = HeadWindow.of(FULL, DetectionConfig()).strips(100)
+    strips = HeadWindow.of(FULL, DetectionConfig(), 2).strips(100)
     assert [strip.computed for strip in strips] == [slice(44, 180), slice(172, 308)]
     assert [strip.kept for strip in strips] == [slice(46, 174), slice(174, 306)]
 
 
-@given(st.integers(2, 200), st.integers(0, 60), st.integers(1, 150), st.floats(3.0, 400.0))
+@given(
+    st.integers(2, 200),
+    st.integers(0, 60),
+    st.integers(1, 150),
+    st.floats(3.0, 400.0),
+    st.integers(0, 16),
+)
 def test_tiles_keep_every_column_once_with_a_halo_where_they_meet(
-    half: int, shift: int, rows: int, reach: float
+    half: int, shift: int, rows: int, reach: float, halo: int
 ) -> None:
     low = -3.2 * half + 3.2 * shift
     grid = BevGrid((low, -25.6, -5.0, low + 6.4 * half, 25.6, 1.0), (0.4, 0.4, 6.0))
-    window = HeadWindow.of(grid, DetectionConfig(range_x=reach))
+    window = HeadWindow.of(grid, DetectionConfig(range_x=reach), halo)
     strips = window.strips(rows)
     assert len({strip.computed.stop - strip.computed.start for strip in strips}) == 1
     columns = [column for strip in strips for column in range(strip.kept.start, strip.kept.stop)]
@@ -72,9 +78,9 @@ def test_tiles_keep_every_column_once_with_a_halo_where_they_meet(
         assert strip.computed.start % ALIGNMENT == 0
         assert window.computed.start <= strip.computed.start < strip.computed.stop
         assert strip.computed.stop <= window.computed.stop
-        assert strip.inner.start >= min(HALO, strip.kept.start - window.computed.start)
+        assert strip.inner.start >= min(halo, strip.kept.start - window.computed.start)
         behind = strip.computed.stop - strip.kept.stop
-        assert behind >= min(HALO, window.computed.stop - strip.kept.stop)
+        assert behind >= min(halo, window.computed.stop - strip.kept.stop)
 
 
 def test_tiles_give_what_the_whole_window_gives(
@@ -93,13 +99,16 @@ def test_tiles_give_what_the_whole_window_gives(
         np.testing.assert_array_equal(getattr(maps[1], name), getattr(maps[0], name))
 
 
-def test_the_window_gives_the_same_outputs_as_the_whole_map(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("architecture", "reach"), [("published", 2), ("light", 11)])
+def test_the_window_gives_the_same_outputs_as_the_whole_map(
+    tmp_path: Path, architecture: str, reach: int
+) -> None:
     grid = BevGrid((-51.2, -12.8, -5.0, 51.2, 12.8, 1.0), (0.4, 0.4, 6.0))
-    network = random_network(4, grid)
+    network = random_network(4, grid, architecture=architecture)
     frame = random_frames(4, grid, (2,))[0]
     maps = {}
-    for name, reach in (("whole", 100.0), ("cut", 20.0)):
-        settings = BundleSettings(detection=DetectionConfig(range_x=reach))
+    for name, range_x in (("whole", 100.0), ("cut", 20.0)):
+        settings = BundleSettings(detection=DetectionConfig(range_x=range_x))
         bundle = export_bundle(
             network, tmp_path / name, name=name, precision="fp32", settings=settings
         )
@@ -107,6 +116,7 @@ def test_the_window_gives_the_same_outputs_as_the_whole_map(tmp_path: Path) -> N
         encoder = AgentEncoder(bundle, threads=2)
         pyramids = [detector.pyramid(encoder.encode(cloud).indices) for cloud in frame.clouds]
         maps[name] = detector.head_maps(pyramids, frame.ego_to_agent)
-    kept = HeadWindow.of(grid, DetectionConfig(range_x=20.0)).kept
+    assert bundle.manifest.head_reach == reach
+    kept = HeadWindow.of(grid, DetectionConfig(range_x=20.0), bundle.manifest.head_reach).kept
     assert maps["cut"].cls.shape[1] == kept.stop - kept.start < 128
     np.testing.assert_allclose(maps["cut"].cls, maps["whole"].cls[:, kept], rtol=1e-4, atol=1e-4)

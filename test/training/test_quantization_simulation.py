@@ -24,7 +24,7 @@ from quantv2x_ros.training.quantization.post_training import (
     QuantizationConfig,
     quantize_network,
 )
-from quantv2x_ros.training.quantization.sensitivity import PARTS, only_part, sensitivity
+from quantv2x_ros.training.quantization.sensitivity import only_part, parts_of, sensitivity
 from quantv2x_ros.training.quantization.simulation import SimulatedNetwork, run_frame
 
 #: A quarter of the default range around the ego: fully convolutional, so the weights fit.
@@ -74,10 +74,12 @@ def test_a_part_alone_rounds_nothing_else(exported: Exported) -> None:
     frame = next(iter(exported.frames))
     whole = exported.graphs
     full = run_frame(replace(whole, scales={}, weights={}), frame)
-    parts = [only_part(whole, part) for part in PARTS]
+    names = parts_of(whole)
+    assert names == ["encoder", "pyramid", "deblocks", "shrink", "heads"]
+    parts = [only_part(whole, part) for part in names]
     assert sum(len(part.scales) for part in parts) == len(whole.scales)
     assert sum(len(part.weights) for part in parts) == len(whole.weights)
-    for name, part in zip(PARTS, parts, strict=True):
+    for name, part in zip(names, parts, strict=True):
         out = run_frame(part, frame)
         same_codes = bool((out["indices"] == full["indices"]).all())
         assert same_codes == (name != "encoder")
@@ -89,7 +91,7 @@ def test_the_sensitivity_table_has_a_row_for_each_part(
 ) -> None:
     config = EvaluationConfig(agents=2, max_frames=3)
     rows = sensitivity(exported.graphs, exported.bundle, scenario_folder, config)
-    assert [row["part"] for row in rows] == ["nothing", *PARTS, "everything"]
+    assert [row["part"] for row in rows] == ["nothing", *parts_of(exported.graphs), "everything"]
     assert rows[0]["boxes"]["same_share"] == 1.0
     assert min(row["boxes"]["same_share"] for row in rows[1:]) < 1.0
     assert all("0.3" in row["mAP"] for row in rows)

@@ -20,6 +20,7 @@ from quantv2x_ros.inference.model.bundle_files import CHECKPOINT_FILE
 from quantv2x_ros.inference.model.manifest import BundleError
 from quantv2x_ros.training.checkpoint import load_checkpoint
 from quantv2x_ros.training.codebook import TrainableCodebook
+from quantv2x_ros.training.network import NetworkConfig, QuantV2XNetwork
 from quantv2x_ros.training.points import pillar_input
 
 Cloud = npt.NDArray[np.float32]
@@ -43,6 +44,13 @@ class PlainFrame(Protocol):
         """The transforms."""
 
 
+def _own_network(bundle: ModelBundle) -> QuantV2XNetwork:
+    path = bundle.folder / CHECKPOINT_FILE
+    if not path.is_file():
+        raise BundleError(f"bundle {bundle.folder}: it has no {CHECKPOINT_FILE} to compare to")
+    return load_checkpoint(path)
+
+
 class PlainPipeline:
     """Clouds to boxes with torch: evaluation mode, inference mode, channels last, one batch.
 
@@ -51,17 +59,18 @@ class PlainPipeline:
     Args:
         bundle: whose checkpoint to run.
         threads: CPU threads, for the whole process.
+        network: run instead of the checkpoint's network.
 
     Raises:
         BundleError: for a bundle without a checkpoint, or one without residual codebook.
     """
 
-    def __init__(self, bundle: ModelBundle, threads: int) -> None:
-        path = bundle.folder / CHECKPOINT_FILE
-        if not path.is_file():
-            raise BundleError(f"bundle {bundle.folder}: it has no {CHECKPOINT_FILE} to compare to")
+    def __init__(
+        self, bundle: ModelBundle, threads: int, network: QuantV2XNetwork | None = None
+    ) -> None:
         torch.set_num_threads(threads)
-        network = load_checkpoint(path)
+        if network is None:
+            network = _own_network(bundle)
         if not isinstance(network.codebook, TrainableCodebook):
             raise BundleError(
                 f"bundle {bundle.folder}: its checkpoint has no residual codebook, and the plain"
@@ -73,6 +82,26 @@ class PlainPipeline:
         self._anchors = torch.from_numpy(
             bundle.anchors.grid_anchors(bundle.grid).astype(np.float32)
         )
+
+    @classmethod
+    def published(cls, bundle: ModelBundle, threads: int) -> PlainPipeline:
+        """Return the published network on a bundle's grid, whatever the bundle's own is.
+
+        Its weights are the bundle's where that is of this architecture, and untrained ones
+        elsewhere: they take the same time, and their boxes mean nothing.
+        """
+        if bundle.manifest.architecture == "published":
+            return cls(bundle, threads)
+        manifest = bundle.manifest
+        config = NetworkConfig(
+            grid=bundle.grid,
+            levels=manifest.codebook.levels,
+            segments=manifest.codebook.segments,
+            dict_size=manifest.codebook.dict_size,
+            score_gain=manifest.score_gain,
+            coded_ego=bundle.own_feature is None,
+        )
+        return cls(bundle, threads, QuantV2XNetwork(config).eval())
 
     def _codes(self, features: torch.Tensor) -> torch.Tensor:
         """Codes (cells, levels, segments) of features (N, C, H, W); no loss, unlike training."""

@@ -152,7 +152,13 @@ OPTIONAL_DETECTION = frozenset(
     {"class_thresholds", "competing", "drop_ego", "vote_threshold", "whole_boxes"}
 )
 #: Entries that older bundles lack.
-OPTIONAL = frozenset({"sensor_heights", "sparse_heads", "weight_limit"})
+OPTIONAL = frozenset(
+    {"architecture", "head_reach", "sensor_heights", "sparse_heads", "weight_limit"}
+)
+#: Architectures of networks (docs/network.md).
+ARCHITECTURES = ("published", "light")
+#: Cells that the published heads' two 3x3 convolutions reach beyond one that they compute.
+PUBLISHED_HEAD_REACH = 2
 #: More agents than this would not fit a fusion engine's profile.
 AGENT_LIMIT = 64
 
@@ -182,6 +188,8 @@ class Manifest:
             in INT8 bundles older than the entry, which go to 127.
         sensor_heights: heights above the ground into which levelled clouds are brought, metres;
             None for the usual ones, see core.placement.levelling.
+        architecture: of the network, of `ARCHITECTURES`.
+        head_reach: cells that the heads' outputs in a cell depend on, to each side of it.
     """
 
     name: str
@@ -201,6 +209,8 @@ class Manifest:
     sparse_heads: tuple[SparseHeads, ...] = ()
     weight_limit: int | None = None
     sensor_heights: tuple[float, float] | None = None
+    architecture: str = ARCHITECTURES[0]
+    head_reach: int = PUBLISHED_HEAD_REACH
 
     def __post_init__(self) -> None:
         """Raise BundleError for a value out of range."""
@@ -210,6 +220,7 @@ class Manifest:
             raise BundleError(f"max_agents: got {self.max_agents}, allowed are 1 to {AGENT_LIMIT}")
         if not 0 < self.score_gain < np.inf:
             raise BundleError(f"score_gain: got {self.score_gain}, expected a positive number")
+        self._check_architecture()
         self._check_int8()
         self.detection.thresholds(len(self.anchors.names))
         for name, digest in self.files.items():
@@ -217,6 +228,21 @@ class Manifest:
                 raise BundleError(f"files: '{name}' is not a plain file name")
             if not re.fullmatch(r"[0-9a-f]{64}", digest):
                 raise BundleError(f"files: {name} has no SHA-256 but '{digest}'")
+
+    def _check_architecture(self) -> None:
+        """Raise BundleError for an architecture that this version does not run."""
+        if self.architecture not in ARCHITECTURES:
+            raise BundleError(
+                f"architecture: got '{self.architecture}', this version runs"
+                f" {' and '.join(ARCHITECTURES)}; update quantv2x_ros or export the bundle again"
+            )
+        if self.head_reach < 0:
+            raise BundleError(f"head_reach: got {self.head_reach}, expected cells, 0 or more")
+        if self.architecture != "published" and (self.sparse_heads or self.reproduces_published):
+            raise BundleError(
+                "parity and sparse_heads belong to the published architecture, got"
+                f" '{self.architecture}'"
+            )
 
     def _check_int8(self) -> None:
         """Raise BundleError where something belongs to INT8 bundles or is missing in them."""
@@ -252,6 +278,8 @@ class Manifest:
             "version": self.version,
             "precision": self.precision,
             "parity": self.reproduces_published,
+            "architecture": self.architecture,
+            "head_reach": self.head_reach,
             "grid": {
                 "lidar_range": list(self.grid.lidar_range),
                 "voxel_size": list(self.grid.voxel_size),
@@ -353,15 +381,21 @@ def _manifest(document: Any) -> Manifest:
         training=dict(top["training"]),
         measured=dict(top["measured"]),
         sparse_heads=_sparse_heads(top.get("sparse_heads")),
-        weight_limit=_weight_limit(top.get("weight_limit")),
+        weight_limit=_optional_whole(top.get("weight_limit"), "weight_limit"),
         sensor_heights=parse_heights(top.get("sensor_heights")),
+        architecture=str(top.get("architecture", ARCHITECTURES[0])),
+        head_reach=_whole(top.get("head_reach", PUBLISHED_HEAD_REACH), "head_reach"),
     )
 
 
-def _weight_limit(value: Any) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise BundleError(f"weight_limit: got {value!r}, expected a whole number")
+    raise BundleError(f"{name}: got {value!r}, expected a whole number")
+
+
+def _optional_whole(value: Any, name: str) -> int | None:
+    return None if value is None else _whole(value, name)
 
 
 def _sparse_heads(value: Any) -> tuple[SparseHeads, ...]:

@@ -192,6 +192,8 @@ def _manifest(graphs: NetworkGraphs, folder: Path, name: str, settings: BundleSe
         training=settings.training,
         measured=settings.measured,
         weight_limit=max((weight_limit(w.bits) for w in graphs.weights.values()), default=None),
+        architecture=graphs.architecture,
+        head_reach=graphs.graphs["head"].reach,
     )
 
 

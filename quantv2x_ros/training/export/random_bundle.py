@@ -25,11 +25,22 @@ VOXEL = (0.4, 0.4, 6.0)
 
 
 def random_network(
-    seed: int, grid: BevGrid, score_gain: float = 6.0, coded_ego: bool = True
+    seed: int,
+    grid: BevGrid,
+    score_gain: float = 6.0,
+    coded_ego: bool = True,
+    architecture: str = "published",
+    block: str = "depthwise",
 ) -> QuantV2XNetwork:
     """A network whose activations stay near 1 and whose heads find some boxes."""
     torch.manual_seed(seed)
-    config = NetworkConfig(grid=grid, score_gain=score_gain, coded_ego=coded_ego)
+    config = NetworkConfig(
+        grid=grid,
+        score_gain=score_gain,
+        coded_ego=coded_ego,
+        architecture=architecture,
+        block=block,
+    )
     network = QuantV2XNetwork(config).eval()
     for module in network.modules():
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -40,9 +51,10 @@ def random_network(
             if isinstance(module, nn.ConvTranspose2d):
                 fan_in = module.weight.shape[0]
             nn.init.normal_(module.weight, std=(2.0 / fan_in) ** 0.5)
-    nn.init.normal_(network.cls_head.weight, std=0.05)
-    nn.init.normal_(network.reg_head.weight, std=0.01)
-    nn.init.constant_(network.cls_head.bias, -2.0)  # type: ignore[arg-type]
+    heads = network.head if architecture == "light" else network
+    nn.init.normal_(heads.cls_head.weight, std=0.05)
+    nn.init.normal_(heads.reg_head.weight, std=0.01)
+    nn.init.constant_(heads.cls_head.bias, -2.0)  # type: ignore[arg-type]
     return network
 
 
@@ -87,6 +99,8 @@ def build_random_bundle(
     precision: str = "int8",
     voxel_size: tuple[float, float, float] = VOXEL,
     coded_ego: bool = True,
+    architecture: str = "published",
+    block: str = "depthwise",
 ) -> ModelBundle:
     """Write a complete bundle from random weights, calibrated on random clouds.
 
@@ -97,9 +111,13 @@ def build_random_bundle(
         precision: int8 or fp32.
         voxel_size: metres.
         coded_ego: see NetworkConfig.
+        architecture: see NetworkConfig.
+        block: see NetworkConfig.
     """
     grid = BevGrid(lidar_range, voxel_size)
-    network = random_network(seed, grid, coded_ego=coded_ego)
+    network = random_network(
+        seed, grid, coded_ego=coded_ego, architecture=architecture, block=block
+    )
     frames = random_frames(seed, grid, (1, 2, 3) if grid.shape[1] <= 64 else (2,))
     return export_bundle(
         network,

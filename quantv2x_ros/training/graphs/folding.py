@@ -17,6 +17,7 @@ from quantv2x_ros.core.codebook.folding import fold_stages
 from quantv2x_ros.core.codebook.normalisation import GroupNormalisation
 from quantv2x_ros.core.pillars.pillar_net import PillarWeights
 from quantv2x_ros.training.blocks import BasicBlock, Bottleneck
+from quantv2x_ros.training.graphs.convolutions import Float32, fold_norm, plain
 from quantv2x_ros.training.graphs.graph import (
     Concatenation,
     Convolution,
@@ -25,40 +26,12 @@ from quantv2x_ros.training.graphs.graph import (
     Score,
     TensorSpec,
 )
+from quantv2x_ros.training.graphs.light_folding import fold_chain, light_head_graph
+from quantv2x_ros.training.light import LightBackbone, LightPyramid
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.published import to_published
+from quantv2x_ros.training.pyramid import PublishedPyramid
 from quantv2x_ros.training.revqom import ReVQomCodebook
-
-Float32 = npt.NDArray[np.float32]
-
-
-def _double(tensor: torch.Tensor) -> npt.NDArray[np.float64]:
-    return tensor.detach().cpu().double().numpy()
-
-
-def fold_norm(
-    conv: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d
-) -> tuple[Float32, Float32]:
-    """Fold a BatchNorm's running statistics into the convolution before it, in float64.
-
-    Returns:
-        Weight in the convolution's own layout and bias (O,), float32.
-    """
-    assert norm.running_var is not None
-    assert norm.running_mean is not None
-    scale = _double(norm.weight) / np.sqrt(_double(norm.running_var) + norm.eps)
-    out_axis = 1 if isinstance(conv, nn.ConvTranspose2d) else 0
-    shape = [1, 1, 1, 1]
-    shape[out_axis] = -1
-    weight = _double(conv.weight) * scale.reshape(shape)
-    bias = 0.0 if conv.bias is None else _double(conv.bias)
-    folded = _double(norm.bias) + (bias - _double(norm.running_mean)) * scale
-    return weight.astype(np.float32), folded.astype(np.float32)
-
-
-def _plain(conv: nn.Conv2d) -> tuple[Float32, Float32]:
-    assert conv.bias is not None
-    return _double(conv.weight).astype(np.float32), _double(conv.bias).astype(np.float32)
 
 
 def _shortcut(block: BasicBlock | Bottleneck, name: str, source: str) -> tuple[list[Node], str]:
@@ -103,6 +76,19 @@ def _bottleneck(block: Bottleneck, name: str, source: str) -> list[Node]:
 
 def encoder_graph(network: QuantV2XNetwork) -> LayerGraph:
     """Scattered pillar features ``pillars`` to the BEV feature ``feature``."""
+    channels = network.pillar_encoder.linear.out_features
+    nodes = (
+        fold_chain(network.backbone, "pillars", "feature")
+        if isinstance(network.backbone, LightBackbone)
+        else _published_encoder(network)
+    )
+    feature = nodes[-1]
+    assert isinstance(feature, Convolution)
+    made = TensorSpec("feature", len(feature.bias), 2)
+    return LayerGraph("encoder", (TensorSpec("pillars", channels),), tuple(nodes), (made,))
+
+
+def _published_encoder(network: QuantV2XNetwork) -> list[Node]:
     nodes: list[Node] = []
     source = "pillars"
     last = len(network.backbone) - 1
@@ -111,10 +97,7 @@ def encoder_graph(network: QuantV2XNetwork) -> LayerGraph:
         target = "feature" if index == last else f"block{index}"
         nodes += _basic_block(block, target, source)
         source = target
-    channels = nodes[-1].weight.shape[0]  # type: ignore[union-attr]
-    return LayerGraph(
-        "encoder", (TensorSpec("pillars", 64),), tuple(nodes), (TensorSpec("feature", channels, 2),)
-    )
+    return nodes
 
 
 def pyramid_graph(network: QuantV2XNetwork, offset: Float32 | float = 0.0) -> LayerGraph:
@@ -131,21 +114,35 @@ def pyramid_graph(network: QuantV2XNetwork, offset: Float32 | float = 0.0) -> La
     source = "decoded"
     for index, level in enumerate(network.pyramid.levels):
         assert isinstance(level, nn.Sequential)
-        for number, block in enumerate(level):
-            assert isinstance(block, Bottleneck)
-            target = f"level{index}" if number == len(level) - 1 else f"level{index}.block{number}"
-            nodes += _bottleneck(block, target, source)
-            source = target
+        target = f"level{index}"
+        nodes += (
+            fold_chain(level, source, target)
+            if isinstance(network.pyramid, LightPyramid)
+            else _published_level(level, source, target)
+        )
+        source = target
         head = network.pyramid.occupancy_heads[index]
         assert isinstance(head, nn.Conv2d)
         logit = f"occupancy{index}"
-        nodes.append(Convolution(logit, source, logit, *_plain(head), relu=False, rounded=False))
+        nodes.append(Convolution(logit, source, logit, *plain(head), relu=False, rounded=False))
         nodes.append(Score(f"score{index}", logit, f"score{index}", network.pyramid.score_gain))
         outputs.append(TensorSpec(source, head.in_channels, 2**index))
     outputs += [TensorSpec(f"score{i}", 1, 2**i) for i in range(len(network.pyramid.levels))]
-    channels = int(network.pyramid.levels[0][0].conv1.in_channels)  # type: ignore[index,union-attr,arg-type]
+    first = nodes[0]
+    assert isinstance(first, Convolution)
+    channels = int(first.weight.shape[1])
     graph = LayerGraph("pyramid", (TensorSpec("decoded", channels),), tuple(nodes), tuple(outputs))
     return _without_offset(graph, np.broadcast_to(np.float64(offset), (channels,)))
+
+
+def _published_level(level: nn.Sequential, source: str, target: str) -> list[Node]:
+    nodes: list[Node] = []
+    for number, block in enumerate(level):
+        assert isinstance(block, Bottleneck)
+        made = target if number == len(level) - 1 else f"{target}.block{number}"
+        nodes += _bottleneck(block, made, source)
+        source = made
+    return nodes
 
 
 def _without_offset(graph: LayerGraph, offset: npt.NDArray[np.float64]) -> LayerGraph:
@@ -187,6 +184,8 @@ def _deblock(block: nn.Sequential, index: int) -> Convolution:
 
 def head_graph(network: QuantV2XNetwork) -> LayerGraph:
     """Fused levels ``fused0..2`` to ``cls``, ``reg`` and ``dir``."""
+    if not isinstance(network.pyramid, PublishedPyramid):
+        return light_head_graph(network.head)
     deblocks = []
     for index, block in enumerate(network.pyramid.deblocks):
         assert isinstance(block, nn.Sequential)
@@ -197,8 +196,8 @@ def head_graph(network: QuantV2XNetwork) -> LayerGraph:
     nodes: list[Node] = [
         *deblocks,
         Concatenation("merged", tuple(block.target for block in deblocks), "merged"),
-        Convolution("shrink0", "merged", "shrink0", *_plain(first)),
-        Convolution("shrink1", "shrink0", "shrink1", *_plain(second)),
+        Convolution("shrink0", "merged", "shrink0", *plain(first)),
+        Convolution("shrink1", "shrink0", "shrink1", *plain(second)),
     ]
     outputs = []
     heads: Mapping[str, nn.Conv2d] = {
@@ -207,7 +206,7 @@ def head_graph(network: QuantV2XNetwork) -> LayerGraph:
         "dir": network.dir_head,
     }
     for name, head in heads.items():
-        nodes.append(Convolution(name, "shrink1", name, *_plain(head), relu=False, rounded=False))
+        nodes.append(Convolution(name, "shrink1", name, *plain(head), relu=False, rounded=False))
         outputs.append(TensorSpec(name, head.out_channels))
     inputs = tuple(
         TensorSpec(block.source, int(block.weight.shape[1]), 2**index)
@@ -226,7 +225,8 @@ def fold_codebook(network: QuantV2XNetwork) -> ResidualCodebook:
         raise ValueError("the network has no codebook: nothing could be transmitted")
     if isinstance(network.codebook, ReVQomCodebook):
         return fold_revqom(network.codebook)
-    return ResidualCodebook.from_layers(to_published(network.state_dict()), "codebook.")
+    state = {f"codebook.{name}": value for name, value in network.codebook.state_dict().items()}
+    return ResidualCodebook.from_layers(to_published(state), "codebook.")
 
 
 def fold_revqom(codebook: ReVQomCodebook) -> ResidualCodebook:

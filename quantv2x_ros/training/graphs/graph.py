@@ -20,6 +20,9 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 #: Channels a group that OpenVINO's int8 kernels want; narrower groups are widened with zeros.
 WIDE_GROUP = 64
 
+#: Sizes of kernels.
+KERNELS = (1, 3, 5, 7)
+
 #: Least fusion score (docs/network.md, "Fusion weights").
 SCORE_FLOOR = 1e-4
 
@@ -29,7 +32,7 @@ class Convolution:
     """A convolution with its BatchNorm folded in, and what follows it.
 
     Computed: convolution, bias, plus residual, ReLU, pixel shuffle, in this order. The padding
-    keeps the size (3x3: 1, 1x1: 0).
+    keeps the size (1x1: 0, 3x3: 1, 5x5: 2, 7x7: 3).
 
     Attributes:
         name: unique in its graph.
@@ -62,10 +65,10 @@ class Convolution:
     def __post_init__(self) -> None:
         """Raise ValueError where the shapes do not fit or a value is not finite."""
         out, _, rows, columns = self.weight.shape
-        if self.bias.shape != (out,) or rows != columns or rows not in (1, 3):
+        if self.bias.shape != (out,) or rows != columns or rows not in KERNELS:
             raise ValueError(
                 f"convolution {self.name}: weight {self.weight.shape} and bias {self.bias.shape}, "
-                "expected (O, I, k, k) with k = 1 or 3, and (O,)"
+                f"expected (O, I, k, k) with k of {KERNELS}, and (O,)"
             )
         if out % self.groups or out % self.upscale**2:
             raise ValueError(
@@ -87,9 +90,12 @@ class Convolution:
 
     @property
     def wide_groups(self) -> int:
-        """Number of groups when neighbours are merged until they have 64 channels."""
+        """Number of groups when neighbours are merged until they have 64 channels.
+
+        Depthwise convolutions stay: they have kernels of their own.
+        """
         width = self.weight.shape[1]
-        merge = WIDE_GROUP // width if self.groups > 1 and width < WIDE_GROUP else 1
+        merge = WIDE_GROUP // width if self.groups > 1 and 1 < width < WIDE_GROUP else 1
         return self.groups // int(np.gcd(merge, self.groups))
 
 
@@ -146,6 +152,15 @@ class Score:
 Node = Convolution | Concatenation | Score
 
 
+def node_sources(node: Node) -> tuple[str, ...]:
+    """Names of the tensors that a node reads, the residual last."""
+    if isinstance(node, Concatenation):
+        return node.sources
+    if isinstance(node, Convolution) and node.residual is not None:
+        return (node.source, node.residual)
+    return (node.source,)
+
+
 @dataclass(frozen=True)
 class TensorSpec:
     """An input or output of a graph.
@@ -181,10 +196,7 @@ class LayerGraph:
         """Raise ValueError where a tensor is used before it is made, or made twice."""
         known = {spec.name for spec in self.inputs}
         for node in self.nodes:
-            used = node.sources if isinstance(node, Concatenation) else (node.source,)
-            if isinstance(node, Convolution) and node.residual is not None:
-                used = (*used, node.residual)
-            missing = [name for name in used if name not in known]
+            missing = [name for name in node_sources(node) if name not in known]
             if missing or node.target in known:
                 raise ValueError(
                     f"graph {self.name}: node {node.name} needs {missing} or makes "
@@ -194,6 +206,49 @@ class LayerGraph:
         lost = [spec.name for spec in self.outputs if spec.name not in known]
         if lost:
             raise ValueError(f"graph {self.name}: nothing makes the outputs {lost}")
+
+    @property
+    def reach(self) -> int:
+        """Return how many cells beyond one its outputs depend on, to each side.
+
+        Counted in cells of full resolution, for a map whose columns begin and end at whole cells
+        of the coarsest input: it then holds all that the outputs need.
+        """
+        step = max(spec.reduction for spec in self.inputs)
+        needed = [(cell, *self._needed(cell)) for cell in range(step)]
+        halo = 0
+        while any(
+            (cell - halo) // step * step > low or -(-(cell + 1 + halo) // step) * step < high
+            for cell, low, high in needed
+        ):
+            halo += 1
+        return halo
+
+    def _needed(self, cell: int) -> tuple[int, int]:
+        """Return the first cell that the outputs in a cell depend on, and the one behind the last.
+
+        All at full resolution; rows and columns alike.
+        """
+        spans = {
+            spec.name: (cell // spec.reduction, cell // spec.reduction) for spec in self.outputs
+        }
+        for node in reversed(self.nodes):
+            low, high = spans[node.target]
+            own = (low, high)
+            if isinstance(node, Convolution):
+                low, high = low // node.upscale, high // node.upscale
+                own = (low, high)
+                low, high = low * node.stride - node.padding, high * node.stride + node.padding
+            for source in node_sources(node):
+                wanted = own if isinstance(node, Convolution) and source == node.residual else None
+                first, last = wanted or (low, high)
+                known = spans.get(source, (first, last))
+                spans[source] = (min(first, known[0]), max(last, known[1]))
+        ends = [
+            (spans[s.name][0] * s.reduction, (spans[s.name][1] + 1) * s.reduction)
+            for s in self.inputs
+        ]
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
     @property
     def convolutions(self) -> tuple[Convolution, ...]:

@@ -47,6 +47,7 @@ class NetworkGraphs:
         pillars: folded pillar weights.
         codebook: folded codebook.
         graphs: encoder, pyramid and head.
+        architecture: see NetworkConfig.
         score_gain: see NetworkConfig.
         coded_ego: see NetworkConfig.
         offset: (C,), what the decoded feature is raised by before the pyramid, so that it is
@@ -59,6 +60,7 @@ class NetworkGraphs:
     pillars: PillarWeights
     codebook: ResidualCodebook
     graphs: Mapping[str, LayerGraph]
+    architecture: str
     score_gain: float
     coded_ego: bool
     offset: Float32
@@ -76,6 +78,7 @@ class NetworkGraphs:
             fold_pillars(network),
             codebook,
             {graph.name: graph for graph in graphs},
+            network.config.architecture,
             network.config.score_gain,
             network.config.coded_ego,
             raised,

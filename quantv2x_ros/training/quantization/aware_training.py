@@ -21,8 +21,9 @@ from quantv2x_ros.inference.cpu.processor import has_bfloat16
 from quantv2x_ros.training.graphs.executor import round_to_scale
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs, tensor_name
 from quantv2x_ros.training.graphs.scales import QuantizationError
+from quantv2x_ros.training.head_outputs import HeadOutputs
 from quantv2x_ros.training.losses import LossWeights, detection_losses, occupancy_loss
-from quantv2x_ros.training.network import HeadOutputs, QuantV2XNetwork
+from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.pyramid import fuse_frame, warp
 from quantv2x_ros.training.quantization.learnable import LearnableNodes, LearnedWeight
 from quantv2x_ros.training.samples import Sample

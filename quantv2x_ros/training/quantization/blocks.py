@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantv2x_ros.training.graphs.graph import (
@@ -12,16 +13,8 @@ from quantv2x_ros.training.graphs.graph import (
     LayerGraph,
     Node,
     TensorSpec,
+    node_sources,
 )
-
-
-def node_sources(node: Node) -> tuple[str, ...]:
-    """Names of the tensors that a node reads, the residual last."""
-    if isinstance(node, Concatenation):
-        return node.sources
-    if isinstance(node, Convolution) and node.residual is not None:
-        return (node.source, node.residual)
-    return (node.source,)
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,8 @@ def split_blocks(graph: LayerGraph) -> list[Block]:
     """Split a graph's trunk (all but the heads) into the smallest blocks there are.
 
     A block ends where one tensor is all that what follows needs: a residual block of the encoder,
-    a bottleneck of the pyramid, the three deblocks together, a shrink convolution.
+    a bottleneck of the pyramid, the three deblocks together, a shrink convolution. Where the trunk
+    ends in branches, each is a block.
     """
     trunk = [node for node in graph.nodes if not is_head(node)]
     kept = {spec.name for spec in graph.outputs}
@@ -78,12 +72,24 @@ def split_blocks(graph: LayerGraph) -> list[Block]:
         later = {name for follower in trunk[index + 1 :] for name in node_sources(follower)}
         made = {earlier.target for earlier in trunk[: index + 1]}
         live = {name for name in later if name in made or name in _input_names(graph)}
-        if live <= {node.target}:
+        if live and live <= {node.target}:
             blocks.append(Block.of(tuple(trunk[start : index + 1])))
             start = index + 1
-    if start != len(trunk) or not {block.output for block in blocks} >= kept & _targets(trunk):
+    blocks += [Block.of(branch) for branch in _branches(trunk[start:])]
+    if not {block.output for block in blocks} >= kept & _targets(trunk):
         raise ValueError(f"graph {graph.name}: its trunk does not split into blocks")
     return blocks
+
+
+def _branches(nodes: Sequence[Node]) -> list[tuple[Node, ...]]:
+    """Group nodes by the tensors that they make for each other."""
+    branches: list[list[Node]] = []
+    for node in nodes:
+        sources = node_sources(node)
+        read = [b for b in branches if any(earlier.target in sources for earlier in b)]
+        joined = [earlier for branch in read for earlier in branch]
+        branches = [branch for branch in branches if branch not in read] + [[*joined, node]]
+    return [tuple(branch) for branch in branches]
 
 
 def _input_names(graph: LayerGraph) -> set[str]:

@@ -207,7 +207,7 @@ class LearnableNodes(nn.Module):
         rounding = self.weights.get(node.name)
         weight = torch.from_numpy(node.weight) if rounding is None else rounding()
         groups = node.groups
-        if groups > 1 and weight.shape[1] < WIDE_GROUP:
+        if groups > 1 and 1 < weight.shape[1] < WIDE_GROUP:
             weight, groups = widened_weight(weight, groups, WIDE_GROUP)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             out = functional.conv2d(

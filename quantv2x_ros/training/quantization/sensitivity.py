@@ -17,16 +17,32 @@ from quantv2x_ros.training.quantization.comparison import compare, measure
 from quantv2x_ros.training.quantization.simulation import SimulatedNetwork
 
 #: Parts that can be quantized alone.
-PARTS = ("encoder", "pyramid", "deblocks", "shrink", "heads")
+#: Parts of the heads' graph by how their nodes' names begin, of either architecture.
+_HEAD_PARTS = {
+    "deblock": "deblocks",
+    "merged": "deblocks",
+    "shrink": "shrink",
+    "cls_tower": "towers",
+    "box_tower": "towers",
+}
 
 
 def part_of(graph: str, node: str) -> str:
-    """Part of the network that a node of a graph belongs to."""
+    """Part of the network that a node of a graph belongs to.
+
+    Those of the light heads are the neck, which brings the scales together, and its towers.
+    """
     if node in ("cls", "reg", "dir") or node.startswith(("occupancy", "score")):
         return "heads"
     if graph != "head":
         return graph
-    return "shrink" if node.startswith("shrink") else "deblocks"
+    return next((part for start, part in _HEAD_PARTS.items() if node.startswith(start)), "neck")
+
+
+def parts_of(network: NetworkGraphs) -> list[str]:
+    """Return a network's parts in order of execution, the heads last."""
+    parts = [part_of(name, n.name) for name, graph in network.graphs.items() for n in graph.nodes]
+    return sorted(dict.fromkeys(parts), key=lambda part: part == "heads")
 
 
 def only_part(network: NetworkGraphs, part: str) -> NetworkGraphs:
@@ -77,7 +93,7 @@ def sensitivity(
         agree with those of full precision.
     """
     variants = {"nothing": replace(network, scales={}, weights={})}
-    variants.update({part: only_part(network, part) for part in PARTS})
+    variants.update({part: only_part(network, part) for part in parts_of(network)})
     variants["everything"] = network
     rows: list[dict[str, Any]] = []
     reference = None

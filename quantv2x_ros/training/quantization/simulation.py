@@ -16,7 +16,7 @@ from quantv2x_ros.core.pillars.pillar_net import PillarNet
 from quantv2x_ros.inference.protocol import Cloud, IndexArray
 from quantv2x_ros.training.graphs.executor import Observer
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs, tensor_name
-from quantv2x_ros.training.network import HeadOutputs
+from quantv2x_ros.training.head_outputs import HeadOutputs
 from quantv2x_ros.training.pyramid import SCALES, PyramidMaps, fuse_agents
 
 Watch = Callable[[str, torch.Tensor], None]

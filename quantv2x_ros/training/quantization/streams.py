@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from quantv2x_ros.training.graphs.executor import GraphExecutor, round_to_scale
-from quantv2x_ros.training.graphs.graph import LayerGraph, TensorSpec
+from quantv2x_ros.training.graphs.graph import LayerGraph, TensorSpec, node_sources
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.pyramid import fuse_frame
-from quantv2x_ros.training.quantization.blocks import Block, is_head, node_sources
+from quantv2x_ros.training.quantization.blocks import Block, is_head
 from quantv2x_ros.training.quantization.crops import Crop
 
 #: A tensor of every crop, (N, C, h, w) each.
