@@ -86,6 +86,7 @@ class SampleSection:
     alone: float = 0.0
     balance: float = 0.0
     hidden: float = 0.0
+    clutter: float = 0.0
     turn_grids: bool = False
     level: bool = False
     keep_side: bool = False

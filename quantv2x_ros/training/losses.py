@@ -27,6 +27,12 @@ class LossWeights:
         direction: weight of the direction bins.
         occupancy: weights of the occupancy at the pyramid's three scales.
         codebook: weight of the codebook's loss.
+        least_positives: the classification loss of a batch with fewer positive anchors is divided
+            by this many: one object, or none, is else worth as much as all of a full street, and
+            each of its negatives a hundred times as much.
+        classes: factor on a class's positives in the classification, box and direction losses, in
+            the classes' order; empty for all alike. A truck has twenty positive anchors, a person
+            two.
     """
 
     focal_alpha: float = 0.25
@@ -37,6 +43,16 @@ class LossWeights:
     direction: float = 0.2
     occupancy: tuple[float, float, float] = (0.4, 0.2, 0.1)
     codebook: float = 0.05
+    least_positives: int = 1
+    classes: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for weights out of range."""
+        if self.least_positives < 1 or not all(0.0 < weight < 1e3 for weight in self.classes):
+            raise ValueError(
+                "losses need a least_positives of 1 or more and weights of classes above 0, got"
+                f" {self.least_positives} and {self.classes}"
+            )
 
 
 class TargetBatch(NamedTuple):
@@ -89,28 +105,44 @@ def detection_losses(
 ) -> dict[str, torch.Tensor]:
     """Return the weighted classification, box and direction losses.
 
-    All are divided by the number of positive anchors in the batch.
+    All are divided by the number of positive anchors in the batch, see also `LossWeights`.
+
+    Raises:
+        ValueError: for weights of another number of classes.
     """
     classes = outputs.cls.shape[1] // (outputs.dir.shape[1] // 2)
     logits = anchor_rows(outputs.cls, classes)
     labels = target.labels.reshape(-1)
     wanted = functional.one_hot(labels.clamp_min(0), classes + 1)[:, 1:].to(logits.dtype)
     loss = focal(logits, wanted, weights.focal_alpha, weights.focal_gamma)
-    factor = torch.where(labels > 0, weights.positive, 1.0) * (labels >= 0)
+    by_class = _class_weights(weights, classes, logits)
+    factor = torch.where(labels > 0, weights.positive * by_class[labels.clamp_min(0)], 1.0)
+    factor = factor * (labels >= 0)
     count = max(1, len(target.positives))
-    classification = (loss * factor[:, None]).sum() / count
+    classification = (loss * factor[:, None]).sum() / max(count, weights.least_positives)
+    of_positive = by_class[labels[target.positives]]
     deltas = anchor_rows(outputs.reg, 7)[target.positives]
     difference = deltas - target.deltas
     # the sine makes half a turn no error: the direction bins tell the two apart
     difference = torch.cat([difference[:, :6], torch.sin(difference[:, 6:])], dim=1)
-    box = smooth_l1(difference, weights.sigma).sum() / count
+    box = (smooth_l1(difference, weights.sigma) * of_positive[:, None]).sum() / count
     bins = anchor_rows(outputs.dir, 2)[target.positives]
-    direction = functional.cross_entropy(bins, target.directions, reduction="sum") / count
+    turns = functional.cross_entropy(bins, target.directions, reduction="none")
+    direction = (turns * of_positive).sum() / count
     return {
         "cls": classification,
         "box": weights.box * box,
         "dir": weights.direction * direction,
     }
+
+
+def _class_weights(weights: LossWeights, classes: int, like: torch.Tensor) -> torch.Tensor:
+    """Return the factor of each label's positives, (1 + classes,), background's first."""
+    if weights.classes and len(weights.classes) != classes:
+        raise ValueError(
+            f"losses.classes: got {len(weights.classes)} weights, the network has {classes} classes"
+        )
+    return like.new_tensor([1.0, *(weights.classes or [1.0] * classes)])
 
 
 def occupancy_loss(

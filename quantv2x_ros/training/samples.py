@@ -62,6 +62,8 @@ class SampleConfig:
             object is as likely, so that rare classes are rarely seen.
         hidden: probability that the object to crop around is drawn from those that cooperation is
             for, with fewer than `CLEAR_POINTS` points of the ego's own, if there is one.
+        clutter: probability of a crop around something tall that is no object, such as a hedge or a
+            front: what the heads are to leave alone.
         turn_grids: roadside units that are no ego lay their grids along their receivers' roads, as
             the encoder node's do; see `core.transport.grid_turn`.
         level: clouds are levelled by their own ground planes, as the encoder node's are; see
@@ -85,6 +87,7 @@ class SampleConfig:
     alone: float = 0.25
     balance: float = 0.0
     hidden: float = 0.0
+    clutter: float = 0.0
     turn_grids: bool = False
     level: bool = False
     keep_side: bool = False
@@ -93,7 +96,7 @@ class SampleConfig:
         """Raise SampleError, or ModeError for an unknown mode."""
         if self.mode:
             check_mode(self.mode)
-        named = ("vehicle_ego", "drop_points", "alone", "balance", "hidden")
+        named = ("vehicle_ego", "drop_points", "alone", "balance", "hidden", "clutter")
         chances = (*self.flip, *(getattr(self, name) for name in named))
         if not all(0.0 <= chance <= 1.0 for chance in chances):
             raise SampleError(f"flip, {', '.join(named)} are probabilities, got {chances}")
@@ -199,6 +202,11 @@ class SampleMaker:
     def _centre(self, frame: CooperativeFrame, rng: np.random.Generator) -> Array:
         """Draw where to crop, (2,) x and y in the ego's frame: near an object, if there is one."""
         config = self.config
+        if config.clutter and rng.random() < config.clutter:
+            tall = clutter_places(frame.agents[0].points, frame.boxes, config.reach)
+            if len(tall):
+                beside: Array = tall[int(rng.integers(len(tall)))]
+                return beside + rng.uniform(-1, 1, 2) * config.jitter / 2
         reached = _inside(frame.boxes, config.grid) & (np.abs(frame.boxes[:, 0]) < config.reach)
         if config.hidden and rng.random() < config.hidden:
             own = points_in_boxes(frame.agents[0].points, frame.boxes)
@@ -219,6 +227,35 @@ class SampleMaker:
         grid = self.config.grid
         places = [view.ego_to_agent @ np.array([*centre, 0.0, 1.0]) for view in frame.agents]
         return [crop_grid(grid, window, (float(p[0]), float(p[1]))) for p in places]
+
+
+#: Size of the cells in which clutter is looked for, and its least height in one, metres.
+CLUTTER_CELL, CLUTTER_HEIGHT = 0.8, 0.7
+
+
+def clutter_places(
+    points: npt.NDArray[np.float32], boxes: npt.NDArray[np.float32], reach: float
+) -> Array:
+    """Return where something tall stands that is no object, (K, 2) x and y, metres.
+
+    Args:
+        points: (P, 4) of a sweep.
+        boxes: (G, 7) of its objects.
+        reach: greatest distance along x and y, metres.
+    """
+    near = points[(np.abs(points[:, :2]) < reach).all(axis=1)]
+    size = int(np.ceil(2 * reach / CLUTTER_CELL))
+    cells = np.floor((near[:, :2] + reach) / CLUTTER_CELL).astype(np.int64)
+    flat = cells[:, 0] * size + cells[:, 1]
+    low, high = np.full(size * size, np.inf, np.float32), np.full(size * size, -np.inf, np.float32)
+    np.minimum.at(low, flat, near[:, 2])
+    np.maximum.at(high, flat, near[:, 2])
+    tall = np.flatnonzero(high - low > CLUTTER_HEIGHT)
+    places = (np.stack(np.divmod(tall, size), axis=1) + 0.5) * CLUTTER_CELL - reach
+    for box in boxes:  # anywhere within the circle around it
+        apart = np.hypot(places[:, 0] - box[0], places[:, 1] - box[1])
+        places = places[apart > np.hypot(box[3], box[4]) / 2 + CLUTTER_CELL]
+    return places
 
 
 def choose_agents(frame: Frame, config: SampleConfig, rng: np.random.Generator) -> list[str]:

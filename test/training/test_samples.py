@@ -20,6 +20,7 @@ from quantv2x_ros.training.samples import (
     SampleError,
     SampleMaker,
     augmented,
+    clutter_places,
     cooperative_frame,
     crop_grid,
 )
@@ -195,7 +196,7 @@ def test_without_anything_hidden_crops_lie_around_what_is_seen():
 
 
 def test_a_share_of_hidden_objects_is_a_probability():
-    with pytest.raises(SampleError, match=r"balance, hidden are probabilities, got .*1\.5"):
+    with pytest.raises(SampleError, match=r"hidden, clutter are probabilities, got .*1\.5"):
         SampleConfig(GRID, hidden=1.5)
 
 
@@ -258,3 +259,33 @@ def test_an_ego_at_the_roadside_keeps_its_grid(tmp_path):
     for view, wanted in zip(found.agents, expected.agents, strict=True):
         np.testing.assert_array_equal(view.points, wanted.points)
         np.testing.assert_array_equal(view.ego_to_agent, wanted.ego_to_agent)
+
+
+def test_clutter_is_what_stands_tall_and_is_no_object():
+    rng = np.random.default_rng(0)
+    ground = np.column_stack([rng.uniform(-30, 30, (4000, 2)), np.full(4000, -1.8)])
+    hedge = np.column_stack([rng.uniform(9.0, 11.0, (200, 2)), rng.uniform(-1.8, 0.2, 200)])
+    car = np.column_stack([rng.uniform(-12.0, -9.0, (200, 2)), rng.uniform(-1.8, -0.3, 200)])
+    kerb = np.column_stack([rng.uniform(19.0, 21.0, (200, 2)), rng.uniform(-1.8, -1.6, 200)])
+    points = np.concatenate([ground, hedge, car, kerb]).astype(np.float32)
+    boxes = np.array([[-10.5, -10.5, -1.0, 4.5, 4.5, 1.6, 0.0]], np.float32)
+    places = clutter_places(np.pad(points, ((0, 0), (0, 1))), boxes, 25.0)
+    assert len(places) > 3
+    assert (np.abs(places - 10.0) < 1.5).all(), "the hedge alone"
+
+
+def test_crops_are_drawn_around_clutter_as_often_as_asked():
+    frame = two_agents(np.random.default_rng(0))
+    pole = np.zeros((100, 4), np.float32)
+    pole[:, :3] = [-60.0, -20.0, 0.0]
+    pole[:, 2] = np.linspace(-1.8, 1.0, 100)
+    ego = AgentView(np.concatenate([frame.agents[0].points, pole]), frame.boxes, np.eye(4))
+    frame = CooperativeFrame((ego, frame.agents[1]), frame.boxes, frame.labels)
+    rng, seen = np.random.default_rng(1), []
+    maker = SampleMaker(
+        SampleConfig(GRID, clutter=0.5, jitter=(2.0, 2.0), rotation=0.0, flip=(0.0, 0.0)),
+        AnchorSet.v2x_real(),
+    )
+    for _ in range(60):
+        seen.append(maker(frame, rng).targets.box_counts[0])
+    assert 15 <= seen.count(0) <= 45, "the pole's crops hold no object"
