@@ -18,6 +18,7 @@ from quantv2x_ros.core.detection.anchors import AnchorClass, AnchorSet
 from quantv2x_ros.core.detection.detection import DetectionConfig
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.weight_grid import BYTE_LIMIT
+from quantv2x_ros.inference.model.health import Health, parse_health
 
 
 class BundleError(ValueError):
@@ -152,7 +153,7 @@ OPTIONAL_DETECTION = frozenset(
     {"class_thresholds", "competing", "drop_ego", "vote_threshold", "whole_boxes"}
 )
 #: Entries that older bundles lack.
-OPTIONAL = frozenset({"sensor_heights", "sparse_heads", "weight_limit"})
+OPTIONAL = frozenset({"health", "sensor_heights", "sparse_heads", "weight_limit"})
 #: More agents than this would not fit a fusion engine's profile.
 AGENT_LIMIT = 64
 
@@ -182,6 +183,8 @@ class Manifest:
             in INT8 bundles older than the entry, which go to 127.
         sensor_heights: heights above the ground into which levelled clouds are brought, metres;
             None for the usual ones, see core.placement.levelling.
+        health: channels that never fire, and operations; None in bundles older than the entry, and
+            where no frame was run.
     """
 
     name: str
@@ -201,6 +204,7 @@ class Manifest:
     sparse_heads: tuple[SparseHeads, ...] = ()
     weight_limit: int | None = None
     sensor_heights: tuple[float, float] | None = None
+    health: Health | None = None
 
     def __post_init__(self) -> None:
         """Raise BundleError for a value out of range."""
@@ -265,11 +269,34 @@ class Manifest:
             **({"sensor_heights": list(self.sensor_heights)} if self.sensor_heights else {}),
             **({"sparse_heads": sparse} if sparse else {}),
             **({} if self.weight_limit is None else {"weight_limit": self.weight_limit}),
+            **({} if self.health is None else {"health": self.health.as_dict()}),
             "scales": dict(self.scales),
             "files": dict(self.files),
             "training": dict(self.training),
             "measured": dict(self.measured),
         }
+
+    def as_yaml(self) -> str:
+        """Return the file's text; parse_manifest inverts it."""
+        plain = self.as_dict()
+        for part in ("layers", "operations"):
+            for name, row in plain.get("health", {}).get(part, {}).items():
+                plain["health"][part][name] = _Row(row)
+        return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Row(dict[str, Any]):
+    """A mapping that stands in one line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes plain values, and rows."""
+
+
+_Dumper.add_representer(
+    _Row,
+    lambda dumper, row: dumper.represent_mapping("tag:yaml.org,2002:map", row, flow_style=True),
+)
 
 
 def _section(
@@ -355,6 +382,7 @@ def _manifest(document: Any) -> Manifest:
         sparse_heads=_sparse_heads(top.get("sparse_heads")),
         weight_limit=_weight_limit(top.get("weight_limit")),
         sensor_heights=parse_heights(top.get("sensor_heights")),
+        health=parse_health(top.get("health")),
     )
 
 

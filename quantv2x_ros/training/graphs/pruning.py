@@ -61,7 +61,10 @@ def removable(graph: LayerGraph, dead: Masks) -> dict[str, Mask]:
                 f"{channels.get(name, 'no')} channels"
             )
     none = {name: np.zeros(count, np.bool_) for name, count in channels.items()}
-    zero = {**none, **dead}
+    zero = {name: mask | dead.get(name, False) for name, mask in none.items()}
+    for node in graph.nodes:
+        if isinstance(node, Concatenation):
+            zero[node.target] |= np.concatenate([zero[name] for name in node.sources])
     gone = {name: ~mask for name, mask in none.items()}
     for spec in (*graph.inputs, *graph.outputs):
         gone[spec.name][:] = False

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from rich.table import Table
 
 from quantv2x_ros.core.detection.anchors import AnchorSet
 from quantv2x_ros.environment.progress import counting_progress
-from quantv2x_ros.training.graphs.graph import Convolution, LayerGraph
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
+from quantv2x_ros.training.graphs.operations import convolution_cells
 from quantv2x_ros.training.loader import training_loader
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.quantization.aware_training import AwareTraining, AwareTrainingConfig
@@ -118,28 +117,6 @@ def network_cost(network: NetworkGraphs, agents: int) -> Cost:
             macs += count
             bops += count * weight_bits * input_bits
     return Cost(size, macs, bops)
-
-
-def convolution_cells(
-    graph: LayerGraph, pillar_shape: tuple[int, int]
-) -> Iterator[tuple[Convolution, int]]:
-    """Yield a graph's convolutions with the number of cells that each is computed at.
-
-    Args:
-        graph: encoder, pyramid or head.
-        pillar_shape: rows and columns of the pillar grid.
-    """
-    rows, columns = pillar_shape
-    stride = 1 if graph.name == "encoder" else 2
-    reduction = {spec.name: spec.reduction * stride for spec in graph.inputs}
-    for node in graph.nodes:
-        if isinstance(node, Convolution):
-            own = reduction[node.source] * node.stride
-            yield node, (rows // own) * (columns // own)
-            reduction[node.target] = own // node.upscale
-        else:
-            source = node.source if hasattr(node, "source") else node.sources[0]
-            reduction[node.target] = reduction[source]
 
 
 class Workflow:
