@@ -116,6 +116,4 @@ def convolution_shapes(path: Path, parts: Sequence[RowPart]) -> list[tuple[int, 
         KeyError: for a file that has no such part, or is not in INT8.
     """
     operations = {op.get_friendly_name(): op for op in openvino.Core().read_model(path).get_ops()}
-    return [
-        tuple(operations[f"{part.convolution}.weight.q"].get_output_shape(0)) for part in parts
-    ]
+    return [tuple(operations[f"{part.convolution}.weight.q"].get_output_shape(0)) for part in parts]

@@ -78,6 +78,17 @@ class Health:
         names = [f.name for f in fields(LayerHealth)]
         return LayerHealth(**{name: sum(getattr(one, name) for one in own) for name in names})
 
+    def summary(self) -> str:
+        """Return one sentence."""
+        parts = [self.part(engine) for engine in self.operations]
+        left_out, silent = (
+            sum(getattr(part, name) for part in parts) for name in ("left_out", "never_fired")
+        )
+        return (
+            f"{silent} of {sum(part.channels for part in parts)} channels never fired on "
+            f"{self.frames} frames; {left_out} are left out"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values; parse_health inverts it."""
         return asdict(self)

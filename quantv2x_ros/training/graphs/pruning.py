@@ -86,7 +86,9 @@ def prune(graph: LayerGraph, dead: Masks) -> LayerGraph:
         that `dead` names are 0: only products with 0 are left out.
     """
     kept = {name: ~mask for name, mask in removable(graph, dead).items()}
-    nodes = [_narrowed(node, kept) if isinstance(node, Convolution) else node for node in graph.nodes]
+    nodes = [
+        _narrowed(node, kept) if isinstance(node, Convolution) else node for node in graph.nodes
+    ]
     return replace(graph, nodes=tuple(nodes))
 
 
@@ -146,6 +148,6 @@ def _keep_groups(node: Convolution, gone: dict[str, Mask]) -> None:
     depthwise = node.weight.shape[1] == 1
     merged = 1 if depthwise else node.groups // node.wide_groups
     surplus = int(whole.sum()) % merged
-    whole[np.flatnonzero(whole)[: surplus]] = False
+    whole[np.flatnonzero(whole)[:surplus]] = False
     for part in groups:
         part &= whole[:, None]

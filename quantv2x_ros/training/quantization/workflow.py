@@ -127,6 +127,7 @@ class Workflow:
         frames: to calibrate on.
         config: how.
         bfloat16: calibrate with convolutions in bfloat16.
+        keep_dead: keep channels that never fire on the frames.
     """
 
     def __init__(
@@ -135,11 +136,12 @@ class Workflow:
         frames: CalibrationFrames,
         config: QuantizationConfig,
         bfloat16: bool = False,
+        keep_dead: bool = False,
     ) -> None:
         self.network = network
         self.frames = frames
         self.config = config
-        self._bfloat16 = bfloat16
+        self._bfloat16, self._keep_dead = bfloat16, keep_dead
         self._agents: tuple[int, ...] = ()
         self._blocks: list[BlockResult] = []
         self._aware_steps = 0
@@ -154,7 +156,7 @@ class Workflow:
         frames = track(self.frames, "Calibrating", total=len(self.frames))
         calibration = calibrate(NetworkGraphs.fold(self.network), frames, self._bfloat16)
         self._agents = calibration.agents
-        return quantize_calibrated(self.network, calibration, self.config)
+        return quantize_calibrated(self.network, calibration, self.config, self._keep_dead)
 
     def reconstruct(self, graphs: NetworkGraphs, config: ReconstructionConfig) -> NetworkGraphs:
         """Learn the rounding block by block, on crops of the calibration frames."""
