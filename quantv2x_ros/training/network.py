@@ -16,7 +16,7 @@ from torch import nn
 
 from quantv2x_ros.core.geometry.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL, BevGrid
 from quantv2x_ros.core.geometry.pose import warp_theta
-from quantv2x_ros.training.blocks import BasicBlock, PillarFeatureNet
+from quantv2x_ros.training.blocks import BasicBlock, NormedConvolution, PillarFeatureNet
 from quantv2x_ros.training.codebook import TrainableCodebook
 from quantv2x_ros.training.points import PillarInput, pillar_input
 from quantv2x_ros.training.published import Tensors, check_fit, from_published
@@ -63,6 +63,8 @@ class NetworkConfig:
         ema: decay of its codewords' running averages.
         score_gain: factor on the fusion scores before their softmax over agents. 1 is as
             published; larger lets the agent that sees something outweigh those that do not.
+        shrink_norm: BatchNorm behind the two shrink convolutions, which have none as published; it
+            keeps their channels firing in training, and folds away at export.
     """
 
     grid: BevGrid = field(default_factory=BevGrid)
@@ -77,6 +79,7 @@ class NetworkConfig:
     reduced: int = 16
     groups: int = 4
     ema: float = 0.95
+    shrink_norm: bool = False
 
     def __post_init__(self) -> None:
         """Raise NetworkConfigError for a codebook that cannot be."""
@@ -124,7 +127,7 @@ class QuantV2XNetwork(nn.Module):
         self.codebook = config.make_codebook()
         self.pyramid = Pyramid(config.score_gain)
         self.shrink = nn.Sequential(
-            nn.Conv2d(384, 256, 3, 1, 1), nn.ReLU(), nn.Conv2d(256, 256, 3, 1, 1), nn.ReLU()
+            self._shrink_convolution(384), nn.ReLU(), self._shrink_convolution(256), nn.ReLU()
         )
         anchors = config.classes * config.yaws
         self.cls_head = nn.Conv2d(256, anchors * config.classes, 1)
@@ -134,6 +137,11 @@ class QuantV2XNetwork(nn.Module):
         nn.init.constant_(self.cls_head.bias, -4.6)  # type: ignore[arg-type]
         nn.init.normal_(self.cls_head.weight, std=0.01)
         nn.init.normal_(self.reg_head.weight, std=0.01)
+
+    def _shrink_convolution(self, channels: int) -> nn.Conv2d:
+        if self.config.shrink_norm:
+            return NormedConvolution(channels, 256)
+        return nn.Conv2d(channels, 256, 3, 1, 1)
 
     def freeze(self, parts: Iterable[nn.Module]) -> None:
         """Keep parts as they are from now on: weights, and BatchNorm's statistics."""

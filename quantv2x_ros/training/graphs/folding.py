@@ -16,7 +16,7 @@ from quantv2x_ros.core.codebook.codebook import ResidualCodebook
 from quantv2x_ros.core.codebook.folding import fold_stages
 from quantv2x_ros.core.codebook.normalisation import GroupNormalisation
 from quantv2x_ros.core.pillars.pillar_net import PillarWeights
-from quantv2x_ros.training.blocks import BasicBlock, Bottleneck
+from quantv2x_ros.training.blocks import BasicBlock, Bottleneck, NormedConvolution
 from quantv2x_ros.training.graphs.graph import (
     Concatenation,
     Convolution,
@@ -57,6 +57,8 @@ def fold_norm(
 
 
 def _plain(conv: nn.Conv2d) -> tuple[Float32, Float32]:
+    if isinstance(conv, NormedConvolution):
+        return fold_norm(conv, conv.norm)
     assert conv.bias is not None
     return _double(conv.weight).astype(np.float32), _double(conv.bias).astype(np.float32)
 

@@ -144,7 +144,7 @@ def _keep_groups(node: Convolution, gone: dict[str, Mask]) -> None:
         source[:] = target[:] = False
         return
     groups = [mask.reshape(node.groups, -1) for mask in (source, target)]
-    whole = groups[0].all(axis=1) & groups[1].all(axis=1)
+    whole = np.array([bool(group.all()) for group in np.concatenate(groups, axis=1)])
     depthwise = node.weight.shape[1] == 1
     merged = 1 if depthwise else node.groups // node.wide_groups
     surplus = int(whole.sum()) % merged
