@@ -47,6 +47,14 @@ CodedEgo = Annotated[
         " default as the network was trained. Changing it needs no training.",
     ),
 ]
+KeepDeadChannels = Annotated[
+    bool,
+    typer.Option(
+        "--keep-dead-channels",
+        help="Keep channels that never fire on the calibration frames, instead of leaving them out"
+        " of the engines.",
+    ),
+]
 ClassAware = Annotated[bool, typer.Option(help="Boxes suppress only boxes of their own class.")]
 Note = Annotated[
     str, typer.Option(help="Note for the manifest: what the network was trained with.")

@@ -17,6 +17,7 @@ from quantv2x_ros.commands._options import (
     Checkpoint,
     ClassAware,
     CodedEgo,
+    KeepDeadChannels,
     MaxAgents,
     Note,
 )
@@ -24,7 +25,12 @@ from quantv2x_ros.commands._options import (
 if TYPE_CHECKING:
     from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
-Data = Annotated[Path | None, typer.Option(help="Dataset whose frames calibrate the INT8 scales.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Dataset whose frames calibrate the INT8 scales, and tell which channels never fire."
+    ),
+]
 Precision = Annotated[str, typer.Option(help="Precision of the engines: int8 or fp32.")]
 Frames = Annotated[int, typer.Option(min=1, help="Number of calibration frames.")]
 Agents = Annotated[
@@ -45,7 +51,7 @@ def command(
     precision: Precision = "int8",
     name: BundleName = "",
     version: BundleVersion = "1",
-    frames: Frames = 24,
+    frames: Frames = 64,
     agents: Agents = 3,
     seed: Seed = 0,
     activations: Activations = "l3",
@@ -54,6 +60,7 @@ def command(
     max_agents: MaxAgents = 8,
     class_aware: ClassAware = True,
     coded_ego: CodedEgo = None,
+    keep_dead_channels: KeepDeadChannels = False,
     note: Note = "",
 ) -> None:
     """Export a trained network as a bundle: ONNX engines, tables, weights and a manifest."""
@@ -72,12 +79,16 @@ def command(
     made: dict[str, object] = {}
     calibration: Iterable[CalibrationFrame] = ()
     decisive: Iterable[CalibrationFrame] = ()
-    if precision == "int8":
-        if data is None:
-            raise typer.BadParameter("INT8 needs --data: the scales come from real frames")
+    if precision == "int8" and data is None:
+        raise typer.BadParameter("INT8 needs --data: the scales come from real frames")
+    if data is not None:
         chosen = CalibrationFrames(data, frames, network.config.grid, agents, seed)
         scales = {"activations": activations, "weights": weights, "heads": heads}
-        made["calibration"] = {"frames": len(chosen), "agents": agents, **scales}
+        made["calibration"] = {
+            "frames": len(chosen),
+            "agents": agents,
+            **(scales if precision == "int8" else {}),
+        }
         calibration = track(chosen, "Calibrating", total=len(chosen))
         decisive = track(chosen, "Where heads count", total=len(chosen))
     bundle = export_bundle(
@@ -88,9 +99,12 @@ def command(
         precision=precision,
         settings=BundleSettings.of(network, version, max_agents, class_aware, note, **made),
         quantization=quantization,
+        keep_dead=keep_dead_channels,
     )
     if precision == "int8" and network.config.architecture == "published":
         bundle = record_sparse_heads(out, decisive)
+    if bundle.manifest.health is not None:
+        print(bundle.manifest.health.summary())
     size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
     print(
         f"{out}: {bundle.name} {bundle.version}, {bundle.precision}, {size:.1f} MB, "

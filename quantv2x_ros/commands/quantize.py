@@ -16,6 +16,7 @@ from quantv2x_ros.commands._options import (
     Checkpoint,
     ClassAware,
     CodedEgo,
+    KeepDeadChannels,
     MaxAgents,
     Note,
 )
@@ -93,7 +94,7 @@ def command(
     steps: Steps = 300,
     aware_steps: AwareSteps = 0,
     bfloat16: Bfloat16 = None,
-    calibration_batches: CalibrationBatches = 16,
+    calibration_batches: CalibrationBatches = 32,
     batch_size: BatchSize = 2,
     agents: Agents = 3,
     seed: Seed = 0,
@@ -106,6 +107,7 @@ def command(
     max_agents: MaxAgents = 8,
     class_aware: ClassAware = True,
     coded_ego: CodedEgo = None,
+    keep_dead_channels: KeepDeadChannels = False,
     note: Note = "",
     json: ReportFile = None,
 ) -> None:
@@ -133,7 +135,7 @@ def command(
     count = calibration_batches * batch_size
     frames = CalibrationFrames(data, count, network.config.grid, agents, seed)
     fast = choose_bfloat16(bfloat16)
-    workflow = Workflow(network, frames, config, fast)
+    workflow = Workflow(network, frames, config, fast, keep_dead_channels)
     graphs = workflow.quantize()
     if reconstruct:
         learning = ReconstructionConfig(steps=steps, seed=seed, bfloat16=fast)
@@ -160,4 +162,6 @@ def command(
         origin = provenance(bundle.name, bundle.version)
         write_json(json, {**report, "provenance": origin})
     print_report(report)
+    if bundle.manifest.health is not None:
+        print(bundle.manifest.health.summary())
     print(f"{out}: {bundle.name} {bundle.version}, codebook {bundle.codebook_id:016x}")

@@ -17,6 +17,7 @@ from pathlib import Path
 from quantv2x_ros.core.cache_folder import find_cache_folder
 from quantv2x_ros.core.weight_grid import WEIGHT_LIMITS
 from quantv2x_ros.doctor.findings import ERROR, OK, WARNING, Finding
+from quantv2x_ros.doctor.health import health
 from quantv2x_ros.environment.middleware import (
     PROFILE_VARIABLES,
     fast_dds_version,
@@ -168,6 +169,7 @@ def examine_machine(bundle: str = "", root: Path = Path("/")) -> list[Finding]:
         socket_buffers(root / "proc/sys/net/core/rmem_max"),
         *engines(),
         model(bundle),
+        *health(bundle),
         *processor(bundle),
         cache(),
         logs(os.environ),

@@ -15,7 +15,13 @@ import numpy.typing as npt
 from quantv2x_ros.core.fusion.active_cells import ActiveCells, gather_patches, scatter_blocks
 from quantv2x_ros.core.fusion.fusion import fuse_cells
 from quantv2x_ros.inference.cpu.row_engine import Keep, Outputs, RowEngine, Rows
-from quantv2x_ros.inference.cpu.row_parts import DEBLOCKS, HEADS, RESULT, SHRINK
+from quantv2x_ros.inference.cpu.row_parts import (
+    DEBLOCKS,
+    HEADS,
+    RESULT,
+    SHRINK,
+    convolution_shapes,
+)
 from quantv2x_ros.inference.heads import deciding_scores
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import SCALES, AgentPyramid, HeadMaps, StageTimer
@@ -23,9 +29,6 @@ from quantv2x_ros.inference.window import HeadWindow
 
 Array = npt.NDArray[Any]
 
-#: Channels of a deblock, of the map that they make together, and behind either shrink convolution
-#: (docs/network.md, "Shrink and heads").
-DEBLOCK_CHANNELS, MERGED_CHANNELS, SHRUNK_CHANNELS = 128, 384, 256
 #: Rows of a run: what they read, compute and write nearly stays in a second-level cache.
 DEBLOCK_ROWS, SHRINK_ROWS = (2048, 512, 128), 256
 #: Where more of the window's cells pass the first shrink convolution, whole maps are faster.
@@ -62,11 +65,16 @@ class CellHeads:
             RowEngine(path, part, size, rows, count, pool)
             for part, size, rows in zip(DEBLOCKS, channels, DEBLOCK_ROWS, strict=True)
         ]
-        self._shrink = RowEngine(path, SHRINK, 9 * MERGED_CHANNELS, SHRINK_ROWS, count, pool)
-        self._heads = RowEngine(path, HEADS, 9 * SHRUNK_CHANNELS, SHRINK_ROWS, count, pool)
+        shapes = convolution_shapes(path, (*DEBLOCKS, SHRINK, HEADS))
+        blocks = [rows // 4**level for level, (rows, *_) in enumerate(shapes[:SCALES])]
+        #: first channel of each deblock in the map that they make together
+        self._first = [sum(blocks[:level]) for level in range(SCALES)]
+        merged, shrunk = shapes[-2][1], shapes[-1][1]
+        self._shrink = RowEngine(path, SHRINK, 9 * merged, SHRINK_ROWS, count, pool)
+        self._heads = RowEngine(path, HEADS, 9 * shrunk, SHRINK_ROWS, count, pool)
         # the border is the padding of the convolutions; what earlier frames left is never read
-        self._merged = np.zeros((height + 2, width + 2, MERGED_CHANNELS), np.uint8)
-        self._shrunk = np.zeros((height + 2, width + 2, SHRUNK_CHANNELS), np.uint8)
+        self._merged = np.zeros((height + 2, width + 2, merged), np.uint8)
+        self._shrunk = np.zeros((height + 2, width + 2, shrunk), np.uint8)
 
     def __call__(
         self,
@@ -121,8 +129,9 @@ class CellHeads:
             rows[: stop - start] = fused[start:stop]
 
         def keep(start: int, stop: int, outputs: Outputs) -> None:
-            first = level * DEBLOCK_CHANNELS
-            scatter_blocks(outputs[RESULT], cells[start:stop], 1 << level, first, self._merged)
+            scatter_blocks(
+                outputs[RESULT], cells[start:stop], 1 << level, self._first[level], self._merged
+            )
 
         self._deblocks[level].run(len(cells), fill, keep)
 

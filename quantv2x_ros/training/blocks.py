@@ -40,6 +40,22 @@ class BasicBlock(nn.Module):
         return torch.relu(self.bn2(self.conv2(out)) + shortcut)
 
 
+class NormedConvolution(nn.Conv2d):
+    """A 3x3 convolution with bias, and a BatchNorm behind it that folds away at export.
+
+    Its weights keep the names that they have without BatchNorm.
+    """
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__(channels_in, channels, 3, 1, 1)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, C_in, H, W) to (N, C, H, W)."""
+        out: torch.Tensor = self.norm(super().forward(x))
+        return out
+
+
 #: Channels a group at and above which CPU kernels are fast.
 WIDE_GROUP = 32
 

@@ -66,6 +66,7 @@ class NetworkSection:
     ema: float = 0.95
     architecture: str = NetworkConfig.architecture
     block: str = NetworkConfig.block
+    shrink_norm: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,8 @@ class TrainingConfig:
             where the device multiplies bfloat16 and 32-true where it would emulate it.
         validate_frames: frames of the validation split after each epoch; 0 is all.
         save_every: steps between checkpoints to resume from, besides those of each epoch.
+        revive_frames: frames on which channels behind the fusion that never fire are found when the
+            stage starts, and made anew (see `revival`); 0: none are.
     """
 
     stage: int
@@ -205,6 +208,7 @@ class TrainingConfig:
     precision: str = FULL
     validate_frames: int = 0
     save_every: int = 500
+    revive_frames: int = 0
     grid: GridSection = field(default_factory=GridSection)
     network: NetworkSection = field(default_factory=NetworkSection)
     samples: SampleSection = field(default_factory=SampleSection)
@@ -231,7 +235,7 @@ class TrainingConfig:
         for name in ("epochs", "batch", "save_every"):
             if getattr(self, name) < 1:
                 raise TrainingConfigError(f"{name} must be 1 or more, got {getattr(self, name)}")
-        for name in ("epoch_samples", "validate_frames", "seed"):
+        for name in ("epoch_samples", "validate_frames", "seed", "revive_frames"):
             if getattr(self, name) < 0:
                 raise TrainingConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from quantv2x_ros.core.geometry.grid import V2X_REAL_RANGE, V2X_REAL_VOXEL, BevGrid
 from quantv2x_ros.core.geometry.pose import warp_theta
-from quantv2x_ros.training.blocks import BasicBlock, PillarFeatureNet
+from quantv2x_ros.training.blocks import BasicBlock, NormedConvolution, PillarFeatureNet
 from quantv2x_ros.training.codebook import TrainableCodebook
 from quantv2x_ros.training.head_outputs import HeadOutputs, anchor_heads
 from quantv2x_ros.training.light import (
@@ -76,6 +76,8 @@ class NetworkConfig:
         block: kind of the light architecture's residual blocks, of `light.BLOCKS`.
         score_gain: factor on the fusion scores before their softmax over agents. 1 is as
             published; larger lets the agent that sees something outweigh those that do not.
+        shrink_norm: BatchNorm behind the two shrink convolutions, which have none as published; it
+            keeps their channels firing in training, and folds away at export.
     """
 
     grid: BevGrid = field(default_factory=BevGrid)
@@ -92,6 +94,7 @@ class NetworkConfig:
     ema: float = 0.95
     architecture: str = "published"
     block: str = BLOCKS[0]
+    shrink_norm: bool = False
 
     def __post_init__(self) -> None:
         """Raise NetworkConfigError for an architecture or a codebook that cannot be."""
@@ -151,10 +154,15 @@ class QuantV2XNetwork(nn.Module):
         self.codebook = config.make_codebook()
         self.pyramid = PublishedPyramid(config.score_gain)
         self.shrink = nn.Sequential(
-            nn.Conv2d(384, 256, 3, 1, 1), nn.ReLU(), nn.Conv2d(256, 256, 3, 1, 1), nn.ReLU()
+            self._shrink_convolution(384), nn.ReLU(), self._shrink_convolution(256), nn.ReLU()
         )
         heads = anchor_heads(256, config.classes, config.yaws)
         self.cls_head, self.reg_head, self.dir_head = heads
+
+    def _shrink_convolution(self, channels: int) -> nn.Conv2d:
+        if self.config.shrink_norm:
+            return NormedConvolution(channels, 256)
+        return nn.Conv2d(channels, 256, 3, 1, 1)
 
     def freeze(self, parts: Iterable[nn.Module]) -> None:
         """Keep parts as they are from now on: weights, and BatchNorm's statistics."""

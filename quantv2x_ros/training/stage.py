@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,14 @@ from quantv2x_ros.training.codebook import TrainableCodebook
 from quantv2x_ros.training.codebook_init import initialise_codebook, set_prices
 from quantv2x_ros.training.config import TrainingConfig, TrainingConfigError
 from quantv2x_ros.training.data_module import SplitModule
+from quantv2x_ros.training.firing import ChannelHealth
 from quantv2x_ros.training.float_precision import choose_precision
 from quantv2x_ros.training.module import StageModule
 from quantv2x_ros.training.network import QuantV2XNetwork
+from quantv2x_ros.training.revival import revive_channels
 from quantv2x_ros.training.safe_files import LastState, SafeCheckpointIO, save_network
 from quantv2x_ros.training.samples import Sample
-from quantv2x_ros.training.start import NETWORK_FILE, load_start
+from quantv2x_ros.training.start import NETWORK_FILE, has_own_norm, load_start, read_weights
 
 
 class EndOnTermination(Callback):
@@ -186,7 +189,25 @@ def build_network(run: StageRun, data: SplitModule) -> QuantV2XNetwork:
         initialise_codebook(network.codebook, features, config.seed)
     if config.codebook.bit_cost and not run.resume:
         _set_prices(network, data, config)
+    if run.start is not None and not run.resume:
+        _start_alive(network, data, run)
     return network
+
+
+def _start_alive(network: QuantV2XNetwork, data: SplitModule, run: StageRun) -> None:
+    """Make channels anew that no longer fire, and new BatchNorms begin as what was without them."""
+    config = run.config
+    assert run.start is not None
+    if not config.revive_frames:
+        if config.network.shrink_norm and not has_own_norm(read_weights(run.start)):
+            raise TrainingConfigError(
+                f"network shrink_norm is true, but {run.start} was trained without: set"
+                " revive_frames to 16 or so, on which its statistics are taken"
+            )
+        return
+    batches = islice(iter(data.train_dataloader()), config.revive_frames)
+    for name, count in revive_channels(network, batches, config.seed).items():
+        print(f"{name}: {count} channels made anew", flush=True)
 
 
 def _check_new_codebook(run: StageRun, network: QuantV2XNetwork) -> None:
@@ -226,6 +247,7 @@ def _callbacks(run: StageRun, validated: bool) -> list[Callback]:
         EndOnTermination(),
     ]
     if validated:
+        callbacks.append(ChannelHealth())
         best = ModelCheckpoint(
             run.out,
             filename="best",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,8 @@ NETWORK_FILE = "network.safetensors"
 
 _LIGHTNING_PREFIX = "network."
 _CODEBOOK_PREFIX = "codebook."
+#: BatchNorm that published networks lack.
+_OWN_NORM = re.compile(r"^shrink\.\d\.norm\.")
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -65,11 +68,17 @@ def _torch_state(path: Path) -> Mapping[str, torch.Tensor]:
     return state
 
 
+def has_own_norm(state: Mapping[str, torch.Tensor]) -> bool:
+    """Whether weights have the BatchNorm of `shrink_norm`."""
+    return any(_OWN_NORM.match(name) for name in state)
+
+
 def load_start(network: QuantV2XNetwork, path: Path, *, new_codebook: bool = False) -> bool:
     """Load the weights that a stage starts from.
 
     Args:
-        network: changed in place. If it has a codebook and the file has none, the codebook stays.
+        network: changed in place. If it has a codebook and the file has none, the codebook stays;
+            likewise the BatchNorm of `shrink_norm`.
         path: see `read_weights`.
         new_codebook: forget the file's codebook, which may be of another kind or size.
 
@@ -85,7 +94,12 @@ def load_start(network: QuantV2XNetwork, path: Path, *, new_codebook: bool = Fal
         state = {k: v for k, v in state.items() if not k.startswith(_CODEBOOK_PREFIX)}
     own = network.state_dict()
     coded = any(name.startswith(_CODEBOOK_PREFIX) for name in state)
-    expected = {k: v for k, v in own.items() if coded or not k.startswith(_CODEBOOK_PREFIX)}
+    normed = has_own_norm(state)
+    expected = {
+        k: v
+        for k, v in own.items()
+        if (coded or not k.startswith(_CODEBOOK_PREFIX)) and (normed or not _OWN_NORM.match(k))
+    }
     hint = "; this stage has no codebook" if coded and network.codebook is None else ""
     check_fit(state, expected, own, f"checkpoint {path}", hint)
     network.load_state_dict(state, strict=False)

@@ -8,7 +8,9 @@ weights: in INT8 the same bits as the whole map's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,3 +101,19 @@ HEADS = RowPart("heads", "shrink0.q", "shrink1")
 
 #: All of them.
 PARTS = (*DEBLOCKS, SHRINK, HEADS)
+
+
+def convolution_shapes(path: Path, parts: Sequence[RowPart]) -> list[tuple[int, int, int, int]]:
+    """Read the shapes (O, I, k, k) of the weights that become products of rows.
+
+    An export may have left channels out, so that no number of them is certain.
+
+    Args:
+        path: the ONNX file.
+        parts: of that file.
+
+    Raises:
+        KeyError: for a file that has no such part, or is not in INT8.
+    """
+    operations = {op.get_friendly_name(): op for op in openvino.Core().read_model(path).get_ops()}
+    return [tuple(operations[f"{part.convolution}.weight.q"].get_output_shape(0)) for part in parts]

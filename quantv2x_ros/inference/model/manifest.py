@@ -18,6 +18,7 @@ from quantv2x_ros.core.detection.anchors import AnchorClass, AnchorSet
 from quantv2x_ros.core.detection.detection import DetectionConfig
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.weight_grid import BYTE_LIMIT
+from quantv2x_ros.inference.model.health import Health, parse_health
 
 
 class BundleError(ValueError):
@@ -153,7 +154,7 @@ OPTIONAL_DETECTION = frozenset(
 )
 #: Entries that older bundles lack.
 OPTIONAL = frozenset(
-    {"architecture", "head_reach", "sensor_heights", "sparse_heads", "weight_limit"}
+    {"architecture", "head_reach", "health", "sensor_heights", "sparse_heads", "weight_limit"}
 )
 #: Architectures of networks (docs/network.md).
 ARCHITECTURES = ("published", "light")
@@ -190,6 +191,8 @@ class Manifest:
             None for the usual ones, see core.placement.levelling.
         architecture: of the network, of `ARCHITECTURES`.
         head_reach: cells that the heads' outputs in a cell depend on, to each side of it.
+        health: channels that never fire, and operations; None in bundles older than the entry, and
+            where no frame was run.
     """
 
     name: str
@@ -211,6 +214,7 @@ class Manifest:
     sensor_heights: tuple[float, float] | None = None
     architecture: str = ARCHITECTURES[0]
     head_reach: int = PUBLISHED_HEAD_REACH
+    health: Health | None = None
 
     def __post_init__(self) -> None:
         """Raise BundleError for a value out of range."""
@@ -293,11 +297,34 @@ class Manifest:
             **({"sensor_heights": list(self.sensor_heights)} if self.sensor_heights else {}),
             **({"sparse_heads": sparse} if sparse else {}),
             **({} if self.weight_limit is None else {"weight_limit": self.weight_limit}),
+            **({} if self.health is None else {"health": self.health.as_dict()}),
             "scales": dict(self.scales),
             "files": dict(self.files),
             "training": dict(self.training),
             "measured": dict(self.measured),
         }
+
+    def as_yaml(self) -> str:
+        """Return the file's text; parse_manifest inverts it."""
+        plain = self.as_dict()
+        for part in ("layers", "operations"):
+            for name, row in plain.get("health", {}).get(part, {}).items():
+                plain["health"][part][name] = _Row(row)
+        return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Row(dict[str, Any]):
+    """A mapping that stands in one line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes plain values, and rows."""
+
+
+_Dumper.add_representer(
+    _Row,
+    lambda dumper, row: dumper.represent_mapping("tag:yaml.org,2002:map", row, flow_style=True),
+)
 
 
 def _section(
@@ -385,6 +412,7 @@ def _manifest(document: Any) -> Manifest:
         sensor_heights=parse_heights(top.get("sensor_heights")),
         architecture=str(top.get("architecture", ARCHITECTURES[0])),
         head_reach=_whole(top.get("head_reach", PUBLISHED_HEAD_REACH), "head_reach"),
+        health=parse_health(top.get("health")),
     )
 
 

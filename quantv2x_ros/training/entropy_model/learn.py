@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-import yaml
 from torch import nn
 from torch.nn import functional
 
@@ -45,7 +44,7 @@ def install_entropy_model(folder: str | Path, model: IndexModel) -> ModelBundle:
             sorted({**bundle.manifest.files, ENTROPY_MODEL_FILE: file_sha256(path)}.items())
         ),
     )
-    text = yaml.safe_dump(manifest.as_dict(), sort_keys=False, allow_unicode=True)
+    text = manifest.as_yaml()
     (bundle.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
     return ModelBundle.load(folder)
 

@@ -8,13 +8,13 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
-import yaml
 
 from quantv2x_ros.core.detection.anchors import AnchorSet
 from quantv2x_ros.core.detection.detection import DetectionConfig
@@ -27,7 +27,12 @@ from quantv2x_ros.inference.model.bundle_files import (
     PILLAR_FILE,
     file_sha256,
 )
-from quantv2x_ros.inference.model.manifest import MANIFEST_NAME, CodebookInfo, Manifest
+from quantv2x_ros.inference.model.manifest import (
+    MANIFEST_NAME,
+    PRECISIONS,
+    CodebookInfo,
+    Manifest,
+)
 from quantv2x_ros.training.checkpoint import save_checkpoint
 from quantv2x_ros.training.graphs.engines import (
     encoder_model,
@@ -38,7 +43,12 @@ from quantv2x_ros.training.graphs.engines import (
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.graphs.scales import QuantizationError, weight_limit
 from quantv2x_ros.training.network import QuantV2XNetwork
-from quantv2x_ros.training.quantization.post_training import QuantizationConfig, quantize_network
+from quantv2x_ros.training.quantization.calibration import calibrate
+from quantv2x_ros.training.quantization.post_training import (
+    QuantizationConfig,
+    fold_alive,
+    quantize_calibrated,
+)
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 
@@ -140,8 +150,7 @@ def write_bundle(
         staged.mkdir()
         _write_files(network, graphs, staged)
         manifest = _manifest(graphs, staged, name, settings)
-        text = yaml.safe_dump(manifest.as_dict(), sort_keys=False, allow_unicode=True)
-        (staged / MANIFEST_NAME).write_text(text, encoding="utf-8")
+        (staged / MANIFEST_NAME).write_text(manifest.as_yaml(), encoding="utf-8")
         if target.exists():
             shutil.rmtree(target)
         staged.rename(target)
@@ -194,6 +203,7 @@ def _manifest(graphs: NetworkGraphs, folder: Path, name: str, settings: BundleSe
         weight_limit=max((weight_limit(w.bits) for w in graphs.weights.values()), default=None),
         architecture=graphs.architecture,
         head_reach=graphs.graphs["head"].reach,
+        health=graphs.health,
     )
 
 
@@ -209,7 +219,7 @@ def record_measured(folder: str | Path, measured: Mapping[str, Any]) -> ModelBun
     """
     bundle = ModelBundle.load(folder)
     manifest = replace(bundle.manifest, measured=measured)
-    text = yaml.safe_dump(manifest.as_dict(), sort_keys=False, allow_unicode=True)
+    text = manifest.as_yaml()
     (bundle.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
     return ModelBundle.load(folder)
 
@@ -223,6 +233,7 @@ def export_bundle(
     precision: str = "int8",
     settings: BundleSettings | None = None,
     quantization: QuantizationConfig | None = None,
+    keep_dead: bool = False,
 ) -> ModelBundle:
     """Export a trained network as a bundle.
 
@@ -230,19 +241,30 @@ def export_bundle(
         network: in eval mode.
         folder: where to; an older bundle there is replaced.
         name: the bundle's name.
-        calibration_frames: for INT8, frames with real numbers of agents.
+        calibration_frames: frames with real numbers of agents. INT8 needs them; in FP32 they tell
+            which channels never fire.
         precision: int8 or fp32.
         settings: post-processing and what else the manifest says.
         quantization: how INT8 is made; None for the defaults.
+        keep_dead: keep channels that never fire on the frames, as a bundle that reproduces a
+            published checkpoint always does.
 
     Raises:
         QuantizationError: for another precision, or INT8 without frames.
     """
-    network.eval()
-    if precision == "fp32":
-        graphs = NetworkGraphs.fold(network)
-    elif precision == "int8":
-        graphs = quantize_network(network, calibration_frames, quantization)
-    else:
+    settings = settings or BundleSettings()
+    keep_dead = keep_dead or settings.reproduces_published
+    if precision not in PRECISIONS:
         raise QuantizationError(f"precision: got '{precision}', allowed are int8 and fp32")
-    return write_bundle(network, graphs, folder, name, settings or BundleSettings())
+    frames = iter(calibration_frames)
+    first = next(frames, None)
+    folded = NetworkGraphs.fold(network.eval())
+    if first is None and precision == "fp32":
+        return write_bundle(network, folded, folder, name, settings)
+    calibration = calibrate(folded, frames if first is None else chain([first], frames))
+    if precision == "fp32":
+        graphs = fold_alive(network, calibration, keep_dead)
+    else:
+        how = quantization or QuantizationConfig()
+        graphs = quantize_calibrated(network, calibration, how, keep_dead)
+    return write_bundle(network, graphs, folder, name, settings)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from quantv2x_ros.core.detection.detection import PROTOCOL_SCORE
 from quantv2x_ros.inference.detector import CooperativeDetector
@@ -105,6 +104,6 @@ def record_sparse_heads(folder: str | Path, frames: Iterable[CalibrationFrame]) 
             "%s finds nothing in the frames, so that its heads are computed in all cells", folder
         )
     manifest = replace(bundle.manifest, sparse_heads=sparse)
-    text = yaml.safe_dump(manifest.as_dict(), sort_keys=False, allow_unicode=True)
+    text = manifest.as_yaml()
     (bundle.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
     return ModelBundle.load(folder)

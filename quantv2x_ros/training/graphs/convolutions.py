@@ -9,6 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from quantv2x_ros.training.blocks import NormedConvolution
+
 Float32 = npt.NDArray[np.float32]
 
 
@@ -37,6 +39,8 @@ def fold_norm(
 
 
 def plain(conv: nn.Conv2d) -> tuple[Float32, Float32]:
-    """Return the weight (O, I, k, k) and bias (O,) of a convolution without BatchNorm, float32."""
+    """Return the weight (O, I, k, k) and bias (O,) of a convolution outside a block, float32."""
+    if isinstance(conv, NormedConvolution):
+        return fold_norm(conv, conv.norm)
     assert conv.bias is not None
     return _double(conv.weight).astype(np.float32), _double(conv.bias).astype(np.float32)

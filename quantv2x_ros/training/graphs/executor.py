@@ -50,12 +50,16 @@ class GraphExecutor:
     bfloat16: bool = False
 
     @torch.no_grad()
-    def __call__(self, inputs: Tensors, observe: Observer | None = None) -> dict[str, torch.Tensor]:
+    def __call__(
+        self, inputs: Tensors, observe: Observer | None = None, before: Observer | None = None
+    ) -> dict[str, torch.Tensor]:
         """Run on NCHW real values; quantized inputs are rounded to their grid first.
 
         Args:
             inputs: every input of the graph by name, (N, C, H, W).
             observe: called with every tensor's name and value, inputs included.
+            before: called with what goes into each ReLU, (N, C, H, W) before a pixel shuffle, and
+                the name of the tensor that it becomes.
 
         Returns:
             All tensors of the graph by name, NCHW.
@@ -73,14 +77,16 @@ class GraphExecutor:
             keep(spec.name, inputs[spec.name].to(self.dtype))
         for node in self.graph.nodes:
             if isinstance(node, Convolution):
-                keep(node.target, self._convolve(node, values))
+                keep(node.target, self._convolve(node, values, before))
             elif isinstance(node, Concatenation):
                 keep(node.target, torch.cat([values[name] for name in node.sources], dim=1))
             else:
                 keep(node.target, score_of(node, values[node.source]))
         return values
 
-    def _convolve(self, node: Convolution, values: Tensors) -> torch.Tensor:
+    def _convolve(
+        self, node: Convolution, values: Tensors, before: Observer | None
+    ) -> torch.Tensor:
         quantized = self.weights.get(node.name)
         weight = node.weight if quantized is None else quantized.dequantized()
         weight = widen_weight(weight, node.groups, node.wide_groups)  # several times faster
@@ -96,6 +102,8 @@ class GraphExecutor:
         if node.residual is not None:
             out = out + values[node.residual]
         if node.relu:
+            if before is not None:
+                before(node.target, out)
             out = torch.relu(out)
         return out if node.upscale == 1 else depth_to_space(out, node.upscale)
 

@@ -14,6 +14,7 @@ import torch
 from quantv2x_ros.core.codebook.codebook import ResidualCodebook
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.pillars.pillar_net import PillarWeights
+from quantv2x_ros.inference.model.health import Health
 from quantv2x_ros.training.graphs.executor import GraphExecutor
 from quantv2x_ros.training.graphs.folding import (
     encoder_graph,
@@ -23,6 +24,7 @@ from quantv2x_ros.training.graphs.folding import (
     pyramid_graph,
 )
 from quantv2x_ros.training.graphs.graph import Convolution, LayerGraph, widen_weight
+from quantv2x_ros.training.graphs.pruning import Masks, PruningError, prune
 from quantv2x_ros.training.graphs.scales import (
     QuantizedWeight,
     TensorScale,
@@ -54,6 +56,7 @@ class NetworkGraphs:
             never negative; zeros in full precision.
         scales: by tensor_name; empty in full precision.
         weights: by tensor_name(graph, convolution); empty in full precision.
+        health: what was seen of its channels; None where no frame was run.
     """
 
     grid: BevGrid
@@ -66,6 +69,7 @@ class NetworkGraphs:
     offset: Float32
     scales: TensorScales = field(default_factory=dict)
     weights: Mapping[str, QuantizedWeight] = field(default_factory=dict)
+    health: Health | None = None
 
     @classmethod
     def fold(cls, network: QuantV2XNetwork, offset: Float32 | None = None) -> NetworkGraphs:
@@ -110,6 +114,17 @@ class NetworkGraphs:
             dtype,
             bfloat16,
         )
+
+    def pruned(self, dead: Mapping[str, Masks]) -> NetworkGraphs:
+        """Leave out channels that are always 0, graph by graph; see `prune`.
+
+        Raises:
+            PruningError: for a quantized network: its weights would no longer fit.
+        """
+        if self.weights:
+            raise PruningError("channels are left out before a network is quantized, not after")
+        graphs = {name: prune(graph, dead.get(name, {})) for name, graph in self.graphs.items()}
+        return replace(self, graphs=graphs)
 
     def widened(self) -> NetworkGraphs:
         """Widen narrow groups: the same function, and OpenVINO's int8 kernels are twice as fast.

@@ -21,6 +21,7 @@ from quantv2x_ros.training.graphs.scales import (
     QuantizationError,
     TensorScale,
 )
+from quantv2x_ros.training.quantization.health import ReluInputs
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame, run_frame
 
 Float32 = npt.NDArray[np.float32]
@@ -163,12 +164,14 @@ class Calibration:
         decoded_low: (C,) least value of each channel of the decoded feature.
         decoded_high: (C,) greatest value.
         agents: agents of each frame.
+        relu_inputs: what went into each ReLU.
     """
 
     histograms: dict[str, Histogram]
     decoded_low: Float32
     decoded_high: Float32
     agents: tuple[int, ...]
+    relu_inputs: ReluInputs
 
 
 def calibrate(
@@ -189,6 +192,7 @@ def calibrate(
     low = np.full(channels, np.inf, dtype=np.float32)
     high = np.full(channels, -np.inf, dtype=np.float32)
     agents = []
+    relu_inputs = ReluInputs()
 
     def watch(name: str, value: torch.Tensor) -> None:
         histograms.setdefault(name, Histogram()).add(value.numpy())
@@ -197,8 +201,9 @@ def calibrate(
             np.maximum(high, value.amax((0, 2, 3)).numpy(), out=high)
 
     for frame in frames:
-        run_frame(network, frame, watch, bfloat16=bfloat16)
+        run_frame(network, frame, watch, bfloat16=bfloat16, before=relu_inputs.watch)
+        relu_inputs.frames += 1
         agents.append(len(frame.clouds))
     if not histograms:
         raise QuantizationError("calibration: no frame was given; at least one is needed")
-    return Calibration(histograms, low, high, tuple(agents))
+    return Calibration(histograms, low, high, tuple(agents), relu_inputs)

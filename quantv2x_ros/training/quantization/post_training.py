@@ -24,6 +24,7 @@ from quantv2x_ros.training.graphs.scales import (
 )
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.quantization.calibration import Calibration, calibrate
+from quantv2x_ros.training.quantization.health import record_health
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 HEADS = ("int8", "fp32", "body")
@@ -133,6 +134,7 @@ def quantize_network(
     network: QuantV2XNetwork,
     frames: Iterable[CalibrationFrame],
     config: QuantizationConfig | None = None,
+    keep_dead: bool = False,
 ) -> NetworkGraphs:
     """Quantize a trained network, weights rounded to the nearest.
 
@@ -140,21 +142,47 @@ def quantize_network(
         network: in eval mode.
         frames: calibration frames with real numbers of agents.
         config: how; None for the defaults.
+        keep_dead: keep channels that never fire on the frames.
 
     Raises:
         QuantizationError: for no frames, or frames that leave a tensor at 0.
     """
     config = config or QuantizationConfig()
     calibration = calibrate(NetworkGraphs.fold(network), frames)
-    return quantize_calibrated(network, calibration, config)
+    return quantize_calibrated(network, calibration, config, keep_dead)
+
+
+def fold_alive(
+    network: QuantV2XNetwork,
+    calibration: Calibration,
+    keep_dead: bool,
+    offset: npt.NDArray[np.float32] | None = None,
+) -> NetworkGraphs:
+    """Fold a network without the channels that never fired, in full precision.
+
+    Args:
+        network: in eval mode.
+        calibration: what its frames gave.
+        keep_dead: keep those channels, and only record them.
+        offset: see NetworkGraphs.
+
+    Returns:
+        The graphs, with their health.
+    """
+    whole, seen = NetworkGraphs.fold(network, offset), calibration.relu_inputs
+    kept = whole if keep_dead else whole.pruned(seen.dead(whole))
+    return replace(kept, health=record_health(whole, kept, seen))
 
 
 def quantize_calibrated(
-    network: QuantV2XNetwork, calibration: Calibration, config: QuantizationConfig
+    network: QuantV2XNetwork,
+    calibration: Calibration,
+    config: QuantizationConfig,
+    keep_dead: bool = False,
 ) -> NetworkGraphs:
     """Quantize with what a calibration saw; see quantize_network."""
     offset, decoded_scale = raised_feature(calibration)
-    folded = NetworkGraphs.fold(network, offset)
+    folded = fold_alive(network, calibration, keep_dead, offset)
     scales: dict[str, TensorScale] = {}
     weights: dict[str, QuantizedWeight] = {}
     for name, graph in folded.graphs.items():

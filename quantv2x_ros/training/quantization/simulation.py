@@ -54,6 +54,7 @@ class SimulatedNetwork:
         watch: called with tensor_name and value of every tensor of every graph.
         dtype: arithmetic, see GraphExecutor.
         bfloat16: convolutions in bfloat16, see GraphExecutor.
+        before: called as `watch`, with what goes into each ReLU, see GraphExecutor.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class SimulatedNetwork:
         watch: Watch | None = None,
         dtype: torch.dtype = torch.float32,
         bfloat16: bool = False,
+        before: Watch | None = None,
     ) -> None:
         self.network = network
-        self._watch = watch
+        self._watch, self._before = watch, before
         self._encode, self._extract, self._detect = (
             network.executor(name, dtype, bfloat16) for name in ("encoder", "pyramid", "head")
         )
@@ -80,14 +82,18 @@ class SimulatedNetwork:
         """See NetworkConfig."""
         return self.network.coded_ego
 
-    def _observer(self, graph: str) -> Observer | None:
-        watch = self._watch
-        return None if watch is None else lambda name, v: watch(tensor_name(graph, name), v)
+    def _observers(self, graph: str) -> tuple[Observer | None, Observer | None]:
+        """Watch and before, for one graph."""
+
+        def named(watch: Watch | None) -> Observer | None:
+            return None if watch is None else lambda name, v: watch(tensor_name(graph, name), v)
+
+        return named(self._watch), named(self._before)
 
     def encode(self, points: Cloud) -> torch.Tensor:
         """Compute the BEV feature (1, C, H, W) of a sweep (P, 4)."""
         pillars = torch.from_numpy(self._pillars(points).features.copy()).permute(2, 0, 1)[None]
-        values = self._encode({"pillars": pillars}, self._observer("encoder"))
+        values = self._encode({"pillars": pillars}, *self._observers("encoder"))
         cells = values["feature"][0].permute(1, 2, 0).float().contiguous()
         return cells.permute(2, 0, 1)[None]
 
@@ -104,7 +110,7 @@ class SimulatedNetwork:
     def pyramid(self, feature: torch.Tensor) -> PyramidMaps:
         """Compute an agent's pyramid from its feature (1, C, H, W)."""
         raised = feature + torch.from_numpy(self.network.offset)[:, None, None]
-        values = self._extract({"decoded": raised}, self._observer("pyramid"))
+        values = self._extract({"decoded": raised}, *self._observers("pyramid"))
         numbers = range(len(SCALES))
         return PyramidMaps(
             [values[f"level{number}"] for number in numbers],
@@ -114,7 +120,7 @@ class SimulatedNetwork:
     def heads(self, fused: Sequence[torch.Tensor]) -> HeadOutputs:
         """Run the heads on the fused levels."""
         inputs = {f"fused{number}": level for number, level in enumerate(fused)}
-        values = self._detect(inputs, self._observer("head"))
+        values = self._detect(inputs, *self._observers("head"))
         return HeadOutputs(values["cls"], values["reg"], values["dir"])
 
 
@@ -124,13 +130,14 @@ def run_frame(
     watch: Watch | None = None,
     dtype: torch.dtype = torch.float32,
     bfloat16: bool = False,
+    before: Watch | None = None,
 ) -> dict[str, torch.Tensor]:
     """Run one frame; see SimulatedNetwork for the arguments.
 
     Returns:
         ``indices`` (N, planes, H, W) uint8, ``cls``, ``reg``, ``dir`` (1, C, H, W).
     """
-    simulated = SimulatedNetwork(network, watch, dtype, bfloat16)
+    simulated = SimulatedNetwork(network, watch, dtype, bfloat16, before)
     features = [simulated.encode(cloud) for cloud in frame.clouds]
     indices = [simulated.quantize(feature) for feature in features]
     heard = [simulated.dequantize(index_map) for index_map in indices]

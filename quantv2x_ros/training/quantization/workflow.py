@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from rich.table import Table
 
 from quantv2x_ros.core.detection.anchors import AnchorSet
 from quantv2x_ros.environment.progress import counting_progress
-from quantv2x_ros.training.graphs.graph import Convolution, LayerGraph
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
+from quantv2x_ros.training.graphs.operations import convolution_cells
 from quantv2x_ros.training.loader import training_loader
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.quantization.aware_training import AwareTraining, AwareTrainingConfig
@@ -120,28 +119,6 @@ def network_cost(network: NetworkGraphs, agents: int) -> Cost:
     return Cost(size, macs, bops)
 
 
-def convolution_cells(
-    graph: LayerGraph, pillar_shape: tuple[int, int]
-) -> Iterator[tuple[Convolution, int]]:
-    """Yield a graph's convolutions with the number of cells that each is computed at.
-
-    Args:
-        graph: encoder, pyramid or head.
-        pillar_shape: rows and columns of the pillar grid.
-    """
-    rows, columns = pillar_shape
-    stride = 1 if graph.name == "encoder" else 2
-    reduction = {spec.name: spec.reduction * stride for spec in graph.inputs}
-    for node in graph.nodes:
-        if isinstance(node, Convolution):
-            own = reduction[node.source] * node.stride
-            yield node, (rows // own) * (columns // own)
-            reduction[node.target] = own // node.upscale
-        else:
-            source = node.source if hasattr(node, "source") else node.sources[0]
-            reduction[node.target] = reduction[source]
-
-
 class Workflow:
     """Quantizes one network.
 
@@ -150,6 +127,7 @@ class Workflow:
         frames: to calibrate on.
         config: how.
         bfloat16: calibrate with convolutions in bfloat16.
+        keep_dead: keep channels that never fire on the frames.
     """
 
     def __init__(
@@ -158,11 +136,12 @@ class Workflow:
         frames: CalibrationFrames,
         config: QuantizationConfig,
         bfloat16: bool = False,
+        keep_dead: bool = False,
     ) -> None:
         self.network = network
         self.frames = frames
         self.config = config
-        self._bfloat16 = bfloat16
+        self._bfloat16, self._keep_dead = bfloat16, keep_dead
         self._agents: tuple[int, ...] = ()
         self._blocks: list[BlockResult] = []
         self._aware_steps = 0
@@ -177,7 +156,7 @@ class Workflow:
         frames = track(self.frames, "Calibrating", total=len(self.frames))
         calibration = calibrate(NetworkGraphs.fold(self.network), frames, self._bfloat16)
         self._agents = calibration.agents
-        return quantize_calibrated(self.network, calibration, self.config)
+        return quantize_calibrated(self.network, calibration, self.config, self._keep_dead)
 
     def reconstruct(self, graphs: NetworkGraphs, config: ReconstructionConfig) -> NetworkGraphs:
         """Learn the rounding block by block, on crops of the calibration frames."""
