@@ -21,6 +21,9 @@ from quantv2x_ros.training.module import step_losses
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.samples import Sample
 
+#: Frames that the statistics of new rows are taken on, a pass for each layer.
+_FEW = 16
+
 Batches = Sequence[tuple[Sample, list[int]]]
 
 
@@ -153,7 +156,8 @@ def revive_channels(
         for reader in layer.readers:
             columns = torch.arange(len(dead), device=dead.device)[dead] + layer.first
             reader.weight[:, columns] = 0.0
-        _settle(layer, *_observe(network, [layer], kept), seen, dead)
+        (now,) = _observe(network, [layer], kept[:_FEW])
+        _settle(layer, now, seen, dead)
     return revived
 
 
