@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The offline companion: torch network, training, quantization and export.
 
-* blocks: BasicBlock, Bottleneck, SegmentMax, PillarFeatureNet.
+* blocks: BasicBlock, NormedConvolution, Bottleneck, SegmentMax, PillarFeatureNet.
 * bundle_network: BundleNetwork.
 * codebook: Quantized, Noise, CodebookLevel, TrainableCodebook.
 * codebook_usage: CodebookUsage.
@@ -11,6 +11,7 @@
 * cooperative_frame: AgentView, CooperativeFrame.
 * data_module: EpochSampler, SplitModule.
 * detector: DetectorNetwork, MessageFormat, IndexMessages, FeatureMessages, TorchDetector.
+* firing: FiringChannels, ChannelHealth.
 * head_outputs: HeadOutputs.
 * light: ConvNorm, DepthwiseBlock, CspBlock, DenseBlock, Downsample, Upsample, LightBackbone,
   LightPyramid, LightHead.

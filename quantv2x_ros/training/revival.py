@@ -22,6 +22,9 @@ from quantv2x_ros.training.network import NetworkConfigError, QuantV2XNetwork
 from quantv2x_ros.training.pyramid import PublishedPyramid
 from quantv2x_ros.training.samples import Sample
 
+#: Frames that the statistics of new rows are taken on, a pass for each layer.
+_FEW = 16
+
 Batches = Sequence[tuple[Sample, list[int]]]
 
 
@@ -157,12 +160,22 @@ def revive_channels(
         rows = torch.randn(layer.weight.shape, generator=generator)
         rows *= (2.0 / layer.fan_in) ** 0.5
         layer.weight[dead] = rows.to(layer.weight)[dead]
+        if layer.convolution.bias is not None:
+            layer.convolution.bias[dead] = 0.0
         for reader in layer.readers:
             columns = torch.arange(len(dead), device=dead.device)[dead] + layer.first
             reader.weight[:, columns] = 0.0
-        (now,) = _observe(network, [layer], kept)
+        (now,) = _observe(network, [layer], kept[:_FEW])
         _settle(layer, now, seen, dead)
     return revived
+
+
+def _does_nothing(norm: nn.BatchNorm2d) -> bool:
+    """Whether a BatchNorm is as it was made."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    ones = torch.cat([norm.running_var, norm.weight])
+    return not norm.running_mean.any() and not norm.bias.any() and bool((ones == 1.0).all())
 
 
 def _settle(layer: _Layer, now: _Seen, before: _Seen, dead: torch.Tensor) -> None:
@@ -180,8 +193,7 @@ def _settle(layer: _Layer, now: _Seen, before: _Seen, dead: torch.Tensor) -> Non
     norm = layer.norm
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    untrained = not norm.running_mean.any() and bool((norm.running_var == 1.0).all())
-    new = torch.ones_like(dead) if untrained else dead
+    new = torch.ones_like(dead) if _does_nothing(norm) else dead
     norm.running_mean[new] = now.mean.float()[new]
     norm.running_var[new] = now.variance.float()[new]
     deviation = (now.variance.float() + norm.eps).sqrt()

@@ -202,7 +202,9 @@ def test_heads_of_some_cells_are_those_of_the_whole_map(
     least = float(values[int(0.9 * len(values))])
     sparse = (SparseHeads(least, 0.2),)
     few = replace(bundle, manifest=replace(bundle.manifest, sparse_heads=sparse))
-    heads = CellHeads(few, HeadWindow.of(GRID, bundle.detection, bundle.manifest.head_reach), 1, (64, 128, 256))
+    heads = CellHeads(
+        few, HeadWindow.of(GRID, bundle.detection, bundle.manifest.head_reach), 1, (64, 128, 256)
+    )
     thetas = whole._thetas(pyramids, frame.ego_to_agent)
     maps = heads(pyramids, thetas, least, StageTimer())
     assert maps is not None

@@ -3,5 +3,6 @@
 """The model bundle on disk.
 
 * bundle: ModelBundle.
+* health: HealthError, LayerHealth, Operations, Health.
 * manifest: BundleError, CodebookInfo, SparseHeads, Manifest.
 """

@@ -6,5 +6,6 @@
 * graph: Convolution, Concatenation, Score, TensorSpec, LayerGraph.
 * network_graphs: NetworkGraphs.
 * onnx_writer: GraphBuilder.
+* pruning: PruningError.
 * scales: QuantizationError, TensorScale, QuantizedWeight.
 """

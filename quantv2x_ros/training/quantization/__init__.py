@@ -10,6 +10,7 @@
 * calibration_data: CalibrationFrames.
 * comparison: RecordingDetector, BoxDifference.
 * crops: Crop, CropMaker.
+* health: ReluInputs.
 * learnable: Straight, AdaptiveRounding, LearnedWeight, LearnedStep, LearnableNodes.
 * post_training: QuantizationConfig.
 * reconstruction: BlockResult, Reconstruction.
