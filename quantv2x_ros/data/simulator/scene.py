@@ -18,6 +18,7 @@ from quantv2x_ros.data.simulator.population import Population, Populator
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
 from quantv2x_ros.data.simulator.raycast import NO_PART, cast_sweep
 from quantv2x_ros.data.simulator.sensors import SensorModel
+from quantv2x_ros.data.simulator.surface import street_heights
 from quantv2x_ros.data.simulator.terrain import relief
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic
 
@@ -171,6 +172,8 @@ MINIMUM_POINTS = 5
 ANNOTATION_RANGE = 120.0
 #: Share of scenes with slopes beside the roads.
 TERRAIN_SHARE = 0.5
+#: People and riders stand as upright as the ground is over this length, metres.
+LEAST_FOOTING = 1.5
 
 
 @dataclass(frozen=True)
@@ -235,8 +238,11 @@ class Scene:
         name = layout or str(rng.choice(["road", "intersection", "parking"], p=[0.4, 0.38, 0.22]))
         ground = Ground.random(rng)
         plan = LAYOUTS[name](rng)
+        heights = street_heights(np.random.default_rng([seed, 3]), plan.streets())
         if rng.random() < TERRAIN_SHARE:
-            ground = ground.with_relief(relief(rng, plan.corridors()))
+            ground = ground.with_relief(heights + relief(rng, plan.corridors()))
+        else:
+            ground = ground.with_heights(heights)
         populator = Populator(rng, plan, ground, plan.static_parts(rng, ground))
         mounts = mount_agents(rng, agent_ids(agents), populator, plan.sites, ground)
         populator.populate(Population.random(rng, len(plan.slots), crowd))
@@ -265,6 +271,8 @@ class Scene:
         """Return the pose of an object's box centre in scene coordinates."""
         length, width, height = actor.shape.size
         x, y, yaw = actor.place
+        if actor.walks:  # nobody leans with a kerb under one foot
+            length, width = max(length, LEAST_FOOTING), max(width, LEAST_FOOTING)
         return self.ground.standing_pose(x, y, yaw, length, width, height / 2)
 
     def observe(self, frame: int, time: float) -> SimulatedFrame:
