@@ -17,6 +17,10 @@ from quantv2x_ros.data.simulator.sensors import SensorModel, random_sensor
 from quantv2x_ros.data.simulator.slots import Place
 
 COMMUNICATION_RANGE = 70.0
+#: Largest roll and pitch of a mount against the vehicle or the mast, degrees.
+MOST_TILT = 3.0
+#: Heights of roadside units: on tripods, on poles, on gantries and lamp posts, metres.
+MAST_HEIGHTS = ((1.8, 2.5), (2.5, 5.0), (5.0, 8.0))
 MARGIN = 19.0  # metres that two agents may drive apart while traffic settles
 
 
@@ -101,9 +105,10 @@ def mount_agents(
             if vehicle.path is not None:  # an agent stays: it halts where its road ends
                 vehicle.last_stop = vehicle.path.length - 6.0
             length, _, height = vehicle.shape.size
-            above = max(float(rng.uniform(1.75, 2.6)) - height, 0.2)  # on a roof rack
+            above = max(float(rng.uniform(1.6, 2.8)) - height, 0.2)  # on a roof rack
             x = float(rng.uniform(-0.08, 0.06)) * length
-            tilt = (float(rng.normal(0, 0.4)), float(rng.normal(0, 0.5)), float(rng.normal(0, 0.4)))
+            roll, pitch = _tilt(rng, 0.4 if rng.random() < 0.6 else 1.5)
+            tilt = (roll, float(rng.normal(0, 0.5)), pitch)
             mounts[name] = Mount(sensor, int(name), (x, 0.0, height / 2 + above), tilt, 0.08)
             continue
         while open_sites and not populator.is_free(open_sites[-1], (1.5, 1.5, 1.0)):
@@ -115,21 +120,24 @@ def mount_agents(
     return mounts
 
 
+def _tilt(rng: np.random.Generator, deviation: float) -> tuple[float, float]:
+    """Draw a mount's roll and pitch, degrees."""
+    roll, pitch = np.clip(rng.normal(0, deviation, 2), -MOST_TILT, MOST_TILT)
+    return float(roll), float(pitch)
+
+
 def _mast(
     rng: np.random.Generator, sensor: SensorModel, site: Place, ground: Ground
 ) -> tuple[Mount, PartSet]:
     x, y, yaw = site
-    low, high = (2.5, 5.0) if rng.random() < 0.8 else (1.8, 2.5)
+    low, high = MAST_HEIGHTS[rng.choice(3, p=[0.15, 0.6, 0.25])]
     lift = float(rng.uniform(low, high))
     arm = float(rng.uniform(0.35, 0.7))
     base = ground.height(x, y)
     top = prism((x, y, base + (lift + 1.0) / 2), float(rng.uniform(0.06, 0.12)), lift + 1.0)
     cabinet = prism((x, y, base + 0.5), 0.3, 1.0)
     place = (x + arm * np.cos(yaw), y + arm * np.sin(yaw), base + lift)
-    tilt = (
-        float(np.clip(rng.normal(0, 1.2), -3, 3)),
-        float(np.degrees(yaw) + rng.normal(0, 15.0)),
-        float(np.clip(rng.normal(0, 1.2), -3, 3)),
-    )
+    roll, pitch = _tilt(rng, 1.2)
+    tilt = (roll, float(np.degrees(yaw) + rng.normal(0, 15.0)), pitch)
     position = (float(place[0]), float(place[1]), float(place[2]))
     return Mount(sensor, None, position, tilt, 0.0), concatenate([top, cabinet])

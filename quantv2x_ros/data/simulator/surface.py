@@ -135,5 +135,5 @@ def street_heights(rng: np.random.Generator, streets: Streets) -> FloatArray:
         z += crown(rng, streets.axes)
     if rng.random() < KERB_SHARE:
         z += rng.uniform(0.08, 0.18) * raised(streets.carriageway)
-    z += noise(rng, rng.uniform(12, 40)) * rng.uniform(0, 0.06)
+    z += noise(rng, rng.uniform(20, 60)) * rng.uniform(0, 0.14)
     return np.asarray(z + noise(rng, rng.uniform(2, 6)) * rng.uniform(0, 0.012), np.float64)
