@@ -194,7 +194,7 @@ def cast_height_field(  # type: ignore[no-untyped-def]
 
     Beams of one azimuth lie in a plane, in which the ground is a curve: what the lower beam passes
     over the higher one passes over, too. So each beam begins where the one below it has ended, and
-    none above the first that misses is cast. ``depth`` has to be the same for all of them.
+    none above the first that misses is cast. ``depth`` has to be the same for all of a column.
 
     Args:
         matrix: (4, 4) sensor to world.
@@ -205,7 +205,7 @@ def cast_height_field(  # type: ignore[no-untyped-def]
         phase: azimuth of the first column, radians.
         salt: seed of the texture.
         ground: what to write to ``part`` where the ground is hit.
-        depth: (B, W) metres, the same everywhere, changed in place.
+        depth: (B, W) metres, the same in a column, changed in place.
         part: (B, W) int32, changed in place.
         cosine: (B, W) cosine of incidence, changed in place.
     """

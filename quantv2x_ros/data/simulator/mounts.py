@@ -13,7 +13,7 @@ from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.simulator.ground import Ground, Pose6
 from quantv2x_ros.data.simulator.population import Populator
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate, prism
-from quantv2x_ros.data.simulator.sensors import SensorModel, random_sensor
+from quantv2x_ros.data.simulator.rigs import Unit, is_narrow, roadside_rig, vehicle_rig
 from quantv2x_ros.data.simulator.slots import Place
 
 COMMUNICATION_RANGE = 70.0
@@ -21,22 +21,24 @@ COMMUNICATION_RANGE = 70.0
 MOST_TILT = 3.0
 #: Heights of roadside units: on tripods, on poles, on gantries and lamp posts, metres.
 MAST_HEIGHTS = ((1.8, 2.5), (2.5, 5.0), (5.0, 8.0))
+#: Of those that look one way, metres.
+NARROW_HEIGHTS = (6.0, 8.0)
 MARGIN = 19.0  # metres that two agents may drive apart while traffic settles
 
 
 @dataclass(frozen=True)
 class Mount:
-    """Where an agent's sensor sits.
+    """Where an agent's LiDARs sit.
 
     Attributes:
-        sensor: the LiDAR.
+        units: the LiDARs; the frame of the first is the agent's.
         object_id: id of the vehicle that carries it, or None on a mast.
-        offset: sensor position in the carrying box's frame, or in the scene, metres.
+        offset: position of the first in the carrying box's frame, or in the scene, metres.
         tilt: roll, yaw, pitch added to the vehicle's, degrees.
         wobble: standard deviation of roll and pitch from frame to frame, degrees.
     """
 
-    sensor: SensorModel
+    units: tuple[Unit, ...]
     object_id: int | None
     offset: tuple[float, float, float]
     tilt: tuple[float, float, float]
@@ -95,7 +97,6 @@ def mount_agents(
         if np.hypot(s[0] - center[0], s[1] - center[1]) < COMMUNICATION_RANGE - MARGIN
     ]
     for name in names:
-        sensor = random_sensor(rng)
         if int(name) > 0:
             vehicle = (
                 ego
@@ -109,13 +110,15 @@ def mount_agents(
             x = float(rng.uniform(-0.08, 0.06)) * length
             roll, pitch = _tilt(rng, 0.4 if rng.random() < 0.6 else 1.5)
             tilt = (roll, float(rng.normal(0, 0.5)), pitch)
-            mounts[name] = Mount(sensor, int(name), (x, 0.0, height / 2 + above), tilt, 0.08)
+            offset = (x, 0.0, height / 2 + above)
+            units = vehicle_rig(rng, vehicle.shape.size, offset)
+            mounts[name] = Mount(units, int(name), offset, tilt, 0.08)
             continue
         while open_sites and not populator.is_free(open_sites[-1], (1.5, 1.5, 1.0)):
             open_sites.pop()
         if not open_sites:
             raise ValueError(f"no roadside site is left in range of the ego for agent {name}")
-        mounts[name], mast = _mast(rng, sensor, open_sites.pop(), ground)
+        mounts[name], mast = _mast(rng, open_sites.pop(), ground)
         populator.add_scenery(mast)
     return mounts
 
@@ -126,11 +129,11 @@ def _tilt(rng: np.random.Generator, deviation: float) -> tuple[float, float]:
     return float(roll), float(pitch)
 
 
-def _mast(
-    rng: np.random.Generator, sensor: SensorModel, site: Place, ground: Ground
-) -> tuple[Mount, PartSet]:
+def _mast(rng: np.random.Generator, site: Place, ground: Ground) -> tuple[Mount, PartSet]:
     x, y, yaw = site
+    units = roadside_rig(rng)
     low, high = MAST_HEIGHTS[rng.choice(3, p=[0.15, 0.6, 0.25])]
+    low, high = NARROW_HEIGHTS if is_narrow(units) else (low, high)
     lift = float(rng.uniform(low, high))
     arm = float(rng.uniform(0.35, 0.7))
     base = ground.height(x, y)
@@ -140,4 +143,4 @@ def _mast(
     roll, pitch = _tilt(rng, 1.2)
     tilt = (roll, float(np.degrees(yaw) + rng.normal(0, 15.0)), pitch)
     position = (float(place[0]), float(place[1]), float(place[2]))
-    return Mount(sensor, None, position, tilt, 0.0), concatenate([top, cabinet])
+    return Mount(units, None, position, tilt, 0.0), concatenate([top, cabinet])
