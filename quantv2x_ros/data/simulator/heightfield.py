@@ -76,7 +76,7 @@ class HeightField:
         return float(height_at(x, y, self.heights, self.frame))
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def height_at(x: float, y: float, heights: FloatArray, frame: tuple[float, float, float]) -> float:
     """Return the bilinear height at (x, y), metres; constant beyond the raster's edge."""
     u = min(max((x - frame[0]) / frame[2], 0.0), heights.shape[1] - 1.0)
@@ -88,7 +88,7 @@ def height_at(x: float, y: float, heights: FloatArray, frame: tuple[float, float
     return float(low + b * (high - low))
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def _tile_exit(position: float, direction: float, side: float) -> float:
     """Return how far a ray goes until it leaves its tile along one axis."""
     if abs(direction) < 1e-9:
@@ -98,7 +98,7 @@ def _tile_exit(position: float, direction: float, side: float) -> float:
     return float(max((edge - position) / direction, 0.0))
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def _refined(origin, direction, bracket, heights, frame, bump):  # type: ignore[no-untyped-def]
     """Return where a ray meets the surface between (t, t, gap >= 0, gap < 0); Illinois method."""
     low, high, above, below = bracket
@@ -122,7 +122,7 @@ def _refined(origin, direction, bracket, heights, frame, bump):  # type: ignore[
     return t
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def first_hit(  # type: ignore[no-untyped-def]
     origin, direction, start, limit, heights, blocks, peak, frame, bump
 ):
@@ -163,7 +163,7 @@ def first_hit(  # type: ignore[no-untyped-def]
     return -1.0
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def _incidence(x, y, direction, heights, frame):  # type: ignore[no-untyped-def]
     """Return the cosine between a ray and its cell's mean normal, at least 0.02."""
     j = min(max(int((x - frame[0]) / frame[2]), 0), heights.shape[1] - 2)
@@ -174,7 +174,7 @@ def _incidence(x, y, direction, heights, frame):  # type: ignore[no-untyped-def]
     return max(along / math.sqrt(1.0 + gx * gx + gy * gy), 0.02)
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def _columns_of(offsets: FloatArray) -> npt.NDArray[np.int64]:
     """Return for each beam the first one with the same azimuth: those lie in one plane."""
     first = np.arange(len(offsets))
@@ -186,7 +186,7 @@ def _columns_of(offsets: FloatArray) -> npt.NDArray[np.int64]:
     return first
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def cast_height_field(  # type: ignore[no-untyped-def]
     matrix, field, roughness, elevations, offsets, phase, salt, ground, depth, part, cosine
 ):

@@ -20,7 +20,7 @@ COMMUNICATION_RANGE = 70.0
 #: Largest roll and pitch of a mount against the vehicle or the mast, degrees.
 MOST_TILT = 3.0
 #: Heights of roadside units: on tripods, on poles, on gantries and lamp posts, metres.
-MAST_HEIGHTS = ((1.8, 2.5), (2.5, 5.0), (5.0, 8.0))
+MAST_HEIGHTS = ((1.8, 2.5), (2.5, 5.0), (5.0, 6.5))
 #: Of those that look one way, metres.
 NARROW_HEIGHTS = (6.0, 8.0)
 MARGIN = 19.0  # metres that two agents may drive apart while traffic settles
@@ -132,7 +132,7 @@ def _tilt(rng: np.random.Generator, deviation: float) -> tuple[float, float]:
 def _mast(rng: np.random.Generator, site: Place, ground: Ground) -> tuple[Mount, PartSet]:
     x, y, yaw = site
     units = roadside_rig(rng)
-    low, high = MAST_HEIGHTS[rng.choice(3, p=[0.15, 0.6, 0.25])]
+    low, high = MAST_HEIGHTS[rng.choice(3, p=[0.15, 0.7, 0.15])]
     low, high = NARROW_HEIGHTS if is_narrow(units) else (low, high)
     lift = float(rng.uniform(low, high))
     arm = float(rng.uniform(0.35, 0.7))

@@ -86,8 +86,10 @@ def grade_line(rng: np.random.Generator, heading: float) -> FloatArray:
     heights = np.concatenate([[0.0], np.cumsum((table[1:] + table[:-1]) / 2) * CELL])
     along = np.cos(heading) * x + np.sin(heading) * y
     across = np.cos(heading) * y - np.sin(heading) * x
-    places = np.arange(len(heights)) * CELL - length / 2
-    profile = np.interp(along, places, heights - np.interp(0.0, places, heights))
+    heights -= np.interp(length / 2, np.arange(len(heights)) * CELL, heights)
+    place = (along + length / 2) / CELL  # as np.interp, which would search for each of them
+    index = place.astype(np.int64)
+    profile = heights[index] + (place - index) * (heights[index + 1] - heights[index])
     return np.asarray(profile + np.clip(rng.normal(0, 0.01), -0.03, 0.03) * across)
 
 
@@ -135,5 +137,5 @@ def street_heights(rng: np.random.Generator, streets: Streets) -> FloatArray:
         z += crown(rng, streets.axes)
     if rng.random() < KERB_SHARE:
         z += rng.uniform(0.08, 0.18) * raised(streets.carriageway)
-    z += noise(rng, rng.uniform(20, 60)) * rng.uniform(0, 0.14)
+    z += noise(rng, rng.uniform(20, 60)) * rng.uniform(0.02, 0.2)
     return np.asarray(z + noise(rng, rng.uniform(2, 6)) * rng.uniform(0, 0.012), np.float64)

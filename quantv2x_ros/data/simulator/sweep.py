@@ -115,22 +115,24 @@ def take_sweep(
         terrain=ground.terrain,
     )
     # column by column, as a spinning sensor reports them
-    column, beam = np.nonzero((part.T != NO_PART) & (sensor.min_range <= depth.T))
-    distance, hit, incidence = depth[beam, column], part[beam, column], cosine[beam, column]
+    found = (part != NO_PART) & (sensor.min_range <= depth)
+    column, beam = np.divmod(np.flatnonzero(found.T), len(elevations))
+    place = beam * sensor.columns + column
+    distance, hit, incidence = (grid.ravel()[place] for grid in (depth, part, cosine))
     on_part = hit >= 0
     owner = np.where(on_part, owners[np.where(on_part, hit, 0)], -1) if len(owners) else hit * 0 - 1
     reflectivity = np.full(len(hit), GROUND_REFLECTIVITY)
     reflectivity[on_part] = parts.reflectivity[hit[on_part]]
     keep = rng.random(len(hit)) < sensor.keep_probability(distance, reflectivity, incidence)
     keep &= (owner != body) | (owner < 0)
-    kept = np.nonzero(keep)[0]
+    kept = np.flatnonzero(keep)
+    column, beam = column[kept], beam[kept]
     distance = distance[kept] + rng.normal(0, 1, len(kept)) * sensor.range_noise
-    azimuth = phase + column[kept] * step + offsets[beam[kept]]
-    elevation = elevations[beam[kept]]
-    flat = distance * np.cos(elevation)
+    azimuth = phase + column * step + offsets[beam]
+    flat = distance * np.cos(elevations)[beam]
     points = np.zeros((len(kept), 4), np.float32)
     points[:, 0], points[:, 1] = flat * np.cos(azimuth), flat * np.sin(azimuth)
-    points[:, 2] = distance * np.sin(elevation)
+    points[:, 2] = distance * np.sin(elevations)[beam]
     owner = owner[kept].astype(np.int32)
     return Sweep(points, owner, _hits(owner, objects))
 
