@@ -76,7 +76,7 @@ class HeightField:
         return float(height_at(x, y, self.heights, self.frame))
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True)
 def height_at(x: float, y: float, heights: FloatArray, frame: tuple[float, float, float]) -> float:
     """Return the bilinear height at (x, y), metres; constant beyond the raster's edge."""
     u = min(max((x - frame[0]) / frame[2], 0.0), heights.shape[1] - 1.0)
@@ -88,7 +88,17 @@ def height_at(x: float, y: float, heights: FloatArray, frame: tuple[float, float
     return float(low + b * (high - low))
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True)
+def _height_within(u: float, v: float, heights: FloatArray) -> float:
+    """Return the height at column ``u`` and row ``v`` as :func:`height_at`, which are inside."""
+    j, i = int(u), int(v)
+    a, b = u - j, v - i
+    low = heights[i, j] + a * (heights[i, j + 1] - heights[i, j])
+    high = heights[i + 1, j] + a * (heights[i + 1, j + 1] - heights[i + 1, j])
+    return float(low + b * (high - low))
+
+
+@njit(cache=True)
 def _tile_exit(position: float, direction: float, side: float) -> float:
     """Return how far a ray goes until it leaves its tile along one axis."""
     if abs(direction) < 1e-9:
@@ -98,7 +108,7 @@ def _tile_exit(position: float, direction: float, side: float) -> float:
     return float(max((edge - position) / direction, 0.0))
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True)
 def _refined(origin, direction, bracket, heights, frame, bump):  # type: ignore[no-untyped-def]
     """Return where a ray meets the surface between (t, t, gap >= 0, gap < 0); Illinois method."""
     low, high, above, below = bracket
@@ -122,7 +132,7 @@ def _refined(origin, direction, bracket, heights, frame, bump):  # type: ignore[
     return t
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True)
 def first_hit(  # type: ignore[no-untyped-def]
     origin, direction, start, limit, heights, blocks, peak, frame, bump
 ):
@@ -134,7 +144,7 @@ def first_hit(  # type: ignore[no-untyped-def]
     ox, oy, oz = origin
     dx, dy, dz = direction
     x0, y0, cell = frame
-    side = TILE * cell
+    side, per_cell = TILE * cell, 1.0 / cell
     along = math.sqrt(dx * dx + dy * dy)
     step = STRIDE * cell / max(along, 0.1)
     t = start
@@ -151,19 +161,24 @@ def first_hit(  # type: ignore[no-untyped-def]
         if min(z, oz + end * dz) > blocks[i, j, 0] + bump:
             t = end
             continue
-        closing = max(blocks[i, j, 1] * along - dz, 1e-6)
+        per_gap = 1.0 / max(blocks[i, j, 1] * along - dz, 1e-6)
+        within = u > side and v > side and i < blocks.shape[0] - 2 and j < blocks.shape[1] - 2
         gap = z - height_at(ox + t * dx, oy + t * dy, heights, frame) - bump
         while t < end:
-            after = min(t + max(step, gap / closing), end)
+            after = min(t + max(step, gap * per_gap), end)
             x, y = ox + after * dx, oy + after * dy
-            below = oz + after * dz - height_at(x, y, heights, frame) - bump
+            if within:
+                below = _height_within((x - x0) * per_cell, (y - y0) * per_cell, heights)
+            else:
+                below = height_at(x, y, heights, frame)
+            below = oz + after * dz - below - bump
             if below < 0:
                 return _refined(origin, direction, (t, after, gap, below), heights, frame, bump)
             t, gap = after, below
     return -1.0
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True)
 def _incidence(x, y, direction, heights, frame):  # type: ignore[no-untyped-def]
     """Return the cosine between a ray and its cell's mean normal, at least 0.02."""
     j = min(max(int((x - frame[0]) / frame[2]), 0), heights.shape[1] - 2)
@@ -174,7 +189,7 @@ def _incidence(x, y, direction, heights, frame):  # type: ignore[no-untyped-def]
     return max(along / math.sqrt(1.0 + gx * gx + gy * gy), 0.02)
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True)
 def _columns_of(offsets: FloatArray) -> npt.NDArray[np.int64]:
     """Return for each beam the first one with the same azimuth: those lie in one plane."""
     first = np.arange(len(offsets))
@@ -186,7 +201,7 @@ def _columns_of(offsets: FloatArray) -> npt.NDArray[np.int64]:
     return first
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True)
 def cast_height_field(  # type: ignore[no-untyped-def]
     matrix, field, roughness, elevations, offsets, phase, salt, ground, depth, part, cosine
 ):
