@@ -21,6 +21,14 @@ def command(
     clouds: Annotated[
         bool, typer.Option(help="Read the dataset's clouds, too, not only its labels.")
     ] = True,
+    statistics: Annotated[
+        bool,
+        typer.Option(
+            "--statistics",
+            help="Print what the dataset's clouds and labels are like instead: density, clutter, "
+            "ground, sizes.",
+        ),
+    ] = False,
     graph: Annotated[
         bool, typer.Option("--graph", help="Examine the nodes that run in this ROS_DOMAIN_ID.")
     ] = False,
@@ -35,6 +43,13 @@ def command(
     """Examine this machine, or a running graph, or a dataset; exit code 1 if anything is broken."""
     from quantv2x_ros.evaluation.report import write_json
 
+    if statistics:
+        if data is None:
+            raise typer.BadParameter(
+                "it is of a dataset: give --data DIR", param_hint="--statistics"
+            )
+        _measure_data(data, json)
+        return
     if data is not None:
         _examine_data(data, clouds, json)
         return
@@ -90,4 +105,22 @@ def _examine_data(data: Path, clouds: bool, json: Path | None) -> None:
         write_json(json, census.as_dict())
     print_census(census)
     if census.broken:
+        raise typer.Exit(1)
+
+
+def _measure_data(data: Path, json: Path | None) -> None:
+    from quantv2x_ros.doctor.dataset_statistics import gather_statistics, print_statistics
+    from quantv2x_ros.environment.progress import counting_progress
+    from quantv2x_ros.evaluation.report import write_json
+
+    with counting_progress() as progress:
+        task = progress.add_task("Measuring", total=None)
+        found = gather_statistics(
+            data,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if json is not None:
+        write_json(json, found.as_dict())
+    print_statistics(found)
+    if found.left_out:
         raise typer.Exit(1)

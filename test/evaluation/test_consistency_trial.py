@@ -11,14 +11,24 @@ import pytest
 from typer.testing import CliRunner
 
 from quantv2x_ros.cli import app
+from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.evaluation.consistency_trial import HONEST, make_lies
 from quantv2x_ros.results.kinds import KINDS
 
 
 @pytest.fixture(scope="module")
-def result(dataset, repository, tmp_path_factory):
+def scenes(tmp_path_factory):
+    """Four scenes of three agents, two frames each: in one alone two worlds may be alike."""
+    root = tmp_path_factory.mktemp("scenes")
+    for seed in range(3, 7):
+        write_scenario(root / "test" / f"scene_{seed}", seed=seed, frames=2, agents=3)
+    return root
+
+
+@pytest.fixture(scope="module")
+def result(scenes, repository, tmp_path_factory):
     out = tmp_path_factory.mktemp("trial") / "trial.json"
-    call = ["consistency", "--data", str(dataset), "--threads", "1", "--json", str(out)]
+    call = ["consistency", "--data", str(scenes), "--threads", "1", "--json", str(out)]
     ended = CliRunner().invoke(app, [*call, "--bundle", str(repository / "engines/default")])
     assert ended.exit_code == 0, ended.output
     assert "honest" in ended.output
@@ -28,9 +38,9 @@ def result(dataset, repository, tmp_path_factory):
 def test_every_kind_is_tried_with_every_peer(result):
     kinds = result["kinds"]
     assert set(kinds) == set(make_lies(np.random.default_rng(0)))
-    assert result["frames"] == 6
-    assert (kinds[HONEST]["peers"], kinds[HONEST]["comparisons"]) == (4, 12)
-    assert kinds["map of another scene"]["comparisons"] == 6  # the first scene knows no other
+    assert result["frames"] == 8
+    assert (kinds[HONEST]["peers"], kinds[HONEST]["comparisons"]) == (8, 16)
+    assert kinds["map of another scene"]["comparisons"] == 12  # the first scene knows no other
 
 
 def test_liars_contradict_the_ego_and_honest_peers_do_not(result):
@@ -45,7 +55,7 @@ def test_liars_contradict_the_ego_and_honest_peers_do_not(result):
 def test_a_table_is_made_of_the_result(result):
     assert result["provenance"]["command"].startswith("python -m quantv2x_ros ")
     rows = KINDS["consistency"].make({"": [result]}, {}).splitlines()[2:]
-    assert rows[0].startswith(f"| {HONEST} | 4 | 0% | ")
+    assert rows[0].startswith(f"| {HONEST} | 8 | 0% | ")
     assert len(rows) == len(result["kinds"])
 
 
@@ -58,8 +68,6 @@ def test_the_same_seed_gives_the_same_lies():
 
 
 def test_a_dataset_without_a_peer_is_named(bundles, tmp_path):
-    from quantv2x_ros.data.simulator import write_scenario
-
     write_scenario(tmp_path / "test" / "scene", seed=3, frames=1, agents=1)
     call = ["consistency", "--data", str(tmp_path), "--bundle", str(bundles["int8"])]
     ended = CliRunner().invoke(app, call)

@@ -169,7 +169,7 @@ def furnish_road(
     parts += _run(ground, kerb_line, guard or kerb)
     strip, spacing = line.offset(edge + 0.55), rng.uniform(7, 25)
     trees = rng.random() < 0.5
-    spacing *= 1.0 if ground.terrain is None else float(rng.uniform(1.0, 3.0))
+    spacing *= float(rng.uniform(1.0, 3.0)) if ground.has_relief else 1.0
     s = rng.uniform(0, spacing)
     while s < strip.length:
         x, y = strip.position(s)
@@ -177,7 +177,7 @@ def furnish_road(
         if keepout.allows(x, y, 0.3):
             parts.append(ground.place(item, x, y, strip.heading(s)))
         s += spacing * rng.uniform(0.6, 1.6)
-    shares = [0.35, 0.35, 0.2, 0.1, 0.0] if ground.terrain is None else [0.1, 0.1, 0.2, 0.1, 0.5]
+    shares = [0.1, 0.1, 0.2, 0.1, 0.5] if ground.has_relief else [0.35, 0.35, 0.2, 0.1, 0.0]
     style = str(rng.choice(["built", "mixed", "open", "walled", "wild"], p=shares))
     frontage = line.offset(edge + walk + 1.2)
     return parts + furnish_side(rng, ground, frontage, 0.0, style=style, keepout=keepout)

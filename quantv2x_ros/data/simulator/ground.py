@@ -1,10 +1,10 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The ground of a scene (gentle waves, maybe terrain), and poses of things that stand on it."""
+"""The ground of a scene (gentle waves, maybe a raster), and poses of things that stand on it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +26,12 @@ class Ground:
     Attributes:
         parameters: (1 + waves, 4) float64: (z0, gx, gy, 0), then (a, kx, ky, phase).
         terrain: the ground as a raster, which then holds instead of the plane and its waves.
+        has_relief: whether the land beside the streets rises or falls.
     """
 
     parameters: FloatArray
     terrain: HeightField | None = None
+    has_relief: bool = False
 
     def __post_init__(self) -> None:
         if self.parameters.ndim != 2 or self.parameters.shape[1] != 4:
@@ -37,8 +39,8 @@ class Ground:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Ground:
-        """Draw a slope of mostly below 2 % and three waves of up to 0.2 m."""
-        slope, direction = abs(rng.normal(0, 0.012)), rng.uniform(0, 2 * np.pi)
+        """Draw a slope of mostly below 1 % and three waves of up to 0.2 m."""
+        slope, direction = abs(rng.normal(0, 0.005)), rng.uniform(0, 2 * np.pi)
         rows = [[0.0, slope * np.cos(direction), slope * np.sin(direction), 0.0]]
         for _ in range(3):
             length, angle = rng.uniform(35, 140), rng.uniform(0, 2 * np.pi)
@@ -55,13 +57,18 @@ class Ground:
 
     def with_relief(self, relief: FloatArray) -> Ground:
         """Return this ground with ``relief`` (NODES, NODES), metres, added to it."""
+        return replace(self.with_heights(relief), has_relief=True)
+
+    def with_heights(self, added: FloatArray) -> Ground:
+        """Return this ground with heights (NODES, NODES), metres, added to it."""
         axis = np.linspace(-REACH, REACH, NODES)
         x, y = axis[None, :], axis[:, None]
         heights = self.parameters[0, 0] + self.parameters[0, 1] * x + self.parameters[0, 2] * y
-        for height, kx, ky, phase in self.parameters[1:]:
-            heights = heights + height * np.sin(kx * x + ky * y + phase)
-        field = HeightField.from_heights(heights + relief, (-REACH, -REACH, CELL))
-        return Ground(self.parameters, field)
+        for height, kx, ky, phase in self.parameters[1:]:  # the sine of a sum: no sine of all nodes
+            heights = heights + (height * np.sin(kx * x + phase)) * np.cos(ky * y)
+            heights += (height * np.cos(kx * x + phase)) * np.sin(ky * y)
+        field = HeightField.from_heights(heights + added, (-REACH, -REACH, CELL))
+        return Ground(self.parameters, field, self.has_relief)
 
     def lowest(self, x: float, y: float, yaw: float, length: float, depth: float) -> float:
         """Return the lowest ground under a footprint with its front centre at (x, y), metres."""

@@ -5,7 +5,7 @@
 Heights are bilinear between the nodes and constant beyond the edge. A ray skips every square tile
 over whose highest node it passes. Through the others it advances as far as the steepest cell of the
 tile lets the ground stay below it (sphere tracing), but at least a part of a cell, and false
-position finds where it goes below the surface.
+position finds where it goes below the surface. A ray begins where the beam below it has ended.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ TILE = 16
 #: Part of a cell that a ray advances at a step, at least.
 STRIDE = 0.7
 REFINEMENTS = 8
+#: How far before the end of the beam below a beam begins, metres: the texture moves that end.
+BACKSTEP = 0.5
 #: Height over the surface at which the search for the hit ends, metres.
 TOLERANCE = 5e-4
 
@@ -87,6 +89,16 @@ def height_at(x: float, y: float, heights: FloatArray, frame: tuple[float, float
 
 
 @njit(cache=True)
+def _height_within(u: float, v: float, heights: FloatArray) -> float:
+    """Return the height at column ``u`` and row ``v`` as :func:`height_at`, which are inside."""
+    j, i = int(u), int(v)
+    a, b = u - j, v - i
+    low = heights[i, j] + a * (heights[i, j + 1] - heights[i, j])
+    high = heights[i + 1, j] + a * (heights[i + 1, j + 1] - heights[i + 1, j])
+    return float(low + b * (high - low))
+
+
+@njit(cache=True)
 def _tile_exit(position: float, direction: float, side: float) -> float:
     """Return how far a ray goes until it leaves its tile along one axis."""
     if abs(direction) < 1e-9:
@@ -122,18 +134,22 @@ def _refined(origin, direction, bracket, heights, frame, bump):  # type: ignore[
 
 @njit(cache=True)
 def first_hit(  # type: ignore[no-untyped-def]
-    origin, direction, limit, heights, blocks, peak, frame, bump
+    origin, direction, start, limit, heights, blocks, peak, frame, bump
 ):
     """Return the distance at which a ray goes below heights + bump; -1: not within ``limit``.
 
-    ``peak`` is the highest of all nodes.
+    ``peak`` is the highest of all nodes. The ray is known to be free up to ``start``; should it be
+    below the surface there, the search begins anew at the sensor.
     """
     ox, oy, oz = origin
     dx, dy, dz = direction
     x0, y0, cell = frame
-    side = TILE * cell
-    step = STRIDE * cell / max(math.hypot(dx, dy), 0.1)
-    t = 0.0
+    side, per_cell = TILE * cell, 1.0 / cell
+    along = math.sqrt(dx * dx + dy * dy)
+    step = STRIDE * cell / max(along, 0.1)
+    t = start
+    if t > 0 and oz + t * dz < height_at(ox + t * dx, oy + t * dy, heights, frame) + bump:
+        t = 0.0
     while t < limit:
         z = oz + t * dz
         if dz >= 0 and z > peak + bump:
@@ -145,12 +161,17 @@ def first_hit(  # type: ignore[no-untyped-def]
         if min(z, oz + end * dz) > blocks[i, j, 0] + bump:
             t = end
             continue
-        closing = max(blocks[i, j, 1] * math.hypot(dx, dy) - dz, 1e-6)
+        per_gap = 1.0 / max(blocks[i, j, 1] * along - dz, 1e-6)
+        within = u > side and v > side and i < blocks.shape[0] - 2 and j < blocks.shape[1] - 2
         gap = z - height_at(ox + t * dx, oy + t * dy, heights, frame) - bump
         while t < end:
-            after = min(t + max(step, gap / closing), end)
+            after = min(t + max(step, gap * per_gap), end)
             x, y = ox + after * dx, oy + after * dy
-            below = oz + after * dz - height_at(x, y, heights, frame) - bump
+            if within:
+                below = _height_within((x - x0) * per_cell, (y - y0) * per_cell, heights)
+            else:
+                below = height_at(x, y, heights, frame)
+            below = oz + after * dz - below - bump
             if below < 0:
                 return _refined(origin, direction, (t, after, gap, below), heights, frame, bump)
             t, gap = after, below
@@ -169,41 +190,72 @@ def _incidence(x, y, direction, heights, frame):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _columns_of(offsets: FloatArray) -> npt.NDArray[np.int64]:
+    """Return for each beam the first one with the same azimuth: those lie in one plane."""
+    first = np.arange(len(offsets))
+    for beam in range(len(offsets)):
+        for earlier in range(beam):
+            if offsets[earlier] == offsets[beam]:
+                first[beam] = earlier
+                break
+    return first
+
+
+@njit(cache=True)
 def cast_height_field(  # type: ignore[no-untyped-def]
     matrix, field, roughness, elevations, offsets, phase, salt, ground, depth, part, cosine
 ):
     """Cast a revolution against a height field and keep hits nearer than ``depth``.
 
+    Beams of one azimuth lie in a plane, in which the ground is a curve: what the lower beam passes
+    over the higher one passes over, too. So each beam begins where the one below it has ended, and
+    none above the first that misses is cast. ``depth`` has to be the same for all of a column.
+
     Args:
         matrix: (4, 4) sensor to world.
         field: (heights, blocks, frame) of a :class:`HeightField`.
         roughness: half the peak height of the texture, metres.
-        elevations: (B,) beam elevations, radians.
+        elevations: (B,) beam elevations, ascending, radians.
         offsets: (B,) azimuth of each beam relative to its column, radians.
         phase: azimuth of the first column, radians.
         salt: seed of the texture.
         ground: what to write to ``part`` where the ground is hit.
-        depth: (B, W) metres, changed in place.
+        depth: (B, W) metres, the same in a column, changed in place.
         part: (B, W) int32, changed in place.
         cosine: (B, W) cosine of incidence, changed in place.
     """
     heights, blocks, frame = field
     peak = blocks[:, :, 0].max()
     width = depth.shape[1]
-    angles = phase + np.arange(width) * (2 * math.pi / width)
+    groups = _columns_of(offsets)
+    free = np.zeros(len(offsets))
     origin = (matrix[0, 3], matrix[1, 3], matrix[2, 3])
-    for beam in range(len(elevations)):
-        flat, sz = math.cos(elevations[beam]), math.sin(elevations[beam])
-        for j in range(width):
-            angle = angles[j] + offsets[beam]
-            sx, sy = flat * math.cos(angle), flat * math.sin(angle)
+    flat, up = np.cos(elevations), np.sin(elevations)
+    cos_offset, sin_offset = np.cos(offsets), np.sin(offsets)
+    for j in range(width):
+        angle = phase + j * (2 * math.pi / width)
+        cos_azimuth, sin_azimuth = math.cos(angle), math.sin(angle)
+        free[:] = 0.0
+        for beam in range(len(elevations)):
+            group = groups[beam]
+            if free[group] < 0:
+                continue
+            sx = flat[beam] * (cos_azimuth * cos_offset[beam] - sin_azimuth * sin_offset[beam])
+            sy = flat[beam] * (sin_azimuth * cos_offset[beam] + cos_azimuth * sin_offset[beam])
+            sz = up[beam]
             direction = (
                 matrix[0, 0] * sx + matrix[0, 1] * sy + matrix[0, 2] * sz,
                 matrix[1, 0] * sx + matrix[1, 1] * sy + matrix[1, 2] * sz,
                 matrix[2, 0] * sx + matrix[2, 1] * sy + matrix[2, 2] * sz,
             )
             bump = roughness * (uniform(beam, j, 7, salt) + uniform(beam, j, 8, salt) - 1.0)
-            t = first_hit(origin, direction, depth[beam, j], heights, blocks, peak, frame, bump)
+            start = max(free[group] / flat[beam] - BACKSTEP, 0.0)
+            limit = depth[beam, j]
+            t = first_hit(origin, direction, start, limit, heights, blocks, peak, frame, bump)
+            if t < 0:
+                free[group] = -1.0
+                continue
+            free[group] = t * flat[beam]
             if t > 0:
                 x, y = origin[0] + t * direction[0], origin[1] + t * direction[1]
                 depth[beam, j], part[beam, j] = t, ground

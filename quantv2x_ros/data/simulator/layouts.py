@@ -12,9 +12,10 @@ import numpy as np
 
 from quantv2x_ros.data.simulator import furnishing
 from quantv2x_ros.data.simulator.ground import Ground
-from quantv2x_ros.data.simulator.paths import Path, curve, straight, turn
+from quantv2x_ros.data.simulator.paths import FloatArray, Path, curve, straight, turn
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
 from quantv2x_ros.data.simulator.slots import Place, forecourt, kerbside
+from quantv2x_ros.data.simulator.surface import Streets
 from quantv2x_ros.data.simulator.terrain import CELL, Corridor
 
 REACH = 150.0
@@ -62,7 +63,10 @@ class Route:
 
 @dataclass
 class Layout:
-    """What a scene is built on; x, y in metres around the centre of the scene, yaw in radians."""
+    """What a scene is built on; x, y in metres around the centre of the scene, yaw in radians.
+
+    The axes are the streets' centre lines, parking lanes the lines beside their kerbs.
+    """
 
     name: str
     routes: list[Route] = field(default_factory=list)
@@ -71,6 +75,8 @@ class Layout:
     sites: list[Place] = field(default_factory=list)
     furnishers: list[Furnisher] = field(default_factory=list)
     signal: Signal | None = None
+    axes: list[Path] = field(default_factory=list)
+    parking_lanes: list[Path] = field(default_factory=list)
 
     def static_parts(self, rng: np.random.Generator, ground: Ground) -> PartSet:
         """Return all scenery on the ground, in the world frame."""
@@ -80,11 +86,25 @@ class Layout:
         """Return what has to be level: lanes, slots, sidewalks and roadside sites."""
         ways = [(route.path, 2.2) for route in self.routes]
         ways += [(path, 1.3) for path in self.sidewalks]
-        level = [Corridor(p.position(np.arange(0, p.length, CELL)), r) for p, r in ways]
+        level = [Corridor(_dense(path), radius) for path, radius in ways]
         for places, radius in ((self.slots, 3.3), (self.sites, 1.0)):
             if places:
                 level.append(Corridor(np.array(places)[:, :2], radius))
         return level
+
+    def streets(self) -> Streets:
+        """Return what the surface of the ground follows."""
+        drives = [Corridor(_dense(route.path), 2.0) for route in self.routes]
+        drives += [Corridor(_dense(line), 1.5) for line in self.parking_lanes]
+        if self.slots and not self.parking_lanes:  # a lot; forecourts lie above the kerb
+            drives.append(Corridor(np.array(self.slots)[:, :2], 3.3))
+        headings = tuple(axis.heading(axis.length / 2) for axis in self.axes)
+        return Streets(tuple(_dense(axis) for axis in self.axes), headings, tuple(drives))
+
+
+def _dense(path: Path) -> FloatArray:
+    """Return positions along a path, (M, 2), at most a cell of the ground's raster apart."""
+    return path.position(np.arange(0, path.length, CELL))
 
 
 def _lanes(axis: Path, each: int, width: float, speed: float, median: float) -> list[Route]:
@@ -102,6 +122,7 @@ def road(rng: np.random.Generator) -> Layout:
     layout = Layout("road")
     curvature = 0.0 if rng.random() < 0.55 else float(rng.uniform(-1, 1) / 110)
     axis = curve(2 * REACH, curvature)
+    layout.axes = [axis]
     each, width = int(rng.integers(1, 4)), float(rng.uniform(3.2, 3.8))
     median = float(rng.choice([0.0, 0.0, rng.uniform(0.8, 1.5), rng.uniform(1.5, 4.0)]))
     layout.routes = _lanes(axis, each, width, float(rng.uniform(7, 16)), median)
@@ -112,6 +133,7 @@ def road(rng: np.random.Generator) -> Layout:
         line = axis if side > 0 else axis.reversed()
         layout.slots, edge = kerbside(rng, layout.slots, line, half)
         walk = float(rng.uniform(2.0, 4.0))
+        layout.parking_lanes.append(line.offset(edge - 1.5))
         layout.sidewalks.append(line.offset(edge + 0.9 + walk / 2))
         layout.furnishers.append(partial(furnishing.furnish_road, line=line, edge=edge, walk=walk))
         if rng.random() < 0.35:
@@ -128,6 +150,7 @@ def intersection(rng: np.random.Generator) -> Layout:
     width = float(rng.uniform(3.2, 3.7))
     each = [int(rng.integers(1, 4)), int(rng.integers(1, 4))]
     half = [n * width for n in each]
+    layout.axes = [straight((-REACH, 0), (REACH, 0)), straight((0, -REACH), (0, REACH))]
     left = bool(rng.random() < 0.4)
     groups = (0, 1, 2, 3) if left else (0, 2)
     period = float(rng.uniform(12, 25))
@@ -216,6 +239,7 @@ def parking(rng: np.random.Generator) -> Layout:
             layout.sites.append((float(x), float(y + aisle / 2 + depth), 0.0))
     street_y = -(rows / 2) * pitch - rng.uniform(7, 14)
     axis = straight((-REACH, street_y), (REACH, street_y))
+    layout.axes = [axis]
     layout.routes += _lanes(axis, int(rng.integers(1, 3)), 3.5, float(rng.uniform(7, 13)), 0.0)
     layout.sidewalks.append(axis.offset(-10.0))
     layout.furnishers.append(

@@ -34,6 +34,14 @@ class Path:
         steps = np.hypot(*np.diff(self.points, axis=0).T)
         return np.concatenate([[0.0], np.cumsum(steps)])
 
+    @cached_property
+    def _x(self) -> FloatArray:
+        return np.ascontiguousarray(self.points[:, 0])
+
+    @cached_property
+    def _y(self) -> FloatArray:
+        return np.ascontiguousarray(self.points[:, 1])
+
     @property
     def length(self) -> float:
         """Length in metres."""
@@ -41,10 +49,10 @@ class Path:
 
     def position(self, s: float | FloatArray) -> FloatArray:
         """Return (..., 2) positions at arc lengths ``s``, clamped to the path."""
-        return np.stack(
-            [np.interp(s, self.arc, self.points[:, 0]), np.interp(s, self.arc, self.points[:, 1])],
-            axis=-1,
-        )
+        places = np.empty((*np.shape(s), 2))
+        places[..., 0] = np.interp(s, self.arc, self._x)
+        places[..., 1] = np.interp(s, self.arc, self._y)
+        return places
 
     def heading(self, s: float) -> float:
         """Return the heading at ``s`` in radians, taken over 2 m so that corners are smooth."""

@@ -148,7 +148,7 @@ def cast_sweep(
     azimuth_offsets: FloatArray,
     columns: int,
     phase: float,
-    max_range: float,
+    max_range: float | FloatArray,
     roughness: float,
     salt: int,
     terrain: HeightField | None = None,
@@ -163,7 +163,7 @@ def cast_sweep(
         azimuth_offsets: (B,) azimuth of each beam relative to its column, radians.
         columns: number of azimuth steps W in a revolution.
         phase: azimuth of the first column, radians.
-        max_range: metres.
+        max_range: metres, one of all columns or (W,) of each; 0 where nothing is cast.
         roughness: half the peak height of the ground's texture, metres.
         salt: seed of the per-ray randomness (windows, foliage, texture).
         terrain: the ground as a raster; then ``ground`` is not used.
@@ -173,7 +173,8 @@ def cast_sweep(
         of incidence (B, W).
     """
     shape = (len(elevations), columns)
-    depth = np.full(shape, float(max_range))
+    depth = np.empty(shape)
+    depth[:] = max_range
     part = np.full(shape, NO_PART, np.int32)
     cosine = np.zeros(shape)
     rays = (roughness, elevations, azimuth_offsets, phase, salt)

@@ -16,8 +16,9 @@ from quantv2x_ros.data.simulator.layouts import LAYOUTS
 from quantv2x_ros.data.simulator.mounts import Mount, agent_ids, mount_agents
 from quantv2x_ros.data.simulator.population import Population, Populator
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
-from quantv2x_ros.data.simulator.raycast import NO_PART, cast_sweep
 from quantv2x_ros.data.simulator.sensors import SensorModel
+from quantv2x_ros.data.simulator.surface import street_heights
+from quantv2x_ros.data.simulator.sweep import Sweep, take_cloud
 from quantv2x_ros.data.simulator.terrain import relief
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic
 
@@ -53,7 +54,7 @@ class SimulatedAgent:
         points: (P, 4) float32 x, y, z, intensity 0 in the LiDAR frame, metres.
         pose6: sensor pose in the map (x, y, z, roll, yaw, pitch), metres and degrees.
         infrastructure: whether it is a roadside unit.
-        sensor: its LiDAR.
+        sensor: its LiDAR, the first where its cloud comes from several.
         speed: m/s.
         objects: objects with at least 5 of its returns within 120 m.
         point_objects: (P,) int64 id of the object each point lies on; 0 for the rest.
@@ -85,92 +86,12 @@ class SimulatedFrame:
     objects: tuple[SimulatedObject, ...]
 
 
-GROUND_REFLECTIVITY = 0.18
-ROUGHNESS = 0.012
-MAXIMUM_RETURNS = 120_000
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Returns of one revolution.
-
-    Attributes:
-        points: (P, 4) float32 in the sensor frame; intensity is 0.
-        owners: (P,) int32 index of the object hit, -1 for scenery and ground.
-        hits: (objects,) int64 returns on each object.
-    """
-
-    points: npt.NDArray[np.float32]
-    owners: npt.NDArray[np.int32]
-    hits: npt.NDArray[np.int64]
-
-
-def take_sweep(
-    rng: np.random.Generator,
-    sensor: SensorModel,
-    parts: PartSet,
-    owners: npt.NDArray[np.int32],
-    objects: int,
-    pose: Pose6,
-    ground: Ground,
-    body: int = -1,
-) -> Sweep:
-    """Cast a revolution from ``pose`` and keep what the sensor would return.
-
-    Args:
-        rng: noise, losses and the first column's azimuth.
-        sensor: the LiDAR.
-        parts: all parts in the scene frame.
-        owners: (K,) object index of each part, -1 for scenery.
-        objects: number of objects.
-        pose: sensor pose in the scene.
-        ground: the ground.
-        body: index of the carrying object: it shadows, but its own returns are left out.
-    """
-    elevations, offsets = sensor.beam_angles, sensor.azimuth_offsets
-    step = 2 * np.pi / sensor.columns
-    phase = float(rng.uniform(0, step)) - np.pi
-    depth, part, cosine = cast_sweep(
-        parts,
-        matrix_from_v2x(np.array(pose)),
-        ground.parameters,
-        elevations=elevations,
-        azimuth_offsets=offsets,
-        columns=sensor.columns,
-        phase=phase,
-        max_range=sensor.max_range,
-        roughness=ROUGHNESS,
-        salt=int(rng.integers(1 << 30)),
-        terrain=ground.terrain,
-    )
-    # column by column, as a spinning sensor reports them
-    column, beam = np.nonzero((part.T != NO_PART) & (sensor.min_range <= depth.T))
-    distance, hit, incidence = depth[beam, column], part[beam, column], cosine[beam, column]
-    on_part = hit >= 0
-    owner = np.where(on_part, owners[np.where(on_part, hit, 0)], -1) if len(owners) else hit * 0 - 1
-    reflectivity = np.full(len(hit), GROUND_REFLECTIVITY)
-    reflectivity[on_part] = parts.reflectivity[hit[on_part]]
-    keep = rng.random(len(hit)) < sensor.keep_probability(distance, reflectivity, incidence)
-    keep &= (owner != body) | (owner < 0)
-    kept = np.nonzero(keep)[0]
-    if len(kept) > MAXIMUM_RETURNS:
-        kept = np.sort(rng.choice(kept, MAXIMUM_RETURNS, replace=False))
-    distance = distance[kept] + rng.normal(0, 1, len(kept)) * sensor.range_noise
-    azimuth = phase + column[kept] * step + offsets[beam[kept]]
-    elevation = elevations[beam[kept]]
-    flat = distance * np.cos(elevation)
-    points = np.zeros((len(kept), 4), np.float32)
-    points[:, 0], points[:, 1] = flat * np.cos(azimuth), flat * np.sin(azimuth)
-    points[:, 2] = distance * np.sin(elevation)
-    owner = owner[kept].astype(np.int32)
-    hits = np.bincount(owner[owner >= 0], minlength=objects)
-    return Sweep(points, owner, hits.astype(np.int64))
-
-
 MINIMUM_POINTS = 5
 ANNOTATION_RANGE = 120.0
 #: Share of scenes with slopes beside the roads.
 TERRAIN_SHARE = 0.5
+#: People and riders stand as upright as the ground is over this length, metres.
+LEAST_FOOTING = 1.5
 
 
 @dataclass(frozen=True)
@@ -235,8 +156,11 @@ class Scene:
         name = layout or str(rng.choice(["road", "intersection", "parking"], p=[0.4, 0.38, 0.22]))
         ground = Ground.random(rng)
         plan = LAYOUTS[name](rng)
+        heights = street_heights(np.random.default_rng([seed, 3]), plan.streets())
         if rng.random() < TERRAIN_SHARE:
-            ground = ground.with_relief(relief(rng, plan.corridors()))
+            ground = ground.with_relief(heights + relief(rng, plan.corridors()))
+        else:
+            ground = ground.with_heights(heights)
         populator = Populator(rng, plan, ground, plan.static_parts(rng, ground))
         mounts = mount_agents(rng, agent_ids(agents), populator, plan.sites, ground)
         populator.populate(Population.random(rng, len(plan.slots), crowd))
@@ -265,7 +189,12 @@ class Scene:
         """Return the pose of an object's box centre in scene coordinates."""
         length, width, height = actor.shape.size
         x, y, yaw = actor.place
-        return self.ground.standing_pose(x, y, yaw, length, width, height / 2)
+        if not actor.walks:
+            return self.ground.standing_pose(x, y, yaw, length, width, height / 2)
+        # nobody leans with a kerb under one foot
+        footing = (max(length, LEAST_FOOTING), max(width, LEAST_FOOTING))
+        _, _, _, roll, heading, pitch = self.ground.standing_pose(x, y, yaw, *footing, 0.0)
+        return (x, y, self.ground.height(x, y) + height / 2, roll, heading, pitch)
 
     def observe(self, frame: int, time: float) -> SimulatedFrame:
         """Take every agent's sweep of the world as it is now."""
@@ -285,8 +214,8 @@ class Scene:
             rng = np.random.default_rng([self.seed, 2, frame, index])
             body = next((i for i, a in enumerate(actors) if a.object_id == mount.object_id), -1)
             pose = mount.pose(poses[body] if body >= 0 else None, rng)
-            sweeps[name] = take_sweep(
-                rng, mount.sensor, parts, owners, len(actors), pose, self.ground, body
+            sweeps[name] = take_cloud(
+                rng, mount.units, parts, owners, len(actors), pose, self.ground, body
             )
             speed = actors[body].speed if body >= 0 else 0.0
             agents[name] = self._agent(mount, sweeps[name], poses, pose, speed)
@@ -312,7 +241,7 @@ class Scene:
             sweep.points,
             self.map_frame.pose(pose),
             mount.object_id is None,
-            mount.sensor,
+            mount.units[0].sensor,
             speed,
             objects,
             ids[sweep.owners + 1],

@@ -57,7 +57,7 @@ def test_agents_are_named_as_in_v2x_real_and_in_range(frames: list[SimulatedFram
         assert np.hypot(agent.pose6[0] - ego[0], agent.pose6[1] - ego[1]) < 70
         assert abs(agent.pose6[3]) < 8
         assert abs(agent.pose6[5]) < 8
-        assert 5_000 < len(agent.points) <= 120_000
+        assert 3_000 < len(agent.points) <= 190_000
 
 
 def test_each_agents_returns_from_an_object_lie_in_its_box(frames: list[SimulatedFrame]) -> None:

@@ -127,7 +127,7 @@ def test_terrain_rises_in_some_scenes_and_falls_in_others() -> None:
 
 
 def test_about_half_of_all_scenes_have_terrain() -> None:
-    with_terrain = [Scene.random(seed, 1).ground.terrain is not None for seed in range(24)]
+    with_terrain = [Scene.random(seed, 1).ground.has_relief for seed in range(24)]
     assert 6 <= sum(with_terrain) <= 18
 
 
@@ -142,7 +142,8 @@ def test_objects_stand_on_the_terrain(hilly: Scene) -> None:
     for actor in hilly.traffic.actors:
         x, y, z, roll, _, pitch = hilly.body_pose(actor)
         bottom = z - actor.shape.size[2] / 2
-        assert bottom == pytest.approx(hilly.ground.height(x, y), abs=0.12)
+        over_kerbs = 0.2 if actor.shape.size[0] > 8.0 else 0.12  # the tail of a bus that turns
+        assert bottom == pytest.approx(hilly.ground.height(x, y), abs=over_kerbs)
         assert max(abs(roll), abs(pitch)) < 6.0
 
 
