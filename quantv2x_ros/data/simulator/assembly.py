@@ -52,9 +52,7 @@ class Assembly:
         self, x: float, y: float, height: float, width: float, *, reflectivity: float = 0.3
     ) -> None:
         """Add a square post from 0.3 m below the ground to ``height``, metres."""
-        self.box(
-            (x, y, height / 2 - 0.15), (width, width, height + 0.3), reflectivity=reflectivity
-        )
+        self.box((x, y, height / 2 - 0.15), (width, width, height + 0.3), reflectivity=reflectivity)
 
     def ellipsoid(
         self,

@@ -21,7 +21,9 @@ def add_stoop(rng: np.random.Generator, plan: Assembly, x: float, width: float) 
         top, out = steps * rise + 0.9, landing + steps * tread
         for side in span:
             plan.box(
-                (side, -out / 2, top - 0.45), (0.04, out, 0.9), porosity=float(rng.uniform(0.4, 0.8))
+                (side, -out / 2, top - 0.45),
+                (0.04, out, 0.9),
+                porosity=float(rng.uniform(0.4, 0.8)),
             )
             plan.post(side, -out, top, 0.06)
 

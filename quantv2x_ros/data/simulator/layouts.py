@@ -105,6 +105,9 @@ def road(rng: np.random.Generator) -> Layout:
     axis = curve(2 * REACH, curvature)
     each, width = int(rng.integers(1, 4)), float(rng.uniform(3.2, 3.8))
     median = float(rng.choice([0.0, 0.0, rng.uniform(0.8, 1.5), rng.uniform(1.5, 4.0)]))
+    narrow = rng.random() < 0.45  # a street between houses
+    if narrow:
+        each, width, median = 1, float(rng.uniform(2.5, 3.2)), 0.0
     layout.routes = _lanes(axis, each, width, float(rng.uniform(7, 16)), median)
     half = median / 2 + each * width
     if median > 0.5:
@@ -112,7 +115,7 @@ def road(rng: np.random.Generator) -> Layout:
     for side in (-1.0, 1.0):
         line = axis if side > 0 else axis.reversed()
         layout.slots, edge = kerbside(rng, layout.slots, line, half)
-        walk = float(rng.uniform(2.0, 4.0))
+        walk = float(rng.uniform(0.8, 2.2) if narrow else rng.uniform(2.0, 4.0))
         layout.sidewalks.append(line.offset(edge + 0.9 + walk / 2))
         drives: tuple[float, ...] = ()
         draw = rng.random()
@@ -235,7 +238,9 @@ def parking(rng: np.random.Generator) -> Layout:
     for side in (-1.0, 1.0):  # the ends of the rows
         end, reach = side * (length / 2 + 13), rows / 2 * pitch
         fringe = straight((end, side * reach), (end, -side * reach))
-        layout.furnishers.append(partial(furnish_side, line=fringe.reversed(), offset=0.0, style="mixed"))
+        layout.furnishers.append(
+            partial(furnish_side, line=fringe.reversed(), offset=0.0, style="mixed")
+        )
     layout.furnishers.append(partial(furnishing.scatter, places=layout.sites[::2]))
     return layout
 
