@@ -126,6 +126,8 @@ def furnish_side(
         if kind != "gap" and all(keepout.allows(px, py, 1.5) for px, py in ends):
             lot = Lot(ground, (float(x), float(y)), row.heading(middle), length)
             parts += _furnish(rng, lot, kind, style)
+            if kind not in ("building", "driveway") and style != "median":
+                parts += _behind(rng, lot)
         s += length + float(rng.choice([0.0, rng.uniform(0.0, 4.0)]))
     return parts
 
@@ -164,7 +166,7 @@ def _house(rng: np.random.Generator, lot: Lot) -> list[PartSet]:
     if rng.random() < 0.06:
         parts.append(lot.place(scaffolding(rng, lot.length), away=max(setback - 1.1, 0.2)))
     if not garden:
-        for _ in range(int(rng.integers(0, 1 + int(lot.length / 4)))):
+        for _ in range(int(rng.integers(0, 1 + int(lot.length / 2.5)))):
             along = float(rng.uniform(-half, half - 1.5))
             away = float(rng.uniform(0.0, max(setback - 0.4, 0.05)))
             parts.append(lot.place(furniture(rng), along, away))
@@ -177,7 +179,7 @@ def _house(rng: np.random.Generator, lot: Lot) -> list[PartSet]:
             edge = hedge if draw < 0.4 else (fence if draw < 0.65 else wall)
             away = 0.7 if draw < 0.4 else 0.2
             parts.append(lot.place(edge(rng, run), (start + end) / 2, away, length=run))
-    for _ in range(int(rng.integers(0, 1 + int(lot.length / 2.5)))):
+    for _ in range(int(rng.integers(0, 1 + int(lot.length / 1.5)))):
         plant = tree(rng) if rng.random() < 0.25 else bush(rng)
         along, away = float(rng.uniform(-half, half)), float(rng.uniform(1.2, setback))
         parts.append(lot.place(plant, along, away))
@@ -208,10 +210,27 @@ def _driveway(rng: np.random.Generator, lot: Lot) -> list[PartSet]:
     return parts
 
 
+def _behind(rng: np.random.Generator, lot: Lot) -> list[PartSet]:
+    """What is seen over and through a low edge: trees, shrubs, another fence, a shed."""
+    parts = []
+    for _ in range(int(rng.integers(0, 1 + int(lot.length / 2)))):
+        along, away = float(rng.uniform(-0.5, 0.5)) * lot.length, float(rng.uniform(2.5, 16.0))
+        parts.append(lot.place(tree(rng) if rng.random() < 0.4 else bush(rng), along, away))
+    draw, away = rng.random(), float(rng.uniform(5.0, 15.0))
+    if draw < 0.2:
+        parts.append(lot.place(fence(rng, lot.length), away=away, length=lot.length))
+    elif draw < 0.4:
+        parts.append(lot.place(hedge(rng, lot.length), away=away, length=lot.length))
+    elif draw < 0.55:
+        width = min(lot.length, float(rng.uniform(3.0, 8.0)))
+        parts.append(lot.house(building(rng, width, 5.0), away, 5.0))
+    return parts
+
+
 def _green(rng: np.random.Generator, lot: Lot, spread: float) -> list[PartSet]:
     """Trees and shrubs, loosely set."""
     parts = []
-    for _ in range(int(rng.integers(2, 9))):
+    for _ in range(int(rng.integers(2, 4 + int(lot.length)))):
         along = float(rng.uniform(-lot.length, lot.length)) / 2
         away = float(rng.uniform(0, spread)) + (0.8 if spread > 1 else 0.0)
         plant = tree(rng) if rng.random() < (0.25 if spread < 1 else 0.45) else bush(rng)

@@ -8,6 +8,7 @@ row of bays between party walls; what a ray sees through a bay is a back wall an
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,10 +153,10 @@ def _bays(rng: np.random.Generator, floor: Floor, length: float, kind: str, fron
     pier = float(rng.uniform(0.1, 0.35))
     inside = Assembly()
     room = Floor(inside, floor.height, floor.depth - front, floor.paint)
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges.tolist()):
         bay = str(rng.choice(list(_BAYS), p=shares))
         room.wall((start - pier, start + pier), (-BURIED, floor.height), (-0.05, 0.35))
-        _BAYS[bay](rng, room, (float(start) + pier, float(end) - pier))
+        _BAYS[bay](rng, room, (start + pier, end - pier))
         if rng.random() < 0.4:  # a party wall
             room.wall((start - 0.1, start + 0.1), (-BURIED, floor.height), (0.3, room.depth))
     floor.plan.extend(inside, (0.0, front, 0.0))

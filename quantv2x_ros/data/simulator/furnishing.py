@@ -68,9 +68,9 @@ def _strip(
     rail = railing(rng) if rng.random() < 0.15 else None
     if rail:
         parts += _run(ground, strip.offset(-0.25), rail, keepout)
-    spacing = float(np.exp(rng.uniform(np.log(2.5), np.log(14.0))))
-    trees = float(rng.choice([0.0, rng.uniform(0.1, 0.7)]))
-    plants = float(rng.choice([0.0, 0.0, rng.uniform(0.1, 0.6)]))
+    spacing = float(np.exp(rng.uniform(np.log(1.8), np.log(9.0))))
+    trees = float(rng.choice([0.0, rng.uniform(0.1, 0.6)]))
+    plants = float(rng.choice([0.0, rng.uniform(0.1, 0.6)]))
     low = rng.random() < 0.5
     s = float(rng.uniform(0, spacing))
     while s < strip.length:
@@ -117,8 +117,8 @@ def scatter(
     """Return lamps, small trees and islands of shrubs around some places of a lot, along x."""
     parts = []
     for x, y, _ in places:
-        for offset in (-36.0, -18.0, 0.0, 18.0, 36.0):
-            at = (x + offset + float(rng.uniform(-2, 2)), y)
+        for offset in np.arange(-40.0, 41.0, 8.0):
+            at = (float(x + offset + rng.uniform(-3, 3)), y)
             draw = rng.random()
             if draw < 0.35:
                 parts.append(ground.place(tree(rng, low=bool(rng.random() < 0.6)), *at, 0.0))

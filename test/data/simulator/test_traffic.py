@@ -7,12 +7,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from quantv2x_ros.data.simulator.cars import car
 from quantv2x_ros.data.simulator.layouts import Route, Signal
 from quantv2x_ros.data.simulator.paths import curve, straight, turn
 from quantv2x_ros.data.simulator.people import pedestrian
 from quantv2x_ros.data.simulator.scene import Scene
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic, driving
-from quantv2x_ros.data.simulator.cars import car
 
 RNG = np.random.default_rng(0)
 SHAPE = car(RNG)
