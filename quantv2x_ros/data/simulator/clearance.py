@@ -15,6 +15,10 @@ from quantv2x_ros.data.simulator.slots import Place
 CROWN_HEIGHT = 1.3
 
 
+#: Added to a body's length and width, metres.
+MARGIN = 0.3
+
+
 class Clearance:
     """Finds scenery within a body's volume."""
 
@@ -24,23 +28,30 @@ class Clearance:
         self._low, self._high = corners.min(axis=1), corners.max(axis=1)
 
     def allows(self, place: Place, size: Size) -> bool:
-        """Return whether a body of ``size`` (l, w, h) at ``place`` touches no scenery."""
+        """Return whether a body of ``size`` (l, w, h) at ``place`` touches no scenery.
+
+        Bounding boxes are compared (separating axes), between what a body may stand over, such as
+        a kerb, and nearly its top.
+        """
         x, y, yaw = place
-        length, width, height = size
-        grid = np.array(
-            [
-                [a, b, c]
-                for a in np.linspace(-0.5, 0.5, 7)
-                for b in (-0.5, -0.2, 0.2, 0.5)
-                for c in (0.25, 0.9)
-            ]
-        ) * (length + 0.3, width + 0.3, height)
-        points = np.empty_like(grid)
-        points[:, 0] = x + grid[:, 0] * np.cos(yaw) - grid[:, 1] * np.sin(yaw)
-        points[:, 1] = y + grid[:, 0] * np.sin(yaw) + grid[:, 1] * np.cos(yaw)
-        points[:, 2] = self._ground.height(x, y) + grid[:, 2]
-        low, high = points.min(axis=0), points.max(axis=0)
-        near = np.all((self._low <= high) & (self._high >= low), axis=1)
+        half = (np.array(size[:2]) + MARGIN) / 2
+        floor = self._ground.height(x, y)
+        bottom, top = floor + 0.25 * size[2], floor + 0.9 * size[2]
+        axes = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
+        reach = half @ np.abs(axes)
+        low, high = (x, y) - reach, (x, y) + reach
+        near = np.all((self._low[:, :2] <= high) & (self._high[:, :2] >= low), axis=1)
+        near &= (self._low[:, 2] <= top) & (self._high[:, 2] >= bottom)
         # leaves above a car may hang over what is higher
-        near &= (self.scenery.porosity == 0) | (self._low[:, 2] < points[0, 2] + CROWN_HEIGHT)
-        return not self.scenery.select(near).contains(points).any()
+        near &= (self.scenery.porosity == 0) | (self._low[:, 2] < floor + CROWN_HEIGHT)
+        if not near.any():
+            return True
+        corners = self.scenery.corners[near][..., :2] - (x, y)
+        local = corners @ axes.T
+        apart = ((local.min(axis=1) > half) | (local.max(axis=1) < -half)).any(axis=1)
+        for index in (4, 2):  # the parts' own horizontal axes
+            axis = corners[:, index] - corners[:, 0]
+            along = np.einsum("ksd,kd->ks", corners, axis)
+            extent = np.abs(axis @ axes.T) @ half
+            apart |= (along.min(axis=1) > extent) | (along.max(axis=1) < -extent)
+        return bool(apart.all())

@@ -167,12 +167,24 @@ def _bays(rng: np.random.Generator, floor: Floor, length: float, kind: str, fron
         floor.wall((-length / 2, length / 2), (floor.height - 0.5, floor.height), (0.0, thick))
 
 
-def building(rng: np.random.Generator, length: float, depth: float) -> PartSet:
-    """Return a house: plain, with shops, dwellings or garages at the street, or an arcade."""
+FRONTS = ("plain", *_KINDS)
+
+
+def building(
+    rng: np.random.Generator, length: float, depth: float, kind: str | None = None
+) -> PartSet:
+    """Return a house: plain, with shops, dwellings or garages at the street, or an arcade.
+
+    Args:
+        rng: source of randomness.
+        length: along the street, metres.
+        depth: away from it, metres.
+        kind: one of ``FRONTS``, drawn at random when None.
+    """
     plan = Assembly()
     height, paint = float(rng.uniform(3.5, 16.0)), float(rng.uniform(0.15, 0.7))
     span = (-length / 2, length / 2)
-    kind = str(rng.choice(["plain", *_KINDS], p=[0.2, 0.28, 0.3, 0.1, 0.12]))
+    kind = kind or str(rng.choice(FRONTS, p=[0.2, 0.28, 0.3, 0.1, 0.12]))
     if kind == "plain":
         plan.block(span, (0.0, depth), (-BURIED, height), reflectivity=paint)
         _pilasters(rng, plan, length, height, paint)

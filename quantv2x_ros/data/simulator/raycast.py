@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.compiled import njit
+from quantv2x_ros.data.simulator.foliage import enter_leaves, leaf_medium
 from quantv2x_ros.data.simulator.heightfield import HeightField, cast_height_field
 from quantv2x_ros.data.simulator.primitives import PartSet
 from quantv2x_ros.data.simulator.rays import (
@@ -33,31 +34,15 @@ LEAF_COSINE = 0.5
 
 
 @njit(cache=True)
-def _free_path(corners: FloatArray, porosity: float) -> float:
-    """Return how far a ray goes into a porous part on average, metres; 0 for a solid one.
-
-    ``porosity`` is the share that passes the shortest edge of the part's bounding box.
-    """
-    if porosity <= 0:
-        return 0.0
-    shortest = 1e9
-    for i in (1, 2, 4):
-        x = corners[i, 0] - corners[0, 0]
-        y = corners[i, 1] - corners[0, 1]
-        z = corners[i, 2] - corners[0, 2]
-        shortest = min(shortest, math.sqrt(x * x + y * y + z * z))
-    return -shortest / math.log(porosity)
-
-
-@njit(cache=True)
 def _cast_part(  # type: ignore[no-untyped-def]
-    k, rows, count, glass, path, beams, columns, trig, salt, depth, part, cosine
+    k, rows, count, glass, medium, beams, columns, trig, salt, depth, part, cosine
 ):
     """Test the rays of one part's angular interval and keep the nearest hits."""
     width = depth.shape[1]
     elevations, offsets, first, last = beams
     low, high, phase, nearest = columns
     cos_azimuth, sin_azimuth = trig
+    path, axes = medium
     step = 2 * math.pi / width
     for beam in range(first, last):
         cos_elevation, dz = math.cos(elevations[beam]), math.sin(elevations[beam])
@@ -78,8 +63,8 @@ def _cast_part(  # type: ignore[no-untyped-def]
             if near < 0:
                 continue
             if path > 0:  # leaves and meshes return from anywhere on the way through them
-                near -= path * math.log(1.0 - uniform(beam, j, k, salt))
-                if near >= far:
+                near = enter_leaves(near, far, path, axes, (dx, dy, dz), (beam, j, k), salt)
+                if near < 0:
                     continue
                 cos_in = max(cos_in, LEAF_COSINE)
             elif (
@@ -113,7 +98,7 @@ def _cast(  # type: ignore[no-untyped-def]
             rows[k],
             counts[k],
             glass[k],
-            _free_path(corners[k], porosity[k]),
+            leaf_medium(rows[k], counts[k], corners[k], porosity[k]),
             (elevations, offsets, first, last),
             (low, high, phase, near),
             trig,

@@ -27,9 +27,9 @@ def _crown(
 ) -> None:
     """Add clumps of leaves around the axis between two heights."""
     middle, half = (bottom + top) / 2, (top - bottom) / 2
-    for _ in range(int(rng.integers(3, 8))):
-        angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.0, 0.6) * radius
-        spread = float(rng.uniform(0.35, 0.75)) * radius
+    for _ in range(int(rng.integers(4, 10))):
+        angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.0, 0.75) * radius
+        spread = float(rng.uniform(0.2, 0.6)) * radius
         tall = min(half, spread * float(rng.uniform(0.6, 1.2)))
         z = middle + float(rng.uniform(-1, 1)) * (half - tall)
         center = (away * np.cos(angle), away * np.sin(angle), z)

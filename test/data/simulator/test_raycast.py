@@ -123,19 +123,6 @@ def test_foliage_returns_from_its_depth_and_lets_some_rays_through() -> None:
     assert np.linalg.norm(points - (12, 0, 3), axis=1).min() < 1.5
 
 
-@pytest.mark.parametrize("thickness", [0.5, 2.0])
-def test_returns_from_foliage_thin_out_with_depth_as_absorption_does(thickness: float) -> None:
-    porosity = 0.05
-    hedge = box((10 + thickness / 2, 0, 3), (thickness, 40, 10), porosity=porosity)
-    depth, part, _, direction = sweep(hedge, at(0, 0, 3, 0, 0, 0))
-    ahead = (part == 0) & (direction[..., 0] > 0.97)
-    into = ((depth * direction[..., 0])[ahead] - 10) / thickness
-    assert (part[direction[..., 0] > 0.99] == 0).mean() == pytest.approx(1 - porosity, abs=0.03)
-    half = (1 - porosity**0.5) / (1 - porosity)
-    assert (into < 0.5).mean() == pytest.approx(half, abs=0.03)
-    assert into.max() <= 1.0
-
-
 def test_a_mesh_closes_towards_grazing_rays() -> None:
     mesh = box((0, 4, 3), (80, 0.05, 6), porosity=0.9)
     _, part, _, direction = sweep(mesh, at(0, 0, 3, 0, 0, 0))
