@@ -13,8 +13,6 @@ from quantv2x_ros.data.simulator.slots import Place
 
 #: Foliage that begins above this height, metres, is no obstacle.
 CROWN_HEIGHT = 1.3
-
-
 #: Added to a body's length and width, metres.
 MARGIN = 0.3
 
@@ -39,14 +37,15 @@ class Clearance:
         bottom, top = floor + 0.25 * size[2], floor + 0.9 * size[2]
         axes = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
         reach = half @ np.abs(axes)
-        low, high = (x, y) - reach, (x, y) + reach
+        center = np.array([x, y])
+        low, high = center - reach, center + reach
         near = np.all((self._low[:, :2] <= high) & (self._high[:, :2] >= low), axis=1)
         near &= (self._low[:, 2] <= top) & (self._high[:, 2] >= bottom)
         # leaves above a car may hang over what is higher
         near &= (self.scenery.porosity == 0) | (self._low[:, 2] < floor + CROWN_HEIGHT)
         if not near.any():
             return True
-        corners = self.scenery.corners[near][..., :2] - (x, y)
+        corners = self.scenery.corners[near][..., :2] - center
         local = corners @ axes.T
         apart = ((local.min(axis=1) > half) | (local.max(axis=1) < -half)).any(axis=1)
         for index in (4, 2):  # the parts' own horizontal axes
