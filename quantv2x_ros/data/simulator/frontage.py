@@ -21,12 +21,12 @@ from quantv2x_ros.data.simulator.vegetation import bed, bush, hedge, tree
 _KINDS = ("building", "fence", "wall", "hedge", "bed", "green", "site", "gap")
 #: Shares of the kinds above, by style.
 STYLES: dict[str, tuple[float, ...]] = {
-    "built": (0.56, 0.05, 0.06, 0.10, 0.06, 0.05, 0.04, 0.08),
+    "built": (0.58, 0.05, 0.06, 0.10, 0.07, 0.06, 0.04, 0.04),
     "mixed": (0.25, 0.10, 0.10, 0.20, 0.10, 0.15, 0.04, 0.06),
     "gardens": (0.22, 0.10, 0.06, 0.36, 0.12, 0.12, 0.00, 0.02),
-    "open": (0.05, 0.08, 0.03, 0.16, 0.18, 0.34, 0.02, 0.14),
+    "open": (0.05, 0.08, 0.03, 0.17, 0.21, 0.36, 0.02, 0.08),
     "walled": (0.10, 0.22, 0.38, 0.10, 0.05, 0.05, 0.06, 0.04),
-    "wild": (0.00, 0.06, 0.00, 0.12, 0.12, 0.42, 0.00, 0.28),
+    "wild": (0.00, 0.06, 0.00, 0.12, 0.16, 0.50, 0.00, 0.16),
     "median": (0.00, 0.00, 0.00, 0.25, 0.30, 0.30, 0.00, 0.15),
 }
 
@@ -213,7 +213,7 @@ def _driveway(rng: np.random.Generator, lot: Lot) -> list[PartSet]:
 def _behind(rng: np.random.Generator, lot: Lot) -> list[PartSet]:
     """What is seen over and through a low edge: trees, shrubs, another fence, a shed."""
     parts = []
-    for _ in range(int(rng.integers(0, 1 + int(lot.length / 2)))):
+    for _ in range(int(rng.integers(1, 3 + int(lot.length / 2)))):
         along, away = float(rng.uniform(-0.5, 0.5)) * lot.length, float(rng.uniform(2.5, 16.0))
         parts.append(lot.place(tree(rng) if rng.random() < 0.4 else bush(rng), along, away))
     draw, away = rng.random(), float(rng.uniform(5.0, 15.0))

@@ -68,7 +68,7 @@ def _strip(
     rail = railing(rng) if rng.random() < 0.15 else None
     if rail:
         parts += _run(ground, strip.offset(-0.25), rail, keepout)
-    spacing = float(np.exp(rng.uniform(np.log(1.8), np.log(9.0))))
+    spacing = float(np.exp(rng.uniform(np.log(1.6), np.log(6.5))))
     trees = float(rng.choice([0.0, rng.uniform(0.1, 0.6)]))
     plants = float(rng.choice([0.0, rng.uniform(0.1, 0.6)]))
     low = rng.random() < 0.5
