@@ -78,7 +78,7 @@ class Assembly:
             sets.append(_boxes(np.array(self._boxes)))
         if self._balls:
             sets.append(_ellipsoids(np.array(self._balls)))
-        return concatenate(sets)
+        return sets[0] if len(sets) == 1 else concatenate(sets)
 
 
 def _boxes(table: np.ndarray) -> PartSet:
