@@ -206,7 +206,7 @@ class Populator:
                 )
                 person.speed = person.free_speed = speed
                 person.walks = True
-                person.lateral = float(lateral + rng.normal(0, 0.6))
+                person.lateral = float(np.clip(lateral + rng.normal(0, 0.6), -1.2, 1.2))
                 person.settle()
                 if standing:  # facing each other, or anything
                     x, y, _ = person.place

@@ -115,7 +115,7 @@ def test_nobody_drives_through_anybody(layout: str) -> None:
 
 
 def test_traffic_that_leaves_is_replaced() -> None:
-    scene = Scene.random(3, 2, "road")
+    scene = Scene.random(4, 2, "road")
     before = {a.object_id for a in scene.traffic.actors if a.path and not a.walks}
     for _ in range(50):
         scene.advance(0.5)
