@@ -23,6 +23,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 def scripts(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
     monkeypatch.syspath_prepend(str(SCRIPTS))
     names = ("installer", "packages", "patch_wheels", "pip_settings", "run_tests", "steps")
+    names += ("picture_clouds",)
     for name in names:
         monkeypatch.delitem(sys.modules, name, raising=False)
     modules = {name: importlib.import_module(name) for name in names}
@@ -297,3 +298,29 @@ def test_content_hash_sees_names_and_contents_but_no_bytecode(
     assert changed != first
     source.rename(source.with_name("renamed.py"))
     assert steps.content_hash([source.parent], "fact") != changed
+
+
+def test_clouds_are_pictured_side_by_side(tmp_path: Path, scripts: dict[str, ModuleType]) -> None:
+    from matplotlib.image import imread
+
+    from quantv2x_ros.data.simulator import write_scenario
+
+    write_scenario(tmp_path / "scene", seed=3, frames=1, agents=2)
+    draw = scripts["picture_clouds"].draw
+    for rows in (1, 2):
+        names = [str(tmp_path / "scene"), f"{tmp_path / 'scene'}:-1"][:rows]
+        draw(names).savefig(tmp_path / "clouds.png", dpi=40)
+        picture = imread(tmp_path / "clouds.png")[..., :3]
+        assert picture.shape[0] == pytest.approx(184 * rows, abs=2)
+        for half in np.array_split(picture, 2, axis=1):
+            assert (half.max(axis=2) > 0.3).mean() > 0.01, "points are drawn"
+
+
+def test_height_is_over_the_lowest_returns_around(scripts: dict[str, ModuleType]) -> None:
+    rng = np.random.default_rng(0)
+    slope = rng.uniform(-20, 20, (8000, 3))
+    slope[:, 2] = 0.05 * slope[:, 0]
+    pole = np.array([[3.0, 3.0, 0.15 + z] for z in np.linspace(0, 3, 20)])
+    height = scripts["picture_clouds"].height_over_ground(np.concatenate([slope, pole]))
+    assert height[:8000].max() < 0.5
+    assert height[-1] == pytest.approx(3.0, abs=0.3)

@@ -11,10 +11,11 @@ from functools import partial
 import numpy as np
 
 from quantv2x_ros.data.simulator import furnishing
+from quantv2x_ros.data.simulator.frontage import Keepout, furnish_side
 from quantv2x_ros.data.simulator.ground import Ground
 from quantv2x_ros.data.simulator.paths import FloatArray, Path, curve, straight, turn
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
-from quantv2x_ros.data.simulator.slots import Place, forecourt, kerbside
+from quantv2x_ros.data.simulator.slots import Place, driveways, forecourt, kerbside
 from quantv2x_ros.data.simulator.surface import Streets
 from quantv2x_ros.data.simulator.terrain import CELL, Corridor
 
@@ -125,6 +126,9 @@ def road(rng: np.random.Generator) -> Layout:
     layout.axes = [axis]
     each, width = int(rng.integers(1, 4)), float(rng.uniform(3.2, 3.8))
     median = float(rng.choice([0.0, 0.0, rng.uniform(0.8, 1.5), rng.uniform(1.5, 4.0)]))
+    narrow = rng.random() < 0.45  # a street between houses
+    if narrow:
+        each, width, median = 1, float(rng.uniform(2.5, 3.2)), 0.0
     layout.routes = _lanes(axis, each, width, float(rng.uniform(7, 16)), median)
     half = median / 2 + each * width
     if median > 0.5:
@@ -132,12 +136,19 @@ def road(rng: np.random.Generator) -> Layout:
     for side in (-1.0, 1.0):
         line = axis if side > 0 else axis.reversed()
         layout.slots, edge = kerbside(rng, layout.slots, line, half)
-        walk = float(rng.uniform(2.0, 4.0))
+        walk = float(rng.uniform(0.8, 2.2) if narrow else rng.uniform(2.0, 4.0))
         layout.parking_lanes.append(line.offset(edge - 1.5))
         layout.sidewalks.append(line.offset(edge + 0.9 + walk / 2))
-        layout.furnishers.append(partial(furnishing.furnish_road, line=line, edge=edge, walk=walk))
-        if rng.random() < 0.35:
+        drives: tuple[float, ...] = ()
+        draw = rng.random()
+        if draw < 0.25:
             layout.slots += forecourt(rng, line, edge + walk + 1.5)
+        elif draw < 0.65:
+            places, drives = driveways(rng, line, edge + walk)
+            layout.slots += places
+        layout.furnishers.append(
+            partial(furnishing.furnish_road, line=line, edge=edge, walk=walk, driveways=drives)
+        )
         for s in rng.uniform(REACH - 65, REACH + 65, 8):
             x, y = line.offset(edge + 0.5).position(s)
             layout.sites.append((float(x), float(y), line.heading(s) - np.pi / 2))
@@ -159,7 +170,7 @@ def intersection(rng: np.random.Generator) -> Layout:
     gap = [half[1] + rng.uniform(5, 9), half[0] + rng.uniform(5, 9)]
     for arm in range(4):
         layout.routes += _arm_routes(arm, each, width, gap, speed, left)
-    keepout = furnishing.Keepout(((0.0, half[0]), (np.pi / 2, half[1])))
+    keepout = Keepout(((0.0, half[0]), (np.pi / 2, half[1])))
     for arm in range(4):
         angle, own = arm * np.pi / 2, arm % 2
         direction = np.array([np.cos(angle), np.sin(angle)])
@@ -246,8 +257,15 @@ def parking(rng: np.random.Generator) -> Layout:
         partial(furnishing.furnish_road, line=axis.reversed(), edge=7.5, walk=2.5)
     )
     back = straight((-REACH, rows / 2 * pitch + 3), (REACH, rows / 2 * pitch + 3))
-    layout.furnishers.append(partial(furnishing.furnish_side, line=back, offset=2.0, style="mixed"))
-    layout.furnishers.append(partial(furnishing.scatter, places=layout.sites[::4]))
+    style = str(rng.choice(["mixed", "gardens", "open", "walled", "built"]))
+    layout.furnishers.append(partial(furnish_side, line=back, offset=2.0, style=style))
+    for side in (-1.0, 1.0):  # the ends of the rows
+        end, reach = side * (length / 2 + 13), rows / 2 * pitch
+        fringe = straight((end, side * reach), (end, -side * reach))
+        layout.furnishers.append(
+            partial(furnish_side, line=fringe.reversed(), offset=0.0, style="mixed")
+        )
+    layout.furnishers.append(partial(furnishing.scatter, places=layout.sites[::2]))
     return layout
 
 

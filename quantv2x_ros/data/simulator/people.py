@@ -7,15 +7,20 @@ from __future__ import annotations
 import numpy as np
 
 from quantv2x_ros.data.simulator.primitives import PartSet, box, concatenate, ellipsoid, prism
-from quantv2x_ros.data.simulator.shape import Shape
+from quantv2x_ros.data.simulator.shape import Shape, Size
 
 
 def _person(
-    rng: np.random.Generator, base: float, height: float, length: float, width: float
+    rng: np.random.Generator,
+    base: float,
+    height: float,
+    length: float,
+    width: float,
+    step: float = 1.0,
 ) -> list[PartSet]:
-    """Legs in mid-stride, torso, arms and head between z = base and base + height."""
+    """Legs, torso, arms and head between z = base and base + height; ``step`` 0: at ease."""
     dark = float(rng.uniform(0.08, 0.5))
-    stride, leg = rng.uniform(0.75, 1.0) * (length / 2 - 0.085), 0.48 * height
+    stride, leg = step * rng.uniform(0.75, 1.0) * (length / 2 - 0.085), 0.48 * height
     side = 0.2 * width
     legs = [
         box((s * stride, s * side, base + leg / 2), (0.17, 0.15, leg), reflectivity=dark)
@@ -39,12 +44,40 @@ def _person(
     return [*legs, torso, *arms, head]
 
 
-def pedestrian(rng: np.random.Generator) -> Shape:
-    """Return a walking adult, child or road worker."""
+def pedestrian(rng: np.random.Generator, *, standing: bool = False) -> Shape:
+    """Return an adult, child or road worker, walking or standing, maybe with a bag or a pram."""
     obj_type = str(rng.choice(["Pedestrian", "Child", "RoadWorker"], p=[0.92, 0.04, 0.04]))
     height = float(rng.uniform(1.05, 1.4) if obj_type == "Child" else rng.uniform(1.5, 1.9))
-    length, width = float(rng.uniform(0.5, 0.8)), float(rng.uniform(0.5, 0.75))
-    parts = _person(rng, -height / 2, height, length, width)
+    length, width = float(rng.uniform(0.55, 0.9)), float(rng.uniform(0.55, 0.85))
+    if standing:
+        length = float(rng.uniform(0.4, 0.5))
+    bottom, draw = -height / 2, float(rng.random())
+    step = float(rng.uniform(0.0, 0.4)) if standing else 1.0
+    body = _person(rng, bottom, height, length, width, step)
+    if obj_type == "Child" or draw > 0.35:
+        return Shape(obj_type, (length, width, height), concatenate(body))
+    if draw < 0.04:
+        return _with_pram(rng, obj_type, (length, width, height), body)
+    side, size = float(rng.choice([-1, 1])), (0.35, 0.16, float(rng.uniform(0.25, 0.5)))
+    place = (0.0, side * (width / 2 - 0.08), bottom + 0.42 * height)
+    if draw < 0.2:  # on the back
+        size = (0.2, 0.3, 0.45)
+        place = (-length / 2 + 0.1, 0.0, bottom + 0.68 * height)
+    bag = box(place, size, reflectivity=float(rng.uniform(0.08, 0.6)))
+    return Shape(obj_type, (length, width, height), concatenate([*body, bag]))
+
+
+def _with_pram(rng: np.random.Generator, obj_type: str, size: Size, person: list[PartSet]) -> Shape:
+    """Return a person who pushes a pram, as one body."""
+    pram = float(rng.uniform(0.7, 0.95))
+    length, width, height = size[0] + pram, max(size[1], 0.6), size[2]
+    back, bottom = np.eye(4), -height / 2
+    back[0, 3] = -pram / 2
+    front = length / 2 - pram / 2
+    parts = [part.transformed(back) for part in person]
+    parts.append(box((front, 0, bottom + 0.65), (pram, 0.45, 0.5), reflectivity=0.2))
+    parts.append(box((front, 0, bottom + 0.2), (0.8 * pram, width, 0.25), porosity=0.5))
+    parts.append(box((front - pram / 2, 0, bottom + 1.0), (0.3, 0.45, 0.05)))
     return Shape(obj_type, (length, width, height), concatenate(parts))
 
 
@@ -58,7 +91,7 @@ def _two_wheels(length: float, height: float, radius: float, thickness: float) -
 
 def bicycle_rider(rng: np.random.Generator) -> Shape:
     """Return a cyclist: wheels, frame, handlebar and a seated person."""
-    length, width, height = (float(v) for v in rng.uniform((1.5, 0.5, 1.6), (1.8, 0.75, 1.85)))
+    length, width, height = (float(v) for v in rng.uniform((1.65, 0.55, 1.6), (1.95, 0.85, 1.85)))
     bottom = -height / 2
     parts = [
         *_two_wheels(length, height, 0.33, 0.06),
@@ -85,7 +118,7 @@ def scooter_rider(rng: np.random.Generator) -> Shape:
 
 def motorcycle(rng: np.random.Generator, *, rider: bool) -> Shape:
     """Return a motorcycle, parked or with its rider."""
-    length, width = float(rng.uniform(1.8, 2.3)), float(rng.uniform(0.65, 0.9))
+    length, width = float(rng.uniform(1.65, 2.2)), float(rng.uniform(0.65, 0.9))
     height = float(rng.uniform(1.45, 1.75) if rider else rng.uniform(1.02, 1.2))
     bottom = -height / 2
     fork = (1.0 if rider else height) - 0.5  # with the wind screen of a parked one
@@ -97,16 +130,15 @@ def motorcycle(rng: np.random.Generator, *, rider: bool) -> Shape:
     ]
     if rider:
         parts += _person(rng, bottom + 0.5, height - 0.5, 0.6, width * 0.8)
-    return Shape(
-        "MotorcyleRider" if rider else "Motorcycle", (length, width, height), concatenate(parts)
-    )
+    kind = "Motorcycle"
+    if rider:  # a motor scooter is small
+        kind = "ScooterRider" if length < 1.9 else "MotorcyleRider"
+    return Shape(kind, (length, width, height), concatenate(parts))
 
 
-def vulnerable_user(rng: np.random.Generator) -> Shape:
-    """Return a pedestrian mostly, now and then a rider."""
+def rider(rng: np.random.Generator) -> Shape:
+    """Return a rider and what is ridden as one body: mostly a bicycle, of 1.7 to 1.9 m."""
     draw = rng.random()
-    if draw < 0.78:
-        return pedestrian(rng)
-    if draw < 0.9:
+    if draw < 0.62:
         return bicycle_rider(rng)
-    return scooter_rider(rng) if draw < 0.96 else motorcycle(rng, rider=True)
+    return motorcycle(rng, rider=True) if draw < 0.9 else scooter_rider(rng)

@@ -4,60 +4,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from quantv2x_ros.data.simulator.cars import MARKETS, car
+from quantv2x_ros.data.simulator.clearance import Clearance
 from quantv2x_ros.data.simulator.ground import Ground
+from quantv2x_ros.data.simulator.headcount import Population
+from quantv2x_ros.data.simulator.labelling import Labelling
 from quantv2x_ros.data.simulator.layouts import REACH, Layout, Route
-from quantv2x_ros.data.simulator.people import motorcycle, vulnerable_user
+from quantv2x_ros.data.simulator.people import pedestrian, rider
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
 from quantv2x_ros.data.simulator.shape import Shape, Size
 from quantv2x_ros.data.simulator.slots import Place
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic, driving
-from quantv2x_ros.data.simulator.vehicles import car, container, large_vehicle
+from quantv2x_ros.data.simulator.vehicles import container, large_vehicle, van
 
 FIRST_OBJECT_ID = 101
 CAR_TYPES = ("Car", "LongVehicle", "PoliceCar")
-
-
-@dataclass(frozen=True)
-class Population:
-    """How many objects a scene tries to hold.
-
-    Attributes:
-        vehicles: cars, driving and parked.
-        large: trucks, vans, buses, containers.
-        people: pedestrians and riders.
-        parked_share: share of the cars that are parked where there are slots.
-    """
-
-    vehicles: int
-    large: int
-    people: int
-    parked_share: float
-
-    @classmethod
-    def random(cls, rng: np.random.Generator, slots: int, crowd: float = 1.0) -> Population:
-        """Draw 12 to 50 cars, 0 to 8 large vehicles and 0 to 25 people.
-
-        Args:
-            rng: source of randomness.
-            slots: how many parking slots there are; a large lot holds mostly parked cars.
-            crowd: factor on the numbers of large vehicles and people.
-
-        Raises:
-            ValueError: ``crowd`` is not in 0 to 10.
-        """
-        if not 0.0 <= crowd <= 10.0:
-            raise ValueError(f"crowd is {crowd}, allowed is 0 to 10")
-        share = rng.uniform(0.55, 0.9) if slots > 80 else rng.uniform(0.15, 0.7)
-        return cls(
-            int(rng.integers(24, 51) if slots > 80 else rng.integers(12, 46)),
-            round(crowd * int(rng.integers(0, 9))),
-            round(crowd * int(rng.integers(0, 26))),
-            float(share),
-        )
 
 
 class Populator:
@@ -67,42 +30,34 @@ class Populator:
         self, rng: np.random.Generator, layout: Layout, ground: Ground, scenery: PartSet
     ) -> None:
         self._rng, self._layout, self._ground = rng, layout, ground
-        self.scenery = scenery
+        self._clearance = Clearance(scenery, ground)
         self._drivers = 0
         self._next_id = FIRST_OBJECT_ID
+        self._market = str(rng.choice(list(MARKETS), p=[0.12, 0.28, 0.35, 0.25]))
+        self.labelling = Labelling.random(rng)
         self.traffic = Traffic(signal=layout.signal)
 
     def add_scenery(self, parts: PartSet) -> None:
         """Add parts in scene coordinates that later objects must stay clear of."""
-        self.scenery = concatenate([self.scenery, parts])
+        self._clearance = Clearance(concatenate([self.scenery, parts]), self._ground)
+
+    @property
+    def scenery(self) -> PartSet:
+        """Parts in scene coordinates that objects stay clear of."""
+        return self._clearance.scenery
 
     def is_free(self, place: Place, size: Size) -> bool:
         """Return whether no actor stands within a footprint of ``size`` (l, w, h)."""
         shape = Shape("", size, concatenate([]))
         return Actor(0, shape, place).fits(self.traffic.actors, 0.0)
 
-    def _clear_of_scenery(self, actor: Actor) -> bool:
-        x, y, yaw = actor.place
-        length, width, height = actor.shape.size
-        grid = np.array(
-            [
-                [a, b, c]
-                for a in np.linspace(-0.5, 0.5, 7)
-                for b in (-0.5, -0.2, 0.2, 0.5)
-                for c in (0.25, 0.9)
-            ]
-        ) * (length + 0.3, width + 0.3, height)
-        points = np.empty_like(grid)
-        points[:, 0] = x + grid[:, 0] * np.cos(yaw) - grid[:, 1] * np.sin(yaw)
-        points[:, 1] = y + grid[:, 0] * np.sin(yaw) + grid[:, 1] * np.cos(yaw)
-        points[:, 2] = self._ground.height(x, y) + grid[:, 2]
-        low, high = points.min(axis=0), points.max(axis=0)
-        corners = self.scenery.corners
-        near = np.all((corners.min(axis=1) <= high) & (corners.max(axis=1) >= low), axis=1)
-        return not self.scenery.select(near).contains(points).any()
+    def _car(self) -> Shape:
+        return car(self._rng, market=self._market)
 
     def _admit(self, actor: Actor, margin: float) -> bool:
-        if not actor.fits(self.traffic.actors, margin) or not self._clear_of_scenery(actor):
+        if not actor.fits(self.traffic.actors, margin):
+            return False
+        if not self._clearance.allows(actor.place, actor.shape.size):
             return False
         self.traffic.actors.append(actor)
         self._next_id = max(self._next_id, actor.object_id + 1)
@@ -118,7 +73,7 @@ class Populator:
         """
         rng = self._rng
         for _ in range(400):
-            shape = car(rng, agent=True)
+            shape = car(rng, market=self._market, agent=True)
             if self._layout.slots and rng.random() < 0.12:
                 place = self._layout.slots[rng.integers(len(self._layout.slots))]
                 actor = Actor(object_id, shape, place)
@@ -150,14 +105,15 @@ class Populator:
         if driving >= self._drivers or not routes:
             return
         route = routes[self._rng.integers(len(routes))]
-        actor = self._driver(self._next_id, car(self._rng), route, 3.0)
+        actor = self._driver(self._next_id, self._car(), route, 3.0)
         self._admit(actor, 10.0)
 
     def populate(self, population: Population) -> None:
         """Add parked cars, large vehicles, queues, flowing traffic and people."""
         rng = self._rng
         slots = [self._layout.slots[i] for i in rng.permutation(len(self._layout.slots))]
-        slots.sort(key=lambda p: np.hypot(p[0], p[1]) + rng.exponential(30.0))
+        loose = float(rng.uniform(3.0, 35.0))  # in some scenes the rows are full, in others not
+        slots.sort(key=lambda p: np.hypot(p[0], p[1]) + rng.exponential(loose))
         parked = min(int(population.vehicles * population.parked_share), len(slots))
         for place in slots:
             if parked < 1:
@@ -168,14 +124,15 @@ class Populator:
                 self._park(slots[rng.integers(len(slots))], large=True)
             else:
                 self._drive(large_vehicle(rng))
-        self._queues()
+        self._queues(population.vehicles)
         for _ in range(300):
             if self._count_cars() >= population.vehicles:
                 break
-            self._drive(car(rng))
+            self._drive(self._car())
         self._drivers = sum(a.path is not None for a in self.traffic.actors)
-        for _ in range(population.people):
-            self._walk()
+        people = population.people
+        while people > 0:
+            people -= self._ride() if rng.random() < 0.35 else self._walk()
         self.traffic.calm()
 
     def _count_cars(self) -> int:
@@ -193,7 +150,7 @@ class Populator:
         if large:
             shape = container(rng) if rng.random() < 0.4 else large_vehicle(rng)
         else:
-            shape = motorcycle(rng, rider=False) if rng.random() < 0.03 else car(rng)
+            shape = van(rng) if rng.random() < 0.06 else self._car()
         return self._admit(Actor(self._next_id, shape, noisy), 0.1)
 
     def _drive(self, shape: Shape) -> bool:
@@ -212,15 +169,17 @@ class Populator:
                 return True
         return False
 
-    def _queues(self) -> None:
-        """Let vehicles wait at red lights."""
+    def _queues(self, limit: int) -> None:
+        """Let vehicles wait at red lights, until there are ``limit`` cars."""
         rng, signal = self._rng, self._layout.signal
         for route in self._layout.routes:
             if route.stop is None or signal is None or signal.green(route.group, 0.0):
                 continue
             front = route.stop - rng.uniform(0.0, 2.0)
             for _ in range(int(rng.integers(0, 6))):
-                shape = large_vehicle(rng) if rng.random() < 0.08 else car(rng)
+                if self._count_cars() >= limit:
+                    return
+                shape = large_vehicle(rng) if rng.random() < 0.08 else self._car()
                 s = front - shape.size[0] / 2
                 if s < 5:
                     break
@@ -229,18 +188,57 @@ class Populator:
                 self._admit(actor, 0.4)
                 front = s - shape.size[0] / 2 - rng.uniform(1.5, 4.0)
 
-    def _walk(self) -> None:
+    def _walk(self) -> int:
+        """Add somebody on foot, or a group; return how many were tried."""
         rng, walks = self._rng, self._layout.sidewalks
+        count = int(rng.integers(2, 6)) if rng.random() < 0.2 else 1
+        path = walks[rng.integers(len(walks))]
+        path = path if rng.random() < 0.5 else path.reversed()
+        standing = rng.random() < 0.3
+        speed = 0.0 if standing else float(rng.uniform(0.7, 1.7))
+        s = float(rng.normal(path.length / 2, max(path.length / 6, 8.0)))
+        lateral = float(rng.uniform(-1.0, 1.0))
+        for _ in range(count):
+            for _ in range(8):
+                at = float(np.clip(s + rng.normal(0, 0.9), 0, path.length - 1))
+                person = Actor(
+                    self._next_id, pedestrian(rng, standing=standing), (0.0, 0.0, 0.0), path, at
+                )
+                person.speed = person.free_speed = speed
+                person.walks = True
+                person.lateral = float(np.clip(lateral + rng.normal(0, 0.6), -1.2, 1.2))
+                person.settle()
+                if standing:  # facing each other, or anything
+                    x, y, _ = person.place
+                    person.path, person.place = None, (x, y, float(rng.uniform(-np.pi, np.pi)))
+                if self._admit(person, 0.05):
+                    break
+                s += float(rng.normal(0, 4.0))
+        return count
+
+    def _ride(self) -> int:
+        """Add a rider at the edge of a road or on a sidewalk; return how many were tried: one."""
+        rng = self._rng
         for _ in range(8):
-            path = walks[rng.integers(len(walks))]
-            path = path if rng.random() < 0.5 else path.reversed()
-            shape = vulnerable_user(rng)
-            middle = path.length / 2
-            s = float(np.clip(rng.normal(middle, max(middle / 3, 8.0)), 0, path.length - 1))
-            top = 1.7 if shape.obj_type in ("Pedestrian", "Child", "RoadWorker") else 5.0
-            speed = 0.0 if rng.random() < 0.2 else float(rng.uniform(0.7, top))
-            actor = Actor(self._next_id, shape, (0.0, 0.0, 0.0), path, s, speed, speed, walks=True)
-            actor.lateral = float(rng.uniform(-1.0, 1.0))
+            shape, speed = rider(rng), float(rng.uniform(2.5, 6.0))
+            if rng.random() < 0.5:
+                routes = [r for r in self._layout.routes if r.flow >= 0.4]
+                route = routes[rng.integers(len(routes))]
+                s = float(rng.normal(route.path.length / 2, REACH / 4))
+                if not 5.0 < s < route.path.length - 5.0:
+                    continue
+                actor = self._driver(self._next_id, shape, route, s)
+                actor.speed = actor.free_speed = min(speed, actor.free_speed)
+                actor.lateral = -float(rng.uniform(0.8, 1.4))
+            else:
+                walks = self._layout.sidewalks
+                path = walks[rng.integers(len(walks))]
+                path = path if rng.random() < 0.5 else path.reversed()
+                s = float(rng.normal(path.length / 2, max(path.length / 6, 8.0)))
+                s = float(np.clip(s, 0, path.length - 1))
+                actor = Actor(self._next_id, shape, (0.0, 0.0, 0.0), path, s, speed, speed)
+                actor.walks, actor.lateral = True, float(rng.uniform(-1.0, 1.0))
             actor.settle()
-            if self._admit(actor, 0.05):
-                return
+            if self._admit(actor, 0.1):
+                break
+        return 1

@@ -30,7 +30,8 @@ class PartSet:
         corners: (K, 8, 3) float64, an oriented bounding box; index = 4 ix + 2 iy + iz.
         glass: (K,) int32, bit i is set where half-space i is a window.
         reflectivity: (K,) float64 in (0, 1].
-        porosity: (K,) float64 in [0, 1), the share of rays that pass (foliage, fences).
+        porosity: (K,) float64 in [0, 1), the share of rays that pass the shortest edge of the
+            bounding box (foliage, fences); 0 is solid.
     """
 
     rows: FloatArray

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.compiled import njit
+from quantv2x_ros.data.simulator.foliage import enter_leaves, leaf_medium
 from quantv2x_ros.data.simulator.heightfield import HeightField, cast_height_field
 from quantv2x_ros.data.simulator.primitives import PartSet
 from quantv2x_ros.data.simulator.rays import (
@@ -28,23 +29,20 @@ NO_PART = -1
 GROUND = -2
 #: Share of rays that a window reflects; the others go on to what lies behind it.
 GLASS_RETURN = 0.35
-
-
-@njit(cache=True)
-def _lets_through(window: bool, porosity: float, draw: float) -> bool:
-    """Return whether a ray with the random number ``draw`` goes on through a part."""
-    return draw > GLASS_RETURN if window else draw < porosity
+#: Least cosine of incidence in foliage, whose leaves face all ways.
+LEAF_COSINE = 0.5
 
 
 @njit(cache=True)
 def _cast_part(  # type: ignore[no-untyped-def]
-    k, rows, count, glass, porosity, beams, columns, trig, salt, depth, part, cosine
+    k, rows, count, glass, medium, beams, columns, trig, salt, depth, part, cosine
 ):
     """Test the rays of one part's angular interval and keep the nearest hits."""
     width = depth.shape[1]
     elevations, offsets, first, last = beams
-    low, high, phase = columns
+    low, high, phase, nearest = columns
     cos_azimuth, sin_azimuth = trig
+    path, axes = medium
     step = 2 * math.pi / width
     for beam in range(first, last):
         cos_elevation, dz = math.cos(elevations[beam]), math.sin(elevations[beam])
@@ -53,19 +51,28 @@ def _cast_part(  # type: ignore[no-untyped-def]
         stop = min(math.floor((high - offsets[beam] - phase) / step), start + width - 1)
         for index in range(start, stop + 1):
             j = index % width
+            limit = depth[beam, j]
+            if limit <= nearest:  # something stands in front of all of the part
+                continue
             dx = cos_elevation * (cos_azimuth[j] * cos_offset - sin_azimuth[j] * sin_offset)
             dy = cos_elevation * (sin_azimuth[j] * cos_offset + cos_azimuth[j] * sin_offset)
             if count > 0:
-                near, far, face, cos_in = enter_polyhedron(rows, count, dx, dy, dz, depth[beam, j])
+                near, far, face, cos_in = enter_polyhedron(rows, count, dx, dy, dz, limit)
             else:
-                near, far, face, cos_in = enter_ellipsoid(rows, dx, dy, dz, depth[beam, j])
+                near, far, face, cos_in = enter_ellipsoid(rows, dx, dy, dz, limit)
             if near < 0:
                 continue
-            window = face >= 0 and (glass >> face) & 1
-            if _lets_through(window, porosity, uniform(beam, j, k, salt)):
+            if path > 0:  # leaves and meshes return from anywhere on the way through them
+                near = enter_leaves(near, far, path, axes, (dx, dy, dz), (beam, j, k), salt)
+                if near < 0:
+                    continue
+                cos_in = max(cos_in, LEAF_COSINE)
+            elif (
+                face >= 0
+                and (glass >> face) & 1
+                and uniform(beam, j, k, salt) > GLASS_RETURN  # the ray goes on behind the window
+            ):
                 continue
-            if porosity > 0 and count == 0:  # foliage returns from anywhere in its depth
-                near += 0.8 * (far - near) * uniform(beam, j, k, salt + 1)
             depth[beam, j], part[beam, j], cosine[beam, j] = near, k, cos_in
 
 
@@ -77,10 +84,13 @@ def _cast(  # type: ignore[no-untyped-def]
     angles = phase + np.arange(width) * (2 * math.pi / width)
     trig = (np.cos(angles), np.sin(angles))
     limit = depth.max()
+    bounds = np.empty((len(counts), 5))
     for k in range(len(counts)):
-        low, high, elevation_low, elevation_high, near = angular_bounds(corners[k])
+        bounds[k] = angular_bounds(corners[k])
+    for k in np.argsort(bounds[:, 4]):  # near ones first: they hide the others
+        low, high, elevation_low, elevation_high, near = bounds[k]
         if near > limit:
-            continue
+            break
         first = np.searchsorted(elevations, elevation_low - 1e-9)
         last = np.searchsorted(elevations, elevation_high + 1e-9)
         _cast_part(
@@ -88,9 +98,9 @@ def _cast(  # type: ignore[no-untyped-def]
             rows[k],
             counts[k],
             glass[k],
-            porosity[k],
+            leaf_medium(rows[k], counts[k], corners[k], porosity[k]),
             (elevations, offsets, first, last),
-            (low, high, phase),
+            (low, high, phase, near),
             trig,
             salt,
             depth,

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.simulator.ground import Ground, Pose6
+from quantv2x_ros.data.simulator.headcount import Population
 from quantv2x_ros.data.simulator.layouts import LAYOUTS
 from quantv2x_ros.data.simulator.mounts import Mount, agent_ids, mount_agents
-from quantv2x_ros.data.simulator.population import Population, Populator
+from quantv2x_ros.data.simulator.population import Populator
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
 from quantv2x_ros.data.simulator.sensors import SensorModel
 from quantv2x_ros.data.simulator.surface import street_heights
@@ -249,7 +250,7 @@ class Scene:
 
     def _object(self, actor: Actor, pose: Pose6, points: int) -> SimulatedObject:
         x, y, z, roll, yaw, pitch = self.map_frame.pose(pose)
-        length, width, height = actor.shape.size
+        length, width, height = self.populator.labelling.size(actor.shape)
         return SimulatedObject(
             actor.object_id,
             actor.shape.obj_type,

@@ -67,7 +67,7 @@ def test_each_agents_returns_from_an_object_lie_in_its_box(frames: list[Simulate
             points = to_map(agent.points, agent.pose6)
             for item in agent.objects:
                 own = points[agent.point_objects == item.object_id]
-                hit = in_box(own, item, 0.03)
+                hit = in_box(own, item, 0.07)  # some annotators draw boxes a little inside
                 assert hit.mean() >= 0.75 or len(own) < 20
                 inside, total = inside + int(hit.sum()), total + len(own)
         assert total > 2000
@@ -96,7 +96,8 @@ def test_agents_see_the_ground_at_one_height(frames: list[SimulatedFrame]) -> No
             cells.setdefault(key, []).append(value)
     shared = np.array([max(v) - min(v) for v in cells.values() if len(v) > 1])
     assert len(shared) > 50
-    assert np.percentile(shared, 60) < 0.15
+    # elsewhere one of them sees only what stands on the ground
+    assert np.percentile(shared, 40) < 0.05
 
 
 def test_listed_objects_have_five_returns_and_are_near(frames: list[SimulatedFrame]) -> None:

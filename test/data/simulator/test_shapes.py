@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
-from quantv2x_ros.data.simulator import people, vehicles
+from quantv2x_ros.data.simulator import cars, people, vehicles
 from quantv2x_ros.data.simulator.raycast import cast_sweep
 from quantv2x_ros.data.simulator.shape import Shape
 
 Model = Callable[[np.random.Generator], Shape]
 MODELS: dict[str, Model] = {
-    "car": vehicles.car,
+    "car": cars.car,
     "van": vehicles.van,
     "truck": vehicles.truck,
     "concrete_truck": vehicles.concrete_truck,
@@ -82,7 +82,7 @@ def test_vehicles_leave_a_gap_between_their_wheels(name: str) -> None:
 
 
 def test_a_car_is_not_a_box() -> None:
-    shape = vehicles.car(np.random.default_rng(1))
+    shape = cars.car(np.random.default_rng(1))
     half = np.array(shape.size) / 2
     corners = np.array([[x, y, 0.9] for x in (-0.98, 0.98) for y in (-0.9, 0.9)]) * half
     assert not shape.parts.contains(corners).any()

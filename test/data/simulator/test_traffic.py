@@ -7,12 +7,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from quantv2x_ros.data.simulator.cars import car
 from quantv2x_ros.data.simulator.layouts import Route, Signal
 from quantv2x_ros.data.simulator.paths import curve, straight, turn
 from quantv2x_ros.data.simulator.people import pedestrian
 from quantv2x_ros.data.simulator.scene import Scene
 from quantv2x_ros.data.simulator.traffic import Actor, Traffic, driving
-from quantv2x_ros.data.simulator.vehicles import car
 
 RNG = np.random.default_rng(0)
 SHAPE = car(RNG)
@@ -115,7 +115,7 @@ def test_nobody_drives_through_anybody(layout: str) -> None:
 
 
 def test_traffic_that_leaves_is_replaced() -> None:
-    scene = Scene.random(3, 2, "road")
+    scene = Scene.random(4, 2, "road")
     before = {a.object_id for a in scene.traffic.actors if a.path and not a.walks}
     for _ in range(50):
         scene.advance(0.5)
