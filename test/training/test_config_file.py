@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training configurations: those that come with the package, and what is wrong with others."""
 
+from dataclasses import replace
+
 import pytest
 
 from quantv2x_ros.environment.resources import shared_folder
@@ -31,7 +33,9 @@ def test_published_schedules(stage, epochs, rate, milestones, codebook):
 @pytest.mark.parametrize("path", sorted((FOLDER / "default").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_stage_of_the_default_bundle_builds_its_network(path):
     config = load_config(path)
-    assert config.network_config() == default_network(codebook=config.stage != 1).config
+    built = default_network(codebook=config.stage != 1).config
+    # an experiment in training alone: its BatchNorm folds away at export
+    assert config.network_config() == replace(built, shrink_norm=path.stem == "receiver_normed")
 
 
 @pytest.mark.parametrize("stage", [2, 3])
