@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What `doctor` examines: the machine, a running graph, a dataset. Every finding comes with a remedy.
+"""What `doctor` examines: the machine, a running graph, a dataset. All findings have a remedy.
 
 * census: Census.
 * cloud_statistics: CloudStatistics.
