@@ -30,6 +30,13 @@ Progress = Callable[[int, int], object]
 LABEL_RANGE = 70.0
 #: People in longer boxes ride, metres.
 RIDER = 1.2
+#: Where the bottoms of vehicles are seen from, by the names of the figures.
+_BOTTOMS = {
+    "bottoms": "from vehicles",
+    "bottoms_levelled": "from vehicles, clouds levelled",
+    "roadside_bottoms": "from the roadside",
+    "roadside_bottoms_levelled": "from the roadside, clouds levelled",
+}
 
 
 @dataclass
@@ -50,8 +57,7 @@ class DatasetStatistics:
         """Start with nothing."""
         self._sizes: dict[tuple[Path, int], tuple[str, Float64]] = {}
         self._tilts: list[float] = []
-        self._bottoms: list[float] = []
-        self._levelled: list[float] = []
+        self._bottoms: dict[str, list[float]] = {name: [] for name in _BOTTOMS}
 
     def add(self, frame: Frame) -> None:
         """Take the sweeps and labels of a frame into account."""
@@ -63,11 +69,12 @@ class DatasetStatistics:
                 self._sizes[frame.folder, item.object_id] = (CLASSES[item.label - 1], item.size)
             near = np.hypot(truth.boxes[:, 0], truth.boxes[:, 1]) < LABEL_RANGE
             vehicles = truth.boxes[near & (truth.labels != CLASSES.index("pedestrian") + 1)]
-            self._bottoms += _bottoms(vehicles)
+            where = "roadside_bottoms" if agent.infrastructure else "bottoms"
+            self._bottoms[where] += _bottoms(vehicles)
             if plane is not None:
                 self._tilts.append(float(np.degrees(plane.tilt)))
                 level = SensorGround.of(plane).level(SENSOR_HEIGHTS)
-                self._levelled += _bottoms(transform_boxes(vehicles, level))
+                self._bottoms[f"{where}_levelled"] += _bottoms(transform_boxes(vehicles, level))
 
     def as_dict(self) -> dict[str, Any]:
         """Return all figures as plain values; None where there is nothing to measure.
@@ -94,8 +101,7 @@ class DatasetStatistics:
             "vertical": _ratio(self._sum("vertical"), shaped),
             "ground_residual": _spread(residuals[found]),
             "tilt": _spread(np.array(self._tilts)),
-            "bottoms": _percentiles(self._bottoms),
-            "bottoms_levelled": _percentiles(self._levelled),
+            **{name: _percentiles(values) for name, values in self._bottoms.items()},
             **dict(self._box_sizes()),
         }
 
@@ -189,9 +195,10 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "  of unlabelled: scattered / vertical plane", " / ".join(shares)
     yield "  ground off its best plane [m]", _triple(found["ground_residual"], ".2f")
     yield "ground's tilt in the LiDAR frame [°]", _triple(found["tilt"], ".1f")
-    for name, words in (("bottoms", "as they are"), ("bottoms_levelled", "levelled")):
+    yield "vehicles' bottoms, 1st-99th percentile [m]:", ""
+    for name, words in _BOTTOMS.items():
         text = "-" if found[name] is None else "{:+.1f} to {:+.1f}".format(*found[name])
-        yield f"vehicles' bottoms, 1st-99th percentile, {words} [m]", text
+        yield f"  {words}", text
     for name in ("vehicles", "trucks", "on_foot", "riders"):
         row, kind = found[name], name.replace("_", " ")
         if row is None:

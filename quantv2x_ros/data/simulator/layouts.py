@@ -137,7 +137,9 @@ def road(rng: np.random.Generator) -> Layout:
         line = axis if side > 0 else axis.reversed()
         layout.slots, edge = kerbside(rng, layout.slots, line, half)
         walk = float(rng.uniform(0.8, 2.2) if narrow else rng.uniform(2.0, 4.0))
-        layout.parking_lanes.append(line.offset(edge - 1.5))
+        # all of a lane's depth, which is 5 m where cars park slanted or side by side
+        for back in np.arange(1.5, max(edge - half, 1.6), 2.5):
+            layout.parking_lanes.append(line.offset(edge - float(back)))
         layout.sidewalks.append(line.offset(edge + 0.9 + walk / 2))
         drives: tuple[float, ...] = ()
         draw = rng.random()
