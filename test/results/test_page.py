@@ -133,6 +133,8 @@ def test_files_of_one_provenance_share_a_line(folder: Path) -> None:
             "an entry has another form than the table 'Scenes' of kind precision needs",
         ),
     ],
+    # their contents hold the time: workers that are started over a second would see other tests
+    ids=["no JSON", "a list", "no provenance", "no version", "another kind", "another form"],
 )
 def test_a_broken_or_foreign_file_is_named(folder: Path, content: str, message: str) -> None:
     (folder / "alone.json").write_text(content)
