@@ -1,6 +1,9 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The last convolutions of either architecture, and what they give (docs/network.md, "Heads")."""
+"""The last convolutions of either architecture, and what they give.
+
+See docs/network.md, "Shrink and heads".
+"""
 
 from __future__ import annotations
 

@@ -243,7 +243,7 @@ def test_a_corner_that_no_other_agent_can_use_arrives_as_background(witness, dat
     narrow = replace(witness.bundle, manifest=replace(witness.bundle.manifest, detection=detection))
     witness = Witness(narrow)
     link = Link(sending=replace(WHOLE, interest_of_receivers=True))
-    evaluate(witness, dataset / "test" / "scene_3", with_link(link))
+    evaluate(witness, dataset / "test" / "scene_3", with_link(link, turn_grids=False))
     background = tuple(narrow.manifest.codebook.background)
     y, x = narrow.grid.cell_centres()
     corner = np.array([[x[0], y[0], 0.0]])

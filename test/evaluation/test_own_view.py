@@ -41,11 +41,11 @@ def test_the_ego_uses_what_it_kept_and_its_peers_what_they_sent(
     sent = [detector.broadcast(cloud) for cloud in given.clouds.values()]
     assert all(item.own is not None for item in sent)
     ego = detector.own_pyramid(sent[0].own)
-    peer = detector.pyramid(detector.decode(sent[1].payload))
+    peer = detector.pyramid(detector.decode(sent[1].payload), None, given.ego_to_agents[1])
     expected = detector.fuse([ego, peer], given.ego_to_agents).detections
     found, _, _ = detect_once(detector, given.clouds, given.ego_to_agents)
     np.testing.assert_array_equal(found.boxes, expected.boxes)
-    coded = detector.pyramid(detector.decode(sent[0].payload))
+    coded = detector.pyramid(detector.decode(sent[0].payload), None, np.eye(4))
     other = detector.fuse([coded, peer], given.ego_to_agents).detections
     assert len(other) != len(expected) or not np.allclose(other.scores, expected.scores)
 

@@ -54,7 +54,7 @@ CONFIG = TrainingConfig(
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
-    for split, seed in (("train", 5), ("validate", 7)):
+    for split, seed in (("train", 5), ("validate", 8)):
         write_scenario(root / split / f"scene_{seed}", seed=seed, frames=1, agents=2)
     return root
 

@@ -21,7 +21,7 @@ from quantv2x_ros.training.graphs.scales import (
     TensorScale,
     quantize_weight,
 )
-from quantv2x_ros.training.pyramid import Pyramid
+from quantv2x_ros.training.pyramid import PublishedPyramid
 from quantv2x_ros.training.quantization.calibration import Histogram
 
 
@@ -50,7 +50,7 @@ def test_widened_groups_compute_the_same(groups: int) -> None:
 
 def test_a_transposed_convolution_is_a_convolution_and_a_pixel_shuffle() -> None:
     torch.manual_seed(0)
-    pyramid = Pyramid().eval()
+    pyramid = PublishedPyramid().eval()
     for index, block in enumerate(pyramid.deblocks):
         assert isinstance(block, torch.nn.Sequential)
         norm = block[1]

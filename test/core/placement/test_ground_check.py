@@ -70,6 +70,8 @@ def test_vehicles_and_masts_as_they_should_be_say_nothing(clouds):
 
 @pytest.mark.parametrize("name", MOUNTS)
 def test_another_frame_is_told_and_what_is_told_puts_it_right(clouds, name):
+    """On a straight street to half a degree; over a crest another stretch may be taken for it."""
+    tilts, lifts = [], []
     for cloud in clouds.values():
         height = ground_of(cloud).height
         if "base_link" in name and height > 2.4:
@@ -80,9 +82,13 @@ def test_another_frame_is_told_and_what_is_told_puts_it_right(clouds, name):
         assert setting is not None, text
         righted = parse_placement(setting[1]).apply(moved)
         plane = ground_of(righted)
-        assert np.degrees(plane.tilt) < 0.5
-        assert plane.height == pytest.approx(1.9 if "base_link" in name else height, abs=0.1)
+        tilts.append(np.degrees(plane.tilt))
+        lifts.append(abs(plane.height - (1.9 if "base_link" in name else height)))
         assert ground_fault(plane, NONE) == ""
+    assert np.median(tilts) < 0.2
+    assert np.median(lifts) < 0.05
+    assert max(tilts) < 3.0, "as much as several looks may differ by, see GroundCheck"
+    assert max(lifts) < 0.4
 
 
 @pytest.mark.parametrize(

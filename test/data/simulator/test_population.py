@@ -20,7 +20,7 @@ from quantv2x_ros.data.simulator.vegetation import hedge, tree
 from quantv2x_ros.data.simulator.vehicles import truck, van
 from quantv2x_ros.data.v2x_real import OBJECT_TYPES
 
-SCENES = [Scene.random(seed, 1) for seed in range(16)]
+SCENES = [Scene.random(seed, 1) for seed in range(24)]
 
 
 def test_some_scenes_are_nearly_empty_and_others_crowded() -> None:
