@@ -61,7 +61,7 @@ def measure(settings: BenchmarkSettings, report: Report) -> dict[str, Any]:
     frame = load_frame(settings.scenario, settings.max_agents, settings.points)
     ours = OurPipeline(bundle, settings.backend, settings.threads)
     by_agents = _side_by_side(ours, plain, frame, settings, report)
-    agreed = _agreement(ours, bundle, frame.first(settings.agents), settings)
+    agreed = _agreement(ours, plain, bundle, frame.first(settings.agents), settings)
     reference = _polygon_nms() if settings.torch else None
     report("suppression", 0.7)
     threshold = bundle.detection.nms_threshold
@@ -97,16 +97,20 @@ def _plain(bundle: ModelBundle, settings: BenchmarkSettings) -> Pipeline | None:
 
 
 def _agreement(
-    ours: OurPipeline, bundle: ModelBundle, frame: BenchmarkFrame, settings: BenchmarkSettings
+    ours: OurPipeline,
+    plain: Pipeline | None,
+    bundle: ModelBundle,
+    frame: BenchmarkFrame,
+    settings: BenchmarkSettings,
 ) -> dict[str, Any] | None:
     """Compare the boxes with those of the bundle's own network in torch."""
-    if not settings.torch:
+    if plain is None:
         return None
-    from quantv2x_ros.benchmark.torch_reference.plain import PlainPipeline
+    if bundle.manifest.architecture != "published":  # what was timed is not its network
+        from quantv2x_ros.benchmark.torch_reference.plain import PlainPipeline
 
-    found, _ = ours.run(frame)
-    expected, _ = PlainPipeline(bundle, settings.threads).run(frame)
-    return agreement(found, expected)
+        plain = PlainPipeline(bundle, settings.threads)
+    return agreement(ours.run(frame)[0], plain.run(frame)[0])
 
 
 def _polygon_nms() -> Callable[..., Any]:

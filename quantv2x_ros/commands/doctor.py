@@ -88,19 +88,12 @@ def _examine_graph(seconds: float) -> list[Finding]:
 
 
 def _examine_data(data: Path, clouds: bool, json: Path | None) -> None:
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
     from quantv2x_ros.doctor.dataset_doctor import examine_dataset, print_census
+    from quantv2x_ros.environment.progress import counted
     from quantv2x_ros.evaluation.report import write_json
 
-    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        task = progress.add_task("Reading", total=None)
-        census = examine_dataset(
-            data,
-            clouds=clouds,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    with counted("Reading") as progress:
+        census = examine_dataset(data, clouds=clouds, progress=progress)
     if json is not None:
         write_json(json, census.as_dict())
     print_census(census)
@@ -110,15 +103,11 @@ def _examine_data(data: Path, clouds: bool, json: Path | None) -> None:
 
 def _measure_data(data: Path, json: Path | None) -> None:
     from quantv2x_ros.doctor.dataset_statistics import gather_statistics, print_statistics
-    from quantv2x_ros.environment.progress import counting_progress
+    from quantv2x_ros.environment.progress import counted
     from quantv2x_ros.evaluation.report import write_json
 
-    with counting_progress() as progress:
-        task = progress.add_task("Measuring", total=None)
-        found = gather_statistics(
-            data,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    with counted("Measuring") as progress:
+        found = gather_statistics(data, progress=progress)
     if json is not None:
         write_json(json, found.as_dict())
     print_statistics(found)

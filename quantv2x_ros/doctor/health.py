@@ -6,10 +6,8 @@ from __future__ import annotations
 
 from quantv2x_ros.doctor.findings import OK, WARNING, Finding
 from quantv2x_ros.environment.resources import find_bundle
-from quantv2x_ros.inference.model.health import Health
+from quantv2x_ros.inference.model.health import MOST_SILENT, Health
 
-#: Share of a layer's channels that may never fire.
-MOST_SILENT = 0.1
 #: Layers that are named; the others are counted.
 _NAMED = 3
 

@@ -19,6 +19,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
+from quantv2x_ros.inference.model.health import MOST_SILENT
+
 #: ReLU, however it is called.
 RELUS = frozenset(
     {
@@ -30,9 +32,6 @@ RELUS = frozenset(
         nn.functional.relu_,
     }
 )
-#: Share of a layer's channels from which a warning names it.
-MOST_SILENT = 0.1
-
 _LOGGER = logging.getLogger(__name__)
 
 

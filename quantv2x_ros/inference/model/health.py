@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+#: Share of a layer's channels that may never fire; training and doctor warn above it.
+MOST_SILENT = 0.1
+
 
 class HealthError(ValueError):
     """A record of a network's health that contradicts itself."""

@@ -240,8 +240,8 @@ class LayerGraph:
                 own = (low, high)
                 low, high = low * node.stride - node.padding, high * node.stride + node.padding
             for source in node_sources(node):
-                wanted = own if isinstance(node, Convolution) and source == node.residual else None
-                first, last = wanted or (low, high)
+                added = isinstance(node, Convolution) and source == node.residual
+                first, last = own if added else (low, high)
                 known = spans.get(source, (first, last))
                 spans[source] = (min(first, known[0]), max(last, known[1]))
         ends = [

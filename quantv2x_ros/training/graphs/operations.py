@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from quantv2x_ros.training.graphs.graph import Convolution, LayerGraph
+from quantv2x_ros.training.graphs.graph import Convolution, LayerGraph, node_sources
 
 
 def convolution_cells(
@@ -27,8 +27,7 @@ def convolution_cells(
             yield node, (rows // own) * (columns // own)
             reduction[node.target] = own // node.upscale
         else:
-            source = node.source if hasattr(node, "source") else node.sources[0]
-            reduction[node.target] = reduction[source]
+            reduction[node.target] = reduction[node_sources(node)[0]]
 
 
 def multiply_accumulates(graph: LayerGraph, pillar_shape: tuple[int, int]) -> int:
