@@ -52,6 +52,7 @@ setup(
             "fusion = quantv2x_ros.nodes.entry:fusion",
             "replay = quantv2x_ros.nodes.entry:replay",
             "channel = quantv2x_ros.nodes.entry:channel",
+            "radio = quantv2x_ros.nodes.entry:radio",
             "viewer = quantv2x_ros.nodes.entry:viewer",
         ],
     },

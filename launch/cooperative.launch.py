@@ -29,9 +29,10 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
 from quantv2x_ros.data.bag_topics import POSE_SOURCES, BagTopics
+from quantv2x_ros.environment.huge_pages import HUGE_PAGES
 from quantv2x_ros.environment.middleware import middleware_environment
 from quantv2x_ros.graph.executables import require_installed
-from quantv2x_ros.graph.graph import NodeDescription, cooperative_graph, through_channel
+from quantv2x_ros.graph.graph import NodeDescription, cooperative_graph, through_channel, with_radio
 from quantv2x_ros.graph.parameters.replay import PACES
 from quantv2x_ros.graph.replay_source import ReplaySource
 from quantv2x_ros.graph.settings import LOG_LEVELS, NO_REPLAY, GraphError, GraphSettings
@@ -156,6 +157,13 @@ ARGUMENTS = (
         choices=BOOLEANS,
         description="Send the peers' messages through the simulated radio channel; set it up with "
         "params_file, such as config/channel.yaml.",
+    ),
+    DeclareLaunchArgument(
+        "radio",
+        default_value="false",
+        choices=BOOLEANS,
+        description="Send the ego's packets as UDP datagrams and hear others'; say where to with "
+        "params_file, such as a copy of config/radio.yaml.",
     ),
     DeclareLaunchArgument(
         "autostart",
@@ -309,14 +317,17 @@ def start(context: LaunchContext) -> list[Action]:
     nodes = cooperative_graph(settings, source)
     if LaunchConfiguration("channel").perform(context) == "true":
         nodes = through_channel(nodes, {"use_sim_time": False, "autostart": settings.autostart})
+    if LaunchConfiguration("radio").perform(context) == "true":
+        nodes = with_radio(nodes, {"use_sim_time": False, "autostart": settings.autostart})
     require_installed(nodes, os.environ)
     return [action_from(node, settings) for node in nodes]
 
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and start the graph."""
-    middleware = [
+    variables = {**middleware_environment(os.environ), **HUGE_PAGES}
+    environment = [
         SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=value))
-        for name, value in middleware_environment(os.environ).items()
+        for name, value in variables.items()
     ]
-    return LaunchDescription([*ARGUMENTS, *middleware, OpaqueFunction(function=start)])
+    return LaunchDescription([*ARGUMENTS, *environment, OpaqueFunction(function=start)])

@@ -39,7 +39,7 @@ def command_modules() -> dict[str, str]:
 GROUPS = {
     "Look": ("demo", "detect", "doctor"),
     "Data": ("simulate", "record"),
-    "Train": ("train", "quantize", "export", "train-prior"),
+    "Train": ("train", "quantize", "export", "train-prior", "choose-thresholds"),
     "Measure": (
         "evaluate",
         "consistency",

@@ -10,8 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ OWN_PROCESS = "QUANTV2X_TEST_OWN_PROCESS"
 #: Marks the processes that these tests start, and those that these start.
 SESSION = "QUANTV2X_TEST_SESSION"
 os.environ[SESSION] = str(os.getpid())
+#: Folder for what is compiled, for all processes of a run; who comes first makes and removes it.
+CACHE = "QUANTV2X_TEST_CACHE"
+_OWNS_CACHE = CACHE not in os.environ
+if _OWNS_CACHE:
+    os.environ[CACHE] = tempfile.mkdtemp(prefix="quantv2x_test_cache_")
 
 # Workers share the cores, whatever is set outside: threads that wait for each other spin, and torch
 # takes eight times as long.
@@ -70,6 +76,21 @@ def no_process_is_left() -> Iterator[None]:
     assert left_nodes() == []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def engine_cache() -> Iterator[Path]:
+    """Compiled engines of tests stay out of the user's cache, and serve all processes of a run."""
+    folder = Path(os.environ[CACHE])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
+def pytest_unconfigure() -> None:
+    """Remove the cache that this process has made."""
+    if _OWNS_CACHE:
+        shutil.rmtree(os.environ[CACHE], ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Returns the repository's root."""
@@ -99,32 +120,58 @@ def _sources_hash() -> str:
 
 
 @pytest.fixture(scope="session")
-def bundle_folder(pytestconfig: pytest.Config) -> Path:
-    """A bundle of random weights on a grid of 64 x 64 cells; made once and kept for later runs."""
-    kept = Path(pytestconfig.cache.mkdir("random_bundle"))
-    folder = kept / _sources_hash()
-    if not (folder / "manifest.yaml").is_file():
-        pytest.importorskip("torch", reason="torch, which makes the bundle, is not installed")
-        from filelock import FileLock
+def random_bundle(pytestconfig: pytest.Config) -> Callable[..., Path]:
+    """Makes bundles of random weights, by the options of `build_random_bundle`.
 
-        with FileLock(kept.with_suffix(".lock")):  # tests that run side by side want it at once
-            _keep_random_bundle(folder)
-    return folder
+    Each is made once, for all processes that run tests side by side and for later runs, until the
+    sources change. Nobody may write into it.
+    """
+    root = Path(pytestconfig.cache.mkdir("random_bundles")) / _sources_hash()
+
+    def make(**options: object) -> Path:
+        folder = root / hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()[:12]
+        if not (folder / "manifest.yaml").is_file():
+            pytest.importorskip("torch", reason="torch, which makes the bundle, is not installed")
+            from filelock import FileLock
+
+            _forget_outdated(root)
+            with FileLock(folder.with_suffix(".lock")):
+                _keep_random_bundle(folder, options)
+        return folder
+
+    return make
 
 
-def _keep_random_bundle(folder: Path) -> None:
-    """Make the bundle, in the place of those of other sources, unless it is there by now."""
+def _forget_outdated(root: Path) -> None:
+    """Remove the bundles of other sources, but not those that another run may have in use."""
+    root.mkdir(exist_ok=True)
+    for other in root.parent.iterdir():
+        if other != root and time.time() - other.stat().st_mtime > 3600:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _keep_random_bundle(folder: Path, options: Mapping[str, object]) -> None:
+    """Make a bundle, unless it is there by now; whole or not at all."""
     from quantv2x_ros.training.export.random_bundle import build_random_bundle
 
     if not (folder / "manifest.yaml").is_file():
-        for outdated in folder.parent.iterdir():
-            shutil.rmtree(outdated)
-        build_random_bundle(folder, seed=3)
+        unfinished = folder.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        build_random_bundle(unfinished, **options)  # type: ignore[arg-type]
+        unfinished.rename(folder)
 
 
 @pytest.fixture(scope="session")
-def calm_bundle_folder(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, with scores and occupancies that tell cells apart.
+def bundle_folder(random_bundle: Callable[..., Path]) -> Path:
+    """A light INT8 bundle of random weights on a grid of 64 x 64 cells."""
+    return random_bundle(seed=3, architecture="light")
+
+
+@pytest.fixture(scope="session")
+def calm_bundle_folder(
+    random_bundle: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle of the published architecture, with scores and occupancies that tell cells apart.
 
     The random network's own scores round to 1 in every cell, its occupancies to 0.0001.
     """
@@ -138,7 +185,9 @@ def calm_bundle_folder(bundle_folder: Path, tmp_path_factory: pytest.TempPathFac
         "head.onnx": {"cls.weight.scale": (0.1, 0.0), "cls.bias": (0.1, -10.0)},
         "pyramid.onnx": {"occupancy1.weight.scale": (0.2, 0.0)},
     }
-    folder = Path(shutil.copytree(bundle_folder, tmp_path_factory.mktemp("calm") / "bundle"))
+    folder = Path(
+        shutil.copytree(random_bundle(seed=3), tmp_path_factory.mktemp("calm") / "bundle")
+    )
     document = yaml.safe_load((folder / "manifest.yaml").read_text())
     for name, tensors in changes.items():
         model = onnx.load(folder / name)
@@ -153,14 +202,9 @@ def calm_bundle_folder(bundle_folder: Path, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def long_bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def long_bundle_folder(random_bundle: Callable[..., Path]) -> Path:
     """A bundle of random weights on a grid that is longer than wide, 128 x 32 cells."""
-    pytest.importorskip("torch", reason="torch, which makes the bundle, is not installed")
-    from quantv2x_ros.training.export.random_bundle import build_random_bundle
-
-    folder = tmp_path_factory.mktemp("long") / "bundle"
-    build_random_bundle(folder, seed=5, lidar_range=(-51.2, -12.8, -5.0, 51.2, 12.8, 1.0))
-    return folder
+    return random_bundle(seed=5, lidar_range=(-51.2, -12.8, -5.0, 51.2, 12.8, 1.0))
 
 
 @pytest.fixture(scope="session")

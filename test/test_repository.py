@@ -38,6 +38,7 @@ DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}
 # What is used only where it happens to be installed.
 OPTIONAL = {
     "ament_index_python",
+    "autoware_perception_msgs",
     "sensor_msgs_py",
     "tensorrt",
     "tf2_msgs",

@@ -19,6 +19,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.benchmark.node_times import FrameTimes, summarize_frames
 from quantv2x_ros.benchmark.settings import INSTRUCTION_SETS, BenchmarkError, check_isa
+from quantv2x_ros.core.transport.packet import station_of
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
@@ -65,7 +66,7 @@ class NodeObserver(Node):  # type: ignore[misc]
 
     def _on_indices(self, message: BevIndices) -> None:
         frame, now = self._frame(message), time.monotonic()
-        if message.station_id == self._station:
+        if station_of(message.packet) == self._station:
             frame.own_indices = now
         else:
             frame.peers_indices = now

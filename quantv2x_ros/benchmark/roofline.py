@@ -208,7 +208,7 @@ def engine_shapes(bundle: ModelBundle) -> dict[str, dict[str, tuple[int, ...]]]:
         bundle.grid, bundle.detection, bundle.manifest.head_reach, exact=bundle.reproduces_published
     )
     head: dict[str, tuple[int, ...]] = {}
-    for level, channels in enumerate(SCALE_CHANNELS):
+    for level, channels in enumerate(SCALE_CHANNELS[bundle.manifest.architecture]):
         columns = window.at_scale(level)
         size = (height >> level, columns.stop - columns.start)
         head[f"fused{level}_nhwc"] = (1, *size, channels)
@@ -229,9 +229,8 @@ def other_costs(bundle: ModelBundle, points: int, agents: int) -> dict[str, Stag
     height, width = bundle.grid.shape
     cells, book = height * width, bundle.codebook
     rows, columns = bundle.grid.pillar_shape
-    warp_cells = sum(
-        (cells >> 2 * level) * channels for level, channels in enumerate(SCALE_CHANNELS)
-    )
+    widths = SCALE_CHANNELS[bundle.manifest.architecture]
+    warp_cells = sum((cells >> 2 * level) * width for level, width in enumerate(widths))
     channels = bundle.pillar_weights.channels
     return {
         "encoder.pillars": StageCost(

@@ -8,6 +8,8 @@ import json
 import os
 from dataclasses import asdict, dataclass
 
+from quantv2x_ros.environment.huge_pages import HUGE_PAGES
+
 #: Instruction sets that a run can be held to, and oneDNN's word for each.
 INSTRUCTION_SETS = {"": "", "vnni": "AVX512_CORE_VNNI", "avx2": "AVX2"}
 #: Threads of every library, so that nothing uses more than was said.
@@ -93,4 +95,4 @@ class BenchmarkSettings:
         variables["MALLOC_TRIM_THRESHOLD_"] = _KEEP_MEMORY
         if self.isa:
             variables["ONEDNN_MAX_CPU_ISA"] = INSTRUCTION_SETS[self.isa]
-        return {**os.environ, **variables}
+        return {**HUGE_PAGES, **os.environ, **variables}

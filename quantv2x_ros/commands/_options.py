@@ -32,7 +32,17 @@ CloudScale = Annotated[
 ResultFile = Annotated[Path, typer.Option(help="JSON file to write the result to.")]
 
 # Of those that make a bundle of a trained network.
-Checkpoint = Annotated[Path, typer.Option(help="Trained network (.safetensors).")]
+Checkpoint = Annotated[
+    Path, typer.Option(help="Trained network: a stage's network.safetensors, or published weights.")
+]
+Stage = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="YAML of the network's stage, for weights that do not say their architecture, such as"
+        " published ones: config/training/published/stage3.yaml.",
+    ),
+]
 BundleFolder = Annotated[Path, typer.Option(help="Folder of the bundle, such as engines/NAME.")]
 BundleName = Annotated[str, typer.Option(help="Name of the bundle; empty: its folder's.")]
 BundleVersion = Annotated[str, typer.Option(help="Version of the bundle.")]

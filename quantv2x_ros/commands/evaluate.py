@@ -45,8 +45,9 @@ Sweep = Annotated[
     typer.Option(
         help="Measure a whole curve: agents, latency_ms, latency_ms_uncompensated, pose_noise,"
         " heading_noise, pose_error, pose_error_aligned, loss, loss_holes, burst_loss, stations,"
-        " levels, min_occupancy, interest_range, interest_of_receivers, max_bytes (several by"
-        " commas), link (all of bytes and losses), all or none."
+        " levels, min_occupancy, interest_range, interest_of_receivers, max_bytes, radio; radio,"
+        " loss, latency_ms and pose_error also with _late for boxes or _hybrid for both (several by"
+        " commas); link (all of bytes and losses), all or none."
     ),
 ]
 Report = Annotated[

@@ -20,6 +20,7 @@ from quantv2x_ros.commands._options import (
     KeepDeadChannels,
     MaxAgents,
     Note,
+    Stage,
 )
 
 if TYPE_CHECKING:
@@ -62,18 +63,18 @@ def command(
     coded_ego: CodedEgo = None,
     keep_dead_channels: KeepDeadChannels = False,
     note: Note = "",
+    stage: Stage = None,
 ) -> None:
     """Export a trained network as a bundle: ONNX engines, tables, weights and a manifest."""
     from rich.progress import track
 
-    from quantv2x_ros.training.checkpoint import load_checkpoint
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
     from quantv2x_ros.training.export.sparse_heads import record_sparse_heads
-    from quantv2x_ros.training.network import default_network
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
     from quantv2x_ros.training.quantization.post_training import QuantizationConfig
+    from quantv2x_ros.training.start import open_network
 
-    network = load_checkpoint(checkpoint, default_network(codebook=True).config)
+    network = open_network(checkpoint, stage)
     network.code_ego(coded_ego)
     quantization = QuantizationConfig(activations=activations, weights=weights, heads=heads)
     made: dict[str, object] = {}

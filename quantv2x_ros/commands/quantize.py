@@ -19,6 +19,7 @@ from quantv2x_ros.commands._options import (
     KeepDeadChannels,
     MaxAgents,
     Note,
+    Stage,
 )
 
 Data = Annotated[Path, typer.Option(help="Dataset whose frames calibrate the scales.")]
@@ -109,28 +110,28 @@ def command(
     coded_ego: CodedEgo = None,
     keep_dead_channels: KeepDeadChannels = False,
     note: Note = "",
+    stage: Stage = None,
     json: ReportFile = None,
 ) -> None:
     """Quantize a trained network and export it: scales, rounding, size, bit operations."""
     from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.evaluation.report import write_json
     from quantv2x_ros.evaluation.settings import EvaluationConfig
-    from quantv2x_ros.training.checkpoint import load_checkpoint
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
     from quantv2x_ros.training.export.measurement import Measurement
     from quantv2x_ros.training.export.sparse_heads import record_sparse_heads
     from quantv2x_ros.training.float_precision import choose_bfloat16
-    from quantv2x_ros.training.network import default_network
     from quantv2x_ros.training.quantization.aware_training import AwareTrainingConfig
     from quantv2x_ros.training.quantization.block_learning import ReconstructionConfig
     from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
     from quantv2x_ros.training.quantization.post_training import QuantizationConfig
     from quantv2x_ros.training.quantization.workflow import Workflow, print_report
+    from quantv2x_ros.training.start import open_network
 
     if sensitivity and evaluate is None:
         raise typer.BadParameter("--sensitivity needs --evaluate: it measures AP")
     config = QuantizationConfig.parse(precision, scales, heads)
-    network = load_checkpoint(checkpoint, default_network(codebook=True).config)
+    network = open_network(checkpoint, stage)
     network.code_ego(coded_ego)
     count = calibration_batches * batch_size
     frames = CalibrationFrames(data, count, network.config.grid, agents, seed)

@@ -15,6 +15,7 @@ from rclpy.serialization import deserialize_message
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.core.monitoring.statistics import RateMeter, SweepRate
+from quantv2x_ros.core.transport.packet import PacketError, unpack
 from quantv2x_ros.nodes.common.conversions import nanoseconds
 
 _RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
@@ -108,8 +109,12 @@ class Observer(Node):  # type: ignore[misc]
         self.last_object_time = now
 
     def _on_indices(self, message: BevIndices) -> None:
-        traffic = self.stations.setdefault(message.station_id, SweepRate())
-        traffic.hear(message.sequence, len(message.payload), time.monotonic())
+        try:
+            packet = unpack(message.packet)
+        except PacketError:
+            return  # damaged on its way, and counted by who was to use it
+        traffic = self.stations.setdefault(packet.station_id, SweepRate())
+        traffic.hear(packet.sequence, len(message.packet), time.monotonic())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

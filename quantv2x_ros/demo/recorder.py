@@ -17,18 +17,21 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import MarkerArray
 
-from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3DArray
 from quantv2x_ros.data.agent_names import agent_namespace
 from quantv2x_ros.data.bag_writer import BagWriter
 from quantv2x_ros.data.recorded_messages import TRANSFORM_TYPE, serialize_transforms
 from quantv2x_ros.data.recording import TRANSFORM_TOPIC
 from quantv2x_ros.graph.graph import absolute
 from quantv2x_ros.graph.replay_source import ReplaySource, topic_of
+from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.conversions import pose_from_message
 
 #: Where a message's first stamp lies in its CDR: behind the encapsulation, and behind the length of
 #: an array where the message is one.
 _STAMP, _STAMP_IN_ARRAY = 4, 8
+
+_CODEBOOK = "/v2x/codebook"
 
 
 class Recorder:
@@ -49,6 +52,7 @@ class Recorder:
         self._bag = bag
         self._poses: dict[str, bytes] = {}
         self._latest = 0  # newest stamp of the recording, nanoseconds
+        self._announced: list[bytes] = []
         self.messages = 0
         bag.add_topic(TRANSFORM_TOPIC, TRANSFORM_TYPE)
         for agent in () if source.indices_only else source.agents:
@@ -58,6 +62,7 @@ class Recorder:
                 topic = absolute(root, topic_of(inner, name))
                 self._add(node, topic, f"/{topic_of(outer, name)}", kind)
         self._add(node, "/v2x/bev_indices", "/v2x/bev_indices", BevIndices)
+        self._add_announcements(node)
         self._add(node, absolute(root, "objects"), "/objects", DetectedObject3DArray)
         self._add(node, absolute(root, "markers"), "/markers", MarkerArray)
         self._add(node, "/diagnostics", "/diagnostics", DiagnosticArray)
@@ -72,11 +77,25 @@ class Recorder:
             write = partial(self._write_now, recorded)
         node.create_subscription(kind, topic, write, reliable, raw=True)
 
+    def _add_announcements(self, node: Node) -> None:
+        """Record announcements, which come before the first sweep, as of the first message."""
+        self._bag.add_topic(_CODEBOOK, "quantv2x_msgs/msg/Codebook", transient_local=True)
+        node.create_subscription(Codebook, _CODEBOOK, self._hear, qos.latched_input(), raw=True)
+
+    def _hear(self, data: bytes) -> None:
+        if self._latest:
+            self._write_now(_CODEBOOK, data)
+        else:
+            self._announced.append(data)
+
     def _write(self, topic: str, place: int, data: bytes) -> None:
         order = "<" if data[1] & 1 else ">"
         seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, place)
         stamp = seconds * 1_000_000_000 + nanoseconds
         self._latest = max(self._latest, stamp)
+        announced, self._announced = self._announced, []
+        for announcement in announced:
+            self._write_now(_CODEBOOK, announcement)
         agent, _, name = topic.rpartition("/")
         if name == "pose":
             self._poses[agent] = data

@@ -72,7 +72,7 @@ class Observation:
         subscribers: full node names by topic.
         connections: pairs that were compared.
         stations: heard on the air, by id.
-        codebooks: announced: station to model and codebook id.
+        codebooks: announced: station to model and format of its packets.
         shared: ids that more than one station seems to have: id to why.
         troubles: latest diagnostics that are not OK: node to level (1, 2, 3) and message.
     """
@@ -247,7 +247,7 @@ def _codebooks(seen: Observation) -> list[Finding]:
             f"{codebook:016x} of {', '.join(map(str, sorted(stations)))}"
             for codebook, stations in sorted(stations_by_id.items())
         )
-        remedy = "give all stations the same model bundle: these refuse each other's sweeps"
+        remedy = "give all the same model bundle and map_frame: these refuse each other's sweeps"
         found.append(Finding(ERROR, subject, text, remedy))
     elif stations_by_id:
         ((codebook, stations),) = stations_by_id.items()

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
@@ -19,6 +18,7 @@ from rclpy.qos import QoSCompatibility, qos_check_compatible
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.monitoring.statistics import SweepRate
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
+from quantv2x_ros.core.transport.packet import PacketError, unpack
 from quantv2x_ros.doctor.graph import CODEBOOK, INDICES, Connection, Observation, StationHeard
 from quantv2x_ros.environment.interruption import signals_held_back
 from quantv2x_ros.nodes.common import qos
@@ -115,10 +115,15 @@ class GraphProbe(Node):  # type: ignore[misc]
                 seen.connections.append(Connection(topic, publisher, subscriber, problem, *kinds))
 
     def _on_indices(self, message: BevIndices) -> None:
-        station, heard = message.station_id, self._stations[message.station_id]
-        now, place = time.monotonic(), message.sensor_pose.pose.position
-        heard.traffic.hear(message.sequence, len(message.payload), now)
-        sweep = nanoseconds(message.header.stamp), np.array([place.x, place.y, place.z]), now
+        try:
+            packet = unpack(message.packet)
+        except PacketError as error:
+            warning = int.from_bytes(DiagnosticStatus.WARN, "little")
+            self._troubles[INDICES] = (warning, str(error))
+            return
+        station, heard, now = packet.station_id, self._stations[packet.station_id], time.monotonic()
+        heard.traffic.hear(packet.sequence, len(message.packet), now)
+        sweep = packet.stamp_ns, packet.pose[:3, 3], now
         try:
             heard.whereabouts.check(station, *sweep)
         except SharedIdError as error:
@@ -128,7 +133,7 @@ class GraphProbe(Node):  # type: ignore[misc]
 
     def _on_codebook(self, message: Codebook) -> None:
         model = f"{message.bundle_name} {message.bundle_version}"
-        self._codebooks[message.station_id] = (model, message.codebook_id)
+        self._codebooks[message.station_id] = (model, message.format_id)
         self._announced[message.station_id].add(nanoseconds(message.header.stamp))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:

@@ -3,7 +3,7 @@
 """Detection on datasets without ROS, and what it is measured by.
 
 * agent_grids: AgentGrids, AgentLevels, RoadsideGrids.
-* air: Air, IndependentLoss, SharedChannel.
+* air: Air, Departures, IndependentLoss, SharedChannel.
 * consistency_trial: Suspect, ConsistencyTrial.
 * details: RatedFrame, Details.
 * detect: Input, DetectionResult.
@@ -12,6 +12,9 @@
 * index_recorder: IndexRecorder.
 * lies: ClaimedSweep, LieInput, Lie, Honest, WrongPose, Elsewhere, InventedCar.
 * frame_state: Sent, FrameState, ScenarioAgents.
+* box_link: BoxMessage, BoxLink.
+* hybrid_playback: HybridPlayback.
+* late_playback: LatePlayback.
 * playback: EgoView, Playback.
 * pyramid_cache: PyramidCache.
 * senders: Senders, AirLoad.
@@ -19,6 +22,8 @@
 * plots: Panel.
 * scores: Scores, StreamingPrecision.
 * session: Request.
+* thresholds: choose_thresholds, install_thresholds.
+* tracking: TrackingScore.
 * settings: EvaluationSettingError, Sending, Link, EvaluationConfig.
 * series: Variant.
 * drawing: PictureContent, PictureArea.

@@ -4,23 +4,32 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from quantv2x_ros.core.channel.channel_model import ChannelModel
-from quantv2x_ros.core.transport.sweep_sender import SentSweep
+from quantv2x_ros.core.channel.pacing import Pacer
+from quantv2x_ros.core.channel.radio import radio_profile
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.evaluation.frame_state import FrameState
-from quantv2x_ros.evaluation.senders import Senders
 from quantv2x_ros.evaluation.settings import Link
 
+#: Sizes of the packets that an agent sends of a frame, bytes, in their order.
+Sizes = Callable[[FrameState, str], Sequence[int]]
 #: When each message of a sweep is in, seconds after the sweep; those that are lost are missing.
 Arrivals = dict[int, float]
 
 
 class Air(Protocol):
     """Carries what is sent."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What became of the messages, see `ChannelModel`; empty without a channel."""
 
     def carry(
         self, state: FrameState, draws: dict[str, np.random.Generator]
@@ -36,13 +45,41 @@ class Air(Protocol):
         """
 
 
-class IndependentLoss:
-    """Loses each message for itself, and takes no time."""
+class Departures:
+    """When each agent's messages go, by the law of its radio."""
 
-    def __init__(self, senders: Senders, link: Link) -> None:
+    def __init__(self, radio: str) -> None:
+        """Set up for a radio of `core.channel.radio.PROFILES`."""
+        self._profile = radio_profile(radio)
+        self._pacers: dict[str, Pacer[int]] = {}
+
+    def times(self, name: str, sizes: Sequence[int], start: float) -> dict[int, float]:
+        """Return when an agent's messages of a sweep go, by number.
+
+        Args:
+            name: The agent.
+            sizes: Bytes of what it sends; messages that have not gone by its next sweep never go.
+            start: When it has the sweep, seconds; must not run back.
+        """
+        pacer = self._pacers.setdefault(name, Pacer(self._profile))
+        pacer.offer(list(enumerate(sizes)))
+        gone: dict[int, float] = {}
+        now = start
+        while now < start + FRAME_PERIOD:
+            gone.update(dict.fromkeys(pacer.due(now), now))
+            now = max(pacer.next_time(now), math.nextafter(now, math.inf))
+        return gone
+
+
+class IndependentLoss:
+    """Loses each message for itself, and takes no time but that of waiting for its turn."""
+
+    def __init__(self, sizes: Sizes, link: Link) -> None:
         """Set up."""
-        self._senders = senders
+        self._sizes = sizes
         self._link = link
+        self._departures = Departures(link.sending.radio)
+        self.counts: Counter[str] = Counter()
 
     def carry(
         self, state: FrameState, draws: dict[str, np.random.Generator]
@@ -50,20 +87,22 @@ class IndependentLoss:
         """See `Air`."""
         arrivals = {}
         for name, rng in draws.items():
-            count = _messages(self._senders.send(state.sent[name], self._link.sending))
-            kept = np.flatnonzero(rng.random(count) >= self._link.loss)
-            arrivals[name] = dict.fromkeys(kept.tolist(), 0.0)
+            sizes = self._sizes(state, name)
+            kept = rng.random(len(sizes)) >= self._link.loss
+            start = state.number * FRAME_PERIOD
+            gone = self._departures.times(name, sizes, start)
+            arrivals[name] = {number: at - start for number, at in gone.items() if kept[number]}
         return arrivals
 
 
 class SharedChannel:
     """A `ChannelModel` on which all agents of a scenario send, the ego among them."""
 
-    def __init__(self, senders: Senders, link: Link, scenario: int) -> None:
+    def __init__(self, sizes: Sizes, link: Link, scenario: int) -> None:
         """Set up.
 
         Args:
-            senders: makes the messages.
+            sizes: of the messages.
             link: holds the channel's settings.
             scenario: number of the scenario, for the draws.
 
@@ -72,10 +111,16 @@ class SharedChannel:
         """
         if link.channel is None:
             raise ValueError("the link has no channel")
-        self._senders = senders
+        self._sizes = sizes
         self._link = link
         seed = np.random.SeedSequence([link.seed, scenario]).generate_state(1)[0]
         self._channel = ChannelModel(link.channel, int(seed))
+        self._departures = Departures(link.sending.radio)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """See `Air`."""
+        return self._channel.counts
 
     def carry(
         self, state: FrameState, draws: dict[str, np.random.Generator]
@@ -86,33 +131,24 @@ class SharedChannel:
         stations that contend for the air do.
         """
         start = state.number * FRAME_PERIOD
-        frames = {
-            name: self._senders.send(sent, self._link.sending) for name, sent in state.sent.items()
-        }
+        sizes = {name: self._sizes(state, name) for name in state.sent}
+        departures = sorted(
+            (at, number, sender, name)
+            for sender, name in enumerate(sizes)
+            for number, at in self._departures.times(name, sizes[name], start).items()
+        )
         arrivals: dict[str, Arrivals] = {name: {} for name in draws}
-        for number in range(max(map(_messages, frames.values()))):
-            for sender, (name, frame) in enumerate(frames.items()):
-                if number >= _messages(frame):
-                    continue
-                for delivery in self._channel.send(sender, _size(frame, number), start):
-                    if name in arrivals and not delivery.flipped_bits:  # the checksum sees those
-                        after = delivery.time - start
-                        known = arrivals[name].get(number, after)
-                        arrivals[name][number] = min(after, known)
+        for at, number, sender, name in departures:
+            for delivery in self._channel.send(sender, sizes[name][number], at):
+                if name in arrivals and not delivery.flipped_bits:  # the checksum sees those
+                    after = delivery.time - start
+                    known = arrivals[name].get(number, after)
+                    arrivals[name][number] = min(after, known)
         return arrivals
 
 
-def make_air(senders: Senders, link: Link, scenario: int) -> Air:
+def make_air(sizes: Sizes, link: Link, scenario: int) -> Air:
     """Return what carries messages over a link."""
     if link.channel is None:
-        return IndependentLoss(senders, link)
-    return SharedChannel(senders, link, scenario)
-
-
-def _messages(frame: SentSweep) -> int:
-    return len(frame.tiles) + len(frame.parity)
-
-
-def _size(frame: SentSweep, number: int) -> int:
-    tiles = len(frame.tiles)
-    return len(frame.tiles[number].payload if number < tiles else frame.parity[number - tiles])
+        return IndependentLoss(sizes, link)
+    return SharedChannel(sizes, link, scenario)

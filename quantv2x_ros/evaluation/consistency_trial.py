@@ -167,7 +167,7 @@ class ConsistencyTrial:
             ego=ego,
             ego_occupancy=own.occupancy,
             peer=honest,
-            peer_alone=senders.alone(state, peer),
+            peer_alone=state.fuse_alone(peer).detections,
             elsewhere=self._elsewhere[place] if self._elsewhere else None,
         )
         views = {id(honest.indices): self._view(honest.indices, honest.pyramid)}

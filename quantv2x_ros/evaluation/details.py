@@ -19,6 +19,7 @@ from quantv2x_ros.core.detection.evaluation import (
     range_groups,
     sight_groups,
 )
+from quantv2x_ros.core.detection.headings import FrontsTold
 from quantv2x_ros.core.detection.matching import FrameScore, recall_precision
 from quantv2x_ros.core.geometry.pose import transform_between, transform_points
 from quantv2x_ros.data.frame import Truth
@@ -27,6 +28,9 @@ from quantv2x_ros.evaluation.playback import EgoView
 
 WORST_OVERLAP = 0.3
 """BEV IoU from which an object of a frame counts as found when frames are ranked."""
+
+FRONT_OVERLAP = 0.5
+"""BEV IoU from which an object counts as found when headings are compared."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Details:
         self._agents: dict[int, AveragePrecision] = {}
         self._ranges = Breakdown(RANGE_BANDS, metric)
         self._sights = Breakdown(SIGHTS, metric)
+        whole = metric()
+        self._fronts = FrontsTold(whole.classes, list(whole.ious).index(FRONT_OVERLAP))
         self.frames: list[RatedFrame] = []
 
     def add(self, state: FrameState, view: EgoView, truth: Truth, whole: AveragePrecision) -> None:
@@ -78,6 +84,7 @@ class Details:
         matches = whole.match(view.detections, truth.boxes, truth.labels)
         self._agents.setdefault(view.agents, self._metric()).add_matches(matches)
         boxes = view.detections.boxes
+        self._fronts.add(matches, boxes, truth.boxes)
         self._ranges.add(matches, range_groups(truth.boxes), range_groups(boxes))
         clouds = [
             transform_points(
@@ -103,8 +110,9 @@ class Details:
         )
 
     def compute(self) -> dict[str, Any]:
-        """Return each part's result by the name of its breakdown."""
+        """Return each part's result by the name of its breakdown, and the share of fronts told."""
         return {
+            "fronts_told": self._fronts.compute(),
             "by_agents": {
                 str(count): {**metric.compute(), "frames": metric.frames}
                 for count, metric in sorted(self._agents.items())

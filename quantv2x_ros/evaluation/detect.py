@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.core.geometry.packed_pose import sent_pose
 from quantv2x_ros.core.geometry.pose import (
     extrinsics_matrix,
     invert,
     quaternion_from_matrix,
+    transform_between,
     transform_points,
 )
 from quantv2x_ros.core.placement.cloud_extent import misplacement
@@ -147,11 +149,15 @@ def choose_agents(frame: Frame, ego: str | None, agents: str, limit: int) -> lis
 
 
 def frame_input(frame: Frame, agents: Sequence[str]) -> Input:
-    """Gather the clouds, poses and truth of some agents, the ego first."""
+    """Gather the clouds, poses and truth of some agents, the ego first.
+
+    Peers' poses are as their packets hold them.
+    """
     ego = frame[agents[0]]
+    poses = [ego.pose, *(sent_pose(frame[name].pose) for name in agents[1:])]
     return Input(
         {name: frame[name].points for name in agents},
-        frame.ego_to_agents(agents),
+        np.stack([transform_between(ego.pose, pose) for pose in poses]),
         frame.truth(agents[0]).boxes,
         ego.level,
         ego.placement or CloudPlacement(),

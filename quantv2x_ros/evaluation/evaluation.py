@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,16 @@ from quantv2x_ros.data.frame import Frame
 from quantv2x_ros.data.scenario import FRAME_PERIOD, Scenario, find_scenarios
 from quantv2x_ros.evaluation.agent_grids import AgentGrids
 from quantv2x_ros.evaluation.frame_state import FrameState, ScenarioAgents, choose_agents
+from quantv2x_ros.evaluation.hybrid_playback import HybridPlayback, hybrid_sizes
+from quantv2x_ros.evaluation.late_playback import LatePlayback, box_sizes
 from quantv2x_ros.evaluation.playback import EgoView, Playback
 from quantv2x_ros.evaluation.pyramid_cache import PyramidCache
 from quantv2x_ros.evaluation.scores import Scores
 from quantv2x_ros.evaluation.senders import AirLoad, Senders
 from quantv2x_ros.evaluation.series import Variant
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError
+from quantv2x_ros.evaluation.tracking import TrackingScore
+from quantv2x_ros.inference.model.manifest import MANIFEST_NAME, parse_manifest
 from quantv2x_ros.inference.protocol import Detector, PlainFeature
 
 
@@ -73,6 +77,7 @@ class Evaluation:
         variants: Further settings, measured on the same frames.
         streaming_ms: Latencies of streaming AP; `None` in it stands for the measured one.
         detailed: Whether to gather details.
+        tracking: Whether to score how objects are followed.
         scores: What was measured so far.
     """
 
@@ -81,6 +86,7 @@ class Evaluation:
     variants: Sequence[Variant] = ()
     streaming_ms: Sequence[float | None] = ()
     detailed: bool = False
+    tracking: bool = False
     skipped: list[DatasetError] = field(default_factory=list, init=False)
     empty: list[DatasetError] = field(default_factory=list, init=False)
     without_ego: int = field(default=0, init=False)
@@ -107,13 +113,23 @@ class Evaluation:
             self.variants,
             self.streaming_ms,
             self.detailed,
+            self._tracking_score(),
         )
         configs = self.scores.configs
         self._senders = Senders(self.detector.bundle)
         self._pyramids = PyramidCache(self.detector)
-        self._traffic = {config.link.sending: AirLoad() for config in configs}
+        self._traffic = {config.traffic: AirLoad() for config in configs}
         self._warm_up = max(map(_warm_up, configs))
         self._refused: Counter[str] = Counter()
+        self._air: Counter[str] = Counter()
+
+    def _tracking_score(self) -> TrackingScore | None:
+        if not self.tracking:
+            return None
+        bundle = self.detector.bundle
+        # the detector's thresholds are those of the ranking
+        own = parse_manifest((bundle.folder / MANIFEST_NAME).read_bytes()).detection
+        return TrackingScore(bundle.classes, own)
 
     def run(self, scenarios: Sequence[Scenario], progress: Progress | None = None) -> None:
         """Go through the scenarios.
@@ -153,15 +169,12 @@ class Evaluation:
             self.detector.bundle, level=self.config.level, turn=self.config.turn_grids
         )
         agents = ScenarioAgents(self.detector, grids)
-        playbacks = {
-            config: Playback(self._pyramids, self.detector.bundle, self._senders, config, index)
-            for config in self.scores.configs
-        }
+        playbacks = {config: self._playback(config, index) for config in self.scores.configs}
         self.scores.start_scenario()
         left_out = False
         for number, timestamp in enumerate(scenario.timestamps):
             ahead = range(number, number + self._warm_up + 1)
-            if needed.intersection(ahead) or (self.scores.streams and needed):
+            if needed.intersection(ahead) or (self.scores.needs_every_frame and needed):
                 for playback in playbacks.values() if left_out else ():
                     playback.reset()
                 left_out = False
@@ -172,6 +185,14 @@ class Evaluation:
                 left_out = True
             yield number
         self._refused += playbacks[self.config].refused
+        self._air += playbacks[self.config].air_counts
+
+    def _playback(self, config: EvaluationConfig, index: int) -> Playback | LatePlayback:
+        bundle = self.detector.bundle
+        if config.fusion == "late":
+            return LatePlayback(bundle, config, index)
+        kind = HybridPlayback if config.fusion == "hybrid" else Playback
+        return kind(self._pyramids, bundle, self._senders, config, index)
 
     def _state(
         self, scenario: Scenario, timestamp: str, number: int, senders: ScenarioAgents
@@ -207,19 +228,26 @@ class Evaluation:
 
     def _weigh(self, state: FrameState) -> None:
         """Note how long the messages are, by every way of sending them."""
-        for sending, traffic in self._traffic.items():
-            for sent in state.sent.values():
-                if isinstance(sent.message, PlainFeature):
+        for (fusion, sending), traffic in self._traffic.items():
+            for name, sent in state.sent.items():
+                if fusion == "late":
+                    traffic.add(box_sizes(state, name, sending))
+                elif fusion == "hybrid":
+                    traffic.add(hybrid_sizes(state, name, sending, self._senders))
+                elif isinstance(sent.message, PlainFeature):
                     traffic.add_plain(len(sent.broadcast.payload))
                 else:
-                    traffic.add(self._senders.send(sent, sending))
+                    traffic.add(self._senders.send(sent, sending).packet_sizes)
 
     def _evaluate(
-        self, state: FrameState, playbacks: dict[EvaluationConfig, Playback], counts: bool
+        self,
+        state: FrameState,
+        playbacks: Mapping[EvaluationConfig, Playback | LatePlayback],
+        counts: bool,
     ) -> None:
         """Play a frame with all settings, and take the boxes of those for which it counts."""
         wanted = {*self.scores.configs_at(state.number)} if counts else set()
-        if counts or self.scores.streams:
+        if counts or self.scores.needs_every_frame:
             wanted.add(self.config)
         views: dict[EvaluationConfig, EgoView] = {}
         for config, playback in playbacks.items():
@@ -241,7 +269,7 @@ class Evaluation:
             "frames": …}` with what the messages take (see `AirLoad.compute`), the settings, and
             what was asked for beyond, see `Scores.further`.
         """
-        traffic = self._traffic[self.config.link.sending].compute()
+        traffic = self._traffic[self.config.traffic].compute()
         return {
             **self.scores.metric.compute(),
             **traffic,
@@ -254,6 +282,7 @@ class Evaluation:
             "skipped": [str(error) for error in self.skipped],
             "frames_without_ego": self.without_ego,
             "refused": dict(self._refused),
+            "air": dict(self._air),
             **self.scores.further(self._traffic),
         }
 

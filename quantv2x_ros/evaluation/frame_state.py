@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.pose import transform_between
 from quantv2x_ros.core.transport.sweep import Tile
 from quantv2x_ros.core.transport.sweep_sender import SentSweep
@@ -28,7 +27,7 @@ from quantv2x_ros.inference.protocol import (
     indices_of,
     pyramid_of,
 )
-from quantv2x_ros.inference.results import AgentPyramid
+from quantv2x_ros.inference.results import AgentPyramid, FusionResult
 
 
 @dataclass(eq=False)
@@ -44,7 +43,8 @@ class Sent:
         ego_to_agent: (4, 4) from the frame of the state's ego to that of its grid.
         level: (4, 4) from its LiDAR's frame to the levelled one; `None` where it was not levelled.
         listeners: (4, 4) grid_to_map of all other agents.
-        frames: What it sends by the way of sending, as far as that was asked for.
+        frames: What it sends by the way of sending and the bytes that are left to it, as far as
+            that was asked for.
         tiles: The same as a receiver decodes it.
     """
 
@@ -56,8 +56,8 @@ class Sent:
     ego_to_agent: npt.NDArray[np.float64]
     level: npt.NDArray[np.float64] | None = None
     listeners: tuple[npt.NDArray[np.float64], ...] = ()
-    frames: dict[Sending, SentSweep] = field(default_factory=dict)
-    tiles: dict[Sending, tuple[Tile, ...]] = field(default_factory=dict)
+    frames: dict[tuple[Sending, int | None], SentSweep] = field(default_factory=dict)
+    tiles: dict[tuple[Sending, int | None], tuple[Tile, ...]] = field(default_factory=dict)
 
     @property
     def indices(self) -> IndexArray:
@@ -89,14 +89,19 @@ class FrameState:
         number: Number of the frame in its scenario, from 0.
         frame: The frame, its agents in the frames of their grids.
         sent: Agent → sweep that it sent, the ego first.
-        alone: Agent → its detections without others in its own frame, computed when first asked
-            for.
     """
 
     number: int
     frame: Frame
     sent: dict[str, Sent]
-    alone: dict[str, Detections] = field(default_factory=dict)
+    _alone: dict[str, FusionResult] = field(default_factory=dict)
+
+    def fuse_alone(self, name: str) -> FusionResult:
+        """Return what an agent sees without others, in its own frame; computed once."""
+        if name not in self._alone:
+            sent = self.sent[name]
+            self._alone[name] = sent.detector.fuse([sent.own_pyramid], np.eye(4)[None])
+        return self._alone[name]
 
     @property
     def stamp_ns(self) -> int:
@@ -147,13 +152,6 @@ class ScenarioAgents:
             frame = self._grids.lay(frame, agents, FRAME_PERIOD * number)
         sent = {name: self._send(frame, name, agents) for name in agents}
         return FrameState(number, frame, sent)
-
-    def alone(self, state: FrameState, name: str) -> Detections:
-        """Return an agent's detections without others, in its own frame; computed once."""
-        if name not in state.alone:
-            pyramid = state.sent[name].own_pyramid
-            state.alone[name] = self._detector.fuse([pyramid], np.eye(4)[None]).detections
-        return state.alone[name]
 
     def _send(self, frame: Frame, name: str, agents: Sequence[str]) -> Sent:
         broadcast = self._detector.broadcast(frame[name].points)

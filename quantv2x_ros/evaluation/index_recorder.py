@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.coding.wire import CONTEXT, PACKED, payload_coding
-from quantv2x_ros.core.geometry.pose import quaternion_from_matrix
-from quantv2x_ros.core.transport.tile_cutting import cut_tiles
-from quantv2x_ros.core.transport.tiles import TileSettings
+from quantv2x_ros.core.geometry.packed_pose import PoseSpread
+from quantv2x_ros.core.transport.packet_format import PacketFormat, format_id
+from quantv2x_ros.core.transport.packet_tiles import SweepSource, packets_of
+from quantv2x_ros.core.transport.sweep_sender import SendSettings, SweepSender
 from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.data.frame import AgentFrame, Frame
 from quantv2x_ros.data.frame_store import RecordedMessage
@@ -27,9 +26,6 @@ from quantv2x_ros.inference.model.bundle import ModelBundle
 
 INDICES_TYPE = "quantv2x_msgs/msg/BevIndices"
 CODEBOOK_TYPE = "quantv2x_msgs/msg/Codebook"
-
-#: The coder's number to quantv2x_msgs/msg/BevIndices.ENCODING_*.
-_ENCODINGS = {PACKED: 0, CONTEXT: 1}
 
 
 class IndexRecorder:
@@ -58,8 +54,9 @@ class IndexRecorder:
         self._bundle = bundle
         self._agents = tuple(agents)
         self._encoder = AgentEncoder(bundle, backend, threads or None)
-        self._frame = bundle.index_map_format
-        self._background = bundle.background
+        maps = bundle.index_map_format
+        self._sender = SweepSender(maps, bundle.background, SendSettings(min_occupancy=0.0))
+        self._packets = PacketFormat(maps, format_id(bundle.codebook_id, bundle.grid, MAP_FRAME))
         self.topics: Mapping[str, str] = {
             CODEBOOK_TOPIC: CODEBOOK_TYPE,
             INDICES_TOPIC: INDICES_TYPE,
@@ -96,43 +93,16 @@ class IndexRecorder:
     def _indices(
         self, agent: AgentFrame, indices: npt.NDArray[np.uint8], sequence: int, stamp: int
     ) -> list[bytes]:
-        """Cut a whole map into messages, as the encoder node does by default."""
-        types = message_types().types
-        form = self._format()
-        place = types["geometry_msgs/msg/Point"](*(float(value) for value in agent.pose[:3, 3]))
-        turn = (float(value) for value in quaternion_from_matrix(agent.pose))
-        pose = types["geometry_msgs/msg/Pose"](place, types["geometry_msgs/msg/Quaternion"](*turn))
-        tiles = cut_tiles(indices, self._frame, TileSettings(), self._background)
-        messages = []
-        for number, tile in enumerate(tiles):
-            message = types[INDICES_TYPE](
-                header=header(lidar_frame(agent.agent), stamp),
-                station_id=station_id(agent.agent),
-                sequence=sequence,
-                map_frame=MAP_FRAME,
-                sensor_pose=types["geometry_msgs/msg/PoseWithCovariance"](pose, np.zeros(36)),
-                first_level=tile.place.first_level,
-                tile_levels=tile.place.levels,
-                first_row=tile.place.first_row,
-                tile_rows=tile.place.rows,
-                first_column=tile.place.first_column,
-                tile_columns=tile.place.columns,
-                tile_index=number,
-                tile_count=len(tiles),
-                parity_count=0,
-                sent_levels=form["levels"],
-                omitted_cells=0,
-                encoding=_ENCODINGS[payload_coding(tile.payload)],
-                payload=np.frombuffer(tile.payload, np.uint8),
-                payload_crc=zlib.crc32(tile.payload),
-                signature=np.empty(0, np.uint8),
-                **form,
-            )
-            messages.append(serialize(INDICES_TYPE, message))
-        return messages
+        """Cut a whole map into messages, as the encoder node does that leaves nothing out."""
+        kind = message_types().types[INDICES_TYPE]
+        source = SweepSource(station_id(agent.agent), sequence, stamp, agent.pose, PoseSpread())
+        packets = packets_of(source, self._sender.send(indices), self._packets)
+        contents = (np.frombuffer(packet.content(), np.uint8) for packet in packets)
+        head = header(lidar_frame(agent.agent), stamp)
+        return [serialize(INDICES_TYPE, kind(header=head, packet=data)) for data in contents]
 
     def _format(self) -> dict[str, Any]:
-        """Return the fields about codebook and grid that both messages have."""
+        """Return an announcement's fields about what all stations must share."""
         levels, segments, dict_size, _ = self._bundle.codebook.tables.shape
         rows, columns = self._bundle.grid.shape
         size_y, size_x = self._bundle.grid.cell_size
@@ -147,4 +117,6 @@ class IndexRecorder:
             "cell_size_y": size_y,
             "origin_x": self._bundle.grid.lidar_range[0],
             "origin_y": self._bundle.grid.lidar_range[1],
+            "map_frame": MAP_FRAME,
+            "format_id": self._packets.id,
         }

@@ -16,6 +16,10 @@ from quantv2x_ros.evaluation.series import (
     LINK,
     LOSSES,
     OCCUPANCY,
+    RADIO,
+    RADIO_HYBRID,
+    RADIO_LATE,
+    RADIOS,
     RECEIVERS,
     STATIONS,
 )
@@ -28,6 +32,8 @@ _NAMES = {
     "loss": "{:.0%} of the tiles lost",
     "loss_holes": "{:.0%} lost, not concealed",
     "burst_loss": "{:.0%} lost in bursts",
+    "loss_late": "boxes, {:.0%} of the packets lost",
+    "loss_hybrid": "both, {:.0%} of the packets lost",
     STATIONS: "{:.0f} further stations on the air",
     LEVELS: "`levels: {:.0f}`",
     OCCUPANCY: "`min_occupancy: {:g}`",
@@ -46,14 +52,19 @@ _RATE_LABELS = {
     INTEREST: "interest_range",
     RECEIVERS: "interest_of_receivers",
     BUDGETS: "max_bytes_per_frame",
+    RADIO: "radio",
+    RADIO_LATE: "radio, boxes",
+    RADIO_HYBRID: "radio, both",
 }
+_LOST_BOXES = ("loss_late", "loss_hybrid")
 #: Overlap that both are about.
 _IOU = "0.3"
 
 
 def link_table(result: Result) -> str:
     """Return a Markdown table with a row for each point of the link's series; empty without one."""
-    sweeps = {name: result["sweeps"][name] for name in LINK if name in result.get("sweeps", {})}
+    names = (*LINK, *_LOST_BOXES)
+    sweeps = {name: result["sweeps"][name] for name in names if name in result.get("sweeps", {})}
     if not sweeps:
         return ""
     base = result["mAP"]
@@ -61,6 +72,11 @@ def link_table(result: Result) -> str:
     for name, points in sweeps.items():
         reference = _reference(sweeps, points, base)
         for point in points:
+            if name in (RADIO, RADIO_LATE, RADIO_HYBRID):
+                what = {RADIO_LATE: "boxes, ", RADIO_HYBRID: "both, "}.get(name, "")
+                row = f"{what}`radio: {RADIOS[int(point['value'])]}`"
+                rows.append(_row(row, point, reference))
+                continue
             same = point["bytes_per_frame"] == result["bytes_per_frame"] and point["mAP"] == base
             if same and point["value"] == 0.0 and name != STATIONS:
                 continue  # the setting as given once more
@@ -89,9 +105,15 @@ def _row(name: str, point: Result, base: Mapping[str, float]) -> list[object]:
         round(point["bytes_per_frame"]),
         f"{point['mbit_per_second']:.2f}",
         point["mAP"][_IOU],
-        f"{point['mAP'][_IOU] - base[_IOU]:+.3f}",
+        f"{point['mAP'][_IOU] - base[_IOU]:+.3f}{_bounds(point)}",
         point["mAP"]["0.5"],
     ]
+
+
+def _bounds(point: Result) -> str:
+    """Return between what the change lies on other scenes; empty where that was not measured."""
+    change = point.get("changes", {}).get("mean")
+    return f" ({change[_IOU][0]:+.3f} to {change[_IOU][1]:+.3f})" if change else ""
 
 
 def plot_link(path: Path, result: Result, alone: Result | None) -> bool:

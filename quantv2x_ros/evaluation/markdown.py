@@ -23,6 +23,9 @@ SWEEP_TITLES = {
     "burst_loss": "Lost tiles, in bursts",
     "stations": "Further stations on the channel",
 }
+for _series in ("loss", "latency_ms", "pose_error"):
+    SWEEP_TITLES[f"{_series}_late"] = f"{SWEEP_TITLES[_series]}; boxes instead of features"
+    SWEEP_TITLES[f"{_series}_hybrid"] = f"{SWEEP_TITLES[_series]}; features and boxes"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], texts: int = 1) -> str:
@@ -46,6 +49,9 @@ def precision_table(result: Result) -> str:
         for name, row in result["AP"].items()
     ]
     rows.append(["mean", int(sum(result["objects"].values())), *result["mAP"].values()])
+    if mean := result.get("intervals", {}).get("mean"):
+        bounds = (f"{low:.3f} to {high:.3f}" for low, high in mean.values())
+        rows.append(["mean on other scenes, 95 %", "", *bounds])
     return table(["class", "objects", *(f"AP@{iou}" for iou in ious)], rows)
 
 
@@ -84,6 +90,13 @@ def streaming_table(points: Sequence[Result]) -> str:
         for point in points
     }
     return parts_table(parts, "From sweep to boxes [ms]")
+
+
+def tracking_table(classes: Mapping[str, Result]) -> str:
+    """Return how objects are followed, a row a class."""
+    names = ("MOTA", "MOTP", "id_switches", "missed", "false", "objects")
+    header = ("class", "MOTA", "MOTP", "id switches", "missed", "false", "objects")
+    return table(header, ((name, *(row[key] for key in names)) for name, row in classes.items()))
 
 
 def rate_table(points: Sequence[Result]) -> str:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.fusion.fusion_steps import ComputePyramid, Fuse, SweepRefusedError
+from quantv2x_ros.core.geometry.packed_pose import sent_pose
 from quantv2x_ros.core.placement.levelling import in_sensor_frame
 from quantv2x_ros.core.transport.assembly import AssemblyError, ReceptionError
 from quantv2x_ros.core.transport.erasure_code import ErasureCodeError
@@ -20,6 +21,7 @@ from quantv2x_ros.core.transport.sweep import AgentSweep, Tile
 from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.evaluation.air import make_air
+from quantv2x_ros.evaluation.box_link import BoxMessage
 from quantv2x_ros.evaluation.frame_state import FrameState, Sent
 from quantv2x_ros.evaluation.senders import Senders
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Link
@@ -27,6 +29,8 @@ from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.protocol import FusionDetector, MessageError, PlainFeature
 from quantv2x_ros.inference.receiver import FusionFrame, Receiver
 
+#: What is on its way: a tile, a whole sweep, or boxes.
+Arriving = Tile | AgentSweep | BoxMessage
 _PERIOD_NS = round(1e9 * FRAME_PERIOD)
 
 
@@ -49,7 +53,6 @@ class Playback:
     """Plays one scenario to one receiver, with the draws of one seed.
 
     Attributes:
-        fused: What was fused in the last frame; `None` before the first.
         refused: Messages and sweeps that the receiver did not use, by the reason.
     """
 
@@ -75,19 +78,22 @@ class Playback:
         self._senders = senders
         self._config = config
         self._scenario = scenario
-        self._air = make_air(senders, config.link, scenario)
-        self._receiver: Receiver | None = None
+        self._air = make_air(self._sizes, config.link, scenario)
         self._ego = ""
-        #: When something arrives, seconds; a number that keeps the order; a tile, or a whole sweep
-        self._on_the_way: list[tuple[float, int, Tile | AgentSweep]] = []
         self._put = 0
-        self.fused: FusionFrame | None = None
+        self.reset()
         self.refused: Counter[str] = Counter()
+
+    @property
+    def air_counts(self) -> Counter[str]:
+        """What became of the messages on the air; empty without a channel."""
+        return self._air.counts
 
     def reset(self) -> None:
         """Begin anew, as a node that is started: frames were left out."""
-        self._receiver = None
-        self._on_the_way.clear()
+        self._receiver: Receiver | None = None
+        #: When something arrives, seconds; a number that keeps the order; what it is
+        self._on_the_way: list[tuple[float, int, Arriving]] = []
 
     def play(self, state: FrameState, detect: bool = True) -> EgoView | None:
         """Let a frame go by; must be called once for each, in their order.
@@ -103,7 +109,7 @@ class Playback:
         now = state.stamp_ns / 1e9 + self._config.link.own_delay_ms / 1e3
         self._deliver(self._receiver, now)
         self._receiver.offer_ego(self._own_sweep(state, now), now)
-        self.fused = frame = self._collect(self._receiver, now)
+        frame = self._collect(self._receiver, now)
         if not detect:
             return None
         own = state.sent[state.ego]
@@ -125,16 +131,7 @@ class Playback:
         """Put what is sent in a frame on the air."""
         link = self._config.link
         start = state.stamp_ns / 1e9 + link.latency_ms / 1e3
-        # the same draws for every strength of loss and noise, so that strengths compare
-        draws = {
-            name: np.random.default_rng([link.seed, self._scenario, state.number, number])
-            for number, name in enumerate(sorted(state.sent))
-            if name != state.ego
-        }
-        poses = {
-            name: displaced(state.sent[name].pose, link, rng.standard_normal(3))
-            for name, rng in draws.items()
-        }
+        draws, poses = draw_peers(state, link, self._scenario)
         if any(isinstance(state.sent[name].message, PlainFeature) for name in draws):
             for name, pose in poses.items():
                 self._put_on_the_way(start, _plain_sweep(self._bundle, state, name, pose, link))
@@ -144,7 +141,10 @@ class Playback:
             for number, after in arrivals.items():
                 self._put_on_the_way(start + after, replace(tiles[number], pose=poses[name]))
 
-    def _put_on_the_way(self, arrival: float, item: Tile | AgentSweep) -> None:
+    def _sizes(self, state: FrameState, name: str) -> list[int]:
+        return self._senders.send(state.sent[name], self._config.link.sending).packet_sizes
+
+    def _put_on_the_way(self, arrival: float, item: Arriving) -> None:
         heapq.heappush(self._on_the_way, (arrival, self._put, item))
         self._put += 1
 
@@ -171,7 +171,9 @@ class Playback:
             except SweepRefusedError as error:
                 self.refused[error.reason] += 1
 
-    def _take(self, receiver: Receiver, item: Tile | AgentSweep, now: float) -> list[AgentSweep]:
+    def _take(self, receiver: Receiver, item: Arriving, now: float) -> list[AgentSweep]:
+        if isinstance(item, BoxMessage):
+            raise TypeError("boxes have come where only features are fused")
         if isinstance(item, AgentSweep):
             return [replace(item, arrived=now)]
         try:
@@ -215,6 +217,26 @@ class Playback:
             own=_plain_values(own) if plain and own.broadcast.own is None else own.broadcast.own,
             period_ns=_PERIOD_NS,
         )
+
+
+def draw_peers(
+    state: FrameState, link: Link, scenario: int
+) -> tuple[dict[str, np.random.Generator], dict[str, npt.NDArray[np.float64]]]:
+    """Return random numbers for each peer of a frame, and the (4, 4) pose that it sends.
+
+    That is the one that it believes in, as its packets hold it. Draws are the same for every
+    strength of loss and noise, so that strengths compare.
+    """
+    draws = {
+        name: np.random.default_rng([link.seed, scenario, state.number, number])
+        for number, name in enumerate(sorted(state.sent))
+        if name != state.ego
+    }
+    poses = {
+        name: sent_pose(displaced(state.sent[name].pose, link, rng.standard_normal(3)))
+        for name, rng in draws.items()
+    }
+    return draws, poses
 
 
 def displaced(

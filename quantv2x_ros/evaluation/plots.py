@@ -20,7 +20,7 @@ IOU_STYLES = {"0.3": ":", "0.5": "-", "0.7": "--"}
 SWEEP_IOU = "0.5"
 """Overlap at which sweeps are drawn class by class."""
 
-AXES = {
+AXES: dict[str, tuple[str, str]] = {
     "agents": ("agents that take part", "agents"),
     "latency_ms": ("age of the peers' messages [ms]", "latency"),
     "latency_ms_uncompensated": (
@@ -37,6 +37,11 @@ AXES = {
     "stations": ("further stations on the channel", "stations"),
 }
 """Text below the axis and file name of each sweep."""
+
+for _series in ("loss", "latency_ms", "pose_error"):
+    _text, _file = AXES[_series]
+    AXES[f"{_series}_late"] = (f"{_text}; boxes", f"{_file}_late")
+    AXES[f"{_series}_hybrid"] = (f"{_text}; features and boxes", f"{_file}_hybrid")
 
 
 def plot_precision_recall(path: Path, curves: Mapping[str, Mapping[str, Any]]) -> None:

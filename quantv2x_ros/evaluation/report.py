@@ -37,7 +37,23 @@ def print_precision(result: dict[str, Any]) -> None:
         table.add_row(name, *(f"{row[threshold]:.3f}" for threshold in thresholds))
     console = Console(soft_wrap=True)
     console.print(table)
-    console.print(f"{result['bytes_per_frame']:.0f} bytes a message")
+    if mean := result.get("intervals", {}).get("mean"):
+        bounds = ", ".join(
+            f"{low:.3f} to {high:.3f} (IoU {iou})" for iou, (low, high) in mean.items()
+        )
+        console.print(f"mean on other scenes, 95 %: {bounds}", highlight=False)
+    console.print(
+        f"{result['bytes_per_frame']:.0f} bytes a message, "
+        f"{result['airtime_its_g5_6']:.1%} of the time on the air of ITS-G5 at 6 Mbit/s at 10 Hz "
+        "(the law allows 3 %)"
+    )
+    if unlawful := result.get("air", {}).get("unlawful"):
+        console.print(
+            f"note: {unlawful} of {result['air']['sent']} messages were not sent, since they break "
+            f"the law of {result['channel']['radio']}; set sending.radio",
+            markup=False,
+            highlight=False,
+        )
     for note in result.get("notes", []):
         console.print(f"note: {note}", markup=False, highlight=False)
     for skipped in result.get("skipped", []):

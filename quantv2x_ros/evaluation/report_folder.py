@@ -21,6 +21,9 @@ from quantv2x_ros.evaluation.series import (
     INTEREST,
     LEVELS,
     OCCUPANCY,
+    RADIO,
+    RADIO_HYBRID,
+    RADIO_LATE,
     RATES,
     RECEIVERS,
 )
@@ -146,7 +149,14 @@ def _curves(result: Result) -> dict[str, list[Result]]:
     return {
         name: points
         for name, points in result.get("sweeps", {}).items()
-        if name not in (ALONE, *RATES)
+        if name
+        not in (
+            ALONE,
+            *RATES,
+            RADIO,
+            RADIO_LATE,
+            RADIO_HYBRID,
+        )  # the link's table and plot have those
     }
 
 
@@ -194,6 +204,8 @@ def _tables(result: Result, alone: Mapping[str, Any] | None, rates: Sequence[Res
         lines += [f"![{name}]({plots.AXES[name][1]}.png)\n"]
     if "streaming" in result:
         lines += ["## Streaming AP\n", markdown.streaming_table(result["streaming"])]
+    if "tracking" in result:
+        lines += ["## Tracks\n", markdown.tracking_table(result["tracking"])]
     return lines
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.detection.evaluation import AveragePrecision
+from quantv2x_ros.core.detection.intervals import Draws, intervals
 from quantv2x_ros.core.geometry.boxes import transform_boxes
 from quantv2x_ros.core.geometry.pose import transform_between
 from quantv2x_ros.data.frame import Truth
@@ -23,6 +24,7 @@ from quantv2x_ros.evaluation.playback import EgoView
 from quantv2x_ros.evaluation.senders import AirLoad
 from quantv2x_ros.evaluation.series import Variant
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Sending
+from quantv2x_ros.evaluation.tracking import TrackingScore
 
 _TOLERANCE_MS = 1e-6
 
@@ -147,6 +149,7 @@ class Scores:
         variants: Further settings, measured on the same frames.
         streaming_ms: Latencies of streaming AP; `None` in it stands for the measured one.
         detailed: Whether details are gathered.
+        tracking: Scores how objects are followed; `None` where that is not asked for.
 
     Attributes:
         metric: Average precision with the base settings.
@@ -162,8 +165,10 @@ class Scores:
         variants: Sequence[Variant],
         streaming_ms: Sequence[float | None],
         detailed: bool,
+        tracking: TrackingScore | None = None,
     ) -> None:
         self._classes = classes
+        self._tracking = tracking
         self._config = config
         self._variants = variants
         self._detailed = detailed
@@ -182,13 +187,22 @@ class Scores:
     def _new_metric(self) -> AveragePrecision:
         return AveragePrecision(self._classes, protocol=self._config.protocol)
 
+    @property
+    def needs_every_frame(self) -> bool:
+        """Whether frames that are not evaluated must come by, too."""
+        return bool(self.streams) or self._tracking is not None
+
     def start_scenario(self) -> None:
-        """Forget the boxes that streams were showing."""
+        """Forget the boxes that streams were showing, and the tracks."""
+        for metric in (self.metric, *self._variant_metrics.values()):
+            metric.start_scene()
         for stream in self.streams:
             stream.start_scenario()
+        if self._tracking is not None:
+            self._tracking.start_scenario()
 
     def stream(self, state: FrameState, view: EgoView, truth: Truth | None) -> None:
-        """Add a frame to streaming AP.
+        """Add a frame to streaming AP and to the tracks.
 
         Args:
             state: State of the frame; each frame is added, in order.
@@ -198,6 +212,8 @@ class Scores:
         pose = state.frame[state.ego].lidar_pose
         for stream in self.streams:
             stream.step(state.number, pose, view.detections, view.latency_ms, truth)
+        if self._tracking is not None:
+            self._tracking.step(state.number, pose, view.detections, truth)
 
     def configs_at(self, number: int) -> list[EvaluationConfig]:
         """Return the settings, beside the base, for which a frame of a scenario counts."""
@@ -224,21 +240,25 @@ class Scores:
                 if self._detailed and config.ego_only and first == 0:
                     self._alone.add(state, views[config], truth, metric)
 
-    def further(self, traffic: Mapping[Sending, AirLoad]) -> dict[str, Any]:
+    def further(self, traffic: Mapping[tuple[str, Sending], AirLoad]) -> dict[str, Any]:
         """Return the scores beyond the base settings' average precision.
 
         Args:
-            traffic: Way of sending → load of the air.
+            traffic: What is sent (see `EvaluationConfig.traffic`) → load of the air.
 
         Returns:
-            `sweeps`, `streaming`, `by_agents`, `by_range`, `by_sight`, and the latter two of the
-            ego alone as `alone`; each where it was asked for.
+            `intervals` of average precision on other scenes; and where they were asked for
+            `sweeps`, `streaming`, `tracking`, `fronts_told`, `by_agents`, `by_range`, `by_sight`,
+            and the latter two of the ego alone as `alone`.
         """
-        result: dict[str, Any] = {}
+        drawn = self.metric.drawn()
+        result: dict[str, Any] = {"intervals": intervals(drawn)}
         if self._variants:
-            result["sweeps"] = self._sweeps(traffic)
+            result["sweeps"] = self._sweeps(traffic, drawn)
         if self.streams:
             result["streaming"] = [stream.compute() for stream in self.streams]
+        if self._tracking is not None:
+            result["tracking"] = self._tracking.compute()
         if self._detailed:
             result.update(self.details.compute())
             if self._alone.frames:
@@ -246,16 +266,22 @@ class Scores:
                 result["alone"] = {name: parts[name] for name in ("by_range", "by_sight")}
         return result
 
-    def _sweeps(self, traffic: Mapping[Sending, AirLoad]) -> dict[str, list[dict[str, Any]]]:
+    def _sweeps(
+        self, traffic: Mapping[tuple[str, Sending], AirLoad], base: Draws
+    ) -> dict[str, list[dict[str, Any]]]:
         table: dict[str, list[dict[str, Any]]] = {}
         for variant in self._variants:
             metric = self._variant_metrics[variant.config, variant.first_number]
+            drawn = metric.drawn()
+            paired = metric.frames == self.metric.frames
             point = {
                 "value": variant.value,
                 "first_number": variant.first_number,
                 "frames": metric.frames,
-                **traffic[variant.config.link.sending].compute(),
+                **traffic[variant.config.traffic].compute(),
                 **metric.compute(),
+                "intervals": intervals(drawn),
+                **({"changes": intervals(drawn, base)} if paired else {}),
             }
             table.setdefault(variant.sweep, []).append(point)
         return table

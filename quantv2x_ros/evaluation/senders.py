@@ -4,18 +4,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from quantv2x_ros.core.channel.radio import radio_profile
+from quantv2x_ros.core.transport.packet_sizes import FIELD_BYTES, GEONETWORKING_UNIT
 from quantv2x_ros.core.transport.receivers import Receivers
 from quantv2x_ros.core.transport.selection import BoolArray, both, cells_in_range
 from quantv2x_ros.core.transport.sweep import Tile
 from quantv2x_ros.core.transport.sweep_sender import SentSweep, SweepSender
-from quantv2x_ros.core.transport.tiles import GEONETWORKING_UNIT
 from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.evaluation.frame_state import FrameState, Sent
 from quantv2x_ros.evaluation.settings import Sending
 from quantv2x_ros.inference.model.bundle import ModelBundle
+
+_ITS_G5 = radio_profile("its_g5_6")
 
 
 class AirLoad:
@@ -25,23 +30,27 @@ class AirLoad:
         """Start without a sweep."""
         self._bytes: list[int] = []
         self._packets: list[int] = []
-
-    def add(self, frame: SentSweep) -> None:
-        """Count a sweep."""
-        self._bytes.append(frame.payload_bytes)
-        self._packets.append(len(frame.tiles) + len(frame.parity))
+        self._airtime: list[float] = []
 
     def add_plain(self, size: int) -> None:
         """Count a sweep that is no coded index map, by its number of bytes."""
-        self._bytes.append(size)
-        self._packets.append(-(-size // GEONETWORKING_UNIT))
+        whole, rest = divmod(size, GEONETWORKING_UNIT - FIELD_BYTES)
+        self.add([GEONETWORKING_UNIT] * whole + [rest + FIELD_BYTES] * bool(rest))
+
+    def add(self, packets: Sequence[int]) -> None:
+        """Count a sweep by the bytes of its packets."""
+        self._bytes.append(sum(packets))
+        self._packets.append(len(packets))
+        self._airtime.append(sum(_ITS_G5.airtime(size) for size in packets))
 
     def compute(self) -> dict[str, float]:
         """Return means and medians.
 
         Returns:
             `bytes_per_frame` (mean), `median_packets`, `most_packets` of a sweep, parity included,
-            and `mbit_per_second` of an agent with a sweep each `FRAME_PERIOD`, payloads alone.
+            and of an agent with a sweep each `FRAME_PERIOD` `mbit_per_second` and
+            `airtime_its_g5_6`, the share of time that its packets are on the air of ITS-G5 at 6
+            Mbit/s (0.03 is allowed). All count whole packets, with header and signature.
         """
         mean = float(np.mean(self._bytes))
         return {
@@ -49,6 +58,7 @@ class AirLoad:
             "median_packets": float(np.median(self._packets)),
             "most_packets": float(max(self._packets)),
             "mbit_per_second": 8e-6 * mean / FRAME_PERIOD,
+            "airtime_its_g5_6": float(np.mean(self._airtime)) / FRAME_PERIOD,
         }
 
 
@@ -63,27 +73,42 @@ class Senders:
         self._receivers = Receivers(bundle.grid, bundle.detection)
         self._senders: dict[Sending, SweepSender] = {}
 
-    def send(self, sent: Sent, sending: Sending) -> SentSweep:
+    def send(self, sent: Sent, sending: Sending, taken: int = 0) -> SentSweep:
         """Return what an agent sends of its sweep.
+
+        Args:
+            sent: Its sweep.
+            sending: How it is sent.
+            taken: Bytes of its budget that something else takes.
 
         Raises:
             MessageError: Where the detector sends features as they are.
         """
-        if sending not in sent.frames:
+        budget = None if sending.budget is None else max(0, sending.budget - taken)
+        key = sending, budget
+        if key not in sent.frames:
             if sending not in self._senders:
                 sender = SweepSender(self._form, self._background, sending.settings)
                 self._senders[sending] = sender
             wanted = self._wanted(sent, sending)
-            sent.frames[sending] = self._senders[sending].send(
-                sent.indices, sending.max_bytes or None, wanted
-            )
-        return sent.frames[sending]
+            sent.frames[key] = self._senders[sending].send(sent.indices, budget, wanted)
+        return sent.frames[key]
 
-    def tiles(self, state: FrameState, name: str, sending: Sending) -> tuple[Tile, ...]:
-        """Return the tiles of an agent's sweep as a receiver decodes them; parity's come last."""
+    def tiles(
+        self, state: FrameState, name: str, sending: Sending, taken: int = 0
+    ) -> tuple[Tile, ...]:
+        """Return the tiles of an agent's sweep as a receiver decodes them; parity's come last.
+
+        Args:
+            state: What the agents see.
+            name: The agent.
+            sending: How its sweep is sent.
+            taken: Bytes of its budget that something else takes.
+        """
         sent = state.sent[name]
-        if sending not in sent.tiles:
-            frame = self.send(sent, sending)
+        key = sending, None if sending.budget is None else max(0, sending.budget - taken)
+        if key not in sent.tiles:
+            frame = self.send(sent, sending, taken)
             parts = [
                 *(
                     (tile.payload, tile.place, self._form.decode(tile.place, tile.payload))
@@ -91,7 +116,7 @@ class Senders:
                 ),
                 *((payload, None, None) for payload in frame.parity),
             ]
-            sent.tiles[sending] = tuple(
+            sent.tiles[key] = tuple(
                 Tile(
                     station_id=station_id(name),
                     sequence=state.number,
@@ -107,7 +132,7 @@ class Senders:
                 )
                 for number, (payload, place, indices) in enumerate(parts)
             )
-        return sent.tiles[sending]
+        return sent.tiles[key]
 
     def _wanted(self, sent: Sent, sending: Sending) -> BoolArray | None:
         """Return the cells that are sent at most, (H, W); None for all."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from quantv2x_ros.core.channel.channel_model import ChannelSettings
+from quantv2x_ros.core.channel.radio import PROFILES
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError, Link, Sending
 
 STEPS: dict[str, tuple[float, ...]] = {
     "latency_ms": (0.0, 100.0, 200.0, 300.0, 400.0),
-    "pose_noise": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
-    "pose_error": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
-    "heading_noise": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    "pose_noise": (0.0, 0.2, 0.4, 0.6, 0.8),
+    "pose_error": (0.0, 0.2, 0.4, 0.6, 0.8),
+    "heading_noise": (0.0, 0.2, 0.4, 0.6, 0.8),
     "loss": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "max_bytes": (250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0),
     "min_occupancy": (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
@@ -24,6 +25,7 @@ STEPS: dict[str, tuple[float, ...]] = {
     "loss_holes": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "burst_loss": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "stations": (0.0, 25.0, 50.0, 75.0, 100.0),
+    "radio": tuple(map(float, range(len(PROFILES)))),
 }
 """Name of a sweep and its values; see `_changed` for what they set."""
 
@@ -61,15 +63,29 @@ LOSSES = ("loss", "loss_holes", "burst_loss")
 STATIONS = "stations"
 """Further stations on the air of a channel with 6 Mbit/s, or with the given channel's rate."""
 
+RADIO = "radio"
+"""The law of each radio of `RADIOS`, by its number."""
+
+RADIO_LATE, RADIO_HYBRID = "radio_late", "radio_hybrid"
+
+BOXES = {
+    f"{series}_{fusion}": (series, fusion)
+    for series in (RADIO, "loss", "latency_ms", ERROR)
+    for fusion in ("late", "hybrid")
+}
+"""Sweeps once more with boxes instead of features (late), and with both (hybrid)."""
+
+RADIOS = tuple(PROFILES)
+
 #: Packets that a burst lasts on the mean.
 _BURST_PACKETS = 5.0
 _BIT_RATE = 6.0
 
-SWEEPS = (AGENTS, *STEPS, *_TREATED, LEVELS)
+SWEEPS = (AGENTS, *STEPS, *_TREATED, LEVELS, RADIO_LATE, RADIO_HYBRID)
 
 RATES = (LEVELS, OCCUPANCY, INTEREST, RECEIVERS, BUDGETS)
 
-LINK = (*LOSSES, STATIONS, *RATES)
+LINK = (*LOSSES, STATIONS, *RATES, RADIO, RADIO_LATE, RADIO_HYBRID)
 """What the name `link` stands for: all that concerns bytes and losses."""
 
 ALONE = "alone"
@@ -111,11 +127,11 @@ def parse_sweeps(text: str) -> tuple[str, ...]:
         return LINK
     if names == ("none",):
         return ()
-    unknown = [name for name in names if name not in SWEEPS]
+    known = dict.fromkeys((*SWEEPS, *BOXES))
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise EvaluationSettingError(
-            f"sweep must be all, link, none or some of {', '.join(SWEEPS)}, got"
-            f" {', '.join(unknown)}"
+            f"sweep must be all, link, none or some of {', '.join(known)}, got {', '.join(unknown)}"
         )
     return names
 
@@ -152,6 +168,13 @@ def make_variants(
                 for count in range(1, levels + 1)
             ]
             continue
+        if sweep in BOXES:
+            series, fusion = BOXES[sweep]
+            variants += [
+                replace(variant, sweep=sweep, config=replace(variant.config, fusion=fusion))
+                for variant in make_variants(base, (series,), longest, levels)[0]
+            ]
+            continue
         if sweep in _TREATED:
             untreated, treatment = _TREATED[sweep]
             variants += [
@@ -179,7 +202,7 @@ def _first_number(sweep: str, links: Sequence[Link]) -> int:
     if sweep == "latency_ms":
         return max(link.delay for link in links)
     # in the first frame a peer's sweep is not waited for, since nobody knows of it yet
-    return 1 if sweep in (*LOSSES, STATIONS) else 0
+    return 1 if sweep in (*LOSSES, STATIONS, RADIO) else 0
 
 
 def _treated(config: EvaluationConfig, treatment: Mapping[str, Any]) -> EvaluationConfig:
@@ -196,7 +219,7 @@ def _changed(link: Link, sweep: str, value: float) -> Link:
         return replace(link, loss=0.0, channel=_with_bursts(link.channel, value))
     if sweep == STATIONS:
         return replace(link, loss=0.0, channel=_with_stations(link.channel, int(value)))
-    if sweep in RATES:
+    if sweep in (*RATES, RADIO):
         return replace(link, sending=_sending(link.sending, sweep, value))
     if sweep == ERROR:
         return replace(link, pose_noise=value, heading_noise=value)
@@ -209,6 +232,8 @@ def _changed(link: Link, sweep: str, value: float) -> Link:
 def _sending(sending: Sending, sweep: str, value: float) -> Sending:
     if sweep == BUDGETS:
         return replace(sending, max_bytes=int(value))
+    if sweep == RADIO:
+        return replace(sending, radio=RADIOS[int(value)])
     if sweep == INTEREST:
         return replace(sending, interest_range=value)
     if sweep == RECEIVERS:

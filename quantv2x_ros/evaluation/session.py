@@ -34,6 +34,7 @@ class Request:
         report: Folder for tables, plots and pictures; `None` for none.
         compare: Results of other evaluations by name, for the rate-accuracy table.
         worst: Pictures of the worst frames.
+        tracking: Whether it is measured how objects are followed.
     """
 
     data: Path
@@ -43,6 +44,7 @@ class Request:
     report: Path | None = None
     compare: tuple[tuple[str, dict[str, Any]], ...] = ()
     worst: int = 4
+    tracking: bool = False
 
     @classmethod
     def parse(
@@ -64,7 +66,8 @@ class Request:
         if report is not None and not latencies:
             latencies = (None, *STEPS["latency_ms"])
         others = tuple((path.stem, read_result(path)) for path in compare)
-        return cls(data, config, sweeps, latencies, report, others, measure.worst)
+        tracking = measure.tracking or report is not None
+        return cls(data, config, sweeps, latencies, report, others, measure.worst, tracking)
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -101,7 +104,9 @@ def run(detector: Detector, request: Request, progress: Progress | None = None) 
     )
     if request.report is not None and not config.ego_only:
         variants += alone_variants(config, variants)
-    evaluation = Evaluation(detector, config, variants, request.streaming_ms, detailed=True)
+    evaluation = Evaluation(
+        detector, config, variants, request.streaming_ms, True, request.tracking
+    )
     evaluation.run(scenarios, progress)
     result = evaluation.result()
     absent = [name for name, count in result["objects"].items() if not count]

@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 
 from quantv2x_ros.core.channel.channel_model import ChannelSettings
+from quantv2x_ros.core.channel.pacing import sweep_budget
+from quantv2x_ros.core.channel.radio import RadioError, radio_profile
 from quantv2x_ros.core.placement.cloud_placement import NOT_MOVED, CloudPlacement
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
-from quantv2x_ros.core.transport.sweep_sender import SendSettings
+from quantv2x_ros.core.transport.sweep_sender import SendSettings, tightest
 from quantv2x_ros.data.frame import COMMUNICATION_RANGE
 from quantv2x_ros.data.modes import check_mode
 from quantv2x_ros.data.scenario import FRAME_PERIOD
+
+#: What agents send: features as codebook indices, or the boxes that each has found alone.
+FUSIONS = ("features", "late", "hybrid")
 
 
 class EvaluationSettingError(ValueError):
@@ -32,18 +37,31 @@ class Sending:
         max_bytes: Most bytes of a frame; 0 for any number.
         interest_range: Cells further from the sensor are not sent, metres; 0 for no limit.
         interest_of_receivers: Cells that no other agent can use are not sent.
+        radio: Whose law is kept: none, its_g5_6, its_g5_12 or lte_v2x; see `core.channel.radio`.
     """
 
     settings: SendSettings = field(default_factory=SendSettings)
     max_bytes: int = 0
     interest_range: float = 0.0
     interest_of_receivers: bool = False
+    radio: str = "none"
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for a negative limit."""
         for name in ("max_bytes", "interest_range"):
             if not getattr(self, name) >= 0:
                 raise EvaluationSettingError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        try:
+            radio_profile(self.radio)
+        except RadioError as error:
+            raise EvaluationSettingError(str(error)) from None
+
+    @property
+    def budget(self) -> int | None:
+        """Most bytes of a sweep's packets at `FRAME_PERIOD`; None for any number."""
+        unit = self.settings.tiles.max_payload_bytes
+        lawful = sweep_budget(radio_profile(self.radio), FRAME_PERIOD, unit)
+        return tightest(self.max_bytes or None, lawful)
 
 
 @dataclass(frozen=True)
@@ -123,6 +141,8 @@ class EvaluationConfig:
         turn_grids: Roadside units lay their grids along their receivers' roads.
         level: Agents level their clouds by their ground planes.
         placement: How the clouds' frames lie to the LiDARs'.
+        fusion: What agents send and the ego fuses: features; late for the boxes that each has found
+            alone; hybrid for both, boxes first where bytes are limited.
         skip_broken: Leave frames with damaged files out, and list the files, instead of stopping.
     """
 
@@ -138,10 +158,15 @@ class EvaluationConfig:
     turn_grids: bool = True
     level: bool = True
     placement: CloudPlacement = NOT_MOVED
+    fusion: str = FUSIONS[0]
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for values out of range, ModeError for unknown modes."""
         check_mode(self.mode)
+        if self.fusion not in FUSIONS:
+            raise EvaluationSettingError(
+                f"fusion: got {self.fusion!r}, allowed are {', '.join(FUSIONS)}"
+            )
         if self.agents < 0 or self.max_frames < 0:
             raise EvaluationSettingError(
                 f"agents and max_frames must be 0 or more, got {self.agents} and {self.max_frames}"
@@ -150,6 +175,11 @@ class EvaluationConfig:
             raise EvaluationSettingError(
                 f"communication_range must be 0 m or more, got {self.communication_range}"
             )
+
+    @property
+    def traffic(self) -> tuple[str, Sending]:
+        """What decides on the bytes of an agent's sweep."""
+        return self.fusion, self.link.sending
 
     def resolved(self, most_agents: int) -> EvaluationConfig:
         """Return the same with a number of agents, for a bundle that fuses so many."""
@@ -161,6 +191,7 @@ class EvaluationConfig:
         return {
             "protocol": self.protocol,
             "mode": self.mode,
+            "fusion": self.fusion,
             "agents": 1 if self.ego_only else self.agents,
             "communication_range": self.communication_range,
             "loss": link.loss,
@@ -171,6 +202,7 @@ class EvaluationConfig:
             "max_bytes": link.sending.max_bytes,
             "interest_range": link.sending.interest_range,
             "interest_of_receivers": link.sending.interest_of_receivers,
+            "radio": link.sending.radio,
             **asdict(self.receiver),
             "turn_grids": self.turn_grids,
             "level": self.level,

@@ -91,12 +91,14 @@ class Measure:
         score_threshold: Boxes with lower scores are not ranked; 0.2 is the published.
         streaming_ms: Latencies of streaming AP, from a sweep to its boxes, milliseconds.
         streaming_measured: Whether streaming AP is measured with the latency of this machine, too.
+        tracking: Whether it is measured how objects are followed (MOTA, id switches).
         worst: Pictures of the worst frames in a report.
     """
 
     score_threshold: float = 0.2
     streaming_ms: tuple[float, ...] = ()
     streaming_measured: bool = False
+    tracking: bool = False
     worst: int = 4
 
     def __post_init__(self) -> None:

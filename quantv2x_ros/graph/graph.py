@@ -21,7 +21,7 @@ from quantv2x_ros.graph.settings import NO_REPLAY, GraphError, GraphSettings
 
 PACKAGE = "quantv2x_ros"
 #: Its nodes' executables: `ros2 run quantv2x_ros NAME`, `python -m quantv2x_ros.nodes NAME`.
-EXECUTABLES = ("encoder", "fusion", "ego", "replay", "channel", "viewer")
+EXECUTABLES = ("encoder", "fusion", "ego", "replay", "channel", "radio", "viewer")
 #: Peers that the RViz configuration shows.
 RVIZ_PEERS = 4
 
@@ -236,3 +236,16 @@ def through_channel(
         for node in nodes
     ]
     return (*remapped, NodeDescription(PACKAGE, "channel", "/", parameters))
+
+
+def with_radio(
+    nodes: Sequence[NodeDescription], parameters: Mapping[str, ParameterValue]
+) -> tuple[NodeDescription, ...]:
+    """Return the nodes with the ego's radio as the last one.
+
+    Args:
+        nodes: nodes of a graph, the ego's first.
+        parameters: parameters of the radio node beside the station's id, which is the ego's.
+    """
+    own = {"station_id": nodes[0].parameters["station_id"], **parameters}
+    return (*nodes, NodeDescription(PACKAGE, "radio", "/", own))

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from quantv2x_ros.environment.huge_pages import HUGE_PAGES
 from quantv2x_ros.environment.middleware import middleware_environment
 from quantv2x_ros.graph.graph import EXECUTABLES, PACKAGE, NodeDescription, ParameterValue
 
@@ -45,7 +46,9 @@ def command_of(
 
 
 def node_environment(base: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the graph's processes: large clouds pass, discovery stays local.
+    """Return the environment of the graph's processes.
+
+    Large clouds pass, memory comes in huge pages, discovery stays local.
 
     Args:
         base: environment to start from; its variables are kept.
@@ -55,7 +58,7 @@ def node_environment(base: Mapping[str, str]) -> dict[str, str]:
         if base.get("ROS_DISTRO") == "humble"
         else {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     )
-    environment = {**middleware_environment(base), **local, **base}
+    environment = {**middleware_environment(base), **HUGE_PAGES, **local, **base}
     # The wheels' start hook sets the library path once a process tree; each node is a new one.
     environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
     environment["QUANTV2X_PARENT_PID"] = str(os.getpid())

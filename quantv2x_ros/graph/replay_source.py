@@ -204,6 +204,7 @@ def bag_stations(path: Path) -> list[str]:
         ReplaySourceError: for a bag without indices.
         ValueError: for a bag that cannot be read.
     """
+    from quantv2x_ros.core.transport.packet import station_of
     from quantv2x_ros.data.bag import BagReader
     from quantv2x_ros.data.message_types import deserialize
 
@@ -215,7 +216,7 @@ def bag_stations(path: Path) -> list[str]:
                 f"{', '.join(sorted(bag.topics)) or 'none'}"
             )
         stations = {
-            int(deserialize(message.msgtype, message.data).station_id)
+            station_of(bytes(deserialize(message.msgtype, message.data).packet))
             for message in bag.messages([INDICES_TOPIC])
         }
     return [str(station) for station in sorted(stations)]

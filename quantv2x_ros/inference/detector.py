@@ -211,7 +211,7 @@ class CooperativeDetector:
         self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
     ) -> HeadMaps:
         """Return the raw outputs of the heads everywhere; arguments and errors as for fuse."""
-        return self._heads(pyramids, self._thetas(pyramids, ego_to_agent), StageTimer())
+        return self._heads(pyramids, self._thetas(pyramids, ego_to_agent), StageTimer()).copy()
 
     def occupancy(
         self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
@@ -278,11 +278,11 @@ def box_contributions(
     Returns:
         (boxes, agents), see `FusionResult`.
     """
-    shares = agent_shares([pyramid.scores[0] for pyramid in pyramids], thetas)
     height, width = grid.shape
     size_y, size_x = grid.cell_size
     rows = np.floor((detections.boxes[:, 1] - grid.lidar_range[1]) / size_y).astype(int)
     columns = np.floor((detections.boxes[:, 0] - grid.lidar_range[0]) / size_x).astype(int)
     # a box may reach beyond the grid's edge by a fraction of its length
-    inside = shares[:, rows.clip(0, height - 1), columns.clip(0, width - 1)]
-    return np.ascontiguousarray(inside.T)
+    rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
+    shares = agent_shares([pyramid.scores[0] for pyramid in pyramids], thetas, rows)
+    return np.ascontiguousarray(shares[:, rows, columns].T)

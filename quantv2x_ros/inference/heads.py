@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.fusion.active_cells import DECIDING_SCALE
-from quantv2x_ros.core.fusion.fusion import fuse_scale, highest_scores
+from quantv2x_ros.core.fusion.fusion import ScaleFusion, highest_scores
 from quantv2x_ros.inference.backends import choose_backend, create_engine
 from quantv2x_ros.inference.engine.engine import Engine
 from quantv2x_ros.inference.model.bundle import ModelBundle
@@ -28,7 +30,15 @@ class Heads(Protocol):
     def __call__(
         self, pyramids: Sequence[AgentPyramid], thetas: Thetas, timer: StageTimer
     ) -> HeadMaps:
-        """Return the heads' outputs in the window's kept columns; thetas is (N, 2, 3)."""
+        """Return the heads' outputs in the window's kept columns.
+
+        They may lie in the engine's memory: they last until this thread's next call.
+
+        Args:
+            pyramids: the ego's first.
+            thetas: (N, 2, 3), see pose.warp_theta.
+            timer: notes how long each step took.
+        """
 
 
 class HostHeads:
@@ -64,13 +74,27 @@ class HostHeads:
             size = (height >> level, columns.stop - columns.start)
             shapes[f"fused{level}_nhwc"] = (1, *size, channels[level])
         self._engine = create_engine(bundle.engine_path("head"), shapes, backend, threads)
+        self._parts = threads or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._parts, "warp")
 
     def __call__(
         self, pyramids: Sequence[AgentPyramid], thetas: Thetas, timer: StageTimer
     ) -> HeadMaps:
         """See Heads."""
-        fused = [
-            fuse_scale(
+        fused = self._fuse(pyramids, thetas)
+        timer.stop("warp")
+        if len(self._strips) == 1:
+            maps = _cut(self._run(fused, self._strips[0]), self._strips[0].inner)
+        else:  # the next strip is written where this one was
+            parts = (_cut(self._run(fused, strip), strip.inner).copy() for strip in self._strips)
+            maps = HeadMaps.joined(tuple(parts))
+        timer.stop("head")
+        return maps
+
+    def _fuse(self, pyramids: Sequence[AgentPyramid], thetas: Thetas) -> list[npt.NDArray[Any]]:
+        """Return the fused levels (H, W, C); this thread takes the first part of each."""
+        scales = [
+            ScaleFusion(
                 [pyramid.features[level] for pyramid in pyramids],
                 [pyramid.scores[level] for pyramid in pyramids],
                 thetas,
@@ -79,11 +103,17 @@ class HostHeads:
             )
             for level in range(SCALES)
         ]
-        timer.stop("warp")
-        maps = [_cut(self._run(fused, strip), strip.inner) for strip in self._strips]
-        joined = maps[0] if len(maps) == 1 else HeadMaps.joined(maps)
-        timer.stop("head")
-        return joined
+
+        def fuse(part: int) -> None:
+            for scale in scales:
+                scale.fuse(part, self._parts)
+
+        others = [self._pool.submit(fuse, part) for part in range(1, self._parts)]
+        fuse(0)
+        for other in others:
+            other.result()
+        shapes = (features.shape for features in pyramids[0].features)
+        return [scale.cells.reshape(shape) for scale, shape in zip(scales, shapes, strict=True)]
 
     def _run(
         self, fused: Sequence[npt.NDArray[Any]], strip: HeadWindow
@@ -126,11 +156,7 @@ class DeviceHeads:
 
 
 def _cut(outputs: dict[str, npt.NDArray[Any]], columns: slice) -> HeadMaps:
-    cls, reg, direction = (
-        np.ascontiguousarray(outputs[f"{name}_nhwc"][0, :, columns])
-        for name in ("cls", "reg", "dir")
-    )
-    return HeadMaps(cls, reg, direction)
+    return HeadMaps(*(outputs[f"{name}_nhwc"][0, :, columns] for name in ("cls", "reg", "dir")))
 
 
 def deciding_scores(

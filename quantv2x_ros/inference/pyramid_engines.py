@@ -100,14 +100,16 @@ class PyramidEngines:
         """Run an engine and lay its maps where they belong."""
         outputs = engines[columns.stop - columns.start].run(inputs)
         height, width = self._shape
+        is_whole = columns.stop - columns.start == width
+        blank = np.empty if is_whole else np.zeros
         levels, scores = [], []
         for level in range(SCALES):
             size = (height >> level, width >> level)
             at = slice(columns.start >> level, columns.stop >> level)
             found = outputs[f"level{level}_nhwc"]
-            features = np.zeros((*size, found.shape[3]), found.dtype)
+            features = blank((*size, found.shape[3]), found.dtype)
             features[:, at] = found[0]
-            score = np.zeros(size, np.float32)
+            score = blank(size, np.float32)
             score[:, at] = outputs[f"score{level}_nhwc"][0, :, :, 0]
             levels.append(features)
             scores.append(score)

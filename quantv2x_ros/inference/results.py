@@ -91,6 +91,10 @@ class HeadMaps:
     dir: npt.NDArray[np.float32]
     cells: npt.NDArray[np.int64] | None = None
 
+    def copy(self) -> HeadMaps:
+        """Return the same in memory of its own."""
+        return HeadMaps(self.cls.copy(), self.reg.copy(), self.dir.copy(), self.cells)
+
     @classmethod
     def joined(cls, maps: Sequence[HeadMaps]) -> HeadMaps:
         """Return maps that lie side by side, from the first column to the last, as one."""

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from quantv2x_ros.inference.engine.engine import DECODED, Shapes
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.results import SCALES
 
-#: Channels of the pyramid's scales (docs/network.md, "Pyramid fusion").
-SCALE_CHANNELS = (64, 128, 256)
+#: Channels of the pyramid's scales, by architecture (docs/network.md).
+SCALE_CHANNELS = {"published": (64, 128, 256), "light": (64, 96, 192)}
 
 
 def encoder_shapes(bundle: ModelBundle) -> Shapes:
@@ -31,8 +30,8 @@ def fuse_shapes(bundle: ModelBundle) -> Shapes:
     """Shapes of the fuse engine's inputs; -1 stands for the number of agents."""
     height, width = bundle.grid.shape
     shapes: dict[str, tuple[int, ...]] = {"theta": (-1, 2, 3)}
-    for level in range(SCALES):
+    for level, channels in enumerate(SCALE_CHANNELS[bundle.manifest.architecture]):
         size = (height >> level, width >> level)
-        shapes[f"level{level}_nhwc"] = (-1, *size, SCALE_CHANNELS[level])
+        shapes[f"level{level}_nhwc"] = (-1, *size, channels)
         shapes[f"score{level}_nhwc"] = (-1, *size, 1)
     return shapes

@@ -4,5 +4,6 @@
 
 * channel: ChannelNode.
 * documentation: DocumentationError.
+* radio: RadioNode.
 * viewer: ViewerNode.
 """

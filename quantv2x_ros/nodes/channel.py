@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.channel.channel_model import ChannelModel, flip_bits
+from quantv2x_ros.core.transport.packet import PacketError, unpack
 from quantv2x_ros.graph.parameters.channel import ChannelParameters
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
@@ -26,7 +27,7 @@ class ChannelNode(BaseNode):
     """Simulates a bad radio channel between ``/v2x/bev_indices_sent`` and ``/v2x/bev_indices``.
 
     Delays run in real time, whatever the clock. What does not arrive is counted by reason in the
-    diagnostics; damage hits payloads, so that receivers see it by their checksum.
+    diagnostics; damage hits packets, so that receivers see it by their checksum.
     """
 
     defaults: ClassVar[ChannelParameters] = ChannelParameters()
@@ -82,12 +83,18 @@ class ChannelNode(BaseNode):
             thread.join()
 
     def _on_message(self, message: BevIndices) -> None:
-        size = len(message.payload)  # tiles are cut to fit a packet by it; see docs/link.md
+        data = bytes(message.packet)
+        try:
+            packet = unpack(data)
+        except PacketError as error:
+            self.drop(error.reason, str(error))
+            return
+        station = packet.station_id
         before = self._model.counts.copy()
-        deliveries = self._model.send(message.station_id, size, time.monotonic())
+        deliveries = self._model.send(station, len(data), time.monotonic())
         if not deliveries:
             (reason,) = (self._model.counts - before).keys() - {"sent"}
-            self.drop(reason, f"sweep {message.sequence} of station {message.station_id}")
+            self.drop(reason, f"sweep {packet.sequence} of station {station}")
             return
         with self._changed:
             for delivery in deliveries:
@@ -129,15 +136,8 @@ class ChannelNode(BaseNode):
 
 
 def _damaged(message: BevIndices, bits: tuple[int, ...]) -> BevIndices:
-    """Return a message with flipped bits in its payload.
-
-    Bits beyond the payload are those of the fields around it; they are folded onto it.
-    """
-    size = 8 * len(message.payload)
-    if not bits or not size:
+    """Return a message with flipped bits in its packet."""
+    if not bits:
         return message
-    copy = BevIndices()
-    for name in message.get_fields_and_field_types():
-        setattr(copy, name, getattr(message, name))
-    copy.payload = array("B", flip_bits(message.payload.tobytes(), [bit % size for bit in bits]))
-    return copy
+    packet = array("B", flip_bits(message.packet.tobytes(), bits))
+    return BevIndices(header=message.header, packet=packet)

@@ -57,6 +57,17 @@ def channel() -> int:
     return run(create)
 
 
+def radio() -> int:
+    """Send and receive packets as UDP datagrams."""
+
+    def create() -> Sequence[BaseNode]:
+        from quantv2x_ros.nodes.radio import RadioNode
+
+        return [RadioNode()]
+
+    return run(create)
+
+
 def replay() -> int:
     """Play a dataset folder or a rosbag2 as topics."""
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,9 +15,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
 from sensor_msgs.msg import PointCloud2
 
-from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3DArray
 from quantv2x_ros.core.geometry.pose import PoseError, invert
 from quantv2x_ros.core.pillars.cloud import CloudError
+from quantv2x_ros.core.transport.packet import PacketError, unpack
 from quantv2x_ros.graph.parameters.viewer import ViewerParameters
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
@@ -32,6 +34,9 @@ from quantv2x_ros.viewer.page import Page
 from quantv2x_ros.viewer.state import Beacon, SeenObjects, ViewerState
 
 _LATENCY = "sweep to objects"
+
+#: Formats of packets that are remembered.
+_FORMATS = 64
 
 
 class ViewerNode(BaseNode):
@@ -58,6 +63,7 @@ class ViewerNode(BaseNode):
         self._page: Page | None = None
         self._pictures = 0
         self._poses: dict[str, npt.NDArray[np.float64]] = {}
+        self._extents: OrderedDict[int, tuple[float, float, float, float]] = OrderedDict()
         self.begin()
 
     def configure(self) -> None:
@@ -117,6 +123,7 @@ class ViewerNode(BaseNode):
         self.create_subscription(
             DetectedObject3DArray, "objects", self._on_objects, qos.sensor_input()
         )
+        self.create_subscription(Codebook, "/v2x/codebook", self._on_codebook, qos.latched_input())
         self.create_subscription(
             BevIndices, "/v2x/bev_indices", self._on_indices, qos.indices_input()
         )
@@ -161,27 +168,38 @@ class ViewerNode(BaseNode):
         )
         self._scene.hear_objects(objects, time.monotonic())
 
-    def _on_indices(self, message: BevIndices) -> None:
-        try:
-            pose = pose_from_message(message.sensor_pose, f"station {message.station_id}")
-        except MessageRefusedError as error:
-            self.drop(error.reason, str(error))
-            return
+    def _on_codebook(self, message: Codebook) -> None:
+        """Store how far the maps of a format reach."""
         low_x, low_y = message.origin_x, message.origin_y
         high_x = low_x + message.columns * message.cell_size_x
         high_y = low_y + message.rows * message.cell_size_y
         if not np.isfinite([low_x, low_y, high_x, high_y]).all():
             self.drop("grid", f"station {message.station_id} has a grid that is not finite")
             return
+        self._extents[message.format_id] = (low_x, low_y, high_x, high_y)
+        self._extents.move_to_end(message.format_id)
+        while len(self._extents) > _FORMATS:
+            self._extents.popitem(last=False)
+
+    def _on_indices(self, message: BevIndices) -> None:
+        try:
+            packet = unpack(message.packet)
+        except PacketError as error:
+            self.drop(error.reason, str(error))
+            return
+        extent = self._extents.get(packet.format_id)
+        if extent is None:
+            self.drop(
+                "format",
+                f"station {packet.station_id} sends packets of format {packet.format_id:016x}, "
+                "which no station has announced on /v2x/codebook yet",
+            )
+            return
         beacon = Beacon(
-            message.station_id,
-            nanoseconds(message.header.stamp),
-            message.header.frame_id,
-            pose,
-            (low_x, low_y, high_x, high_y),
+            packet.station_id, packet.stamp_ns, message.header.frame_id, packet.pose, extent
         )
-        size = len(message.payload)
-        self._scene.hear_station(beacon, message.sequence, size, time.monotonic())
+        size = len(message.packet)
+        self._scene.hear_station(beacon, packet.sequence, size, time.monotonic())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         """Store the latency and drops of this namespace's fusion."""

@@ -71,6 +71,11 @@ def precision(contents: Contents, options: Options) -> str:
         [name, *(number(result["AP"][name][iou]) for _, result, iou in columns)] for name in classes
     ]
     rows.append(["mean", *(number(result["mAP"][iou]) for _, result, iou in columns)])
+    if all("intervals" in result for _, result, _ in columns):
+        bounds = (result["intervals"]["mean"][iou] for _, result, iou in columns)
+        rows.append(
+            ["mean on other scenes, 95 %", *(f"{low:.3f}-{high:.3f}" for low, high in bounds)]
+        )
     return table(["class", *(f"{label}, AP@{iou}" for label, _, iou in columns)], rows)
 
 
@@ -104,31 +109,28 @@ def treatment(contents: Contents, options: Options) -> str:
     """MAP over a fault, untreated and treated.
 
     The options `series` and `treated` name the two series of `evaluate --sweep`; `value` is the
-    heading of the fault's column, `as_is` and `treatment` are those of the two others.
+    heading of the fault's column, `as_is` and `treatment` are those of the two others. `further`
+    holds more series with their headings: `latency_ms_late: boxes, latency_ms_hybrid: both`.
     """
     sweeps = _only(contents)["sweeps"]
     untreated = sweeps[options["series"]]
-    treated = {point["value"]: point["mAP"] for point in sweeps[options["treated"]]}
+    shown = {options["series"]: options["as_is"], options["treated"]: options["treatment"]}
+    for item in filter(None, options.get("further", "").split(",")):
+        series, heading = item.split(":")
+        shown[series.strip()] = heading.strip()
+    by_value = [{point["value"]: point["mAP"] for point in sweeps[series]} for series in shown]
     rows = []
     for point in untreated:
-        other = treated.get(point["value"], {})
-        rows.append(
-            [
-                f"{point['value']:g}",
-                *(
-                    number(values.get(iou))
-                    for iou in ("0.3", "0.5")
-                    for values in (point["mAP"], other)
-                ),
-            ]
-        )
+        others = [series.get(point["value"], {}) for series in by_value]
+        cells = (number(m_ap.get(iou)) for iou in ("0.3", "0.5") for m_ap in others)
+        rows.append([f"{point['value']:g}", *cells])
     first = untreated[0]["first_number"]
     for point in sweeps.get("alone", []):
         if point["first_number"] == first:
+            blank = [DASH] * (len(shown) - 1)
             m_ap = point["mAP"]
-            rows.append(["ego alone", number(m_ap["0.3"]), DASH, number(m_ap["0.5"]), DASH])
-    headings = (options["as_is"], options["treatment"])
-    columns = [f"mAP@{iou} {heading}" for iou in ("0.3", "0.5") for heading in headings]
+            rows.append(["ego alone", number(m_ap["0.3"]), *blank, number(m_ap["0.5"]), *blank])
+    columns = [f"mAP@{iou} {heading}" for iou in ("0.3", "0.5") for heading in shown.values()]
     return table([options["value"], *columns], rows)
 
 

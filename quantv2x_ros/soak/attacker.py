@@ -18,15 +18,27 @@ import time
 from array import array
 from collections import deque
 from queue import Queue
-from zlib import crc32
 
+import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message, serialize_message
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.nodes.air.indices_subscription import station_place
+from quantv2x_ros.core.geometry.packed_pose import PoseSpread
+from quantv2x_ros.core.transport.packet import (
+    BIT_PACKED,
+    STAMP_AT,
+    STATION_AT,
+    Packet,
+    PacketError,
+    seal,
+    unpack,
+)
+from quantv2x_ros.core.transport.tiles import TilePlace
+from quantv2x_ros.nodes.air.heard_packet import HeardPacket, message_of
+from quantv2x_ros.nodes.air.indices_subscription import packet_place, station_of
 from quantv2x_ros.nodes.common import qos
 
 TOPIC = "/v2x/bev_indices"
@@ -42,8 +54,6 @@ _PAYLOAD = 1300
 _PATIENCE = 0.02
 #: Messages that are recognised as what was sent here.
 _REMEMBERED = 256
-_STAMP = struct.Struct("<iI")
-_STAMP_PLACE = 4  # after the encapsulation
 
 
 class Attacker(Node):  # type: ignore[misc]
@@ -81,12 +91,11 @@ class Attacker(Node):  # type: ignore[misc]
             self.create_subscription(BevIndices, TOPIC, self._listen, qos.indices_input(), raw=True)
 
     def _listen(self, content: bytes) -> None:
-        (station,) = struct.unpack_from("<I", content, station_place(content))
-        if station in INVENTED:
+        if content in self._heard or not _is_true(content):
             return
         if self._stations:
-            self._template = bytearray(content)
-        elif content not in self._heard:  # and so not what was sent here
+            self._template = _without_padding(content)
+        else:
             self._echoes = (content, garbage_beside(content))
             self._heard.extend(self._echoes)
 
@@ -117,28 +126,64 @@ class Attacker(Node):  # type: ignore[misc]
         if not self._stations:
             return self._echoes[self._count % len(self._echoes)]
         message = bytearray(self._template)
+        place = packet_place(message)
         station = INVENTED[self._count % self._stations]
-        struct.pack_into("<I", message, station_place(message), station)
-        seconds, nanoseconds = _STAMP.unpack_from(message, _STAMP_PLACE)
-        _STAMP.pack_into(message, _STAMP_PLACE, seconds, (nanoseconds + self._count) % 10**9)
+        struct.pack_into("<I", message, place + STATION_AT, station)
+        (stamp_ns,) = struct.unpack_from("<q", message, place + STAMP_AT)
+        seconds, nanoseconds = divmod(stamp_ns, 10**9)
+        stamp_ns = seconds * 10**9 + (nanoseconds + self._count) % 10**9
+        struct.pack_into("<q", message, place + STAMP_AT, stamp_ns)
+        seal(message, place)
         return message
+
+
+def _is_true(content: bytes) -> bool:
+    """Whether a serialized ``BevIndices`` is a true station's, and arrived undamaged."""
+    try:
+        return station_of(content) not in INVENTED and bool(HeardPacket.read(content))
+    except PacketError:
+        return False
 
 
 def garbage_beside(content: bytes) -> bytes:
     """Return the next tile of a serialized ``BevIndices``' sweep, with a payload that is none."""
     message = deserialize_message(content, BevIndices)
-    message.tile_index = (message.tile_index + 1) % max(message.tile_count, 1)
-    message.payload = array("B", os.urandom(64))
-    message.payload_crc = crc32(message.payload)
+    packet = unpack(message.packet)
+    if packet.place is None:
+        return content
+    number = (packet.tile_index + 1) % packet.tile_count
+    packet = packet.with_values(tile_index=number, payload=os.urandom(64), signature_kind=0)
+    message.packet = array("B", packet.content())
     changed: bytes = serialize_message(message)
     return changed
 
 
+def _without_padding(content: bytes) -> bytearray:
+    """Return a serialized ``BevIndices`` that ends with its packet, as `seal` needs it."""
+    place = packet_place(content)
+    (size,) = struct.unpack_from("<I", content, place - 4)
+    return bytearray(content[: place + size])
+
+
 def _garbage() -> bytes:
-    message = BevIndices()
-    message.header.frame_id = "lidar"
-    message.payload = array("B", bytes(_PAYLOAD))
-    content: bytes = serialize_message(message)
+    """Return a serialized message of a packet that belongs to no format."""
+    packet = Packet(
+        station_id=0,
+        sequence=0,
+        stamp_ns=0,
+        pose=np.eye(4),
+        spread=PoseSpread(),
+        format_id=0,
+        tile_index=0,
+        tile_count=1,
+        parity_count=0,
+        place=TilePlace(0, 1, 0, 1, 0, 1),
+        sent_levels=1,
+        omitted_cells=0,
+        encoding=BIT_PACKED,
+        payload=bytes(_PAYLOAD),
+    )
+    content: bytes = serialize_message(message_of(packet.content(), 0, "lidar"))
     return content
 
 

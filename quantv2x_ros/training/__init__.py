@@ -13,8 +13,7 @@
 * detector: DetectorNetwork, MessageFormat, IndexMessages, FeatureMessages, TorchDetector.
 * firing: FiringChannels, ChannelHealth.
 * head_outputs: HeadOutputs.
-* light: ConvNorm, DepthwiseBlock, CspBlock, DenseBlock, Downsample, Upsample, LightBackbone,
-  LightPyramid, LightHead.
+* light: ConvNorm, Block, Downsample, Upsample, LightBackbone, LightPyramid, Tower, LightHead.
 * loader: StepSampler, SampleLoader.
 * losses: LossWeights, TargetBatch.
 * module: ValidationMetric, DivergedError, StageModule.

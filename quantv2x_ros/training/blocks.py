@@ -175,6 +175,16 @@ class PillarFeatureNet(nn.Module):
         with torch.no_grad():
             self.linear.weight /= torch.tensor(INPUT_DEVIATION)
 
+    def _normalised(self, values: torch.Tensor) -> torch.Tensor:
+        """Normalise by the batch's statistics; one point has none, and goes by the running ones."""
+        if len(values) > 1:
+            normed: torch.Tensor = self.norm(values)
+            return normed
+        norm = self.norm
+        return nn.functional.batch_norm(
+            values, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+        )
+
     def forward(
         self, features: torch.Tensor, point_pillar: torch.Tensor, counts: torch.Tensor
     ) -> torch.Tensor:
@@ -189,7 +199,7 @@ class PillarFeatureNet(nn.Module):
         Returns:
             (M, C) float32.
         """
-        values = torch.relu(self.norm(self.linear(features)))
+        values = torch.relu(self._normalised(self.linear(features)))
         if values.is_cuda:
             index = point_pillar.long()[:, None].expand_as(values)
             empty = values.new_zeros((len(counts), values.shape[1]))

@@ -56,7 +56,8 @@ def load_checkpoint(path: str | Path, config: NetworkConfig | None = None) -> Qu
     if config is None:
         raise CheckpointError(
             f"checkpoint {path}: no network configuration in its metadata; it was not written by "
-            "this package. Published checkpoints go through load_published"
+            "this package. For a published one, name the configuration of its stage: --config "
+            "config/training/published/stage3.yaml"
         )
     network = QuantV2XNetwork(config)
     own = set(network.state_dict())

@@ -15,19 +15,22 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from quantv2x_ros.inference.shapes import SCALE_CHANNELS
 from quantv2x_ros.training.head_outputs import HeadOutputs, anchor_heads
 from quantv2x_ros.training.pyramid import Pyramid
 
-#: Channels of a pillar; the first convolution, at the pillars' resolution, costs in proportion.
+#: Channels of a pillar; the first convolution costs in proportion.
 PILLAR_CHANNELS = 32
 #: Kinds of residual blocks.
-BLOCKS = ("depthwise", "csp", "dense")
-#: Kernels of the encoder's blocks.
-ENCODER_KERNELS = (3, 3, 3, 3)
-#: Channels and kernels of the blocks of a pyramid scale: large kernels where the map is small.
-SCALES = ((64, (3, 3)), (128, (5, 5, 5)), (256, (7, 7, 7, 7)))
-#: Channels of the heads' map, and kernels of its blocks at 1.6 m and at 0.8 m.
-HEAD_CHANNELS, COARSE_KERNELS, FINE_KERNELS = 64, (5, 5), (3, 3)
+BLOCKS = ("csp", "depthwise", "dense")
+#: Kernels of the convolutions in the encoder's block.
+ENCODER_KERNELS = (3, 3, 3)
+#: Kernels of the block of a pyramid scale; depthwise blocks alone have large ones.
+SCALE_KERNELS = ((3,), (5, 5, 5), (7, 7, 7, 7))
+#: Channels and kernels of the pyramid's scales.
+SCALES = tuple(zip(SCALE_CHANNELS["light"], SCALE_KERNELS, strict=True))
+#: Channels of the heads' map, kernels of its blocks at 1.6 m and at 0.8 m, channels of a tower.
+HEAD_CHANNELS, COARSE_KERNELS, FINE_KERNELS, TOWER_CHANNELS = 64, (5, 5), (3,), 32
 
 
 class ConvNorm(nn.Module):
@@ -36,7 +39,7 @@ class ConvNorm(nn.Module):
     Args:
         channels_in: channels of the input.
         channels: channels of the output.
-        kernel: odd; the padding keeps the size.
+        kernel: odd, whose padding keeps the size, or as large as the stride.
         stride: 1 or 2.
         groups: groups of channels.
         relu: whether a ReLU follows.
@@ -53,7 +56,7 @@ class ConvNorm(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
-            channels_in, channels, kernel, stride, kernel // 2, groups=groups, bias=False
+            channels_in, channels, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False
         )
         self.norm = nn.BatchNorm2d(channels)
         self.relu = relu
@@ -66,53 +69,46 @@ class ConvNorm(nn.Module):
         return torch.relu(out) if self.relu else out
 
 
-class DepthwiseBlock(nn.Module):
-    """Residual block of a depthwise and a 1x1 convolution."""
+class Block(nn.Module):
+    """Residual block: convolutions one after another, the sum with the input before the last ReLU.
 
-    def __init__(self, channels: int, kernel: int) -> None:
+    Args:
+        kind: of `BLOCKS`. depthwise has a depthwise and a 1x1 convolution for each kernel; csp has
+            a 1x1 convolution to half of the channels, a dense 3x3 one for each kernel, and a 1x1
+            one back (after CSPNet's split); dense has a dense 3x3 one for each kernel.
+        channels: of its input and its output.
+        kernels: odd.
+    """
+
+    def __init__(self, kind: str, channels: int, kernels: Sequence[int]) -> None:
         super().__init__()
-        self.spatial = ConvNorm(channels, channels, kernel, groups=channels)
-        self.mix = ConvNorm(channels, channels)
+        self.layers = nn.ModuleList(_layers(kind, channels, kernels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, C, H, W) to the same shape."""
-        out: torch.Tensor = self.mix(self.spatial(x), x)
+        *layers, last = self.layers
+        inner = x
+        for layer in layers:
+            inner = layer(inner)
+        out: torch.Tensor = last(inner, x)
         return out
 
 
-class CspBlock(nn.Module):
-    """Residual block whose dense 3x3 convolution sees half of the channels (CSPNet's split)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.reduce = ConvNorm(channels, channels // 2)
-        self.spatial = ConvNorm(channels // 2, channels // 2, 3)
-        self.mix = ConvNorm(channels // 2, channels)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (N, C, H, W) to the same shape."""
-        out: torch.Tensor = self.mix(self.spatial(self.reduce(x)), x)
-        return out
-
-
-class DenseBlock(nn.Module):
-    """A dense 3x3 convolution over an identity, as RepVGG's branches fold into one."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.spatial = ConvNorm(channels, channels, 3)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (N, C, H, W) to the same shape."""
-        out: torch.Tensor = self.spatial(x, x)
-        return out
-
-
-def make_block(kind: str, channels: int, kernel: int) -> nn.Module:
-    """Return a residual block of a kind of `BLOCKS`; only depthwise ones have other kernels."""
+def _layers(kind: str, channels: int, kernels: Sequence[int]) -> list[ConvNorm]:
     if kind == "depthwise":
-        return DepthwiseBlock(channels, kernel)
-    return CspBlock(channels) if kind == "csp" else DenseBlock(channels)
+        return [
+            layer
+            for kernel in kernels
+            for layer in (
+                ConvNorm(channels, channels, kernel, groups=channels),
+                ConvNorm(channels, channels),
+            )
+        ]
+    if kind == "dense":
+        return [ConvNorm(channels, channels, 3) for _ in kernels]
+    half = channels // 2
+    inner = [ConvNorm(half, half, 3) for _ in kernels]
+    return [ConvNorm(channels, half), *inner, ConvNorm(half, channels)]
 
 
 class Downsample(nn.Module):
@@ -145,8 +141,7 @@ class LightBackbone(nn.Sequential):
     """Pillar features (N, 32, rows, columns) to the BEV feature (N, 64, rows / 2, columns / 2)."""
 
     def __init__(self, block: str) -> None:
-        blocks = [make_block(block, 64, kernel) for kernel in ENCODER_KERNELS]
-        super().__init__(ConvNorm(PILLAR_CHANNELS, 64, 3, 2), *blocks)
+        super().__init__(ConvNorm(PILLAR_CHANNELS, 64, 2, 2), Block(block, 64, ENCODER_KERNELS))
 
 
 class LightPyramid(Pyramid):
@@ -159,11 +154,17 @@ class LightPyramid(Pyramid):
         levels, channels_in = [], 0
         for channels, kernels in SCALES:
             first = Downsample(channels_in, channels) if channels_in else ConvNorm(64, channels)
-            levels.append(
-                nn.Sequential(first, *(make_block(block, channels, kernel) for kernel in kernels))
-            )
+            levels.append(nn.Sequential(first, Block(block, channels, kernels)))
             channels_in = channels
         super().__init__(score_gain, levels, [channels for channels, _ in SCALES])
+
+
+class Tower(nn.Sequential):
+    """The last layers before outputs: a 1x1 convolution to few channels, then a depthwise one."""
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        spatial = ConvNorm(channels, channels, 3, groups=channels)
+        super().__init__(ConvNorm(channels_in, channels), spatial)
 
 
 class LightHead(nn.Module):
@@ -175,19 +176,19 @@ class LightHead(nn.Module):
         fine, middle, coarse = (channels for channels, _ in SCALES)
         self.from_coarse = Upsample(coarse, width)
         self.middle = ConvNorm(middle, width)
-        self.middle_blocks = nn.Sequential(*(make_block(block, width, k) for k in COARSE_KERNELS))
+        self.middle_block = Block(block, width, COARSE_KERNELS)
         self.from_middle = Upsample(width, width)
         self.fine = ConvNorm(fine, width)
-        self.fine_blocks = nn.Sequential(*(make_block(block, width, k) for k in FINE_KERNELS))
-        self.cls_tower = make_block(block, width, 3)
-        self.box_tower = make_block(block, width, 3)
-        self.cls_head, self.reg_head, self.dir_head = anchor_heads(width, classes, yaws)
+        self.fine_block = Block(block, width, FINE_KERNELS)
+        self.cls_tower = Tower(width, TOWER_CHANNELS)
+        self.box_tower = Tower(width, TOWER_CHANNELS)
+        self.cls_head, self.reg_head, self.dir_head = anchor_heads(TOWER_CHANNELS, classes, yaws)
 
     def forward(self, fused: Sequence[torch.Tensor]) -> HeadOutputs:
         """Map the fused levels (B, C_i, H_i, W_i) to the heads' outputs (B, channels, H, W)."""
         fine, middle, coarse = fused
-        middle = self.middle_blocks(self.middle(middle, self.from_coarse(coarse)))
-        shared = self.fine_blocks(self.fine(fine, self.from_middle(middle)))
+        middle = self.middle_block(self.middle(middle, self.from_coarse(coarse)))
+        shared = self.fine_block(self.fine(fine, self.from_middle(middle)))
         boxes = self.box_tower(shared)
         return HeadOutputs(
             self.cls_head(self.cls_tower(shared)), self.reg_head(boxes), self.dir_head(boxes)

@@ -28,8 +28,9 @@ class LossWeights:
         occupancy: weights of the occupancy at the pyramid's three scales.
         codebook: weight of the codebook's loss.
         least_positives: the classification loss of a batch with fewer positive anchors is divided
-            by this many: one object, or none, is else worth as much as all of a full street, and
-            each of its negatives a hundred times as much.
+            by this many, and that of occupancy with fewer occupied cells: one object, or none, is
+            else worth as much as all of a full street, and each of its negatives a hundred times as
+            much.
         classes: factor on a class's positives in the classification, box and direction losses, in
             the classes' order; empty for all alike. A truck has twenty positive anchors, a person
             two.
@@ -148,11 +149,15 @@ def _class_weights(weights: LossWeights, classes: int, like: torch.Tensor) -> to
 def occupancy_loss(
     logits: Sequence[torch.Tensor], occupied: torch.Tensor, weights: LossWeights
 ) -> torch.Tensor:
-    """Return the focal loss of every level's occupancy, divided by its occupied cells."""
+    """Return the focal loss of every level's occupancy, divided by its occupied cells.
+
+    By `least_positives` cells of the finest level at least, and half as many of each coarser one.
+    """
     total = occupied.new_zeros(())
     for level, weight in zip(logits, weights.occupancy, strict=True):
         factor = occupied.shape[-1] // level.shape[-1]
         wanted = functional.max_pool2d(occupied, factor) if factor > 1 else occupied
         loss = focal(level.float(), wanted, weights.focal_alpha, weights.focal_gamma)
-        total = total + weight * loss.sum() / wanted.sum().clamp_min(1)
+        least = max(1.0, weights.least_positives / factor)
+        total = total + weight * loss.sum() / wanted.sum().clamp_min(least)
     return total

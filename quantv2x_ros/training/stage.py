@@ -298,6 +298,7 @@ def _quiet() -> None:
         ".*does not have many workers",
         ".*in eval mode at the start of training",  # what a stage freezes
         ".*sync_dist=True",  # all processes have the same results already
+        ".*dataloader is not resumable",  # it is: EpochSampler leaves out what was done
     ):
         warnings.filterwarnings("ignore", message)
 

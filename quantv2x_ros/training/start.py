@@ -13,6 +13,8 @@ import safetensors
 import safetensors.torch
 import torch
 
+from quantv2x_ros.training.checkpoint import load_checkpoint
+from quantv2x_ros.training.config import load_config
 from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.published import CheckpointError, check_fit, from_published
 
@@ -66,6 +68,27 @@ def _torch_state(path: Path) -> Mapping[str, torch.Tensor]:
         raise CheckpointError(f"checkpoint {path}: holds no state dict")
     state: Mapping[str, torch.Tensor] = content
     return state
+
+
+def open_network(path: Path, stage: Path | None = None) -> QuantV2XNetwork:
+    """Build a trained network, in eval mode.
+
+    Args:
+        path: what `train` left; with a stage, whatever `read_weights` reads.
+        stage: configuration of the stage whose network this is, for weights that do not say their
+            architecture, such as published ones; None where they do.
+
+    Raises:
+        CheckpointError: not such a file, or another network, or one without a codebook.
+        TrainingConfigError: the configuration makes no sense.
+        OSError: a file cannot be read.
+    """
+    if stage is None:
+        return load_checkpoint(path)
+    network = QuantV2XNetwork(load_config(stage).network_config())
+    if not load_start(network, path):
+        raise CheckpointError(f"checkpoint {path}: has no codebook, which a bundle needs")
+    return network.eval()
 
 
 def has_own_norm(state: Mapping[str, torch.Tensor]) -> bool:

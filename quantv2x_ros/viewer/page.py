@@ -46,7 +46,7 @@ def _objects(view: Snapshot) -> str:
 def _agents(view: Snapshot) -> str:
     rows = [
         f"| {_dot(agent_colour(place))} {agent.station_id}{' (ego)' if agent.is_ego else ''} "
-        f"| {agent.payload_bytes:,} | {8e-3 * agent.payload_bytes * agent.rate:,.0f} "
+        f"| {agent.sweep_bytes:,} | {8e-3 * agent.sweep_bytes * agent.rate:,.0f} "
         f"| {'-' if agent.is_ego or agent.age_ms is None else f'{agent.age_ms:.0f}'} "
         f"| {'yes' if agent.is_fused else 'no'} |"
         for place, agent in enumerate(view.agents)

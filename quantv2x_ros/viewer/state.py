@@ -81,7 +81,7 @@ class AgentSnapshot:
         cloud: (P, 3) its points in its own frame; None where none are heard.
         age_ms: the ego's fused sweep minus its newest one that was not after it, milliseconds; None
             where none of those is known.
-        payload_bytes: payload bytes of its newest sweep.
+        sweep_bytes: bytes of its newest sweep's packets.
         rate: its sweeps per second.
     """
 
@@ -92,7 +92,7 @@ class AgentSnapshot:
     footprint: Float64
     cloud: Float32 | None
     age_ms: float | None
-    payload_bytes: int
+    sweep_bytes: int
     rate: float
 
 
@@ -179,7 +179,7 @@ class ViewerState:
         Args:
             beacon: what it says of itself.
             sequence: number of its sweep.
-            size: size of the payload, bytes.
+            size: bytes of the packet.
             now: seconds of a steady clock.
         """
         self._forget(now)
@@ -253,7 +253,7 @@ class ViewerState:
                     footprint=area_corners(beacon.extent, pose),
                     cloud=self._cloud_of(beacon),
                     age_ms=_age_ms(station.stamps, objects.stamp_ns),
-                    payload_bytes=station.traffic.last_bytes,
+                    sweep_bytes=station.traffic.last_bytes,
                     rate=station.traffic.rate.rate(now),
                 )
             )

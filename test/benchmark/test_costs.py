@@ -4,21 +4,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from quantv2x_ros.benchmark.roofline import engine_cost, engine_shapes
 from quantv2x_ros.inference.model.bundle import ModelBundle
 
 
-def test_the_default_bundle_costs_what_the_network_costs(repository: Path) -> None:
+def test_the_default_bundle_costs_what_its_manifest_says(repository: Path) -> None:
     bundle = ModelBundle.load(repository / "engines/default")
     shapes = engine_shapes(bundle)
+    operations = bundle.manifest.health.operations
     encoder = engine_cost(bundle.engine_path("encoder"), shapes["encoder.encoder"])
     pyramid = engine_cost(bundle.engine_path("pyramid"), shapes["fusion.pyramid_per_agent"])
-    assert encoder.macs == pytest.approx(7.9e9, rel=0.01)
-    assert pyramid.macs == pytest.approx(12.5e9, rel=0.01)
-    assert pyramid.computed_macs > 2 * pyramid.macs  # groups are widened with zeros
-    assert encoder.border_bytes > 200 * 704 * 64
+    assert encoder.macs == operations["encoder"].computed
+    assert pyramid.macs == operations["pyramid"].computed
+    assert encoder.macs + 2 * pyramid.macs < 6e9
+    assert encoder.border_bytes > 200 * 704 * 32
     assert encoder.map_bytes > encoder.border_bytes
+
+
+def test_groups_are_widened_with_zeros(random_bundle: Callable[..., Path]) -> None:
+    bundle = ModelBundle.load(random_bundle(seed=3))
+    shape = engine_shapes(bundle)["fusion.pyramid_per_agent"]
+    pyramid = engine_cost(bundle.engine_path("pyramid"), shape)
+    assert pyramid.computed_macs > 2 * pyramid.macs

@@ -20,14 +20,14 @@ def test_plans_of_a_bundle_are_built_and_described(bundle_folder: Path, tmp_path
     assert result.exit_code == 0, result.output
     facts = json.loads((tmp_path / "plans.json").read_text())
     assert {name: len(item["precisions"]) for name, item in facts.items()} == {
-        "encoder": 7,
-        "pyramid": 53,
-        "fuse": 8,
+        "encoder": 6,
+        "pyramid": 22,
+        "fuse": 18,
     }
     for name, item in facts.items():
         assert set(item["precisions"].values()) == {"int8"}
         assert (tmp_path / "plans" / name / "plan.trt").stat().st_size == item["bytes"]
-    assert "53 convolutions in int8" in result.output
+    assert "22 convolutions in int8" in result.output
 
 
 def test_a_backend_that_builds_nothing_is_one_sentence(bundle_folder: Path) -> None:

@@ -109,6 +109,7 @@ def test_what_it_records_replays_to_the_same_boxes(results, start, tmp_path):
     for name in ("/agent_1/points", "/agent_1/pose", "/agent_2/points", "/agent_2/pose"):
         assert counts[name] == 6
     assert counts["/v2x/bev_indices"] >= 8
+    assert counts["/v2x/codebook"] == 2, "each station's announcement, made before the first sweep"
     again = tmp_path / "again"
     finish(
         start(

@@ -69,7 +69,9 @@ NEEDS = {
     "train-prior": ("--bundle", BUNDLE, "--data", SCENE),
 }
 #: What starts nodes for long, or only puts modules together that others use.
-IMPORTED = {"benchmark-nodes", "consistency", "demo", "flood", "results", "soak"}
+IMPORTED = {
+    *("benchmark-nodes", "choose-thresholds", "consistency", "demo", "flood", "results", "soak"),
+}
 
 
 @pytest.fixture(scope="module")

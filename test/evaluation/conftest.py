@@ -8,13 +8,30 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory) -> dict[str, Path]:
+def bundles(random_bundle) -> dict[str, Path]:
     """The same network as an INT8 and as an FP32 bundle."""
-    pytest.importorskip("torch", reason="bundles are exported with torch")
-    from quantv2x_ros.training.export.random_bundle import build_random_bundle
+    return {precision: random_bundle(seed=1, precision=precision) for precision in ("int8", "fp32")}
 
-    root = tmp_path_factory.mktemp("bundles")
-    return {
-        precision: build_random_bundle(root / precision, seed=1, precision=precision).folder
-        for precision in ("int8", "fp32")
-    }
+
+@pytest.fixture(scope="session")
+def detector(bundles):
+    """What detects with the INT8 bundle."""
+    from quantv2x_ros.commands._detectors import open_detector
+
+    return open_detector(bundles["int8"])
+
+
+@pytest.fixture(scope="session")
+def states(detector, dataset):
+    """Three frames of a scene, encoded once."""
+    from quantv2x_ros.data.scenario import Scenario
+    from quantv2x_ros.evaluation.frame_state import ScenarioAgents, choose_agents
+    from quantv2x_ros.evaluation.settings import EvaluationConfig
+
+    scenario = Scenario.open(dataset / "test" / "scene_3")
+    agents = ScenarioAgents(detector)
+    settings = EvaluationConfig().resolved(3)
+    return [
+        agents.send(number, frame, choose_agents(frame, settings))
+        for number, frame in enumerate(scenario.frames())
+    ]

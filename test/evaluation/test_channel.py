@@ -11,16 +11,14 @@ import numpy as np
 import pytest
 import yaml
 
-from quantv2x_ros.commands._detectors import open_detector
 from quantv2x_ros.core.channel.channel_model import ChannelSettings
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.core.transport.tiles import TileSettings
 from quantv2x_ros.data.agent_names import station_id
-from quantv2x_ros.data.scenario import Scenario
-from quantv2x_ros.evaluation.frame_state import ScenarioAgents, choose_agents
+from quantv2x_ros.evaluation.air import Departures
 from quantv2x_ros.evaluation.playback import Playback
-from quantv2x_ros.evaluation.senders import Senders
+from quantv2x_ros.evaluation.senders import AirLoad, Senders
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError, Link, Sending
 from quantv2x_ros.evaluation.settings_file import read_channel
 
@@ -28,28 +26,19 @@ CONFIG = Path(__file__).parents[2] / "config" / "channel.yaml"
 SMALL = Sending(SendSettings(TileSettings(300), min_occupancy=0.0))
 
 
-@pytest.fixture(scope="module")
-def detector(bundles):
-    return open_detector(bundles["int8"])
+class Listener(Playback):
+    """A playback that keeps what the ego fused last."""
 
-
-@pytest.fixture(scope="module")
-def states(detector, dataset):
-    """Three frames of a scene, encoded once."""
-    scenario = Scenario.open(dataset / "test" / "scene_3")
-    agents = ScenarioAgents(detector)
-    settings = EvaluationConfig().resolved(3)
-    return [
-        agents.send(number, frame, choose_agents(frame, settings))
-        for number, frame in enumerate(scenario.frames())
-    ]
+    def _collect(self, receiver, now):
+        self.fused = super()._collect(receiver, now)
+        return self.fused
 
 
 def hear(detector, states, link, **receiver):
     """What is fused of peers in each of the three frames."""
     settings = EvaluationConfig(link=link, receiver=ReceiverSettings(**receiver)).resolved(3)
     bundle = detector.bundle
-    playback = Playback(detector, bundle, Senders(bundle), settings, 0)
+    playback = Listener(detector, bundle, Senders(bundle), settings, 0)
     heard = []
     for state in states:
         playback.play(state, detect=False)
@@ -126,6 +115,37 @@ def test_all_agents_share_the_air(detector, states):
         shares.append(sum(sweep.received.mean() for sweeps in heard for sweep in sweeps) / 4)
     assert shares == sorted(shares)
     assert shares[0] < 0.5 < shares[2]
+
+
+def test_a_law_is_kept_by_who_knows_it_and_costs_who_does_not(detector, states):
+    """Sweeps that are cut to the law pass, others lose most of their messages."""
+    counts, shares = {}, {}
+    for radio in ("none", "its_g5_6"):
+        sending = replace(SMALL, radio=radio)
+        link = Link(channel=ChannelSettings(radio="its_g5_6"), sending=sending)
+        settings = EvaluationConfig(link=link).resolved(3)
+        senders = Senders(detector.bundle)
+        playback, load = Playback(detector, detector.bundle, senders, settings, 0), AirLoad()
+        for state in states:
+            playback.play(state, detect=False)
+            for sent in state.sent.values():
+                load.add(senders.send(sent, sending).packet_sizes)
+        counts[radio], shares[radio] = playback.air_counts, load.compute()["airtime_its_g5_6"]
+    assert counts["none"]["unlawful"] > 0.5 * counts["none"]["sent"]
+    assert counts["its_g5_6"]["sent"] > 0
+    assert counts["its_g5_6"]["unlawful"] == 0
+    assert shares["its_g5_6"] <= 0.03 < shares["none"]
+
+
+def test_messages_wait_for_their_turn_on_the_radio(detector, states):
+    departures = Departures("its_g5_6")
+    sending = replace(SMALL, radio="its_g5_6")
+    for number, state in enumerate(states):
+        frame = Senders(detector.bundle).send(state.sent[state.ego], sending)
+        times = sorted(departures.times("ego", frame.packet_sizes, 0.1 * number).values())
+        assert len(times) == len(frame.tiles) > 1
+        assert np.diff(times).min() >= 0.025
+        assert 0.1 * number <= times[0] < 0.1 * number + 0.026
 
 
 def test_lost_cells_are_those_of_the_frame_before_and_bits_that_flip_are_losses(detector, states):

@@ -18,9 +18,9 @@ from quantv2x_ros.results.kinds import KINDS
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    """Four scenes of three agents, two frames each: in one alone two worlds may be alike."""
+    """Eight scenes of three agents, two frames each: in a few two worlds may be alike."""
     root = tmp_path_factory.mktemp("scenes")
-    for seed in range(3, 7):
+    for seed in range(3, 11):
         write_scenario(root / "test" / f"scene_{seed}", seed=seed, frames=2, agents=3)
     return root
 
@@ -38,9 +38,9 @@ def result(scenes, repository, tmp_path_factory):
 def test_every_kind_is_tried_with_every_peer(result):
     kinds = result["kinds"]
     assert set(kinds) == set(make_lies(np.random.default_rng(0)))
-    assert result["frames"] == 8
-    assert (kinds[HONEST]["peers"], kinds[HONEST]["comparisons"]) == (8, 16)
-    assert kinds["map of another scene"]["comparisons"] == 12  # the first scene knows no other
+    assert result["frames"] == 16
+    assert (kinds[HONEST]["peers"], kinds[HONEST]["comparisons"]) == (16, 32)
+    assert kinds["map of another scene"]["comparisons"] == 28  # the first scene knows no other
 
 
 def test_liars_contradict_the_ego_and_honest_peers_do_not(result):
@@ -55,7 +55,7 @@ def test_liars_contradict_the_ego_and_honest_peers_do_not(result):
 def test_a_table_is_made_of_the_result(result):
     assert result["provenance"]["command"].startswith("python -m quantv2x_ros ")
     rows = KINDS["consistency"].make({"": [result]}, {}).splitlines()[2:]
-    assert rows[0].startswith(f"| {HONEST} | 8 | 0% | ")
+    assert rows[0].startswith(f"| {HONEST} | 16 | 0% | ")
     assert len(rows) == len(result["kinds"])
 
 

@@ -53,7 +53,7 @@ def score(detector, given, truth, visible):
     return recall_precision(detections, truth.boxes, None, iou=0.3, optional=~(visible & near))
 
 
-def test_five_opv2v_agents_find_more_than_any_one_of_them(detector, shared_dir):
+def test_five_opv2v_agents_err_less_than_any_one_of_them(detector, shared_dir):
     frame = Scenario.open(shared_dir / "data" / "opv2v_format_5agents").frame("000000")
     raw = frame_input(frame, choose_agents(frame, None, "all", 5))
     truth = frame.truth(raw.ego)
@@ -65,12 +65,13 @@ def test_five_opv2v_agents_find_more_than_any_one_of_them(detector, shared_dir):
     for agent in frame.agents:
         own = frame.truth(agent)
         seen = np.array([object_id in ids for object_id in own.ids])
-        alone[agent] = score(detector, levelled(detector, frame, [agent]), own, seen).found
+        alone[agent] = score(detector, levelled(detector, frame, [agent]), own, seen)
     print(f"together {result}, alone {alone}")
     assert len(together.clouds) == 5
     assert result.recall >= 0.6
     assert result.precision >= 0.5
-    assert result.found > max(alone.values())
+    assert result.found >= max(one.found for one in alone.values())
+    assert result.missed + result.false < min(one.missed + one.false for one in alone.values())
 
 
 def test_a_real_128_beam_sweep_shows_objects_on_the_ground(detector, shared_dir):
@@ -127,7 +128,7 @@ def test_occupancy_says_which_cells_may_be_left_out(detector, unseen):
     whole = SweepSender(form, background, SendSettings(min_occupancy=0.0))
     chosen = SweepSender(form, background, SendSettings(min_occupancy=0.25))
     sizes = [
-        [sender.send(indices).payload_bytes for sender in (chosen, whole)] for indices in unseen
+        [sender.send(indices).packet_bytes for sender in (chosen, whole)] for indices in unseen
     ]
     assert all(fewer < all_of_it for fewer, all_of_it in sizes)
     fewer, all_of_it = np.sum(sizes, axis=0)

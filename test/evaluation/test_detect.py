@@ -38,11 +38,6 @@ def given(frame):
     return frame_input(frame, list(frame.agents))
 
 
-@pytest.fixture(scope="module")
-def detector(bundles):
-    return open_detector(bundles["int8"])
-
-
 def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -75,13 +70,15 @@ def test_peers_change_what_is_seen(detector, given):
     )
 
 
-def test_the_torch_network_finds_what_its_fp32_engines_find(bundles, given):
+def test_the_torch_network_finds_what_its_fp32_engines_find(bundles, given, frame):
     engines = open_detector(bundles["fp32"])
-    network = open_detector(bundles["int8"], "fp32")
+    # one thread: how torch splits sums among more differs, and random weights amplify it
+    network = open_detector(bundles["int8"], "fp32", threads=1)
     assert isinstance(engines, EngineDetector)
     assert not isinstance(network, EngineDetector)
-    ours, _, _ = detect_once(engines, given.clouds, given.ego_to_agents)
-    theirs, _, stages = detect_once(network, given.clouds, given.ego_to_agents)
+    transforms = frame.ego_to_agents(list(given.clouds))
+    ours, _, _ = detect_once(engines, given.clouds, transforms)
+    theirs, _, stages = detect_once(network, given.clouds, transforms)
     assert set(stages) == {"encoder", "fusion", "detection"}
     assert len(ours) > 0
     overlap = bev_iou(ours.boxes, theirs.boxes)

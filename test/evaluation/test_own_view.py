@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from quantv2x_ros.commands._detectors import open_detector
+from quantv2x_ros.core.geometry.packed_pose import sent_pose
 from quantv2x_ros.core.geometry.pose import transform_between
 from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.evaluation.detect import choose_agents, frame_input
@@ -20,14 +22,11 @@ from quantv2x_ros.evaluation.playback import Playback
 from quantv2x_ros.evaluation.senders import Senders
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Link, Sending
 from quantv2x_ros.inference.protocol import Detector
-from quantv2x_ros.training.export.random_bundle import build_random_bundle
 
 
 @pytest.fixture(scope="module", params=["int8", "fp32"])
-def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Detector:
-    folder = tmp_path_factory.mktemp("own") / "bundle"
-    build_random_bundle(folder, seed=4, coded_ego=False)
-    return open_detector(folder, request.param, threads=1)
+def detector(request: pytest.FixtureRequest, random_bundle: Callable[..., Path]) -> Detector:
+    return open_detector(random_bundle(seed=4, coded_ego=False), request.param, threads=1)
 
 
 def test_the_ego_uses_what_it_kept_and_its_peers_what_they_sent(
@@ -62,11 +61,12 @@ def test_evaluation_fuses_the_same(detector: Detector, scenario_folder: Path) ->
     view = playback.play(state)
     assert view is not None
     assert view.agents == 2
-    transforms = [transform_between(frame[names[0]].pose, frame[name].pose) for name in names]
+    ego, peer = (frame[name].pose for name in names)
+    transforms = [transform_between(ego, pose) for pose in (ego, sent_pose(peer))]
     clouds = {name: frame[name].points for name in names}
     expected, _, _ = detect_once(detector, clouds, np.stack(transforms))
     np.testing.assert_allclose(view.detections.boxes, expected.boxes, atol=1e-5)
-    alone = agents.alone(state, names[1])
+    alone = state.fuse_alone(names[1]).detections
     own = detector.own_pyramid(state.sent[names[1]].broadcast.own)
     np.testing.assert_array_equal(
         alone.boxes, detector.fuse([own], np.eye(4)[None]).detections.boxes

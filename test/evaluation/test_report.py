@@ -4,6 +4,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +15,13 @@ from typer.testing import CliRunner
 from quantv2x_ros.cli import app
 from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.data.v2x_real import OBJECT_TYPES
-from quantv2x_ros.evaluation.markdown import table
+from quantv2x_ros.evaluation.markdown import SWEEP_TITLES, table
+from quantv2x_ros.evaluation.plots import AXES
 from quantv2x_ros.evaluation.series import (
+    BOXES,
     LINK,
+    RADIOS,
+    RATES,
     STEPS,
     SWEEPS,
     alone_variants,
@@ -79,6 +84,7 @@ def test_every_sweep_is_measured_from_0_to_what_the_scenes_allow(reported):
     assert values.pop("agents") == [1.0, 2.0, 3.0]
     assert values.pop("latency_ms_uncompensated") == [0.0, 100.0, 200.0]
     assert values.pop("pose_error_aligned") == list(STEPS["pose_error"])
+    assert values.pop("radio_late") == values.pop("radio_hybrid") == list(STEPS["radio"])
     assert values == {name: list(STEPS[name]) for name in values}
     assert result["notes"][0].startswith("latency_ms above 200 is left out")
     zero = {name: points[0]["mAP"] for name, points in result["sweeps"].items()}
@@ -90,7 +96,9 @@ def test_every_sweep_is_measured_from_0_to_what_the_scenes_allow(reported):
     assert latency[0][1]["mAP"] == latency[1][1]["mAP"]  # nothing is moved on within 0.15 s
     assert zero["loss"] == zero["loss_holes"] == zero["burst_loss"]
     occupancy = {point["value"]: point["mAP"] for point in sweeps["min_occupancy"]}
-    assert occupancy[0.25] == result["mAP"]
+    assert occupancy[0.2] == result["mAP"]
+    lawful = {RADIOS[int(point["value"])]: point for point in sweeps["radio"]}
+    assert lawful["none"]["airtime_its_g5_6"] > 0.03 >= lawful["its_g5_6"]["airtime_its_g5_6"]
     assert zero["interest_range"] == zero["interest_of_receivers"] == result["mAP"]
     near = [point["bytes_per_frame"] for point in sweeps["interest_range"][1:]]
     assert near == sorted(near)
@@ -137,7 +145,8 @@ def test_the_folder_holds_tables_plots_and_the_worst_frames(reported):
     sent = ("1 level", "2 levels", "at most 1,000 bytes", "cells within 20 m")
     for name in ("other", "ego alone", *sent):
         assert f"| {name} |" in text
-    for row in ("30% of the tiles lost", "30% lost, not concealed", "`levels: 2`"):
+    rows = ("30% of the tiles lost", "30% lost, not concealed", "`levels: 2`")
+    for row in (*rows, "`radio: its_g5_6`", "boxes, `radio: its_g5_6`"):
         assert f"| {row} | " in text
     assert json.loads((folder / "result.json").read_text()) == result
 
@@ -146,8 +155,9 @@ def test_tables_of_results_are_made_of_the_result(reported):
     result, _ = reported
     assert result["provenance"]["bundle"] == result["bundle"]
     text = KINDS["precision"].make({"here": [result]}, {"overlaps": "0.5"})
-    assert len(text.splitlines()) == 2 + len(result["AP"]) + 1
+    assert len(text.splitlines()) == 2 + len(result["AP"]) + 2
     assert text.startswith("| class | here, AP@0.5 |")
+    assert "| mean on other scenes, 95 % | " in text
     assert "| `levels: 2` | " in KINDS["link"].make({"": [result]}, {})
     options = {"series": "latency_ms_uncompensated", "treated": "latency_ms"}
     options |= {"value": "ms", "as_is": "as they are", "treatment": "carried on"}
@@ -161,6 +171,25 @@ def test_a_table_of_markdown():
     assert table(["a", "b"], [["x", 0.5], ["y", float("nan")], ["z", 12345]]) == (
         "| a | b |\n| --- | ---: |\n| x | 0.500 |\n| y | – |\n| z | 12,345 |\n"
     )
+
+
+@pytest.mark.parametrize("fusion", ["late", "hybrid"])
+@pytest.mark.parametrize("series", ["radio", "loss", "latency_ms", "pose_error"])
+def test_a_series_is_measured_with_boxes_under_the_same_law(series, fusion):
+    base = EvaluationConfig(link=Link(sending=Sending(radio="its_g5_6")))
+    plain, _ = make_variants(base, (series,), longest=9, levels=2)
+    boxes, _ = make_variants(base, parse_sweeps(f"{series}_{fusion}"), longest=9, levels=2)
+    assert {variant.config.fusion for variant in boxes} == {fusion}
+    for one, other in zip(plain, boxes, strict=True):
+        assert replace(other.config, fusion="features") == one.config
+        assert (other.value, other.first_number) == (one.value, one.first_number)
+
+
+def test_every_series_has_a_title_and_an_axis():
+    drawn = {*SWEEPS, *BOXES} - {*RATES, *(name for name in (*SWEEPS, *BOXES) if "radio" in name)}
+    assert drawn <= SWEEP_TITLES.keys()
+    assert drawn <= AXES.keys()
+    assert len({file for _, file in AXES.values()}) == len(AXES)
 
 
 def test_sweeps_change_one_thing_at_a_time():
@@ -179,6 +208,7 @@ def test_sweeps_change_one_thing_at_a_time():
             link.sending.settings.min_occupancy,
             link.sending.interest_range,
             float(link.sending.interest_of_receivers),
+            float(RADIOS.index(link.sending.radio)),
             0.0 if link.channel is None else link.channel.mean_burst_loss,
             0 if link.channel is None else link.channel.other_stations,
         )
@@ -190,7 +220,7 @@ def test_sweeps_change_one_thing_at_a_time():
         assert rate == (6.0 if variant.sweep == "stations" else 0)
     assert changed == {name: list(values) for name, values in STEPS.items()}
     assert {v.first_number for v in variants if v.sweep == "latency_ms"} == {4}
-    lossy = {v.first_number for v in variants if v.sweep in ("loss", "burst_loss", "stations")}
+    lossy = {v.first_number for v in variants if v.sweep in ("loss", "radio", "stations")}
     assert lossy == {1}
     assert [v.first_number for v in alone_variants(base, variants)] == [0, 1, 4]
 

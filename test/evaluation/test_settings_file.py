@@ -48,7 +48,7 @@ def test_values_of_all_sections_arrive_and_changes_come_last(tmp_path: Path) -> 
     assert (settings.agents, settings.level) == (2, False)
     sending = settings.link.sending
     assert (sending.settings.tiles.max_payload_bytes, sending.settings.parity) == (300, 0.5)
-    assert (sending.max_bytes, sending.settings.min_occupancy) == (900, 0.25)
+    assert (sending.max_bytes, sending.settings.min_occupancy) == (900, 0.2)
     assert (settings.link.loss, settings.link.heading_deviation) == (0.3, 0.0)
     receiver = settings.receiver
     assert (receiver.conceal, receiver.align_poses) == (0.0, True)

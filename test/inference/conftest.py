@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import pytest
 
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.training.export.random_bundle import build_random_bundle
 
 #: Squared distances closer than this are a near tie (README of the golden data).
 NEAR_TIE = 1e-4
@@ -69,20 +68,11 @@ def golden(shared_dir: Path) -> Golden:
         return Golden(module.build_state(folder / "weights.json"), dict(inputs), dict(small))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Compiled engines of tests stay out of the user's cache."""
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield folder
+@pytest.fixture(scope="session")
+def int8_bundle(random_bundle: Callable[..., Path]) -> ModelBundle:
+    return ModelBundle.load(random_bundle(seed=3))
 
 
 @pytest.fixture(scope="session")
-def int8_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    return build_random_bundle(tmp_path_factory.mktemp("int8") / "bundle", seed=3)
-
-
-@pytest.fixture(scope="session")
-def fp32_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    return build_random_bundle(tmp_path_factory.mktemp("fp32") / "bundle", seed=3, precision="fp32")
+def fp32_bundle(random_bundle: Callable[..., Path]) -> ModelBundle:
+    return ModelBundle.load(random_bundle(seed=3, precision="fp32"))

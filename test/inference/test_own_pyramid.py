@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,12 @@ from quantv2x_ros.inference.results import PipelineError
 from quantv2x_ros.inference.shapes import pyramid_shapes
 from quantv2x_ros.inference.trt.graph import behind_lookup, tensorrt_model
 from quantv2x_ros.training.checkpoint import load_checkpoint
-from quantv2x_ros.training.export.random_bundle import build_random_bundle, random_frames
+from quantv2x_ros.training.export.random_bundle import random_frames
 
 
 @pytest.fixture(scope="module", params=["int8", "fp32"])
-def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    folder = tmp_path_factory.mktemp("own") / request.param
-    return build_random_bundle(folder, seed=5, precision=request.param, coded_ego=False)
+def bundle(request: pytest.FixtureRequest, random_bundle: Callable[..., Path]) -> ModelBundle:
+    return ModelBundle.load(random_bundle(seed=5, precision=request.param, coded_ego=False))
 
 
 def test_it_is_the_pyramid_of_the_feature_that_the_codebook_has_not_touched(

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,16 +15,15 @@ from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.pyramid_engines import PyramidEngines, engine_widths
-from quantv2x_ros.training.export.random_bundle import build_random_bundle, random_cloud
+from quantv2x_ros.training.export.random_bundle import random_cloud
 
 RANGE = (-51.2, -12.8, -5.0, 51.2, 12.8, 1.0)
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+def bundle(random_bundle: Callable[..., Path]) -> ModelBundle:
     """On 32 x 128 cells, with an ego that keeps its feature."""
-    folder = tmp_path_factory.mktemp("long") / "bundle"
-    return build_random_bundle(folder, seed=9, lidar_range=RANGE, coded_ego=False)
+    return ModelBundle.load(random_bundle(seed=9, lidar_range=RANGE, coded_ego=False))
 
 
 @pytest.fixture(scope="module")

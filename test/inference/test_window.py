@@ -99,7 +99,7 @@ def test_tiles_give_what_the_whole_window_gives(
         np.testing.assert_array_equal(getattr(maps[1], name), getattr(maps[0], name))
 
 
-@pytest.mark.parametrize(("architecture", "reach"), [("published", 2), ("light", 11)])
+@pytest.mark.parametrize(("architecture", "reach"), [("published", 2), ("light", 6)])
 def test_the_window_gives_the_same_outputs_as_the_whole_map(
     tmp_path: Path, architecture: str, reach: int
 ) -> None:

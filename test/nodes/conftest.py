@@ -13,15 +13,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
-def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Compiled engines of tests stay out of the user's cache."""
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield folder
-
-
 class Ros:
     """Nodes in one executor, which is spun by hand."""
 
@@ -49,6 +40,17 @@ class Ros:
         messages: list[Any] = []
         self.node.create_subscription(message_type, topic, messages.append, qos)
         return messages
+
+    def collect_packets(self, topic: str = "/v2x/bev_indices", qos: Any = 10) -> list[Any]:
+        """A list that grows with every packet of a topic; see `packet_messages.Heard`."""
+        from quantv2x_msgs.msg import BevIndices
+        from test.nodes.packet_messages import heard
+
+        packets: list[Any] = []
+        self.node.create_subscription(
+            BevIndices, topic, lambda message: packets.append(heard(message)), qos
+        )
+        return packets
 
     def spin_until(self, condition: Callable[[], Any], timeout: float = 90.0) -> None:
         """Spin until a condition holds; fail the test when that takes too long."""
@@ -154,7 +156,7 @@ class Sensors:
         self._points = random.astype(np.float32)
         self.clouds = ros.node.create_publisher(PointCloud2, "points", 10)
         self.poses = ros.node.create_publisher(PoseWithCovarianceStamped, "pose", 10)
-        self.indices = ros.collect(BevIndices, "/v2x/bev_indices")
+        self.indices = ros.collect_packets()
         self.air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 100)
 
     def send(self, second: int) -> None:

@@ -6,17 +6,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import zlib
 
 import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
-from std_msgs.msg import Header
-
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.soak.attacker import INVENTED, TOPIC, UNHEARD_TOPIC
+from test.nodes.packet_messages import message_with, plain_packet
 
 
 @pytest.fixture
@@ -53,9 +51,8 @@ def attack(ros):
 
 
 def listen(ros, topic):
-    messages = []
-    ros.node.create_subscription(BevIndices, topic, messages.append, qos.indices_input())
-    return messages
+    """Every packet of a topic; a wrong checksum in one fails the test."""
+    return ros.collect_packets(topic, qos.indices_input())
 
 
 def test_strangers_are_ever_new_and_heard_in_the_attack_alone(ros, attack):
@@ -69,7 +66,7 @@ def test_strangers_are_ever_new_and_heard_in_the_attack_alone(ros, attack):
     assert change("quiet") >= 50
     stations = [message.station_id for message in heard]
     assert len(set(stations)) == len(stations)
-    assert len({message.codebook_id for message in heard}) == 1
+    assert len({message.format_id for message in heard}) == 1
 
 
 def test_copies_are_true_messages_in_the_names_of_few_others(ros, attack):
@@ -77,7 +74,8 @@ def test_copies_are_true_messages_in_the_names_of_few_others(ros, attack):
     air = ros.node.create_publisher(BevIndices, TOPIC, qos.channel_input())
     change = attack("copies")
     change("quiet")
-    true = BevIndices(header=Header(frame_id="a long name"), station_id=7, codebook_id=42)
+    # of 71 bytes, behind which the middleware pads messages
+    true = message_with(plain_packet(), frame_id="a long name")
 
     ros.spin_until(lambda: air.get_subscription_count() == 2)  # the attacker's and the test's
 
@@ -86,7 +84,7 @@ def test_copies_are_true_messages_in_the_names_of_few_others(ros, attack):
         change("attack")
         ros.spin_for(0.1)
         change("quiet")
-        return any(message.station_id != 7 and message.codebook_id == 42 for message in heard)
+        return any(message.station_id != 7 and message.format_id == 42 for message in heard)
 
     ros.spin_until(is_overheard)
     ros.spin_for(0.2)
@@ -94,23 +92,24 @@ def test_copies_are_true_messages_in_the_names_of_few_others(ros, attack):
     change("attack")
     ros.spin_until(lambda: len([m for m in heard if m.station_id != 7]) >= 100)
     copies = [message for message in heard if message.station_id != 7]
-    assert {message.codebook_id for message in copies} == {42}
+    assert {message.format_id for message in copies} == {42}
+    assert {message.payload for message in copies} == {plain_packet().payload}
     assert {message.header.frame_id for message in copies} == {"a long name"}
     assert 1 < len({message.station_id for message in copies}) <= 30
-    assert len({message.header.stamp.nanosec for message in copies}) == len(copies)
+    assert len({message.stamp_ns for message in copies}) == len(copies)
 
 
 def overheard(ros, attack, kind, station=7):
-    """What an attacker sends that has heard a true message, and that message."""
+    """What an attacker sends that has heard a true packet, and that packet."""
     heard = listen(ros, TOPIC)
     air = ros.node.create_publisher(BevIndices, TOPIC, qos.channel_input())
     change = attack(kind)
     change("quiet")
-    true = BevIndices(station_id=station, tile_count=4, sequence=9)
+    true = plain_packet(station_id=station, tile_count=4, sequence=9)
     ros.spin_until(lambda: air.get_subscription_count() == 2)
 
     def is_overheard():
-        air.publish(true)
+        air.publish(message_with(true))
         change("attack")
         ros.spin_for(0.1)
         change("quiet")
@@ -136,7 +135,27 @@ def test_newcomers_are_true_messages_in_ever_new_names(ros, attack):
 def test_echoes_are_the_true_messages_and_garbage_beside_them(ros, attack):
     heard, true = overheard(ros, attack, "echoes")
     assert {message.station_id for message in heard} == {true.station_id}
-    garbage = [message for message in heard if message != true]
+    garbage = [message for message in heard if message.data != true.content()]
     assert 0.3 < len(garbage) / len(heard) < 0.7
     assert {message.tile_index for message in garbage} == {1}
-    assert all(zlib.crc32(message.payload) == message.payload_crc for message in garbage)
+    assert {len(message.payload) for message in garbage} == {64}
+
+
+@pytest.mark.parametrize("kind", ["copies", "echoes"])
+def test_a_damaged_packet_is_not_taken_for_a_true_one(ros, attack, kind):
+    damaged = message_with(plain_packet(station_id=7))
+    damaged.packet[0] |= 3  # of a signature that is none
+    air = ros.node.create_publisher(BevIndices, TOPIC, qos.channel_input())
+    change = attack(kind)
+    change("quiet")
+    ros.spin_until(lambda: air.get_subscription_count() == 1)
+    for _ in range(5):
+        air.publish(damaged)
+        air.publish(BevIndices())
+    ros.spin_for(0.5)
+    heard = listen(ros, TOPIC)
+    ros.spin_for(0.2)
+    change("attack")
+    ros.spin_until(lambda: len(heard) >= 20)
+    assert change("quiet") >= 20, "it lives on"
+    assert 7 not in {packet.station_id for packet in heard}

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import time
-import zlib
-from array import array
 
 import pytest
 
@@ -16,8 +14,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 
 from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.transport.packet import PacketError
 from quantv2x_ros.nodes.channel import ChannelNode
 from quantv2x_ros.nodes.common import qos
+from test.nodes.packet_messages import heard, message_with, plain_packet
 
 
 class Air:
@@ -40,10 +40,13 @@ class Air:
     def send(self, count, size=100):
         for number in range(count):
             payload = bytes([number % 256]) * size
-            message = BevIndices(station_id=7, sequence=number, payload_crc=zlib.crc32(payload))
-            message.payload = array("B", payload)
-            self.sender.publish(message)
+            self.sender.publish(message_with(plain_packet(sequence=number, payload=payload)))
             self.ros.executor.spin_once(timeout_sec=0.005)
+
+    @property
+    def sequences(self):
+        """The numbers of the packets that have arrived."""
+        return [heard(message).sequence for message in self.received]
 
     def counted(self):
         """Everything that the newest report holds."""
@@ -60,8 +63,10 @@ def test_a_good_channel_passes_everything_unchanged(ros):
     air = Air(ros)
     air.send(20)
     ros.spin_until(lambda: len(air.received) >= 20)
-    assert [m.sequence for m in air.received] == list(range(20))
-    assert all(zlib.crc32(m.payload) == m.payload_crc for m in air.received)
+    assert air.sequences == list(range(20))
+    for number, message in enumerate(air.received):
+        packet = plain_packet(sequence=number, payload=bytes([number]) * 100)
+        assert message == message_with(packet)
 
 
 def test_every_lost_message_is_counted_by_its_reason(ros):
@@ -81,7 +86,7 @@ def test_the_same_seed_loses_the_same_messages(ros):
         air = Air(ros, loss=0.5, seed=9)
         air.send(30)
         air.wait_for(30)
-        passed.append([m.sequence for m in air.received])
+        passed.append(air.sequences)
         air.node.destroy_node()
         ros.nodes.remove(air.node)
     assert passed[0] == passed[1]
@@ -100,7 +105,41 @@ def test_damage_is_seen_by_the_checksum(ros):
     air = Air(ros, corrupt=1.0)
     air.send(5)
     ros.spin_until(lambda: len(air.received) == 5)
-    assert all(zlib.crc32(m.payload) != m.payload_crc for m in air.received)
+    for message in air.received:
+        with pytest.raises(PacketError) as caught:
+            heard(message)
+        assert caught.value.reason in ("crc", "malformed")
+        assert message.header.frame_id == "lidar"
+
+
+def test_damage_hits_any_byte_of_a_packet(ros):
+    air = Air(ros, corrupt=1.0, seed=3)
+    air.send(60, size=8)
+    ros.spin_until(lambda: len(air.received) == 60)
+    whole = [message_with(plain_packet(sequence=n, payload=bytes([n]) * 8)) for n in range(60)]
+    places = {
+        place
+        for sent, got in zip(whole, air.received, strict=True)
+        for place, pair in enumerate(zip(sent.packet, got.packet, strict=True))
+        if pair[0] != pair[1]
+    }
+    assert min(places) < 16
+    assert 56 <= max(places) < 72
+    assert len(places) > 25
+
+
+def test_bytes_that_are_no_packet_are_dropped_and_counted(ros):
+    air = Air(ros)
+    air.sender.publish(BevIndices(packet=bytes(80)))
+    damaged = message_with(plain_packet())
+    damaged.packet[70] ^= 1
+    air.sender.publish(damaged)
+    air.send(1)
+    air.wait_for(1)
+    assert air.sequences == [0]
+    counted = air.counted()
+    assert counted["dropped: malformed"].startswith("1 (")
+    assert counted["dropped: crc"].startswith("1 (packet of station 7")
 
 
 def test_a_setting_out_of_range_is_named(ros):

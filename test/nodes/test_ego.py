@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 
 import numpy as np
@@ -15,7 +14,7 @@ pytest.importorskip("torch", reason="torch, which makes the bundle, is not insta
 
 from sensor_msgs.msg import PointCloud2
 
-from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_msgs.msg import DetectedObject3DArray
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
@@ -23,12 +22,12 @@ from quantv2x_ros.nodes.common.point_cloud import cloud_from_message
 from quantv2x_ros.nodes.ego import create_ego
 from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 from quantv2x_ros.nodes.fusion.fusion import FusionNode
-from quantv2x_ros.training.export.random_bundle import build_random_bundle
+from test.nodes.packet_messages import changed
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory) -> ModelBundle:
-    return build_random_bundle(tmp_path_factory.mktemp("ego") / "bundle", seed=3, coded_ego=False)
+def bundle(random_bundle) -> ModelBundle:
+    return ModelBundle.load(random_bundle(seed=3, coded_ego=False, architecture="light"))
 
 
 @pytest.fixture
@@ -71,13 +70,14 @@ def test_with_indices_alone_the_ego_sees_what_they_decode_to(
     ros, sensors, parameters, bundle, scores
 ):
     values = {"bundle": str(bundle.folder), "station_id": 1}
-    encoding = parameters(**values, max_payload_bytes=0, crop_ego_body=False)
+    whole = {"max_payload_bytes": 0, "min_occupancy": 0.0, "crop_ego_body": False}
+    encoding = parameters(**values, **whole)
     ros.add(EncoderNode(parameter_overrides=encoding))
     ros.add(FusionNode(parameter_overrides=parameters(**values, clock_tolerance=60.0)))
     objects = ros.collect(DetectedObject3DArray, "objects")
     ros.spin_until(lambda: ros.node.count_subscribers("/v2x/bev_indices") >= 2)
     np.testing.assert_allclose(boxes(ros, sensors, objects), scores["coded"], atol=1e-5)
-    assert isinstance(sensors.indices[0], BevIndices)
+    assert sensors.indices[0].station_id == 1
 
 
 def test_fusion_knows_when_the_encoder_is_at_work(ros, sensors, parameters, bundle, monkeypatch):
@@ -136,7 +136,7 @@ class Busy:
 
     @property
     def sent(self):
-        return sorted({m.header.stamp.sec for m in self.sensors.indices if m.station_id == 1})
+        return sorted({m.stamp_ns // 10**9 for m in self.sensors.indices if m.station_id == 1})
 
 
 @pytest.fixture
@@ -176,12 +176,11 @@ def test_of_a_peers_sweeps_only_those_near_the_next_frame_are_read(busy):
     ego.send(10)
     ego.ros.connect(ego.sensors.air)
     ego.ros.spin_until(lambda: ego.sensors.indices)
-    of_peer = [copy.deepcopy(m) for m in ego.sensors.indices]
-    for sequence, (second, tenths) in enumerate(((10, 2), (10, 4), (11, 0))):
+    of_peer = [packet.message for packet in ego.sensors.indices]
+    for sequence, tenths in enumerate((102, 104, 110)):
         for message in of_peer:
-            message.station_id, message.sequence = 2, sequence
-            message.header.stamp.sec, message.header.stamp.nanosec = second, tenths * 100_000_000
-            ego.sensors.air.publish(message)
+            values = {"sequence": sequence, "stamp_ns": tenths * 100_000_000}
+            ego.sensors.air.publish(changed(message, station_id=2, **values))
         ego.ros.spin_for(0.5)
     assert of_peer
     ego.send(11)

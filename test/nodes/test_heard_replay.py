@@ -23,6 +23,7 @@ from quantv2x_ros.evaluation.index_recorder import IndexRecorder
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.replay.bag_playlist import BagPlaylist
 from quantv2x_ros.results.kinds import KINDS
+from test.nodes.packet_messages import heard
 
 TYPES = {"/v2x/bev_indices": BevIndices, "/v2x/codebook": Codebook}
 
@@ -37,14 +38,16 @@ def bag(scenario_folder, bundle_folder, tmp_path_factory):
     return path
 
 
+def station_of(event):
+    """The station that a message of indices, or an announcement, is of."""
+    message = deserialize_message(event.message, TYPES[event.topic])
+    return heard(message).station_id if isinstance(message, BevIndices) else message.station_id
+
+
 def test_others_are_heard_and_the_ego_is_not(bag):
     events = list(BagPlaylist(bag, ["agent_1"], unheard=[1]).events(0))
     assert {event.topic for event in events} >= {"points", "pose", *TYPES}
-    stations = {
-        (event.topic, deserialize_message(event.message, TYPES[event.topic]).station_id)
-        for event in events
-        if event.topic in TYPES
-    }
+    stations = {(event.topic, station_of(event)) for event in events if event.topic in TYPES}
     assert stations == {("/v2x/bev_indices", 2), ("/v2x/codebook", 2)}
     silent = BagPlaylist(bag, ["agent_1"])
     assert not {event.topic for event in silent.events(0)} & set(TYPES)

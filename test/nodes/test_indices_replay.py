@@ -12,7 +12,7 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.serialization import deserialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 
 from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3DArray
 from quantv2x_ros.data.bag import BagReader
@@ -24,7 +24,10 @@ from quantv2x_ros.graph.replay_source import ReplaySource, ReplaySourceError
 from quantv2x_ros.graph.settings import GraphSettings
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.fusion.fusion import FusionNode
+from quantv2x_ros.nodes.replay.bag_events import shift_packet
+from quantv2x_ros.nodes.replay.bag_playlist import IndicesPlaylist
 from quantv2x_ros.nodes.replay.replay import ReplayNode
+from test.nodes.packet_messages import changed, heard, message_with, plain_packet
 
 FRAMES = 6
 
@@ -83,7 +86,7 @@ def test_replay_gives_the_same_boxes_as_the_messages_played_in_order(ros, parame
         ]
     for number in range(FRAMES):
         for message in messages:
-            if message.sequence == number:
+            if heard(message).sequence == number:
                 air.publish(message)
         ros.spin_until(lambda number=number: len(replayed) == number + 1, timeout=300.0)
     played = by_stamp(replayed)
@@ -116,13 +119,44 @@ def test_codebooks_are_known_before_the_first_indices(ros, bag):
     assert node.report()[0] == f"played {FRAMES} sweeps of the ego", "however many messages"
 
 
+def test_in_a_repetition_indices_are_later_by_the_bags_period(bag):
+    playlist = IndicesPlaylist(bag, [1, 2])
+    types = {"/v2x/bev_indices": BevIndices, "/v2x/codebook": Codebook}
+
+    def played(offset_ns):
+        events = [e for e in playlist.events(offset_ns) if types[e.topic] is BevIndices]
+        return [heard(deserialize_message(event.message, BevIndices)) for event in events]
+
+    first, again = played(0), played(playlist.period_ns)
+    assert len(first) == len(again) > 0
+    for one, other in zip(first, again, strict=True):
+        stamp_ns = one.stamp_ns + playlist.period_ns
+        assert other.message == changed(one.message, stamp_ns=stamp_ns)
+
+
+def test_damage_to_a_packet_is_not_mended_in_a_repetition():
+    damaged = message_with(plain_packet())
+    damaged.packet[-1] ^= 1
+    shifted = shift_packet(bytes(serialize_message(damaged)), 10**9)
+    message = deserialize_message(shifted, BevIndices)
+    assert message.header.stamp.sec == damaged.header.stamp.sec + 1
+    assert message.packet == damaged.packet
+
+
 def test_codebooks_are_announced_to_late_subscribers(bag):
     with BagReader(bag) as reader:
         assert reader.topics["/v2x/codebook"].transient_local
         announced = [
             deserialize_message(m.data, Codebook) for m in reader.messages(["/v2x/codebook"])
         ]
+        packets = [
+            heard(deserialize_message(m.data, BevIndices))
+            for m in reader.messages(["/v2x/bev_indices"])
+        ]
     assert [message.station_id for message in announced] == [1, 2]
+    assert {m.map_frame for m in announced} == {"map"}
+    assert {p.format_id for p in packets} == {m.format_id for m in announced}
+    assert {p.station_id for p in packets} == {1, 2}
 
 
 def test_the_graph_of_a_log_of_the_air_is_fusion_and_replay(bag, bundle_folder):

@@ -27,6 +27,7 @@ from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 from quantv2x_ros.nodes.fusion.fusion import FusionNode
 from quantv2x_ros.nodes.replay.replay import ReplayNode
 from quantv2x_ros.nodes.viewer import ViewerNode
+from test.nodes.packet_messages import message_with, plain_packet
 
 SECOND = 1_000_000_000
 UNCONFIGURED, INACTIVE, ACTIVE, FINALIZED = (
@@ -209,13 +210,13 @@ def test_a_channel_lets_nothing_pass_while_it_is_inactive(ros, manage):
     sent = ros.node.create_publisher(BevIndices, "/v2x/bev_indices_sent", 10)
     heard = ros.collect(BevIndices, "/v2x/bev_indices")
     ros.connect(sent)
-    sent.publish(BevIndices())
+    sent.publish(message_with(plain_packet()))
     ros.spin_until(lambda: len(heard) == 1)
     assert manager.deactivate()
     ros.spin_until(lambda: sent.get_subscription_count() == 0)
     assert manager.activate()
     ros.connect(sent)
-    sent.publish(BevIndices())
+    sent.publish(message_with(plain_packet()))
     ros.spin_until(lambda: len(heard) == 2)
 
 

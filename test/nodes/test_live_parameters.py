@@ -66,11 +66,11 @@ def test_a_smaller_budget_makes_the_next_sweep_smaller(ros, sensors, parameters)
     node = ros.add(EncoderNode(parameter_overrides=parameters(max_payload_bytes=0)))
     remote = Remote(ros, node)
     sensors.connect()
-    whole = len(sensors.heard(10).payload)
+    whole = len(sensors.heard(10).data)
     assert remote.set(max_bytes_per_frame=whole // 2) == ""
-    assert 0 < len(sensors.heard(11).payload) <= whole // 2
+    assert 0 < len(sensors.heard(11).data) <= whole // 2
     assert remote.set(max_bytes_per_frame=0) == ""
-    assert len(sensors.heard(12).payload) == whole
+    assert len(sensors.heard(12).data) == whole
     assert "max_bytes_per_frame" in remote.set(max_bytes_per_frame=-1)
 
 

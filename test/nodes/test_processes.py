@@ -19,7 +19,7 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 
 from lifecycle_msgs.msg import State, Transition
 
-from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_msgs.msg import DetectedObject3DArray
 from quantv2x_ros.graph.graph import cooperative_graph
 from quantv2x_ros.graph.processes import (
     ProcessGraph,
@@ -83,7 +83,7 @@ def patient(tmp_path):
 def play(ros, nodes, log, params_file):
     """Play a graph to its end; return the fused frames by stamp and the sweeps heard."""
     objects = ros.collect(DetectedObject3DArray, "/objects", 50)
-    indices = ros.collect(BevIndices, "/v2x/bev_indices", 50)
+    indices = ros.collect_packets(qos=50)
     replay = [node for node in nodes if node.executable == "replay"]
     others = [node for node in nodes if node.executable != "replay"]
     with ProcessGraph(others, log_file=log, params_files=[params_file]) as processes:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
@@ -11,11 +13,16 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 from diagnostic_msgs.msg import DiagnosticArray
 
 from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3DArray
+from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.core.peers.host_station import HOST_STATIONS
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.ego import create_ego
 from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 from quantv2x_ros.nodes.fusion.fusion import FusionNode
+from test.nodes.packet_messages import changed
+
+#: Numbers of another station's sweeps.
+SEQUENCES = itertools.count(1000)
 
 
 class Diagnostics:
@@ -53,12 +60,11 @@ def air(ros):
     return ros.node.create_publisher(BevIndices, "/v2x/bev_indices", qos.indices_output())
 
 
-def resent(message, stamp_ns, x):
+def resent(packet, stamp_ns, x, **values):
     """What another car with the same id sends: the same map from elsewhere."""
-    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
-    message.sensor_pose.pose.position.x = x
-    message.sequence += 1000
-    return message
+    pose = matrix_from_v2x([x, 0, 0, 0, 0, 0])
+    sequence = next(SEQUENCES)
+    return changed(packet.message, stamp_ns=stamp_ns, pose=pose, sequence=sequence, **values)
 
 
 def values(parameters, **changes):
@@ -136,13 +142,12 @@ def test_two_peers_with_one_id_are_named_with_both_places_and_the_first_is_fused
     sensors.connect()
     start = now_s(ros)
     peer = sensors.heard(start)
-    peer.station_id = 2
     ros.spin_until(lambda: objects)
     for number in range(1, 4):
         second = (start + number) * 10**9
         ros.spin_for(0.3)  # no frame is in work then, and everything is read as it comes
-        air.publish(resent(peer, second - 10**8, -20.0))
-        air.publish(resent(peer, second - 5 * 10**7, 22.0))
+        air.publish(resent(peer, second - 10**8, -20.0, station_id=2))
+        air.publish(resent(peer, second - 5 * 10**7, 22.0, station_id=2))
         diagnostics.expect("/fusion", f"{number} (station 2 is in two places")
         before = len(objects)
         sensors.send(start + number)

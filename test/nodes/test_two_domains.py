@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two vehicles with DDS domains of their own, between which only the air is bridged.
 
-The bridge here is made of what `config/v2x_bridge.yaml` tells the package domain_bridge.
+By the package domain_bridge, with what `config/v2x_bridge.yaml` tells it, played here; or by the
+radios of both, as datagrams.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -27,7 +29,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from sensor_msgs.msg import PointCloud2
 
 from quantv2x_msgs.msg import DetectedObject3DArray
-from quantv2x_ros.graph.graph import cooperative_graph
+from quantv2x_ros.graph.graph import cooperative_graph, with_radio
 from quantv2x_ros.graph.processes import ProcessGraph
 from quantv2x_ros.graph.replay_source import ReplaySource
 from quantv2x_ros.graph.settings import GraphSettings
@@ -107,13 +109,22 @@ def domains() -> Iterator[tuple[Domain, Domain]]:
         domain.close()
 
 
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        any_socket.bind(("127.0.0.1", 0))
+        return int(any_socket.getsockname()[1])
+
+
+@pytest.mark.parametrize("link", ["domain_bridge", "radio"])
 def test_vehicles_in_two_domains_fuse_each_other_and_share_nothing_but_the_air(
-    domains, repository, bundle_folder, scenario_folder, tmp_path, wait_until
+    domains, repository, bundle_folder, scenario_folder, tmp_path, wait_until, link
 ):
-    config = yaml.safe_load((repository / "config" / "v2x_bridge.yaml").read_text("utf-8"))
-    for topic, settings in config["topics"].items():
-        bridge(topic, settings, *domains)
+    if link == "domain_bridge":
+        config = yaml.safe_load((repository / "config" / "v2x_bridge.yaml").read_text("utf-8"))
+        for topic, settings in config["topics"].items():
+            bridge(topic, settings, *domains)
     (tmp_path / "patient.yaml").write_text(PATIENT)
+    ports = [free_port(), free_port()]
     fused: list[list[tuple[int, ...]]] = [[], []]
     clouds: list[set[str]] = [set(), set()]
     with ExitStack() as stack:
@@ -136,8 +147,13 @@ def test_vehicles_in_two_domains_fuse_each_other_and_share_nothing_but_the_air(
                 loop=True,
                 threads=1,
             )
+            nodes = cooperative_graph(settings, ReplaySource.find(settings.replay, settings.agents))
+            if link == "radio":
+                there = f"127.0.0.1:{ports[1 - number]}"
+                here = {"address": "127.0.0.1", "port": ports[number], "send_to": there}
+                nodes = with_radio(nodes, here)
             graph = ProcessGraph(
-                cooperative_graph(settings, ReplaySource.find(settings.replay, settings.agents)),
+                nodes,
                 params_files=[str(tmp_path / "patient.yaml")],
                 environment={**os.environ, "ROS_DOMAIN_ID": str(domain.number)},
                 log_file=tmp_path / f"{agent}.log",
@@ -146,6 +162,8 @@ def test_vehicles_in_two_domains_fuse_each_other_and_share_nothing_but_the_air(
         wait_until(lambda: (1, 2) in fused[0] and (2, 1) in fused[1])
         for domain in domains:
             names = [name for name, _ in domain.node.get_node_names_and_namespaces()]
-            assert sorted(names) == sorted(["encoder", "fusion", "replay", domain.node.get_name()])
+            radios = ["radio"] if link == "radio" else []
+            own = ["encoder", "fusion", "replay", domain.node.get_name()]
+            assert sorted(names) == sorted([*own, *radios])
             assert len(domain.node.get_publishers_info_by_topic("/points")) == 1
     assert clouds == [{"agent_1/lidar"}, {"agent_2/lidar"}]

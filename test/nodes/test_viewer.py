@@ -22,13 +22,16 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
-from quantv2x_msgs.msg import BevIndices, DetectedObject3D, DetectedObject3DArray
+from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3D, DetectedObject3DArray
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
+from quantv2x_ros.core.transport.packet_sizes import HEADER_BYTES
+from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.conversions import pose_to_message, time_message
 from quantv2x_ros.nodes.common.point_cloud import message_from_points
 from quantv2x_ros.nodes.fusion.objects import box_pose, box_size
 from quantv2x_ros.nodes.viewer import ViewerNode
 from quantv2x_ros.viewer.page import Page, ViewerError
+from test.nodes.packet_messages import message_with, plain_packet, without_orientation
 
 BOX = (12.0, -3.0, -1.0, 4.5, 2.0, 1.6, 0.7)
 
@@ -42,14 +45,52 @@ def viewer(ros):
     )
 
 
-def indices(station, x, payload=100):
-    message = BevIndices(station_id=station, sequence=1, rows=64, columns=64)
-    message.header = Header(stamp=time_message(10**9), frame_id=f"agent_{station}/lidar")
+def codebook(format_id=42, station=1):
+    """Announces a format of packets, and how far its maps reach."""
+    message = Codebook(station_id=station, format_id=format_id, rows=64, columns=32)
     message.cell_size_x = message.cell_size_y = 0.8
     message.origin_x = message.origin_y = -25.6
-    message.sensor_pose.pose = pose_to_message(matrix_from_v2x([x, 0, 2, 0, 0, 0]))
-    message.payload = bytes(payload)
     return message
+
+
+def indices(station, x, payload=100, frame="lidar", format_id=42):
+    pose = matrix_from_v2x([x, 0, 2, 0, 0, 0])
+    values = {"station_id": station, "sequence": 1, "stamp_ns": 10**9, "format_id": format_id}
+    packet = plain_packet(pose=pose, payload=bytes(payload), **values)
+    return message_with(packet, f"agent_{station}/{frame}")
+
+
+@pytest.fixture
+def air(ros, viewer):
+    """Publishes indices of a format that the viewer knows."""
+    announcer = ros.node.create_publisher(Codebook, "/v2x/codebook", qos.latched())
+    announcer.publish(codebook())
+    air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 10)
+    ros.connect(air)
+    ros.spin_until(lambda: viewer._extents)
+    return air
+
+
+@pytest.fixture
+def stations(ros, viewer, air):
+    """Lets the ego be heard, and returns the stations that are shown with it."""
+    found = ros.node.create_publisher(DetectedObject3DArray, "objects", 10)
+
+    def shown():
+        ros.connect(found)
+        found.publish(detections())
+        air.publish(indices(1, 0.0))
+        ros.spin_until(lambda: view(viewer).agents)
+        return [agent.station_id for agent in view(viewer).agents]
+
+    return shown
+
+
+def dropped(messages, reason):
+    """What the newest diagnostics say of a reason for drops."""
+    values = [v for m in messages for s in m.status for v in s.values]
+    found = [v.value for v in values if v.key == f"dropped: {reason}"]
+    return found[-1] if found else ""
 
 
 def detections():
@@ -65,11 +106,10 @@ def view(viewer):
     return viewer._scene.view(time.monotonic())
 
 
-def test_it_shows_objects_stations_and_latency(ros, viewer):
-    air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 10)
+def test_it_shows_objects_stations_and_latency(ros, viewer, air):
     found = ros.node.create_publisher(DetectedObject3DArray, "objects", 10)
     told = ros.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-    ros.connect(air, found, told)
+    ros.connect(found, told)
     air.publish(indices(1, 0.0))
     air.publish(indices(2, 30.0, payload=777))
     found.publish(detections())
@@ -84,8 +124,10 @@ def test_it_shows_objects_stations_and_latency(ros, viewer):
     assert shown.latency_ms == (81.0, 95.5)
     assert shown.dropped == {"codebook": "2 (station 9)"}
     peer = shown.agents[1]
-    assert (peer.station_id, peer.payload_bytes, peer.is_fused) == (2, 777, True)
+    assert (peer.station_id, peer.sweep_bytes, peer.is_fused) == (2, 777 + HEADER_BYTES, True)
     np.testing.assert_allclose(peer.pose[:3, 3], [30.0, 0.0, 0.0], atol=1e-9)
+    reach = [peer.footprint[:, :2].min(axis=0), peer.footprint[:, :2].max(axis=0)]
+    np.testing.assert_allclose(reach, [[4.4, -25.6], [30.0, 25.6]], atol=1e-5)
 
 
 def test_clouds_are_read_only_while_somebody_looks(ros, viewer):
@@ -97,17 +139,14 @@ def test_clouds_are_read_only_while_somebody_looks(ros, viewer):
     assert viewer._scene._clouds == {}
 
 
-def test_the_cloud_of_a_roadside_unit_with_a_turned_grid_is_shown(ros, viewer, monkeypatch):
+def test_the_cloud_of_a_roadside_unit_with_a_turned_grid_is_shown(ros, viewer, air, monkeypatch):
     monkeypatch.setattr(Page, "visitors", 1)  # else no cloud is read
-    air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 10)
     found = ros.node.create_publisher(DetectedObject3DArray, "objects", 10)
     poses = ros.node.create_publisher(PoseWithCovarianceStamped, "agent_2/pose", 10)
     clouds = ros.node.create_publisher(PointCloud2, "agent_2/points", 5)
-    ros.connect(air, found, poses, clouds)
-    message = indices(2, 30.0)
-    message.header.frame_id = "agent_2/lidar_grid"
+    ros.connect(found, poses, clouds)
     air.publish(indices(1, 0.0))
-    air.publish(message)
+    air.publish(indices(2, 30.0, frame="lidar_grid"))
     found.publish(detections())
     pose = PoseWithCovarianceStamped()
     pose.pose.pose = pose_to_message(matrix_from_v2x([30, 0, 2, 0, 90, 0]))
@@ -123,17 +162,56 @@ def test_the_cloud_of_a_roadside_unit_with_a_turned_grid_is_shown(ros, viewer, m
     assert not viewer._poses, "a pose of another time would turn the next cloud"
 
 
-def test_a_pose_that_is_none_is_dropped_and_counted(ros, viewer):
-    air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 10)
-    heard = ros.collect(DiagnosticArray, "/diagnostics", 50)
-    ros.connect(air)
+def test_a_pose_that_is_none_is_dropped_and_counted(ros, air, stations):
+    told = ros.collect(DiagnosticArray, "/diagnostics", 50)
+    air.publish(without_orientation(indices(5, 0.0)))
+    ros.spin_until(lambda: dropped(told, "pose"))
+    assert stations() == [1]
+
+
+def test_a_damaged_packet_is_dropped_and_counted(ros, air, stations):
+    told = ros.collect(DiagnosticArray, "/diagnostics", 50)
     message = indices(5, 0.0)
-    message.sensor_pose.pose.orientation.w = 0.0
+    message.packet[-1] ^= 1
     air.publish(message)
-    ros.spin_until(
-        lambda: any(v.key == "dropped: pose" for m in heard for s in m.status for v in s.values)
-    )
-    assert view(viewer).agents == []
+    ros.spin_until(lambda: dropped(told, "crc"))
+    assert stations() == [1]
+
+
+def test_a_station_is_shown_once_its_format_is_announced(ros, viewer, air, stations):
+    told = ros.collect(DiagnosticArray, "/diagnostics", 50)
+    air.publish(indices(5, 0.0, format_id=7))
+    ros.spin_until(lambda: dropped(told, "format"))
+    text = "1 (station 5 sends packets of format 0000000000000007, which no station has announced"
+    assert dropped(told, "format").startswith(text)
+    assert stations() == [1]
+    announcer = ros.node.create_publisher(Codebook, "/v2x/codebook", qos.latched())
+    announcer.publish(codebook(format_id=7))
+    ros.spin_until(lambda: len(viewer._extents) == 2)
+    viewer.time_jumped_back()
+    air.publish(indices(5, 0.0, format_id=7))
+    ros.spin_for(0.2)
+    assert stations() == [1, 5], "its announcement outlives a jump in time: it comes once"
+
+
+def test_a_grid_that_is_not_finite_is_dropped_and_counted(ros, viewer):
+    told = ros.collect(DiagnosticArray, "/diagnostics", 50)
+    announcer = ros.node.create_publisher(Codebook, "/v2x/codebook", qos.latched())
+    message = codebook()
+    message.origin_x = float("nan")
+    announcer.publish(message)
+    ros.spin_until(lambda: dropped(told, "grid"))
+    assert not viewer._extents
+
+
+def test_of_a_flood_of_formats_the_newest_are_remembered(viewer):
+    for number in range(1000):
+        viewer._on_codebook(codebook(format_id=number))
+    assert list(viewer._extents) == list(range(936, 1000))
+    viewer._on_codebook(codebook(format_id=936))
+    viewer._on_codebook(codebook(format_id=1000))
+    assert 936 in viewer._extents, "one that is announced again is new"
+    assert 937 not in viewer._extents
 
 
 def test_it_serves_the_page_on_loopback_and_ends_with_the_node(ros, viewer):

@@ -61,6 +61,38 @@ def test_the_committed_page_is_made_of_the_committed_results() -> None:
     assert written == render_page(FOLDER), "run `python -m quantv2x_ros results docs/results`"
 
 
+def test_intervals_and_further_series_are_shown(folder: Path) -> None:
+    for name in ("alone", "peers"):
+        content = json.loads((folder / f"{name}.json").read_text())
+        content["intervals"] = {"mean": {"0.3": [0.4, 0.6125], "0.5": [None, None]}}
+        content["sweeps"] = {
+            series: [{"value": 0.0, "first_number": 0, "mAP": {"0.3": value, "0.5": 0.25}}]
+            for series, value in (("loss", 0.5), ("loss_late", 0.375), ("loss_hybrid", 0.625))
+        }
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    (folder / INDEX_FILE).write_text(
+        INDEX
+        + """
+        options: {overlaps: "0.3"}
+      - heading: Lost
+        sentence: What is lost.
+        kind: treatment
+        file: peers.json
+        options:
+          series: loss
+          treated: loss_hybrid
+          value: lost
+          as_is: features
+          treatment: both
+          further: "loss_late: boxes"
+"""
+    )
+    page = render_page(folder)
+    assert "| mean on other scenes, 95 % | 0.400-0.613 | 0.400-0.613 |" in page
+    assert "| lost | mAP@0.3 features | mAP@0.3 both | mAP@0.3 boxes | mAP@0.5 features |" in page
+    assert "| 0 | 0.500 | 0.625 | 0.375 | 0.250 | 0.250 | 0.250 |" in page
+
+
 def test_the_readme_shows_the_results() -> None:
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     for row, file in (("with peers", "together.json"), ("ego alone", "alone.json")):

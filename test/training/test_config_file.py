@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from quantv2x_ros.environment.resources import shared_folder
+from quantv2x_ros.environment.resources import find_bundle, shared_folder
+from quantv2x_ros.inference.model.bundle_files import CHECKPOINT_FILE
+from quantv2x_ros.training.checkpoint import load_checkpoint
 from quantv2x_ros.training.config import TrainingConfigError, load_config
-from quantv2x_ros.training.network import default_network
+
+CODEBOOK_FIELDS = ("codebook", "levels", "segments", "dict_size", "reduced", "groups", "ema")
 
 FOLDER = shared_folder("config") / "training"
 
@@ -33,9 +36,20 @@ def test_published_schedules(stage, epochs, rate, milestones, codebook):
 @pytest.mark.parametrize("path", sorted((FOLDER / "default").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_stage_of_the_default_bundle_builds_its_network(path):
     config = load_config(path)
-    built = default_network(codebook=config.stage != 1).config
+    network = config.network_config()
+    shipped = load_checkpoint(find_bundle("") / CHECKPOINT_FILE).config
+    assert network == (shipped if config.stage != 1 else replace(shipped, levels=0))
+
+
+def test_the_published_architecture_is_trained_on_simulated_scenes_by_stages_of_one_network():
+    paths = sorted((FOLDER / "published_simulated").glob("*.yaml"))
+    networks = {path.stem: load_config(path).network_config() for path in paths}
+    assert {network.architecture for network in networks.values()} == {"published"}
     # an experiment in training alone: its BatchNorm folds away at export
-    assert config.network_config() == replace(built, shrink_norm=path.stem == "receiver_normed")
+    assert networks.pop("receiver_normed") == replace(networks["receiver"], shrink_norm=True)
+    assert {replace(network, levels=0) for network in networks.values()} == {
+        replace(networks["stage3"], levels=0)
+    }
 
 
 @pytest.mark.parametrize("stage", [2, 3])
@@ -47,13 +61,14 @@ def test_revqoms_stages_code_24_bits_a_cell(stage):
     assert config.stage == stage
 
 
-def test_revqom_goes_on_from_stage_1_of_the_default_bundle_with_30_bits_a_cell():
+def test_revqom_goes_on_from_the_default_bundle_with_30_bits_a_cell():
     config = load_config(FOLDER / "revqom" / "default_bundle.yaml")
     network = config.network_config()
     planes, size = network.make_codebook().shape
     assert planes * (size - 1).bit_length() == 30
-    before = default_network(codebook=False).config
-    assert (network.grid, network.score_gain) == (before.grid, before.score_gain)
+    before = load_config(FOLDER / "default" / "stage1.yaml").network_config()
+    plain = replace(network, **{name: getattr(before, name) for name in CODEBOOK_FIELDS})
+    assert plain == before
     assert config.samples.window is None, "normalised over whole maps"
 
 

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from quantv2x_ros.cli import app
 from quantv2x_ros.commands._detectors import open_detector
 from quantv2x_ros.core.coding.wire import WireError
+from quantv2x_ros.core.transport.packet_sizes import FIELD_BYTES, GEONETWORKING_UNIT
 from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.inference.protocol import MessageError, PlainFeature, indices_of, pyramid_of
 from quantv2x_ros.training.checkpoint import load_checkpoint
 from quantv2x_ros.training.detector import FeatureMessages, IndexMessages, TorchDetector
-from quantv2x_ros.training.export.random_bundle import build_random_bundle
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
 from quantv2x_ros.training.quantization.simulation import SimulatedNetwork
 
@@ -27,8 +27,8 @@ POINTS = POINTS.astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return build_random_bundle(tmp_path_factory.mktemp("detector"), seed=2).folder
+def folder(random_bundle):
+    return random_bundle(seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,9 @@ def test_evaluate_tells_the_bytes_of_plain_features(folder, network, tmp_path):
     ended = CliRunner().invoke(app, [*call, "--precision", "uncoded", "--threads", "1"])
     assert ended.exit_code == 0, ended.output
     result = json.loads(out.read_text())
-    assert result["bytes_per_frame"] == network.encode_points([POINTS]).numel() * 4
+    size = network.encode_points([POINTS]).numel() * 4
+    packets = -(-size // (GEONETWORKING_UNIT - FIELD_BYTES))
+    assert result["bytes_per_frame"] == size + packets * FIELD_BYTES
     assert result["precision"] == "fp32, uncoded"
     lossy = CliRunner().invoke(app, [*call, "--precision", "uncoded", "--set", "link.loss=0.5"])
     assert lossy.exit_code == 1

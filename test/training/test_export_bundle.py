@@ -36,6 +36,7 @@ from quantv2x_ros.training.network import QuantV2XNetwork
 from quantv2x_ros.training.published import CheckpointError
 from quantv2x_ros.training.quantization.calibration_data import CalibrationFrames
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
+from quantv2x_ros.training.start import open_network
 
 GRID = BevGrid(SMALL_RANGE, VOXEL)
 
@@ -81,6 +82,32 @@ def test_a_plain_state_dict_needs_its_configuration(
     with pytest.raises(CheckpointError, match="no network configuration"):
         load_checkpoint(path)
     assert load_checkpoint(path, network.config).config == network.config
+
+
+def test_weights_without_a_configuration_are_opened_with_their_stage_s(
+    network: QuantV2XNetwork, tmp_path: Path
+) -> None:
+    config = network.config
+    (tmp_path / "stage.yaml").write_text(
+        f"stage: 3\ngrid: {{lidar_range: {list(config.grid.lidar_range)},"
+        f" voxel_size: {list(config.grid.voxel_size)}}}\n"
+        f"network: {{architecture: {config.architecture}, levels: {config.levels},"
+        f" segments: {config.segments}, dict_size: {config.dict_size},"
+        f" score_gain: {config.score_gain}, coded_ego: {str(config.coded_ego).lower()}}}\n"
+    )
+    path = tmp_path / "plain.safetensors"
+    save_file(network.state_dict(), path)
+    opened = open_network(path, tmp_path / "stage.yaml")
+    assert opened.config == config
+    assert not opened.training
+    for name, value in network.state_dict().items():
+        assert torch.equal(opened.state_dict()[name], value), name
+    with pytest.raises(CheckpointError, match=r"--config config/training/published/stage3\.yaml"):
+        open_network(path)
+    bare = {k: v for k, v in network.state_dict().items() if not k.startswith("codebook.")}
+    save_file(bare, path)
+    with pytest.raises(CheckpointError, match="has no codebook, which a bundle needs"):
+        open_network(path, tmp_path / "stage.yaml")
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused(

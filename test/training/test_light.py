@@ -25,7 +25,7 @@ from quantv2x_ros.training.export.random_bundle import (
     random_network,
 )
 from quantv2x_ros.training.graphs.network_graphs import NetworkGraphs
-from quantv2x_ros.training.light import BLOCKS, PILLAR_CHANNELS
+from quantv2x_ros.training.light import BLOCKS, PILLAR_CHANNELS, SCALES
 from quantv2x_ros.training.network import NetworkConfig, NetworkConfigError, QuantV2XNetwork
 from quantv2x_ros.training.published import CheckpointError
 from quantv2x_ros.training.quantization.blocks import split_blocks
@@ -73,7 +73,10 @@ def test_the_heads_reach_what_their_graph_says():
     graph = NetworkGraphs.fold(light())
     reach = graph.graphs["head"].reach
     run = graph.executor("head")
-    maps = {f"fused{i}": torch.rand((1, 64 << i, 64 >> i, 64 >> i)) for i in range(3)}
+    maps = {
+        f"fused{level}": torch.rand((1, channels, 64 >> level, 64 >> level))
+        for level, (channels, _) in enumerate(SCALES)
+    }
     before, seen = run(maps), []
     for level in range(3):
         changed = {name: value.clone() for name, value in maps.items()}

@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from quantv2x_ros.training.head_outputs import HeadOutputs
-from quantv2x_ros.training.losses import LossWeights, TargetBatch, detection_losses
+from quantv2x_ros.training.losses import (
+    LossWeights,
+    TargetBatch,
+    detection_losses,
+    occupancy_loss,
+)
 
 #: Anchors of two cells: two of each class a cell, of which one car and one pedestrian are there.
 LABELS = torch.tensor([[1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, -1]])
@@ -46,6 +51,20 @@ def test_an_empty_street_weighs_as_its_negatives_do_in_a_full_one():
     plain = losses(empty)["cls"]
     assert float(losses(empty, least_positives=8)["cls"]) == pytest.approx(float(plain) / 8)
     assert losses(LABELS, least_positives=2)["cls"] == losses(LABELS)["cls"], "it has as many"
+
+
+def test_occupancy_where_nothing_is_weighs_as_little_as_so_many_cells_say():
+    logits = [torch.zeros(1, 1, 16 >> level, 16 >> level) for level in range(3)]
+    nothing = torch.zeros(1, 1, 16, 16)
+    plain = occupancy_loss(logits, nothing, LossWeights(occupancy=(1.0, 0.0, 0.0)))
+    few = occupancy_loss(logits, nothing, LossWeights(occupancy=(1.0, 0.0, 0.0), least_positives=8))
+    assert float(few) == pytest.approx(float(plain) / 8)
+    coarse = LossWeights(occupancy=(0.0, 1.0, 0.0), least_positives=8)
+    plain = occupancy_loss(logits, nothing, LossWeights(occupancy=(0.0, 1.0, 0.0)))
+    assert float(occupancy_loss(logits, nothing, coarse)) == pytest.approx(float(plain) / 4)
+    full = torch.ones(1, 1, 16, 16)
+    weights = LossWeights(least_positives=8)
+    assert occupancy_loss(logits, full, weights) == occupancy_loss(logits, full, LossWeights())
 
 
 def test_a_rare_class_weighs_more_where_it_is_and_nowhere_else():

@@ -28,7 +28,7 @@ from quantv2x_ros.training.quantization.sensitivity import only_part, parts_of, 
 from quantv2x_ros.training.quantization.simulation import SimulatedNetwork, run_frame
 
 #: A quarter of the default range around the ego: fully convolutional, so the weights fit.
-RANGE = (-38.4, -25.6, -5.0, 38.4, 25.6, 1.0)
+RANGE = (-38.4, -25.6, -5.0, 38.4, 25.6, 2.0)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def test_a_part_alone_rounds_nothing_else(exported: Exported) -> None:
     whole = exported.graphs
     full = run_frame(replace(whole, scales={}, weights={}), frame)
     names = parts_of(whole)
-    assert names == ["encoder", "pyramid", "deblocks", "shrink", "heads"]
+    assert names == ["encoder", "pyramid", "neck", "towers", "heads"]
     parts = [only_part(whole, part) for part in names]
     assert sum(len(part.scales) for part in parts) == len(whole.scales)
     assert sum(len(part.weights) for part in parts) == len(whole.weights)

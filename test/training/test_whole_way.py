@@ -26,7 +26,14 @@ COMMON: dict[str, Any] = {
         "lidar_range": [-51.2, -25.6, -5.0, 51.2, 25.6, 1.0],
         "voxel_size": [0.4, 0.4, 6.0],
     },
-    "network": {"score_gain": 6.0, "levels": 3, "segments": 1, "dict_size": 32},
+    "network": {
+        "architecture": "light",
+        "coded_ego": False,
+        "score_gain": 6.0,
+        "levels": 2,
+        "segments": 1,
+        "dict_size": 32,
+    },
     "samples": {
         "window": [25.6, 25.6],
         "jitter": [8.0, 8.0],
@@ -122,6 +129,8 @@ def test_the_bundle_finds_what_an_untrained_network_does_not(folder: Path) -> No
         folder / "untrained",
         lidar_range=tuple(grid["lidar_range"]),
         voxel_size=tuple(grid["voxel_size"]),
+        architecture="light",
+        coded_ego=False,
     )
     trained = vehicle_ap(folder, folder / "engines" / "int8")
     # so short a course ends anywhere from 0.03 to 0.12, by the order in which a processor adds

@@ -57,7 +57,7 @@ def test_age_and_bytes_are_those_of_the_newest_sweep(scene):
     scene.hear_station(beacon(2, PEER_POSE, 960 * MS), 4, 250, 10.1)
     _, peer = scene.view(10.1).agents
     assert peer.age_ms == pytest.approx(40.0)
-    assert peer.payload_bytes == 550
+    assert peer.sweep_bytes == 550
     assert peer.rate == pytest.approx(10.0)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated radio channel that all stations share."""
+"""The radio: its law, and a simulated channel that all stations share."""
 
 from quantv2x_ros.core.channel.channel_model import (
     ChannelError,
@@ -9,5 +9,18 @@ from quantv2x_ros.core.channel.channel_model import (
     Delivery,
 )
 from quantv2x_ros.core.channel.medium import Background, Medium
+from quantv2x_ros.core.channel.pacing import Pacer
+from quantv2x_ros.core.channel.radio import RadioAllowance, RadioError, RadioProfile
 
-__all__ = ["Background", "ChannelError", "ChannelModel", "ChannelSettings", "Delivery", "Medium"]
+__all__ = [
+    "Background",
+    "ChannelError",
+    "ChannelModel",
+    "ChannelSettings",
+    "Delivery",
+    "Medium",
+    "Pacer",
+    "RadioAllowance",
+    "RadioError",
+    "RadioProfile",
+]

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantv2x_ros.core.channel.medium import Background, Medium
+from quantv2x_ros.core.channel.radio import RadioAllowance, RadioError, radio_profile
+from quantv2x_ros.core.transport.packet_sizes import GEONETWORKING_UNIT
 
 DELAY_DISTRIBUTIONS = ("constant", "uniform", "normal", "gamma")
-#: Payload of one packet on the air, bytes: the GeoNetworking unit.
-UNIT_BYTES = 1398
+#: Bytes of one frame on the air: the GeoNetworking unit.
+UNIT_BYTES = GEONETWORKING_UNIT
 PROBABILITIES = (
     "loss",
     "burst_start",
@@ -58,6 +60,8 @@ class ChannelSettings:
         bit_rate_mbps: rate of the shared channel, 6 or 27 Mbit/s for example; 0: no limit.
         longest_wait_ms: a packet that would wait longer for the air is given up, milliseconds.
         other_stations: further stations on the channel, each with 10 frames of 400 bytes a second.
+        radio: whose law holds for every sender, of `radio.PROFILES`: a message that breaks it is
+            not sent.
     """
 
     delay_ms: float = 0.0
@@ -74,6 +78,7 @@ class ChannelSettings:
     bit_rate_mbps: float = 0.0
     longest_wait_ms: float = 100.0
     other_stations: int = 0
+    radio: str = "none"
 
     def __post_init__(self) -> None:
         """Validate.
@@ -100,6 +105,10 @@ class ChannelSettings:
             raise ChannelError("burst_end: 0 would make the first burst last for ever")
         if not 0 <= self.other_stations <= 1000:
             raise ChannelError(f"other_stations: got {self.other_stations}, allowed are 0 to 1000")
+        try:
+            radio_profile(self.radio)
+        except RadioError as error:
+            raise ChannelError(str(error)) from None
 
     @property
     def mean_burst_loss(self) -> float:
@@ -111,6 +120,9 @@ class ChannelSettings:
 
 #: Senders whose burst state is kept.
 MAX_SENDERS = 1024
+#: How much too early a message may come for its radio's law, seconds: on its way to the channel it
+#: has met with delays that differ.
+PUNCTUALITY = 0.01
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,7 @@ class Delivery:
 
 @dataclass
 class _Sender:
+    allowance: RadioAllowance
     messages: int = 0
     is_bad: bool = False
 
@@ -136,8 +149,8 @@ class ChannelModel:
     """Decides message by message.
 
     Attributes:
-        counts: messages ``sent``, ``delivered``, ``lost``, ``lost_in_burst``, ``collided``,
-            ``congested``, ``reordered``, ``duplicated``, ``corrupted``.
+        counts: messages ``sent``, ``delivered``, ``unlawful``, ``lost``, ``lost_in_burst``,
+            ``collided``, ``congested``, ``reordered``, ``duplicated``, ``corrupted``.
     """
 
     def __init__(self, settings: ChannelSettings, seed: int) -> None:
@@ -173,13 +186,19 @@ class ChannelModel:
         Returns:
             Its arrivals: none where it is lost, two where it is doubled.
         """
-        state = self._senders.setdefault(sender, _Sender())
+        state = self._senders.get(sender)
+        if state is None:
+            profile = radio_profile(self.settings.radio)
+            state = self._senders[sender] = _Sender(RadioAllowance(profile))
         self._senders.move_to_end(sender)
         if len(self._senders) > MAX_SENDERS:
             self._senders.popitem(last=False)
         random = np.random.default_rng([self._seed, sender, state.messages])
         state.messages += 1
         self.counts["sent"] += 1
+        if not _is_lawful(state.allowance, size, now):
+            self.counts["unlawful"] += 1
+            return ()
         packets = max(1, math.ceil(size / UNIT_BYTES))
         fate = self._fate(state, packets, random)
         time, on_air = self._transmit(sender, size, packets, now, random)
@@ -258,6 +277,18 @@ class ChannelModel:
         if mean == 0.0:
             return 0.0
         return float(random.gamma((mean / spread) ** 2, spread**2 / mean))
+
+
+def _is_lawful(allowance: RadioAllowance, size: int, now: float) -> bool:
+    """Tell whether a message may be sent now, and book it if so."""
+    law = allowance.profile
+    if law.airtime(size) > law.longest_frame:
+        return False
+    start = allowance.earliest(size, now)
+    if start > now + PUNCTUALITY:
+        return False
+    allowance.spend(size, start)
+    return True
 
 
 def arrived_in_time(

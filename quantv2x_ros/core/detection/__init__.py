@@ -5,7 +5,9 @@
 from quantv2x_ros.core.detection.anchors import AnchorClass, AnchorSet
 from quantv2x_ros.core.detection.detection import DetectionConfig, DetectionError, Detections
 from quantv2x_ros.core.detection.evaluation import AveragePrecision, Breakdown, EvaluationError
+from quantv2x_ros.core.detection.headings import FrontsTold
 from quantv2x_ros.core.detection.matching import ClassMatches, FrameScore
+from quantv2x_ros.core.detection.operating_point import OperatingPoint
 
 __all__ = [
     "AnchorClass",
@@ -18,4 +20,6 @@ __all__ = [
     "Detections",
     "EvaluationError",
     "FrameScore",
+    "FrontsTold",
+    "OperatingPoint",
 ]

@@ -378,6 +378,18 @@ def _logit(score: float) -> float:
     return math.log(score / (1.0 - score)) if score > 0.0 else -math.inf
 
 
+def _of_anchors(
+    output: Float32Array, indices: npt.NDArray[np.int64], per_cell: int
+) -> Float32Array:
+    """Return an output's rows (N, channels / per_cell) of anchors in flat order, without a copy."""
+    cells, anchors = np.divmod(indices, per_cell)
+    rows, columns = np.divmod(cells, output.shape[1])
+    shape = (len(indices), per_cell, output.shape[2] // per_cell)
+    of_cells = output[rows, columns].reshape(shape)
+    found: Float32Array = of_cells[np.arange(len(indices)), anchors]
+    return found
+
+
 def find_candidates(
     cls: Float32Array,
     reg: Float32Array,
@@ -401,10 +413,10 @@ def find_candidates(
         best = scores > lowest
         best[np.flatnonzero(scores == lowest)[: limit - np.count_nonzero(best)]] = True
         indices, scores, labels = indices[best], scores[best], labels[best]
-    deltas = np.ascontiguousarray(reg).reshape(-1, BOX_SIZE)[indices]
+    deltas = _of_anchors(reg, indices, per_cell)
     boxes = decode_boxes(deltas, anchors[indices].astype(np.float32))
     if config.use_direction:
-        bins = np.ascontiguousarray(direction).reshape(-1, _DIRECTIONS)[indices].argmax(axis=1)
+        bins = _of_anchors(direction, indices, per_cell).argmax(axis=1)
         boxes[:, 6] = correct_heading(boxes[:, 6], bins)
     return Detections(boxes, scores, labels).select(np.all(np.isfinite(boxes), axis=1))
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.core.detection.intervals import draw_scenes, weighted_precision
 from quantv2x_ros.core.detection.matching import BoolArray, ClassMatches, match_classes
 from quantv2x_ros.core.geometry.boxes import check_boxes, points_in_boxes
 
@@ -35,11 +36,15 @@ class _Ranked:
         scores: (N,).
         hits: (thresholds, N) whether they are true.
         counted: (thresholds, N) whether they count at all.
+        truth: Number of truth boxes.
+        scene: Number of the scene.
     """
 
     scores: npt.NDArray[np.float64]
     hits: BoolArray
     counted: BoolArray
+    truth: int
+    scene: int
 
 
 @dataclass
@@ -77,7 +82,7 @@ class AveragePrecision:
                 f" and {list(self.ious)}"
             )
         self._ranked: list[list[_Ranked]] = [[] for _ in self.classes]
-        self._truth = [0] * len(self.classes)
+        self._scene = 0
 
     def match(
         self,
@@ -154,9 +159,16 @@ class AveragePrecision:
                 hits = ours
             if detections is not None:
                 counted &= hits | detections[found.detections]
-            self._ranked[index].append(_Ranked(found.scores, hits, counted))
-            self._truth[index] += wanted
+            frame = _Ranked(found.scores, hits, counted, wanted, self._scene)
+            self._ranked[index].append(frame)
         self.frames += 1
+
+    def start_scene(self) -> None:
+        """Begin another scene: frames since the last call are of one."""
+        self._scene += 1
+
+    def _truth(self, index: int) -> int:
+        return sum(frame.truth for frame in self._ranked[index])
 
     def compute(self) -> dict[str, Any]:
         """Return the result over all frames so far.
@@ -168,14 +180,14 @@ class AveragePrecision:
         table: dict[str, dict[str, float]] = {}
         for index, name in enumerate(self.classes):
             table[name] = {
-                f"{iou:g}": area_under_curve(self._ranked_hits(index, row), self._truth[index])
+                f"{iou:g}": area_under_curve(self._ranked_hits(index, row), self._truth(index))
                 for row, iou in enumerate(self.ious)
             }
         mean = {}
         for iou in (f"{iou:g}" for iou in self.ious):
             values = [row[iou] for row in table.values() if not np.isnan(row[iou])]
             mean[iou] = float(np.mean(values)) if values else float("nan")
-        objects = {name: float(n) for name, n in zip(self.classes, self._truth, strict=True)}
+        objects = {name: float(self._truth(index)) for index, name in enumerate(self.classes)}
         return {"AP": table, "mAP": mean, "objects": objects}
 
     def curves(self, points: int = 101) -> dict[str, dict[str, dict[str, list[float]]]]:
@@ -190,7 +202,7 @@ class AveragePrecision:
                 f"{iou:g}": {
                     "recall": recall.tolist(),
                     "precision": precision_at(
-                        recall, self._ranked_hits(index, row), self._truth[index]
+                        recall, self._ranked_hits(index, row), self._truth(index)
                     ).tolist(),
                 }
                 for row, iou in enumerate(self.ious)
@@ -198,16 +210,72 @@ class AveragePrecision:
             for index, name in enumerate(self.classes)
         }
 
-    def _ranked_hits(self, index: int, row: int) -> BoolArray:
-        """Hits (N,) of a class at a threshold, in the protocol's order."""
+    def rated(self, name: str, iou: float) -> tuple[npt.NDArray[np.float64], BoolArray, int]:
+        """Return the detections of a class, frame after frame.
+
+        Args:
+            name: The class.
+            iou: One of the overlap thresholds.
+
+        Returns:
+            Scores (N,), whether each is true (N,), and the number of truth boxes.
+        """
+        index = list(self.classes).index(name)
+        scores, hits = self._rated(index, list(self.ious).index(iou))
+        return scores, hits, self._truth(index)
+
+    def drawn(self) -> dict[str, dict[str, npt.NDArray[np.float64]]]:
+        """Return the average precision in sets of scenes that are drawn from those so far.
+
+        Metrics of the same scenes draw the same sets.
+
+        Returns:
+            Class, then overlap, then (draws,); and so of the `mean` of all classes.
+        """
+        numbers = sorted({frame.scene for frames in self._ranked for frame in frames})
+        weights = draw_scenes(max(len(numbers), 1))
+        table: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
+        for index, name in enumerate(self.classes):
+            frames = self._ranked[index]
+            scenes = np.array([numbers.index(frame.scene) for frame in frames], np.int64)
+            truth = np.zeros(weights.shape[1])
+            np.add.at(truth, scenes, [frame.truth for frame in frames])
+            if not truth.any():
+                continue
+            table[name] = {}
+            for row, iou in enumerate(self.ious):
+                lengths = [int(frame.counted[row].sum()) for frame in frames]
+                order = self._order(index, row)
+                table[name][f"{iou:g}"] = weighted_precision(
+                    self._rated(index, row)[1][order],
+                    np.repeat(scenes, lengths)[order],
+                    truth,
+                    weights,
+                )
+        if table:
+            table["mean"] = {
+                iou: np.nanmean([row[iou] for row in table.values()], axis=0)
+                for iou in (f"{iou:g}" for iou in self.ious)
+            }
+        return table
+
+    def _order(self, index: int, row: int) -> npt.NDArray[np.intp]:
+        """Places (N,) of a class's detections in the protocol's order."""
+        scores, _ = self._rated(index, row)
+        by_score = self.protocol == "global"
+        return np.argsort(-scores, kind="stable") if by_score else np.arange(len(scores))
+
+    def _rated(self, index: int, row: int) -> tuple[npt.NDArray[np.float64], BoolArray]:
         frames = self._ranked[index]
         if not frames:
-            return np.zeros(0, dtype=bool)
-        hits = np.concatenate([frame.hits[row][frame.counted[row]] for frame in frames])
-        if self.protocol == "global":
-            scores = np.concatenate([frame.scores[frame.counted[row]] for frame in frames])
-            return hits[np.argsort(-scores, kind="stable")]
-        return hits
+            return np.zeros(0), np.zeros(0, dtype=bool)
+        scores = [frame.scores[frame.counted[row]] for frame in frames]
+        hits = [frame.hits[row][frame.counted[row]] for frame in frames]
+        return np.concatenate(scores), np.concatenate(hits)
+
+    def _ranked_hits(self, index: int, row: int) -> BoolArray:
+        """Hits (N,) of a class at a threshold, in the protocol's order."""
+        return self._rated(index, row)[1][self._order(index, row)]
 
 
 def area_under_curve(hits: BoolArray, truth_count: int) -> float:

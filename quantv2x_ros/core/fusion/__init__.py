@@ -11,7 +11,7 @@ from quantv2x_ros.core.fusion.consistency import (
     OccupancyView,
     PeerConsistency,
 )
-from quantv2x_ros.core.fusion.fusion import FusionError
+from quantv2x_ros.core.fusion.fusion import FusionError, ScaleFusion
 from quantv2x_ros.core.fusion.fusion_steps import (
     ComputePyramid,
     Fuse,
@@ -44,6 +44,7 @@ __all__ = [
     "PeerConsistency",
     "Places",
     "Region",
+    "ScaleFusion",
     "Standings",
     "SweepCollector",
     "SweepRefusedError",

@@ -22,9 +22,9 @@ from quantv2x_ros.core.geometry.pose import invert
 Float64 = npt.NDArray[np.float64]
 
 #: A cell from which an object is claimed, and one that counts as empty: occupancies.
-_CLAIMED, _EMPTY = 0.42, 0.17
+_CLAIMED, _EMPTY = 0.42, 0.16
 #: A whole object: its cells, its best cell, and what the other must see at most in all of them.
-_OBJECT_CELL, _OBJECT_PEAK, _OBJECT_EMPTY = 0.33, 0.5, 0.117
+_OBJECT_CELL, _OBJECT_PEAK, _OBJECT_EMPTY = 0.33, 0.5, 0.09
 _OBJECT_MIN_CELLS = 3
 #: Farther than this from the other's sensor its free ground is not sure, metres.
 _CELL_RANGE, _OBJECT_RANGE = 35.0, 30.0

@@ -63,26 +63,79 @@ def _check_geometry(
     return stacked, thetas, (thetas == _IDENTITY).all(axis=(1, 2))
 
 
+class ScaleFusion:
+    """Warps and fuses one pyramid scale of all agents, in parts that threads may share.
+
+    Args:
+        features: per agent (h, w, C), all uint8 or all float32; an (N, h, w, C) array saves a copy.
+        scores: per agent (h, w) float32, sigmoid(occupancy) + 1e-4 in the agent's own frame. A cell
+            of exactly 0 was not received and takes no part (see mask_scores).
+        thetas: (N, 2, 3), see pose.warp_theta; exactly the identity skips interpolation.
+        needed: (h, w) bool, cells to fuse; None for all.
+        scale_in: value of one step of features.
+        scale_out: value of one step of the result.
+
+    Attributes:
+        cells: (cells, C) in the features' dtype, in order of their rows, then columns; 0 where no
+            agent reaches. uint8 is rounded half to even and saturates at 255. Written by `fuse`.
+
+    Raises:
+        FusionError: shapes, dtypes or scales do not fit, or a value is not finite.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[FeatureArray] | FeatureArray,
+        scores: Sequence[Float32Array] | Float32Array,
+        thetas: Float64Array,
+        needed: npt.NDArray[np.bool_] | None = None,
+        *,
+        scale_in: float = 1.0,
+        scale_out: float = 1.0,
+    ) -> None:
+        self._geometry = _check_geometry(scores, thetas)
+        stacked = _check_features(features, self._geometry[0].shape)
+        if not (0.0 < scale_in < np.inf and 0.0 < scale_out < np.inf):
+            raise FusionError(f"scales must be positive and finite, got {scale_in} and {scale_out}")
+        agents, height, width, channels = stacked.shape
+        if needed is None:
+            needed = np.ones((height, width), np.bool_)
+        if needed.shape != (height, width) or needed.dtype != np.bool_:
+            raise FusionError(
+                f"needed must be bool of shape ({height}, {width}), got {needed.dtype} of "
+                f"{needed.shape}"
+            )
+        self._features = stacked.reshape(agents, height * width, channels)
+        self._needed = needed
+        self._gain = np.float32(scale_in / scale_out)
+        # number of each row's first cell
+        self._first = np.concatenate([[0], np.count_nonzero(needed, axis=1).cumsum()])
+        self.cells: FeatureArray = np.empty((int(self._first[-1]), channels), stacked.dtype)
+
+    def fuse(self, part: int = 0, parts: int = 1) -> None:
+        """Fuse the cells of one of so many parts of the map's rows."""
+        height = len(self._needed)
+        rows = (height * part // parts, height * (part + 1) // parts)
+        made = self.cells[self._first[rows[0]] : self._first[rows[1]]]
+        quantized = self.cells.dtype == np.uint8
+        fusion_kernels.fuse(
+            self._features, *self._geometry, self._needed, rows, self._gain, quantized, made
+        )
+
+
 def _check_features(
-    features: Sequence[FeatureArray] | FeatureArray,
-    scores: Sequence[Float32Array] | Float32Array,
-    thetas: Float64Array,
-    scale_in: float,
-    scale_out: float,
-) -> tuple[npt.NDArray[Any], tuple[Float32Array, Float64Array, npt.NDArray[np.bool_]], np.float32]:
-    """Stacked features, what _check_geometry gives, and the gain of the result; or FusionError."""
-    geometry = _check_geometry(scores, thetas)
+    features: Sequence[FeatureArray] | FeatureArray, shape: tuple[int, ...]
+) -> npt.NDArray[Any]:
+    """Stacked features (N, h, w, C) for scores of a shape (N, h, w); or FusionError."""
     stacked = _stack(features, "features")
-    if stacked.ndim != 4 or stacked.shape[:3] != geometry[0].shape:
+    if stacked.ndim != 4 or stacked.shape[:3] != shape:
         raise FusionError(
-            f"features of shape {stacked.shape} do not fit scores of {geometry[0].shape}: "
+            f"features of shape {stacked.shape} do not fit scores of {shape}: "
             "expected (N, h, w, C) and (N, h, w)"
         )
     if stacked.dtype not in (np.uint8, np.float32):
         raise FusionError(f"features must be uint8 or float32, got {stacked.dtype}")
-    if not (0.0 < scale_in < np.inf and 0.0 < scale_out < np.inf):
-        raise FusionError(f"scales must be positive and finite, got {scale_in} and {scale_out}")
-    return stacked, geometry, np.float32(scale_in / scale_out)
+    return stacked
 
 
 def fuse_scale(
@@ -93,27 +146,10 @@ def fuse_scale(
     scale_in: float = 1.0,
     scale_out: float = 1.0,
 ) -> FeatureArray:
-    """Warp and fuse one pyramid scale of all agents.
-
-    Args:
-        features: per agent (h, w, C), all uint8 or all float32; an (N, h, w, C) array saves a copy.
-        scores: per agent (h, w) float32, sigmoid(occupancy) + 1e-4 in the agent's own frame. A cell
-            of exactly 0 was not received and takes no part (see mask_scores).
-        thetas: (N, 2, 3), see pose.warp_theta; exactly the identity skips interpolation.
-        scale_in: value of one step of features.
-        scale_out: value of one step of the result.
-
-    Returns:
-        (h, w, C) in the features' dtype; 0 where no agent reaches. uint8 is rounded half to even
-        and saturates at 255.
-
-    Raises:
-        FusionError: shapes, dtypes or scales do not fit, or a value is not finite.
-    """
-    first = np.asarray(features[0]) if len(features) else np.empty((0, 0, 0))
-    everywhere = np.ones(first.shape[:2], np.bool_)
-    fused = fuse_cells(features, scores, thetas, everywhere, scale_in=scale_in, scale_out=scale_out)
-    return fused.reshape(*first.shape)
+    """Warp and fuse one pyramid scale of all agents, (h, w, C); see ScaleFusion."""
+    scale = ScaleFusion(features, scores, thetas, scale_in=scale_in, scale_out=scale_out)
+    scale.fuse()
+    return scale.cells.reshape(np.shape(features[0]))
 
 
 def fuse_cells(
@@ -125,30 +161,10 @@ def fuse_cells(
     scale_in: float = 1.0,
     scale_out: float = 1.0,
 ) -> FeatureArray:
-    """Warp and fuse some cells of a pyramid scale: what fuse_scale gives there, bit for bit.
-
-    Args:
-        features: as for fuse_scale, like what is not named here.
-        scores: per agent (h, w).
-        thetas: (N, 2, 3).
-        needed: (h, w) bool.
-        scale_in: value of one step of features.
-        scale_out: value of one step of the result.
-
-    Returns:
-        (cells, C) in the features' dtype, the cells in order of their rows, then columns.
-    """
-    stacked, geometry, gain = _check_features(features, scores, thetas, scale_in, scale_out)
-    agents, height, width, channels = stacked.shape
-    if needed.shape != (height, width) or needed.dtype != np.bool_:
-        raise FusionError(
-            f"needed must be bool of shape ({height}, {width}), got {needed.dtype} of "
-            f"{needed.shape}"
-        )
-    fused = np.empty((int(np.count_nonzero(needed)), channels), stacked.dtype)
-    flat = stacked.reshape(agents, height * width, channels)
-    fusion_kernels.fuse(flat, *geometry, needed, gain, stacked.dtype == np.uint8, fused)
-    return fused
+    """Warp and fuse some cells of a scale, (cells, C): what fuse_scale gives there, bit for bit."""
+    scale = ScaleFusion(features, scores, thetas, needed, scale_in=scale_in, scale_out=scale_out)
+    scale.fuse()
+    return scale.cells
 
 
 def highest_scores(
@@ -156,20 +172,35 @@ def highest_scores(
 ) -> Float32Array:
     """The highest of the agents' warped scores in each cell of the fused map, (h, w) float32.
 
-    0 where no agent reaches. Arguments as for fuse_scale.
+    0 where no agent reaches. Arguments as for ScaleFusion.
     """
     highest: Float32Array = fusion_kernels.highest_scores(*_check_geometry(scores, thetas))
     return highest
 
 
 def agent_shares(
-    scores: Sequence[Float32Array] | Float32Array, thetas: Float64Array
+    scores: Sequence[Float32Array] | Float32Array,
+    thetas: Float64Array,
+    rows: npt.NDArray[np.int64] | None = None,
 ) -> Float32Array:
     """Return each agent's weight in each cell of the fused map, (N, h, w) float32.
 
-    They sum to 1 over agents, or to 0 where no agent reaches the cell. Arguments as for fuse_scale.
+    They sum to 1 over agents, or to 0 where no agent reaches the cell.
+
+    Args:
+        scores: as for ScaleFusion.
+        thetas: (N, 2, 3).
+        rows: numbers of the rows to compute, in any order; 0 elsewhere. None computes all.
+
+    Raises:
+        FusionError: as for ScaleFusion.
     """
-    shares: Float32Array = fusion_kernels.agent_shares(*_check_geometry(scores, thetas))
+    geometry = _check_geometry(scores, thetas)
+    height = geometry[0].shape[1]
+    needed = np.full(height, rows is None)
+    if rows is not None:
+        needed[rows] = True
+    shares: Float32Array = fusion_kernels.agent_shares(*geometry, needed)
     return shares
 
 

@@ -180,18 +180,19 @@ def fuse(
     thetas: Float64Array,
     identity: npt.NDArray[np.bool_],
     needed: npt.NDArray[np.bool_],
+    rows: tuple[int, int],
     gain: np.float32,
     quantized: bool,
     fused: npt.NDArray[Any],
 ) -> None:
-    """Fuse features (N, h * w, C) of the cells needed (h, w) into fused (cells, C)."""
-    agents, height, width = scores.shape
+    """Fuse features (N, h * w, C) of the cells needed (h, w) in some rows into fused (cells, C)."""
+    agents, _, width = scores.shape
     cells = np.empty((agents, width, 4), np.int32)
     weights = np.empty((agents, width, 4), np.float32)
     shares = np.empty((agents, width), np.float32)
     total = np.empty(features.shape[2], np.float32)
     done = 0
-    for row in range(height):
+    for row in range(rows[0], rows[1]):
         if not needed[row].any():
             continue
         _warp_row(scores, thetas, identity, row, cells, weights, shares)
@@ -225,15 +226,20 @@ def highest_scores(
 
 @njit(cache=True, nogil=True)
 def agent_shares(
-    scores: Float32Array, thetas: Float64Array, identity: npt.NDArray[np.bool_]
+    scores: Float32Array,
+    thetas: Float64Array,
+    identity: npt.NDArray[np.bool_],
+    needed: npt.NDArray[np.bool_],
 ) -> Float32Array:
-    """Every agent's share of every cell, (N, h, w)."""
+    """Every agent's share of the cells of the rows needed (h,), (N, h, w), elsewhere 0."""
     agents, height, width = scores.shape
     cells = np.empty((agents, width, 4), np.int32)
     weights = np.empty((agents, width, 4), np.float32)
     row_shares = np.empty((agents, width), np.float32)
-    shares = np.empty((agents, height, width), np.float32)
+    shares = np.zeros((agents, height, width), np.float32)
     for row in range(height):
+        if not needed[row]:
+            continue
         _warp_row(scores, thetas, identity, row, cells, weights, row_shares)
         _softmax_row(row_shares)
         for agent in range(agents):

@@ -4,6 +4,7 @@
 
 from quantv2x_ros.core.geometry.boxes import BoxError
 from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.geometry.packed_pose import PoseSpread
 from quantv2x_ros.core.geometry.pose import PoseError, PoseUncertaintyError
 from quantv2x_ros.core.geometry.pose_buffer import PoseBuffer, PoseUnavailableError
 from quantv2x_ros.core.geometry.transform_history import TransformHistory
@@ -13,6 +14,7 @@ __all__ = [
     "BoxError",
     "PoseBuffer",
     "PoseError",
+    "PoseSpread",
     "PoseUnavailableError",
     "PoseUncertaintyError",
     "TransformHistory",

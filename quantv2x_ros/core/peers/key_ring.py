@@ -3,8 +3,8 @@
 """Keys of stations on disk: one public key a station, and the own private key.
 
 A key ring is a folder with a file ``<station id>.pem`` for every station that is trusted: its
-Ed25519 public key (PEM, SubjectPublicKeyInfo, RFC 8410). The own private key is a PEM file
-(PKCS #8) that only its owner may read.
+public key, Ed25519 or ECDSA on the curve P-256 (PEM, SubjectPublicKeyInfo). The own private key is
+a PEM file (PKCS #8) that only its owner may read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from quantv2x_ros.core.peers.signing import KINDS, PrivateKey, PublicKey, kind_of
 
 PUBLIC_SUFFIX = ".pem"
 PRIVATE_SUFFIX = ".key"
@@ -31,10 +34,10 @@ class KeyRingError(ValueError):
     """A key or key ring that cannot be used."""
 
 
-class KeyRing(Mapping[int, Ed25519PublicKey]):
+class KeyRing(Mapping[int, PublicKey]):
     """Public keys by station id."""
 
-    def __init__(self, keys: Mapping[int, Ed25519PublicKey]) -> None:
+    def __init__(self, keys: Mapping[int, PublicKey]) -> None:
         """Hold these keys.
 
         Raises:
@@ -50,7 +53,7 @@ class KeyRing(Mapping[int, Ed25519PublicKey]):
 
         Raises:
             KeyRingError: naming the file, for a folder without keys, a name that is no station id,
-                or a file that is no Ed25519 public key.
+                or a file that is no public key of a kind that is known.
         """
         root = Path(folder)
         if not root.is_dir():
@@ -63,7 +66,7 @@ class KeyRing(Mapping[int, Ed25519PublicKey]):
             )
         return cls({_station_of(path): _read_public(path) for path in files})
 
-    def __getitem__(self, station: int) -> Ed25519PublicKey:
+    def __getitem__(self, station: int) -> PublicKey:
         return self._keys[station]
 
     def __iter__(self) -> Iterator[int]:
@@ -73,11 +76,12 @@ class KeyRing(Mapping[int, Ed25519PublicKey]):
         return len(self._keys)
 
 
-def load_private_key(path: str | Path) -> Ed25519PrivateKey:
+def load_private_key(path: str | Path) -> PrivateKey:
     """Read a private key that nobody else may read.
 
     Raises:
-        KeyRingError: for rights of group or others, or a file that is no Ed25519 private key.
+        KeyRingError: for rights of group or others, or a file that is no private key of a kind that
+            is known.
         OSError: if it cannot be read.
     """
     file = Path(path)
@@ -95,23 +99,22 @@ def load_private_key(path: str | Path) -> Ed25519PrivateKey:
         raise KeyRingError(
             f"private key {file}: it is no unencrypted PEM key ({error}); make one with `keys`"
         ) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise KeyRingError(f"private key {file}: it is a {type(key).__name__}, expected Ed25519")
-    return key
+    return _of_known_kind(key, f"private key {file}")  # type: ignore[return-value]
 
 
-def generate_keys(folder: str | Path, station: int) -> tuple[Path, Path]:
+def generate_keys(folder: str | Path, station: int, kind: str = "ed25519") -> tuple[Path, Path]:
     """Make a station's keys: ``<station>.key`` (mode 0600) and ``<station>.pem``.
 
     Args:
         folder: where they go; made if need be.
         station: station id.
+        kind: of `signing.KINDS`.
 
     Returns:
         Paths of the private and the public key.
 
     Raises:
-        KeyRingError: for a station id out of range.
+        KeyRingError: for a station id out of range, or a kind that is not known.
         FileExistsError: if either is there already; a key is never overwritten.
     """
     _check_station(station)
@@ -121,7 +124,7 @@ def generate_keys(folder: str | Path, station: int) -> tuple[Path, Path]:
         root / f"{station}{PRIVATE_SUFFIX}",
         root / f"{station}{PUBLIC_SUFFIX}",
     )
-    key = Ed25519PrivateKey.generate()
+    key = _new_key(kind)
     if public_path.exists():
         raise FileExistsError(f"{public_path} is there already; delete it to make a new key")
     # Created with its final rights: at no moment can others read it.
@@ -142,6 +145,14 @@ def generate_keys(folder: str | Path, station: int) -> tuple[Path, Path]:
     return private_path, public_path
 
 
+def _new_key(kind: str) -> PrivateKey:
+    if kind not in KINDS:
+        raise KeyRingError(f"kind of key: got {kind!r}, allowed are {', '.join(KINDS)}")
+    if kind == "ed25519":
+        return Ed25519PrivateKey.generate()
+    return ec.generate_private_key(ec.SECP256R1())
+
+
 def _check_station(station: int) -> None:
     if not 0 <= station <= MAX_STATION_ID:
         raise KeyRingError(f"station id: got {station}, allowed are 0 to {MAX_STATION_ID}")
@@ -156,13 +167,19 @@ def _station_of(path: Path) -> int:
     return int(path.stem)
 
 
-def _read_public(path: Path) -> Ed25519PublicKey:
+def _read_public(path: Path) -> PublicKey:
     with path.open("rb") as stream:
         content = stream.read(_MAX_FILE_SIZE)
     try:
         key = serialization.load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise KeyRingError(f"public key {path}: it is no PEM public key ({error})") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise KeyRingError(f"public key {path}: it is a {type(key).__name__}, expected Ed25519")
-    return key
+    return _of_known_kind(key, f"public key {path}")  # type: ignore[return-value]
+
+
+def _of_known_kind(key: object, name: str) -> PrivateKey | PublicKey:
+    try:
+        kind_of(key)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise KeyRingError(f"{name}: {error}") from error
+    return key  # type: ignore[return-value]

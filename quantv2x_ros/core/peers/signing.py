@@ -1,65 +1,69 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Ed25519 signatures (RFC 8032) over an unambiguous byte string."""
+"""Signatures over a packet's bytes: Ed25519 (RFC 8032), or ECDSA as ETSI TS 103 097 has it."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Sequence
-
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 
-#: Bytes of a signature.
-SIGNATURE_SIZE = 64
+PrivateKey = Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+PublicKey = Ed25519PublicKey | ec.EllipticCurvePublicKey
 
-Value = int | float | str | bytes | Sequence[float]
+#: Kinds of signatures by name, as their number in a packet.
+UNSIGNED, ED25519, ECDSA_P256 = 0, 1, 2
+KINDS = {"ed25519": ED25519, "ecdsa_p256": ECDSA_P256}
+#: Precedes what is signed, so that a signature over anything else is none over a packet (domain
+#: separation). A change of the packet's layout changes this.
+CONTEXT = b"quantv2x packet 1\0"
+#: Bytes of each half of an ECDSA signature.
+_HALF = 32
 
 
-def canonical_bytes(context: str, values: Iterable[Value]) -> bytes:
-    """Write values so that no two sequences of values give the same bytes.
+def kind_of(key: PrivateKey | PublicKey) -> int:
+    """Return the kind of a key's signatures, of `KINDS`.
 
-    Every value is a tag and, where its size varies, its length; numbers are little endian. What is
-    signed is this, not the message as it travels: that may differ between machines.
-
-    Args:
-        context: what the values mean, with a version; keeps one kind of message from passing as
-            another (domain separation).
-        values: integers (up to 64 bits, unsigned or signed), floats, texts, bytes, or sequences of
-            floats.
+    Raises:
+        ValueError: for a key of another kind.
     """
-    parts = [_with_length(b"c", context.encode())]
-    for value in values:
-        if isinstance(value, str):
-            parts.append(_with_length(b"s", value.encode()))
-        elif isinstance(value, bytes | bytearray | memoryview):
-            parts.append(_with_length(b"b", value))
-        elif isinstance(value, int):
-            parts.append(
-                struct.pack("<cq" if value < 0 else "<cQ", b"n" if value < 0 else b"u", value)
-            )
-        elif isinstance(value, float):
-            parts.append(struct.pack("<cd", b"f", value))
-        else:
-            parts.append(struct.pack(f"<cI{len(value)}d", b"v", len(value), *value))
-    return b"".join(parts)
+    if isinstance(key, Ed25519PrivateKey | Ed25519PublicKey):
+        return ED25519
+    if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey) and isinstance(
+        key.curve, ec.SECP256R1
+    ):
+        return ECDSA_P256
+    curve = getattr(getattr(key, "curve", None), "name", "")
+    raise ValueError(
+        f"it is a {type(key).__name__}{f' on {curve}' if curve else ''}, expected Ed25519 or ECDSA "
+        "on the curve P-256"
+    )
 
 
-def sign(key: Ed25519PrivateKey, content: bytes) -> bytes:
-    """Return the signature of a byte string, `SIGNATURE_SIZE` bytes."""
-    return key.sign(content)
+def sign(key: PrivateKey, content: bytes) -> bytes:
+    """Return the signature of a packet's content, 64 bytes; of ECDSA r and s, big endian."""
+    if isinstance(key, Ed25519PrivateKey):
+        return key.sign(CONTEXT + content)
+    r, s = decode_dss_signature(key.sign(CONTEXT + content, ec.ECDSA(hashes.SHA256())))
+    return r.to_bytes(_HALF, "big") + s.to_bytes(_HALF, "big")
 
 
-def is_signed_by(key: Ed25519PublicKey, signature: bytes, content: bytes) -> bool:
+def is_signed_by(key: PublicKey, signature: bytes, content: bytes) -> bool:
     """Whether a signature was made over exactly these bytes with the key's private half."""
-    if len(signature) != SIGNATURE_SIZE:
+    if len(signature) != 2 * _HALF:
         return False
     try:
-        key.verify(signature, content)
+        if isinstance(key, Ed25519PublicKey):
+            key.verify(signature, CONTEXT + content)
+        else:
+            r, s = signature[:_HALF], signature[_HALF:]
+            both = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+            key.verify(both, CONTEXT + content, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         return False
     return True
-
-
-def _with_length(tag: bytes, content: bytes | bytearray | memoryview) -> bytes:
-    return b"".join((tag, struct.pack("<I", len(content)), content))

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from transforms3d.euler import mat2euler
 
+from quantv2x_ros.core.geometry.points import moved_points
 from quantv2x_ros.core.geometry.pose import Matrix, PoseError, extrinsics_matrix, invert
 
 Float32 = npt.NDArray[np.float32]
@@ -49,11 +50,7 @@ class CloudPlacement:
         if not self.is_moved and self.scale == 1.0:
             return cloud
         matrix = invert(self.extrinsics)
-        turn = (self.scale * matrix[:3, :3]).astype(np.float32)
-        placed = cloud.copy()
-        placed[:, :3] = cloud[:, :3] @ turn.T
-        placed[:, :3] += matrix[:3, 3].astype(np.float32)
-        return placed
+        return moved_points(cloud, self.scale * matrix[:3, :3], matrix[:3, 3])
 
 
 #: That of a cloud in its LiDAR's frame, in metres.

@@ -171,6 +171,26 @@ def ground_of_cells(
     return held[:, :3] / held[:, 3:]
 
 
+@njit(cache=True, nogil=True)
+def central_moments(points: Float64) -> tuple[Float64, Float64]:
+    """Return the centre (3,) of points (N, 3), and their covariance (3, 3).
+
+    Libraries of linear algebra wake their threads for it, which takes longer.
+    """
+    count = len(points)
+    centre, moments = np.zeros(3), np.zeros((3, 3))
+    for i in range(count):
+        for row in range(3):
+            centre[row] += points[i, row] / count
+    for i in range(count):
+        for row in range(3):
+            for column in range(3):
+                moments[row, column] += (
+                    (points[i, row] - centre[row]) * (points[i, column] - centre[column]) / count
+                )
+    return centre, moments
+
+
 #: Ground further away is not looked at: it is seen under flat angles, and may lie otherwise.
 REACH = 40.0
 #: Roads are no steeper: 12 %.
@@ -191,7 +211,9 @@ LEAST_CONTRAST = 1.5
 LEAST_SPREAD = 2.0
 
 _HYPOTHESES = 300
-_REFINEMENTS = 5
+#: A plane is laid anew so often at most, until no component of it changes by more than this: a
+#: millimetre of height, or four at the reach.
+_REFINEMENTS, _SETTLED = 5, 1e-4
 #: More squares than this do not vote for a hypothesis: they would take time and change nothing.
 _VOTERS = 1500
 #: Of a cloud that may lie in any way: side of the cubes with a vote [m], cosine up to which a
@@ -366,18 +388,21 @@ def _refined(
         ground = ground_of_cells(points, plane, reach, CELL, BAND)
         if len(ground) < LEAST_CELLS:
             return None
-        centre = ground.mean(axis=0)
-        offsets = ground - centre
-        spread = np.sqrt(np.maximum(np.linalg.eigvalsh(offsets[:, :2].T @ offsets[:, :2]), 0.0))
-        spread /= np.sqrt(len(ground))
+        centre, moments = central_moments(ground)
+        (xx, xy, xz), (_, yy, yz), _ = moments
+        middle, half = (xx + yy) / 2.0, np.hypot((xx - yy) / 2.0, xy)
+        spread = np.sqrt(np.maximum([middle - half, middle + half], 0.0))  # of a 2 x 2 matrix
         if spread[0] < LEAST_SPREAD:
             return None
-        (slope_x, slope_y), *_ = np.linalg.lstsq(offsets[:, :2], offsets[:, 2], rcond=None)
+        area = xx * yy - xy * xy
+        slope_x, slope_y = (xz * yy - yz * xy) / area, (yz * xx - xz * xy) / area
         normal = np.array([-slope_x, -slope_y, 1.0]) / np.sqrt(1.0 + slope_x**2 + slope_y**2)
-        plane = np.array([*normal, -float(normal @ centre)])
+        before, plane = plane, np.array([*normal, -float(normal @ centre)])
+        if np.abs(plane - before).max() < _SETTLED:
+            break
     share = min(len(ground) / squares, 1.0)
     if share < LEAST_SHARE or np.hypot(slope_x, slope_y) > max_slope:
         return None
-    residual = float(np.sqrt(np.mean((offsets @ normal) ** 2)))
+    residual = float(np.sqrt(max(normal @ moments @ normal, 0.0)))
     sizes = (float(spread[0]), float(spread[1]))
     return GroundPlane(plane[:3], float(plane[3]), len(ground), share, sizes, residual)

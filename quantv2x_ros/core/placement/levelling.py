@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.boxes import transform_boxes
+from quantv2x_ros.core.geometry.points import moved_points
 from quantv2x_ros.core.geometry.pose import invert
 from quantv2x_ros.core.placement.ground_plane import GroundPlane, fit_ground, rotation_to_vertical
 
@@ -149,10 +150,7 @@ def levelled_points(points: Float32, level: Float64) -> Float32:
         points: (P, 3 or more) float32 x, y, z and what comes with them; not changed.
         level: (4, 4) from the sensor's frame to the levelled one.
     """
-    levelled = points.copy()
-    levelled[:, :3] = points[:, :3] @ level[:3, :3].T.astype(np.float32)
-    levelled[:, :3] += level[:3, 3].astype(np.float32)
-    return levelled
+    return moved_points(points, level[:3, :3], level[:3, 3])
 
 
 def levelled_pose(pose: Float64, level: Float64) -> Float64:

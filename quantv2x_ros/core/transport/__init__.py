@@ -1,7 +1,8 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Index maps as tiles on a lossy link: cutting, erasure coding, sending, receiving, concealing."""
+"""Index maps on a lossy link: tiles, packets, erasure codes; sending, receiving, concealing."""
 
+from quantv2x_ros.core.transport.announcement import Announcement
 from quantv2x_ros.core.transport.assembly import (
     AssembledSweep,
     AssemblyError,
@@ -10,8 +11,12 @@ from quantv2x_ros.core.transport.assembly import (
     SweepAssembler,
 )
 from quantv2x_ros.core.transport.concealment import SweepMemory
+from quantv2x_ros.core.transport.datagram_gate import DatagramGate
 from quantv2x_ros.core.transport.erasure_code import ErasureCodeError
 from quantv2x_ros.core.transport.grid_turn import GridTurn
+from quantv2x_ros.core.transport.packet import Packet, PacketError
+from quantv2x_ros.core.transport.packet_format import PacketFormat
+from quantv2x_ros.core.transport.packet_tiles import SweepSource
 from quantv2x_ros.core.transport.receivers import Receivers
 from quantv2x_ros.core.transport.reception import Reception, TileCounts
 from quantv2x_ros.core.transport.sweep import AgentSweep, Tile
@@ -28,13 +33,18 @@ from quantv2x_ros.core.transport.waiting_messages import WaitingMessage, Waiting
 
 __all__ = [
     "AgentSweep",
+    "Announcement",
     "AssembledSweep",
     "AssemblyError",
     "CodedTile",
+    "DatagramGate",
     "ErasureCodeError",
     "GridTurn",
     "IndexMapFormat",
     "OpenSweep",
+    "Packet",
+    "PacketError",
+    "PacketFormat",
     "RateController",
     "RateError",
     "Receivers",
@@ -45,6 +55,7 @@ __all__ = [
     "SweepAssembler",
     "SweepMemory",
     "SweepSender",
+    "SweepSource",
     "Tile",
     "TileCounts",
     "TileCutter",

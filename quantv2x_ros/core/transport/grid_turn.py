@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import DetectionConfig
 from quantv2x_ros.core.geometry.grid import BevGrid
+from quantv2x_ros.core.geometry.points import moved_points
 from quantv2x_ros.core.geometry.pose import transform_between, transform_points
 from quantv2x_ros.core.transport.receivers import usable_range
 
@@ -130,9 +131,9 @@ def turned_points(points: Float32, yaw: float) -> Float32:
         points: (P, 3 or more) float32 x, y, z and what comes with them; not changed.
         yaw: radians from the points' frame to the turned one.
     """
-    turned = points.copy()
-    turned[:, :2] = points[:, :2] @ _rotation(yaw).astype(np.float32)  # its transpose from the left
-    return turned
+    turn = np.eye(3)
+    turn[:2, :2] = _rotation(yaw).T
+    return moved_points(points, turn)
 
 
 def _rotation(yaw: float) -> Float64:

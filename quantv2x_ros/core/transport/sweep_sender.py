@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.coding.wire import HEADER_BYTES, WireError
 from quantv2x_ros.core.transport.erasure_code import MAX_CODEWORD, OVERHEAD_BYTES, parity_payloads
+from quantv2x_ros.core.transport.packet_sizes import FIELD_BYTES
 from quantv2x_ros.core.transport.selection import clear_cells, object_evidence, occupied_cells
 from quantv2x_ros.core.transport.tile_cutting import TileCutter
 from quantv2x_ros.core.transport.tiles import CodedTile, IndexMapFormat, TileSettings
@@ -69,11 +70,19 @@ class RateController:
         self._saved -= sent
 
 
+def tightest(*limits: int | None) -> int | None:
+    """Return the least of some limits of bytes; None, which is no limit, where all are."""
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 IndexArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 
-#: Halvings of the search for the number of cells that fit a budget.
-_SEARCH_STEPS = 6
+#: How often at most a sweep is coded to find the number of cells that fit a budget, and what share
+#: of the budget is enough.
+_TRIALS, _FULL = 4, 0.95
+#: What is predicted to take so many times the budget is not even coded.
+_SURELY = 1.2
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class SendSettings:
 
     tiles: TileSettings = field(default_factory=TileSettings)
     levels: int = 0
-    min_occupancy: float = 0.25
+    min_occupancy: float = 0.2
     parity: float = 0.0
 
     def __post_init__(self) -> None:
@@ -121,6 +130,7 @@ class SentSweep:
         sent_levels: residual levels of which something is sent.
         omitted_cells: cells that hold something, but are sent as background or not at all.
         coarse_cells: cells that are sent, but not with all levels.
+        overhead: bytes of a packet beside its payload.
     """
 
     tiles: tuple[CodedTile, ...]
@@ -128,11 +138,18 @@ class SentSweep:
     sent_levels: int
     omitted_cells: int
     coarse_cells: int
+    overhead: int
 
     @property
-    def payload_bytes(self) -> int:
-        """Bytes of all payloads, parity tiles included."""
-        return sum(len(tile.payload) for tile in self.tiles) + sum(map(len, self.parity))
+    def packet_sizes(self) -> list[int]:
+        """Bytes of each packet, those of parity tiles last."""
+        payloads = [*(tile.payload for tile in self.tiles), *self.parity]
+        return [len(payload) + self.overhead for payload in payloads]
+
+    @property
+    def packet_bytes(self) -> int:
+        """Bytes of all packets, parity tiles included."""
+        return sum(self.packet_sizes)
 
 
 class SweepSender:
@@ -144,6 +161,7 @@ class SweepSender:
         background: IndexArray,
         settings: SendSettings,
         pool: Executor | None = None,
+        overhead: int = FIELD_BYTES,
     ) -> None:
         """Prepare.
 
@@ -152,8 +170,10 @@ class SweepSender:
             background: (planes,) codes of empty cells.
             settings: what is sent.
             pool: codes tiles beside the caller's thread; None to code them one after the other.
+            overhead: bytes of a packet beside its payload; by default of a signed one.
         """
         self._form = form
+        self._overhead = overhead
         self._background = background
         self._settings = settings
         unit = settings.tiles.max_payload_bytes
@@ -162,6 +182,8 @@ class SweepSender:
         self._tiles = TileSettings(room, settings.tiles.coarse_first)
         self._cutter = TileCutter(form, self._tiles, background, pool)
         self._levels = min(settings.levels or form.levels, form.levels)
+        #: bytes of a unit of the cutter's cost, by levels, as the last sweeps had them
+        self._prices: dict[int, float] = {}
 
     def send(
         self, indices: IndexArray, budget: int | None = None, wanted: BoolArray | None = None
@@ -170,7 +192,7 @@ class SweepSender:
 
         Args:
             indices: (planes, H, W) uint8.
-            budget: most bytes of all payloads, parity included; None for any number. A frame of
+            budget: most bytes of all packets, parity included; None for any number. A frame of
                 which not even a tile fits has none.
             wanted: (H, W) bool, cells that receivers can use; None for all.
 
@@ -185,8 +207,9 @@ class SweepSender:
                 self._settings.min_occupancy / (1.0 - self._settings.min_occupancy)
             )
         chosen = indices if keep.all() else clear_cells(indices, keep, self._background)
-        tiles = self._cut(chosen, self._levels)
-        if budget is not None and self._cost(tiles) > budget:
+        tiles = self._cut_within(chosen, self._levels, budget)
+        if tiles is None:
+            assert budget is not None
             tiles, keep = self._squeeze(chosen, keep, evidence, budget)
         return self._finish(tiles, occupied, keep)
 
@@ -204,28 +227,87 @@ class SweepSender:
     ) -> tuple[list[CodedTile], BoolArray]:
         """Leave out what is worth least: fine levels first, then cells without evidence."""
         for levels in range(self._levels - 1, 0, -1):
-            tiles = self._cut(indices, levels)
-            if self._cost(tiles) <= budget:
+            tiles = self._cut_within(indices, levels, budget)
+            if tiles is not None:
                 return self._refine(tiles, indices, levels, budget), keep
         if evidence is None:
             raise WireError("cells are left out by their evidence, but there is none")
-        ranked = np.sort(evidence[keep & occupied_cells(indices, self._background)])[::-1]
-        few, many = 0, len(ranked)
-        best = self._cut(clear_cells(indices, np.zeros_like(keep), self._background), 1)
-        kept = np.zeros_like(keep)
-        for _ in range(_SEARCH_STEPS):
-            middle = (few + many) // 2
-            if middle == few:
+        return self._fewest_left_out(indices, keep, evidence, budget)
+
+    def _fewest_left_out(
+        self,
+        indices: IndexArray,
+        keep: BoolArray,
+        evidence: npt.NDArray[np.float32],
+        budget: int,
+    ) -> tuple[list[CodedTile], BoolArray]:
+        """Return the coarsest level of the cells of most evidence that a budget holds.
+
+        How many that are is predicted from what their codes cost, and corrected by what they took.
+
+        Args:
+            indices: (planes, H, W).
+            keep: cells that may be sent.
+            evidence: of an object in each cell.
+            budget: bytes.
+        """
+        worth = np.sort(evidence[keep & occupied_cells(indices, self._background)])[::-1]
+        price = self._prices.get(1, 1.0)
+        best = self._cut(self._only(indices, np.zeros_like(keep)), 1)
+        kept, most = np.zeros_like(keep), 0
+        for _ in range(_TRIALS):
+            count = self._count(indices, keep, evidence, worth, budget / price)
+            if count <= most:
                 break
-            trial = keep & (evidence >= ranked[middle])
-            tiles = self._cut(clear_cells(indices, trial, self._background), 1)
-            if self._cost(tiles) <= budget:
-                best, kept, few = tiles, trial, middle
-            else:
-                many = middle
+            trial = keep & (evidence >= worth[count - 1])
+            chosen = self._only(indices, trial)
+            tiles = self._cut(chosen, 1)
+            took = self._cost(tiles)
+            if took <= budget:
+                best, kept, most = tiles, trial, count
+                if took >= _FULL * budget:
+                    break
+            price = took / self._cutter.cost(chosen, 1) * (1.01 if took > budget else 1.0)
+            self._prices[1] = price
         while best and self._cost(best) > budget:  # bit-packed, empty cells take bytes, too
             best.pop()
         return best, kept
+
+    def _count(
+        self,
+        indices: IndexArray,
+        keep: BoolArray,
+        evidence: npt.NDArray[np.float32],
+        worth: npt.NDArray[np.float32],
+        affordable: float,
+    ) -> int:
+        """Return how many of the cells of most evidence cost no more than so much."""
+        few, many = 0, len(worth) + 1
+        while many - few > 1 + len(worth) // 64:
+            middle = (few + many) // 2
+            trial = self._only(indices, keep & (evidence >= worth[middle - 1]))
+            if self._cutter.cost(trial, 1) <= affordable:
+                few = middle
+            else:
+                many = middle
+        return few
+
+    def _only(self, indices: IndexArray, keep: BoolArray) -> IndexArray:
+        return clear_cells(indices, keep, self._background)
+
+    def _cut_within(
+        self, indices: IndexArray, levels: int, budget: int | None
+    ) -> list[CodedTile] | None:
+        """Cut a frame; None where that takes more than a budget, or surely would."""
+        if budget is None:
+            return self._cut(indices, levels)
+        cost = self._cutter.cost(indices, levels)
+        if cost * self._prices.get(levels, 0.0) > _SURELY * budget:
+            return None
+        tiles = self._cut(indices, levels)
+        took = self._cost(tiles)
+        self._prices[levels] = took / cost
+        return tiles if took <= budget else None
 
     def _refine(
         self, tiles: list[CodedTile], indices: IndexArray, levels: int, budget: int
@@ -248,7 +330,7 @@ class SweepSender:
         return count if tiles + count <= MAX_CODEWORD else max(0, MAX_CODEWORD - tiles)
 
     def _cost(self, tiles: list[CodedTile]) -> int:
-        sizes = [len(tile.payload) for tile in tiles]
+        sizes = [len(tile.payload) + self._overhead for tile in tiles]
         parity = self._parity_count(len(tiles)) * (max(sizes, default=0) + OVERHEAD_BYTES)
         return sum(sizes) + parity
 
@@ -265,4 +347,5 @@ class SweepSender:
             int(reached.any(axis=(1, 2)).sum()),
             int((occupied & ~sent).sum()),
             int((sent & ~reached.all(axis=0)).sum()),
+            self._overhead,
         )

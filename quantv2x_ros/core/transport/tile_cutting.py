@@ -100,6 +100,11 @@ class TileCutter:
             )
         return tiles
 
+    def cost(self, indices: IndexArray, levels: int) -> float:
+        """Return what a frame's coarsest levels cost, in a unit that all frames share: fast."""
+        layer = TilePlace(0, levels, 0, self._form.rows, 0, self._form.columns)
+        return float(self._coder.costs(indices, layer).sum())
+
     def _layer(self, indices: IndexArray, layer: TilePlace) -> list[CodedTile]:
         """Cut a layer into bands of columns of about equal bytes."""
         key = layer.first_level, layer.levels

@@ -16,11 +16,10 @@ from quantv2x_ros.core.coding.wire import (
     decode_indices,
     packed_size,
 )
+from quantv2x_ros.core.transport.packet_sizes import FIELD_BYTES, GEONETWORKING_UNIT
 
 IndexArray = npt.NDArray[np.uint8]
 
-#: Payload of a GeoNetworking packet, bytes.
-GEONETWORKING_UNIT = 1398
 #: Tiles of a frame, at most.
 MAX_TILES = 1024
 
@@ -143,12 +142,13 @@ class TileSettings:
     """Settings of how index maps are cut into tiles.
 
     Attributes:
-        max_payload_bytes: largest payload; 0 for one tile a frame, whatever its size.
+        max_payload_bytes: largest payload; 0 for one tile a frame, whatever its size. By default, a
+            packet with its header and signature fills a frame of GeoNetworking.
         coarse_first: the coarsest level has tiles of its own, which come first; else tiles hold all
             levels of their cells, which takes fewer bytes.
     """
 
-    max_payload_bytes: int = GEONETWORKING_UNIT
+    max_payload_bytes: int = GEONETWORKING_UNIT - FIELD_BYTES
     coarse_first: bool = False
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.simulator.ground import Ground, Pose6
-from quantv2x_ros.data.simulator.population import Populator
+from quantv2x_ros.data.simulator.population import NoPlaceError, Populator
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate, prism
 from quantv2x_ros.data.simulator.rigs import Unit, is_narrow, roadside_rig, vehicle_rig
 from quantv2x_ros.data.simulator.slots import Place
@@ -85,7 +85,7 @@ def mount_agents(
         Mounts by agent id; the masts join the populator's scenery.
 
     Raises:
-        ValueError: no free place for a vehicle, or no site in range for a roadside unit.
+        NoPlaceError: no free place for a vehicle, or no site in range for a roadside unit.
     """
     mounts: dict[str, Mount] = {}
     ego = populator.add_agent(1, (0.0, 0.0), 0.0, 55.0)
@@ -117,7 +117,7 @@ def mount_agents(
         while open_sites and not populator.is_free(open_sites[-1], (1.5, 1.5, 1.0)):
             open_sites.pop()
         if not open_sites:
-            raise ValueError(f"no roadside site is left in range of the ego for agent {name}")
+            raise NoPlaceError(f"no roadside site is left in range of the ego for agent {name}")
         mounts[name], mast = _mast(rng, open_sites.pop(), ground)
         populator.add_scenery(mast)
     return mounts

@@ -23,6 +23,10 @@ FIRST_OBJECT_ID = 101
 CAR_TYPES = ("Car", "LongVehicle", "PoliceCar")
 
 
+class NoPlaceError(ValueError):
+    """A drawn street on which an agent finds no place."""
+
+
 class Populator:
     """Places actors so that they overlap neither each other nor the scenery."""
 
@@ -69,7 +73,7 @@ class Populator:
         """Place an agent's vehicle between ``low`` and ``high`` metres from ``near``.
 
         Raises:
-            ValueError: no free place was found.
+            NoPlaceError: no free place was found.
         """
         rng = self._rng
         for _ in range(400):
@@ -84,7 +88,7 @@ class Populator:
             distance = np.hypot(actor.place[0] - near[0], actor.place[1] - near[1])
             if low <= distance <= high and self._admit(actor, 1.0):
                 return actor
-        raise ValueError(f"no free place for agent vehicle {object_id} after 400 attempts")
+        raise NoPlaceError(f"no free place for agent vehicle {object_id} after 400 attempts")
 
     def _driver(self, object_id: int, shape: Shape, route: Route, s: float) -> Actor:
         speed = route.speed * float(self._rng.uniform(0.5, 1.0))

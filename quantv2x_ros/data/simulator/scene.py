@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from quantv2x_ros.data.simulator.ground import Ground, Pose6
 from quantv2x_ros.data.simulator.headcount import Population
 from quantv2x_ros.data.simulator.layouts import LAYOUTS
 from quantv2x_ros.data.simulator.mounts import Mount, agent_ids, mount_agents
-from quantv2x_ros.data.simulator.population import Populator
+from quantv2x_ros.data.simulator.population import NoPlaceError, Populator
 from quantv2x_ros.data.simulator.primitives import PartSet, concatenate
 from quantv2x_ros.data.simulator.sensors import SensorModel
 from quantv2x_ros.data.simulator.surface import street_heights
@@ -89,6 +90,8 @@ class SimulatedFrame:
 
 MINIMUM_POINTS = 5
 ANNOTATION_RANGE = 120.0
+#: Streets drawn until every agent finds a place.
+STREETS_TRIED = 10
 #: Share of scenes with slopes beside the roads.
 TERRAIN_SHARE = 0.5
 #: People and riders stand as upright as the ground is over this length, metres.
@@ -150,14 +153,22 @@ class Scene:
 
         Raises:
             ValueError: ``agents`` is below 1, the layout is unknown, or ``crowd`` out of range.
+            NoPlaceError: none of STREETS_TRIED drawn streets has a place for every agent.
         """
         if layout is not None and layout not in LAYOUTS:
             raise ValueError(f"layout {layout!r} is unknown, choose from {sorted(LAYOUTS)}")
-        rng = np.random.default_rng([seed, 1])
+        for attempt in range(STREETS_TRIED - 1):
+            with contextlib.suppress(NoPlaceError):
+                return cls._draw(seed, attempt, agents, layout, crowd)
+        return cls._draw(seed, STREETS_TRIED - 1, agents, layout, crowd)
+
+    @classmethod
+    def _draw(cls, seed: int, attempt: int, agents: int, layout: str | None, crowd: float) -> Scene:
+        rng = np.random.default_rng([seed, 1, attempt])
         name = layout or str(rng.choice(["road", "intersection", "parking"], p=[0.4, 0.38, 0.22]))
         ground = Ground.random(rng)
         plan = LAYOUTS[name](rng)
-        heights = street_heights(np.random.default_rng([seed, 3]), plan.streets())
+        heights = street_heights(np.random.default_rng([seed, 3, attempt]), plan.streets())
         if rng.random() < TERRAIN_SHARE:
             ground = ground.with_relief(heights + relief(rng, plan.corridors()))
         else:

@@ -10,6 +10,7 @@ from quantv2x_ros.graph.parameters.channel import BAD_CHANNEL, ChannelParameters
 from quantv2x_ros.graph.parameters.common import NodeParameters
 from quantv2x_ros.graph.parameters.encoder import EncoderParameters
 from quantv2x_ros.graph.parameters.fusion import FusionParameters
+from quantv2x_ros.graph.parameters.radio import RadioParameters
 from quantv2x_ros.graph.parameters.replay import ReplayParameters
 from quantv2x_ros.graph.parameters.viewer import ViewerParameters
 
@@ -18,6 +19,7 @@ DEFAULTS: Mapping[str, NodeParameters] = {
     "channel": ChannelParameters(),
     "encoder": EncoderParameters(),
     "fusion": FusionParameters(),
+    "radio": RadioParameters(),
     "replay": ReplayParameters(),
     "viewer": ViewerParameters(),
 }

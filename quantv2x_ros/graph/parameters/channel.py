@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from quantv2x_ros.core.channel.channel_model import DELAY_DISTRIBUTIONS, ChannelSettings
+from quantv2x_ros.core.channel.radio import PROFILES
 from quantv2x_ros.graph.parameters.common import NodeParameters
 from quantv2x_ros.graph.parameters.parameter import parameter
 
@@ -74,6 +75,11 @@ class ChannelParameters(NodeParameters):
         "Further stations that share the channel, 10 frames of 400 bytes a second each.",
         low=0,
         high=1000,
+    )
+    radio: str = parameter(
+        ChannelSettings.radio,
+        "Whose law holds for every sender: what breaks it is not sent. none: no law.",
+        choices=tuple(PROFILES),
     )
     seed: int = parameter(0, "Seed of all random decisions.", low=0, high=2**31 - 1)
 

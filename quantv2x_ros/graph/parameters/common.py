@@ -79,8 +79,8 @@ class NodeParameters(Parameters):
 
 
 @dataclass(frozen=True)
-class StationParameters(Parameters):
-    """Station id and map frame of an encoder or fusion node."""
+class StationIdParameters(Parameters):
+    """Station id of a node that has one."""
 
     station_id: int = parameter(
         THIS_HOST,
@@ -91,6 +91,12 @@ class StationParameters(Parameters):
         early=True,
         by_launch=True,
     )
+
+
+@dataclass(frozen=True)
+class StationParameters(StationIdParameters):
+    """Station id and map frame of an encoder or fusion node."""
+
     map_frame: str = parameter(MAP_FRAME, "Name of the map frame that all stations share.")
 
 

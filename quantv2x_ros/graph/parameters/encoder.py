@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from quantv2x_ros.core.channel.radio import PROFILES
+from quantv2x_ros.core.transport.packet_sizes import FIELD_BYTES, MAX_PACKET_BYTES
 from quantv2x_ros.core.transport.sweep_sender import RateController, SendSettings
 from quantv2x_ros.core.transport.tiles import TileSettings
 from quantv2x_ros.data.bag_topics import POSE_SOURCES
@@ -113,9 +115,10 @@ class SendingParameters(Parameters):
 
     max_payload_bytes: int = parameter(
         TileSettings.max_payload_bytes,
-        "Largest payload of a message; 0 sends each sweep as one message.",
+        "Largest payload of a packet, which has up to 128 bytes more; 0 sends each sweep as one "
+        "packet, which holds up to 65,379.",
         low=0,
-        high=1 << 24,
+        high=MAX_PACKET_BYTES - FIELD_BYTES,
     )
     coarse_first: bool = parameter(
         TileSettings.coarse_first,
@@ -149,6 +152,12 @@ class SendingParameters(Parameters):
         low=0.0,
         high=1e9,
         live=True,
+    )
+    radio: str = parameter(
+        "none",
+        "Radio whose law is kept: airtime of a packet, gap, share of a second; sweeps are cut to "
+        "it and their messages go one by one. none: no law.",
+        choices=tuple(PROFILES),
     )
     signing_key: str = parameter(
         "", "Private key (made by `keys`) that signs every message; empty: they are not signed."

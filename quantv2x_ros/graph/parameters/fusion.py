@@ -68,6 +68,11 @@ class FusionParameters(NodeParameters):
         low=0.0,
         high=2.0,
     )
+    track: bool = parameter(
+        True,
+        "Follow objects from frame to frame: ids, velocities with covariance, probability of "
+        "existence.",
+    )
     max_position_sigma: float = parameter(
         ReceiverSettings.max_position_sigma,
         "Largest standard deviation of a peer's position on the ground [m].",

@@ -158,6 +158,15 @@ class ModelBundle:
         """Class names; label k is classes[k - 1]."""
         return self.manifest.anchors.names
 
+    def rewritten(self, manifest: Manifest) -> ModelBundle:
+        """Write another manifest into the bundle's folder; returns the bundle as it is then.
+
+        Raises:
+            BundleError: the manifest does not fit the files.
+        """
+        (self.folder / MANIFEST_NAME).write_text(manifest.as_yaml(), encoding="utf-8")
+        return ModelBundle.load(self.folder)
+
     def with_score_threshold(self, threshold: float) -> ModelBundle:
         """Return this bundle with another threshold of scores, one for all classes.
 

@@ -1,17 +1,18 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The codebook and grid that stations must share, and its check against a message."""
+"""The codebook, grid and map frame that stations must share, and their announcement."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from builtin_interfaces.msg import Time
+from rclpy.time import Time
 from std_msgs.msg import Header
 
-from quantv2x_msgs.msg import BevIndices, Codebook
+from quantv2x_msgs.msg import Codebook
 from quantv2x_ros.core.coding.wire import EntropyModel
+from quantv2x_ros.core.transport.packet_format import PacketFormat, format_id
 from quantv2x_ros.core.transport.tiles import IndexMapFormat
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.common.conversions import MessageRefusedError
@@ -22,7 +23,7 @@ GRID_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class IndexFormat:
-    """Codebook and grid that stations must share to understand each other's indices.
+    """Codebook, grid and map frame that stations must share to use each other's indices.
 
     Attributes:
         codebook_id: hash of the decoding tables and the entropy model.
@@ -33,6 +34,8 @@ class IndexFormat:
         columns: number of columns W, along x.
         cell_size: length of a cell along x and y, metres.
         origin: x and y of the outer corner of cell (0, 0), metres.
+        map_frame: name of the frame that all poses are in.
+        format_id: of all that, as packets have it.
     """
 
     codebook_id: int
@@ -43,10 +46,12 @@ class IndexFormat:
     columns: int
     cell_size: tuple[float, float]
     origin: tuple[float, float]
+    map_frame: str
+    format_id: int
 
     @classmethod
-    def of(cls, bundle: ModelBundle) -> IndexFormat:
-        """Return the format of a model bundle."""
+    def of(cls, bundle: ModelBundle, map_frame: str) -> IndexFormat:
+        """Return the format of a model bundle's indices with poses in a frame of that name."""
         levels, segments, *_ = bundle.codebook.tables.shape
         rows, columns = bundle.grid.shape
         size_y, size_x = bundle.grid.cell_size
@@ -59,6 +64,8 @@ class IndexFormat:
             columns=columns,
             cell_size=(size_x, size_y),
             origin=(bundle.grid.lidar_range[0], bundle.grid.lidar_range[1]),
+            map_frame=map_frame,
+            format_id=format_id(bundle.codebook_id, bundle.grid, map_frame),
         )
 
     @property
@@ -73,7 +80,12 @@ class IndexFormat:
             self.entropy_model, self.levels, self.segments, self.rows, self.columns
         )
 
-    def fill(self, message: BevIndices | Codebook) -> None:
+    @property
+    def packets(self) -> PacketFormat:
+        """Return the format of packets."""
+        return PacketFormat(self.frame, self.format_id)
+
+    def fill(self, message: Codebook) -> None:
         """Write the format into a message."""
         message.codebook_id = self.codebook_id
         message.levels, message.segments = self.levels, self.segments
@@ -81,9 +93,10 @@ class IndexFormat:
         message.rows, message.columns = self.rows, self.columns
         message.cell_size_x, message.cell_size_y = self.cell_size
         message.origin_x, message.origin_y = self.origin
+        message.map_frame, message.format_id = self.map_frame, self.format_id
 
-    def check(self, message: BevIndices | Codebook) -> None:
-        """Compare a message's codebook and grid with this.
+    def check(self, message: Codebook) -> None:
+        """Compare an announcement with this.
 
         Raises:
             MessageRefusedError: naming both values.
@@ -107,21 +120,36 @@ class IndexFormat:
                 f"with cell size and origin {placed.round(4).tolist()} m; this station has {own} "
                 f"with {here.round(4).tolist()} m",
             )
+        if message.map_frame != self.map_frame:
+            raise MessageRefusedError(
+                "map_frame",
+                f"station {message.station_id} gives its pose in {message.map_frame!r}, this "
+                f"station in {self.map_frame!r}",
+            )
+        if message.format_id != self.format_id:
+            raise MessageRefusedError(
+                "format",
+                f"station {message.station_id} says that its packets are of format "
+                f"{message.format_id:016x}, by its announcement they are {self.format_id:016x}",
+            )
 
 
-def announcement(bundle: ModelBundle, station: int, stamp: Time) -> Codebook:
+def announcement(
+    index_format: IndexFormat, bundle: ModelBundle, station: int, now: Time
+) -> Codebook:
     """Return the message that announces a station's model.
 
     Args:
+        index_format: format of its indices.
         bundle: model bundle.
         station: id of the station.
-        stamp: time of the announcement.
+        now: time of the announcement.
     """
     message = Codebook(
-        header=Header(stamp=stamp),
+        header=Header(stamp=now.to_msg()),
         station_id=station,
         bundle_name=bundle.name,
         bundle_version=bundle.version,
     )
-    IndexFormat.of(bundle).fill(message)
+    index_format.fill(message)
     return message

@@ -3,7 +3,7 @@
 """A subscription to ``BevIndices`` that costs little in a flood.
 
 Messages are taken as bytes. Whose one is costs a microsecond to see; only those of stations that
-may speak are deserialized. Bytes that are no message at all are refused here, too, where an
+may speak are deserialized. Bytes that are no message or no packet are refused here, too, where an
 ordinary subscription would end the node with an exception.
 """
 
@@ -15,10 +15,13 @@ from collections import Counter
 from collections.abc import Callable
 
 from rclpy.node import Node
-from rclpy.serialization import deserialize_message
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.peers.admission import RATE_REFUSALS
+from quantv2x_ros.core.transport import packet as packets
+from quantv2x_ros.core.transport.packet import PacketError
+from quantv2x_ros.core.transport.packet_tiles import LEAST_WORK
+from quantv2x_ros.nodes.air.heard_packet import HeardPacket
 from quantv2x_ros.nodes.common import qos
 
 #: Where stations hear each other, and where the own encoder is heard, in the own namespace.
@@ -31,14 +34,10 @@ _BATCH, _BATCH_TIME = 256, 0.02
 #: took, so that a flood never gets more than a tenth of a core; what does not fit into the
 #: subscription's queue meanwhile is lost in the middleware.
 _FLOOD_PAUSE, _REST, _LONGEST_PAUSE = 0.002, 9.0, 0.05
-#: The stamp, behind the encapsulation.
-_STAMP = 4
 #: Encapsulation, stamp and length of frame_id: what precedes the text.
 _START = 16
 #: A frame_id longer than this is none, bytes.
 _MAX_FRAME_ID = 1024
-#: What reading a message takes at least, of what an honest station's whole sweep does.
-_LEAST_WORK = 1 / 16
 
 
 class IndicesSubscription:
@@ -53,7 +52,7 @@ class IndicesSubscription:
         node: Node,
         may_speak: Callable[[int, float], str],
         spend: Callable[[int, float, float, float], None],
-        on_message: Callable[[BevIndices], None],
+        on_packet: Callable[[HeardPacket], float],
         on_refused: Callable[[str, str, int], object],
         ignored: int | None = None,
         postpone: Callable[[int, int, bytes], bool] = lambda station, stamp_ns, content: False,
@@ -68,7 +67,7 @@ class IndicesSubscription:
                 a key of `RATE_REFUSALS`, or nothing.
             spend: called for each message that was not refused with station id, processor time [s],
                 share of a sweep, and steady time.
-            on_message: called with each message that may speak.
+            on_packet: called with each packet that may speak; returns its share of a sweep.
             on_refused: called with reason, text and number of the messages refused here.
             ignored: id of a station whose messages are passed over, such as the own one.
             postpone: called with station id, stamp [ns] and content of each message that may speak;
@@ -80,7 +79,7 @@ class IndicesSubscription:
         self._on_ignored = on_ignored
         self._may_speak = may_speak
         self._spend = spend
-        self._on_message = on_message
+        self._on_packet = on_packet
         self._on_refused = on_refused
         self._postpone = postpone
         self._subscription = node.create_subscription(
@@ -126,8 +125,8 @@ class IndicesSubscription:
                 return ""
             now = time.monotonic()
             reason = self._may_speak(station, now)
-        except ValueError as error:
-            self._on_refused("malformed", f"{len(content)} bytes are no BevIndices: {error}", 1)
+        except PacketError as error:
+            self._on_refused(error.reason, f"{len(content)} bytes are no BevIndices: {error}", 1)
             return ""
         if reason:
             return reason
@@ -146,55 +145,45 @@ class IndicesSubscription:
         self._spend(station_of(content), time.thread_time() - start, work, time.monotonic())
 
     def _read(self, content: bytes) -> float:
-        """Deserialize a message and pass it on; return its share of a sweep."""
+        """Deserialize a message and pass its packet on; return its share of a sweep."""
         try:
-            message = deserialize_message(content, BevIndices)
-        except (RuntimeError, ValueError) as error:  # rmw and UTF-8 decoding raise these
-            self._on_refused("malformed", f"{len(content)} bytes are no BevIndices: {error}", 1)
-            return _LEAST_WORK
-        self._on_message(message)
-        return work_of(message)
-
-
-def work_of(message: BevIndices) -> float:
-    """Return the work of reading a message, in sweeps of an honest station.
-
-    It is the tile's share of the map. A tile that claims more is refused before it is decoded.
-    """
-    whole = message.levels * message.rows * message.columns
-    tile = message.tile_levels * message.tile_rows * message.tile_columns
-    return min(max(tile / whole, _LEAST_WORK), 1.0) if whole else _LEAST_WORK
+            heard = HeardPacket.read(content)
+        except PacketError as error:
+            self._on_refused(error.reason, str(error), 1)
+            return LEAST_WORK
+        return self._on_packet(heard)
 
 
 def station_of(content: bytes) -> int:
     """Return the station id of a serialized ``BevIndices`` (CDR) without reading the rest.
 
     Raises:
-        ValueError: where it is too short.
+        PacketError: where it is too short.
     """
-    place = station_place(content)
-    (station,) = struct.unpack_from(_order(content) + "I", content, place)
-    return int(station)
+    return packets.station_of(content, packet_place(content))
 
 
 def stamp_of(content: bytes) -> int:
-    """Return the stamp of a serialized ``BevIndices`` (CDR) with a station id, nanoseconds."""
-    seconds, nanoseconds = struct.unpack_from(_order(content) + "iI", content, _STAMP)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
-
-
-def station_place(content: bytes | bytearray) -> int:
-    """Return where the station id of a serialized ``BevIndices`` (CDR) begins, in bytes.
+    """Return the time of the sweep in a serialized ``BevIndices`` (CDR), nanoseconds.
 
     Raises:
-        ValueError: where it is too short.
+        PacketError: where it is too short.
+    """
+    return packets.stamp_of(content, packet_place(content))
+
+
+def packet_place(content: bytes | bytearray) -> int:
+    """Return where the packet of a serialized ``BevIndices`` (CDR) begins, in bytes.
+
+    Raises:
+        PacketError: where it is too short.
     """
     if len(content) >= _START:
         (length,) = struct.unpack_from(_order(content) + "I", content, _START - 4)
-        place: int = _START + length + -length % 4  # numbers are aligned to their size
-        if length <= _MAX_FRAME_ID and place + 4 <= len(content):
+        place: int = _START + length + -length % 4 + 4  # numbers are aligned to their size
+        if length <= _MAX_FRAME_ID and place <= len(content):
             return place
-    raise ValueError("no station id within them")
+    raise PacketError("malformed", "no packet within them")
 
 
 def _order(content: bytes | bytearray) -> str:

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
-from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.peers.admission import PeerAdmission
 from quantv2x_ros.core.peers.key_ring import KeyRing
 from quantv2x_ros.core.peers.peers import PeerRecord
 from quantv2x_ros.core.peers.registry import PeerRegistry
-from quantv2x_ros.core.peers.signing import is_signed_by
+from quantv2x_ros.core.peers.signing import is_signed_by, kind_of
+from quantv2x_ros.core.transport.packet import parts
 from quantv2x_ros.graph.parameters.common import TrustParameters
-from quantv2x_ros.nodes.air.signed_message import signed_content
-from quantv2x_ros.nodes.common.conversions import MessageRefusedError, nanoseconds
+from quantv2x_ros.nodes.air.heard_packet import HeardPacket
+from quantv2x_ros.nodes.common.conversions import MessageRefusedError
 
 
 class ClockTolerance:
@@ -69,13 +69,13 @@ class Trust:
         """See `PeerAdmission.spend`."""
         self._admission.spend(station_id, seconds, sweeps, now)
 
-    def check(self, message: BevIndices, now: float) -> bool:
-        """Check signature, room and newness of a message whose other fields have been checked.
+    def check(self, heard: HeardPacket, now: float) -> bool:
+        """Check signature, room and newness of a packet whose other fields have been checked.
 
-        The message is not remembered: its payload may still turn out to be garbage.
+        The packet is not remembered: its payload may still turn out to be garbage.
 
         Args:
-            message: message as received.
+            heard: as received.
             now: present time of the steady clock, seconds.
 
         Returns:
@@ -86,15 +86,15 @@ class Trust:
             PeerRefusedError: where there is no room for its station.
             ReplayError: where it was sent before.
         """
-        verified = self._is_verified(message)
-        self._admission.check(*_tile(message), now, verified)
+        verified = self._is_verified(heard)
+        self._admission.check(*_tile(heard), now, verified)
         return verified
 
-    def admit(self, message: BevIndices, verified: bool, now: float) -> PeerRecord:
-        """Remember a message that has passed all checks and could be decoded.
+    def admit(self, heard: HeardPacket, verified: bool, now: float) -> PeerRecord:
+        """Remember a packet that has passed all checks and could be decoded.
 
         Args:
-            message: message as received.
+            heard: as received.
             verified: result of `check`.
             now: present time of the steady clock, seconds.
 
@@ -105,11 +105,11 @@ class Trust:
             PeerRefusedError: see `check`.
             ReplayError: see `check`.
         """
-        return self._admission.admit(*_tile(message), now, verified)
+        return self._admission.admit(*_tile(heard), now, verified)
 
-    def _is_verified(self, message: BevIndices) -> bool:
-        """Return whether a known key has signed the message."""
-        station = message.station_id
+    def _is_verified(self, heard: HeardPacket) -> bool:
+        """Return whether a known key has signed the packet."""
+        station, content, signature = heard.packet.station_id, *parts(heard.data)
         key = self._keys.get(station)
         if key is None:
             if self._require:
@@ -119,20 +119,23 @@ class Trust:
                     f"{len(self._keys)} stations; add {station}.pem",
                 )
             return False
-        if not len(message.signature):
+        if not signature:
             raise MessageRefusedError(
                 "unsigned",
-                f"station {station} has a key in the key ring, but its message is not signed; "
+                f"station {station} has a key in the key ring, but its packet is not signed; "
                 "set signing_key at the station",
             )
-        if not is_signed_by(key, bytes(message.signature), signed_content(message)):
+        kind = heard.packet.signature_kind
+        if kind != kind_of(key) or not is_signed_by(key, signature, content):
             raise MessageRefusedError(
-                "signature", f"the signature is not one of station {station} over this message"
+                "signature",
+                f"the signature of kind {kind} is not one of station {station} over this packet; "
+                f"its key in the key ring makes those of kind {kind_of(key)}",
             )
         return True
 
 
-def _tile(message: BevIndices) -> tuple[int, int, int, int]:
-    """What tells a message from others: station, stamp [ns], sequence and tile."""
-    stamp_ns = nanoseconds(message.header.stamp)
-    return message.station_id, stamp_ns, message.sequence, message.tile_index
+def _tile(heard: HeardPacket) -> tuple[int, int, int, int]:
+    """What tells a packet from others: station, stamp [ns], sequence and tile."""
+    packet = heard.packet
+    return packet.station_id, packet.stamp_ns, packet.sequence, packet.tile_index

@@ -29,8 +29,8 @@ class MessageRefusedError(ValueError):
     """A message that cannot be used.
 
     Attributes:
-        reason: short constant name to count by: ``encoding``, ``codebook``, ``grid``, ``tiles``,
-            ``payload_size``, ``payload_crc``, ``payload``, ``pose``, ``map_frame`` or ``future``.
+        reason: short constant name to count by: ``codebook``, ``grid``, ``map_frame``, ``format``,
+            ``pose``, ``unsigned``, ``unknown_station`` or ``signature``.
     """
 
     def __init__(self, reason: str, text: str) -> None:

@@ -7,6 +7,7 @@
 * encoder: OwnFusion, EncoderNode.
 * index_output: Signer, IndexOutput.
 * level_output: LevelOutput.
+* paced_output: PacedOutput.
 * pose_sources: TransformPoses, PoseSource, TopicPoses.
 * posed_sweeps: SweepInput, WaitingSweep, PosedSweep, PosedSweeps.
 * receivers_input: ReceiversInput.

@@ -10,16 +10,17 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from geometry_msgs.msg import PoseWithCovariance
-from std_msgs.msg import Header
 
-from quantv2x_msgs.msg import BevIndices, Codebook
-from quantv2x_ros.core.geometry.pose import invert
+from quantv2x_msgs.msg import Codebook
+from quantv2x_ros.core.geometry.packed_pose import PoseSpread
+from quantv2x_ros.core.geometry.pose import PoseError, invert
 from quantv2x_ros.core.peers.announcement_watch import AnnouncementWatch
 from quantv2x_ros.core.peers.self_check import SelfCheck
 from quantv2x_ros.core.pillars.cloud import CloudError
 from quantv2x_ros.core.placement.levelling import LEVEL_SUFFIX, levelled_points, levelled_pose
 from quantv2x_ros.core.transport.grid_turn import TURNED_SUFFIX, turned_points, turned_pose
+from quantv2x_ros.core.transport.packet import PacketError
+from quantv2x_ros.core.transport.packet_tiles import SweepSource
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.graph.parameters.encoder import PRIORITIES, EncoderParameters
 from quantv2x_ros.inference.encoder import AgentEncoder
@@ -28,7 +29,7 @@ from quantv2x_ros.inference.results import EncodedSweep
 from quantv2x_ros.nodes.air.index_format import IndexFormat, announcement
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
-from quantv2x_ros.nodes.common.conversions import nanoseconds, pose_to_message
+from quantv2x_ros.nodes.common.conversions import nanoseconds
 from quantv2x_ros.nodes.common.model import load_bundle, station_of
 from quantv2x_ros.nodes.common.wake import Wake
 from quantv2x_ros.nodes.common.warm_up import warm_up_encoder
@@ -111,7 +112,7 @@ class EncoderNode(BaseNode):
         parameters = self.parameters
         self._bundle = self._given_bundle or load_bundle(parameters.model.bundle)
         self._prepare_input()
-        self._format = IndexFormat.of(self._bundle)
+        self._format = IndexFormat.of(self._bundle, parameters.station.map_frame)
         self._engine = AgentEncoder(
             self._bundle,
             parameters.model.backend,
@@ -124,6 +125,7 @@ class EncoderNode(BaseNode):
             self,
             parameters.sending,
             self._bundle,
+            self._format,
             self._engine.pool,
             tell_own=self._own_fusion is None,
         )
@@ -132,7 +134,7 @@ class EncoderNode(BaseNode):
             parameters.receivers,
             self._station,
             self._bundle,
-            parameters.station.map_frame,
+            self._format.packets,
             may_turn=self._own_fusion is None,
         )
         self._announcer = self.create_publisher(Codebook, "/v2x/codebook", qos.latched())
@@ -174,6 +176,7 @@ class EncoderNode(BaseNode):
         if self._fusion_first is not None:
             self._turn = Wake(self, self._take_turn)
             self._fusion_first.call_when_idle(self._turn)
+        self._output.paced.start()
         self._sweeps.listen()
         self._receivers.listen()
         self._announcements = Announcements(self, self._station, None, on_own=self._hear_own)
@@ -181,7 +184,7 @@ class EncoderNode(BaseNode):
         self._announce()
 
     def _announce(self) -> None:
-        message = announcement(self._bundle, self._station, self.get_clock().now().to_msg())
+        message = announcement(self._format, self._bundle, self._station, self.get_clock().now())
         self._same_id.note(nanoseconds(message.header.stamp), time.monotonic())
         self._announcer.publish(message)
 
@@ -198,6 +201,7 @@ class EncoderNode(BaseNode):
         if self._fusion_first is not None:
             self._fusion_first.call_when_idle(None)
             self._turn.close()
+        self._output.paced.stop()
         self.time_jumped_back()
 
     def _take_turn(self) -> None:
@@ -222,16 +226,16 @@ class EncoderNode(BaseNode):
         except CloudError as error:
             self.drop("cloud", str(error))
             return
-        header = Header(stamp=sweep.message.header.stamp, frame_id=sweep.place.frame)
+        stamp, frame_id = sweep.message.header.stamp, sweep.place.frame
         placed, pose = points, sweep.pose
-        level = self._level.of(points, header.stamp, sweep.place)
+        level = self._level.of(points, stamp, sweep.place)
         if level is not None:
             points, pose = levelled_points(points, level), levelled_pose(pose, level)
-            header.frame_id += LEVEL_SUFFIX
+            frame_id += LEVEL_SUFFIX
         turn = self._receivers.turn(pose)
         if turn:
             points, pose = turned_points(points, turn), turned_pose(pose, turn)
-            header.frame_id += TURNED_SUFFIX
+            frame_id += TURNED_SUFFIX
         converted = time.perf_counter()
         encoded = self._engine.encode(points)
         self._encoded, self._received_points = encoded, len(points)
@@ -239,7 +243,7 @@ class EncoderNode(BaseNode):
         if self._own_fusion is not None:  # before the wire, which that does not wait for
             self._own_fusion.accept_own(self._own(sweep, encoded, level), stages)
         coded = time.perf_counter()
-        self._send(header, pose, sweep.covariance, encoded.indices)
+        self._send(sweep.stamp_ns, frame_id, pose, sweep.covariance, encoded.indices)
         behind_ns = self.get_clock().now().nanoseconds - sweep.stamp_ns
         self._self_check.note(behind_ns / 1e9, sweep.covariance, time.monotonic())
         stages["wire"] = 1e3 * (time.perf_counter() - coded)
@@ -248,20 +252,24 @@ class EncoderNode(BaseNode):
 
     def _send(
         self,
-        header: Header,
+        stamp_ns: int,
+        frame_id: str,
         pose: Float64,
         covariance: Float64,
         indices: npt.NDArray[np.uint8],
     ) -> None:
         """Publish a coded sweep."""
-        template = BevIndices(
-            header=header,
-            station_id=self._station,
-            sequence=self._sequence,
-            map_frame=self.parameters.station.map_frame,
-            sensor_pose=PoseWithCovariance(pose=pose_to_message(pose), covariance=covariance),
-        )
-        self._output.send(indices, template, time.monotonic(), self._receivers.wanted(pose))
+        try:
+            spread = PoseSpread.of(covariance)
+            source = SweepSource(self._station, self._sequence, stamp_ns, pose, spread)
+            wanted = self._receivers.wanted(pose)
+            self._output.send(indices, source, frame_id, time.monotonic(), wanted)
+        except PoseError as error:
+            self.drop("pose", str(error))
+            return
+        except PacketError as error:
+            self.drop(error.reason, str(error))
+            return
         self.get_logger().debug(f"sent sweep {self._sequence}")
         self._sequence = (self._sequence + 1) % _SEQUENCES
 

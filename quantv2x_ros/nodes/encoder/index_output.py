@@ -5,30 +5,41 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Mapping
 from concurrent.futures import Executor
 
 import numpy as np
 import numpy.typing as npt
-from rclpy.node import Node
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.peers.key_ring import load_private_key
-from quantv2x_ros.core.peers.signing import sign
+from quantv2x_ros.core.peers.signing import UNSIGNED, kind_of, sign
+from quantv2x_ros.core.transport.packet import Packet
+from quantv2x_ros.core.transport.packet_sizes import HEADER_BYTES, SIGNATURE_BYTES
+from quantv2x_ros.core.transport.packet_tiles import SweepSource, packets_of
 from quantv2x_ros.core.transport.selection import both, cells_in_range
-from quantv2x_ros.core.transport.sweep_sender import RateController, SentSweep, SweepSender
+from quantv2x_ros.core.transport.sweep_sender import (
+    RateController,
+    SentSweep,
+    SweepSender,
+    tightest,
+)
 from quantv2x_ros.graph.parameters.encoder import SendingParameters
 from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.nodes.air.heard_packet import message_of
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.indices_subscription import AIR, OWN
-from quantv2x_ros.nodes.air.messages import messages_from_tiles
-from quantv2x_ros.nodes.air.signed_message import signed_content
 from quantv2x_ros.nodes.common import qos
+from quantv2x_ros.nodes.common.base import BaseNode
+from quantv2x_ros.nodes.encoder.paced_output import PacedOutput
 
 
 class Signer:
-    """Signs messages where a key is configured."""
+    """Signs packets where a key is configured.
+
+    Attributes:
+        kind: of its signatures, of `signing.KINDS`; `UNSIGNED` without a key.
+    """
 
     def __init__(self, path: str) -> None:
         """Load the key.
@@ -41,21 +52,27 @@ class Signer:
             OSError: for one that cannot be read.
         """
         self._key = load_private_key(path) if path else None
+        self.kind = kind_of(self._key) if self._key else UNSIGNED
 
-    def sign(self, message: BevIndices) -> None:
-        """Sign a message whose other fields are final."""
-        if self._key is not None:
-            message.signature = array("B", sign(self._key, signed_content(message)))
+    def signed(self, packet: Packet) -> bytes:
+        """Return the bytes of a packet of this kind, with its signature."""
+        content = packet.content()
+        return content + sign(self._key, content) if self._key else content
 
 
 class IndexOutput:
-    """Publishes index maps by its node's parameters."""
+    """Publishes index maps by its node's parameters.
+
+    Attributes:
+        paced: publishes their messages; to be started and stopped with the node's work.
+    """
 
     def __init__(
         self,
-        node: Node,
+        node: BaseNode,
         parameters: SendingParameters,
         bundle: ModelBundle,
+        index_format: IndexFormat,
         pool: Executor | None = None,
         tell_own: bool = False,
     ) -> None:
@@ -65,6 +82,7 @@ class IndexOutput:
             node: publishes.
             parameters: what is sent of a sweep, and how.
             bundle: the model whose indices are sent.
+            index_format: their format.
             pool: codes messages beside the node's thread; None to code them one after the other.
             tell_own: whether the own sweeps are published in the own namespace, too, while a fusion
                 node listens there.
@@ -73,13 +91,15 @@ class IndexOutput:
             ValueError: for a key that cannot be used.
             OSError: for one that cannot be read.
         """
-        self._format = IndexFormat.of(bundle)
+        self._format = index_format
         self._rate = RateController(parameters.max_bytes_per_frame, parameters.max_bitrate)
         self._signer = Signer(parameters.signing_key)
         limit = parameters.interest_range
         self._near = cells_in_range(bundle.grid, limit) if limit else None
-        background = bundle.background
-        self._sender = SweepSender(self._format.frame, background, parameters.settings, pool)
+        self._overhead = HEADER_BYTES + SIGNATURE_BYTES[self._signer.kind]
+        self._sender = SweepSender(
+            self._format.frame, bundle.background, parameters.settings, pool, self._overhead
+        )
         self._publisher = node.create_publisher(
             BevIndices,
             AIR,
@@ -87,6 +107,12 @@ class IndexOutput:
         )
         # for a fusion node of the same namespace, which so knows the own sweeps from a stranger's
         self._own = node.create_publisher(BevIndices, OWN, qos.own_indices()) if tell_own else None
+        self._unit = parameters.settings.tiles.max_payload_bytes
+
+        def fail(error: BaseException) -> None:
+            node.failure = error
+
+        self.paced = PacedOutput(parameters.radio, self._publish, fail)
         self._sent: SentSweep | None = None
         self._frames = 0
         self._bytes = 0
@@ -99,7 +125,8 @@ class IndexOutput:
     def send(
         self,
         indices: npt.NDArray[np.uint8],
-        template: BevIndices,
+        source: SweepSource,
+        frame_id: str,
         now: float,
         wanted: npt.NDArray[np.bool_] | None = None,
     ) -> int:
@@ -107,27 +134,34 @@ class IndexOutput:
 
         Args:
             indices: index map, (planes, H, W) uint8.
-            template: message with header, station, sequence and pose.
+            source: who took the sweep, when and where.
+            frame_id: the frame of the indices.
             now: present time of the steady clock, seconds.
             wanted: (H, W) bool, cells that a receiver can use; None for all.
 
         Returns:
-            Bytes of all payloads.
+            Bytes of all packets.
+
+        Raises:
+            PacketError: for a pose that no packet holds.
         """
-        frame = self._sender.send(indices, self._rate.budget(now), both(self._near, wanted))
-        template.sent_levels = frame.sent_levels
-        template.omitted_cells = frame.omitted_cells
-        own = self._own if self._own is not None and self._own.get_subscription_count() else None
-        for message in messages_from_tiles(frame.tiles, frame.parity, self._format, template):
-            self._signer.sign(message)
-            if own is not None:
-                own.publish(message)
-            self._publisher.publish(message)
-        self._rate.spend(frame.payload_bytes)
-        self._sent = frame
+        budget = tightest(self._rate.budget(now), self.paced.budget(self._unit, self._overhead))
+        frame = self._sender.send(indices, budget, both(self._near, wanted))
+        packets = packets_of(source, frame, self._format.packets, self._signer.kind)
+        datas = [self._signer.signed(packet) for packet in packets]
+        self.paced.send([message_of(data, source.stamp_ns, frame_id) for data in datas])
+        size = sum(map(len, datas))
+        self._rate.spend(size)
+        self._sent, self._sent_bytes = frame, size
         self._frames += 1
-        self._bytes += frame.payload_bytes
-        return frame.payload_bytes
+        self._bytes += size
+        return size
+
+    def _publish(self, message: BevIndices) -> None:
+        """Publish on the air, and before to the own fusion node if there is one."""
+        if self._own is not None and self._own.get_subscription_count():
+            self._own.publish(message)
+        self._publisher.publish(message)
 
     def report(self) -> Mapping[str, str]:
         """Return the numbers of what was sent and left out, for the diagnostics."""
@@ -136,10 +170,11 @@ class IndexOutput:
             return {}
         return {
             "bytes sent": str(self._bytes),
-            "bytes a frame": str(sent.payload_bytes),
+            "bytes a frame": str(self._sent_bytes),
             "mean bytes a frame": str(math.ceil(self._bytes / self._frames)),
-            "messages a frame": f"{len(sent.tiles)} + {len(sent.parity)} parity",
+            "packets a frame": f"{len(sent.tiles)} + {len(sent.parity)} parity",
             "levels sent": f"{sent.sent_levels} of {self._format.levels}",
             "cells left out": str(sent.omitted_cells),
             "cells sent coarser": str(sent.coarse_cells),
+            **self.paced.report(),
         }

@@ -12,18 +12,19 @@ import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node
 
-from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.geometry.pose import PoseUncertaintyError, check_uncertainty
 from quantv2x_ros.core.peers.peers import PeerRefusedError
 from quantv2x_ros.core.peers.replay_guard import ReplayError
 from quantv2x_ros.core.transport.grid_turn import GridTurn
+from quantv2x_ros.core.transport.packet import Packet, PacketError
+from quantv2x_ros.core.transport.packet_format import PacketFormat
+from quantv2x_ros.core.transport.packet_tiles import LEAST_WORK, check_packet, work_of
 from quantv2x_ros.core.transport.receivers import Receivers
 from quantv2x_ros.graph.parameters.encoder import ReceiversParameters
 from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.nodes.air.index_format import IndexFormat
+from quantv2x_ros.nodes.air.heard_packet import HeardPacket
 from quantv2x_ros.nodes.air.indices_subscription import IndicesSubscription
-from quantv2x_ros.nodes.air.messages import check_message
 from quantv2x_ros.nodes.air.trust import ClockTolerance, Trust
 from quantv2x_ros.nodes.common.conversions import MessageRefusedError
 
@@ -46,7 +47,7 @@ class ReceiversInput:
         parameters: ReceiversParameters,
         own_station: int,
         bundle: ModelBundle,
-        map_frame: str,
+        packet_format: PacketFormat,
         *,
         may_turn: bool,
     ) -> None:
@@ -57,7 +58,7 @@ class ReceiversInput:
             parameters: what others change in what is sent, and who is heard.
             own_station: id of the own station, whose messages are passed over.
             bundle: model bundle that all stations share.
-            map_frame: name of the map frame that all stations share.
+            packet_format: format of packets that all stations share.
             may_turn: whether the grid may be turned; not where an own fusion takes the maps, whose
                 boxes are in the LiDAR's frame.
 
@@ -66,8 +67,7 @@ class ReceiversInput:
         """
         self._node = node
         self._own_station = own_station
-        self._map_frame = map_frame
-        self._format = IndexFormat.of(bundle)
+        self._format = packet_format
         self._is_wanted = parameters.interest_of_receivers
         self._turns = parameters.turn_grid
         if self._turns and not may_turn:
@@ -88,7 +88,7 @@ class ReceiversInput:
                 self._node,
                 self._trust.may_speak,
                 self._trust.spend,
-                self._on_message,
+                self._on_packet,
                 self._refuse,
                 ignored=self._own_station,
             )
@@ -128,33 +128,32 @@ class ReceiversInput:
         heard = {"receivers heard": str(self._receivers.count(time.monotonic()))}
         return {**heard, **(turned if self._turns else {}), **refused}
 
-    def _on_message(self, message: BevIndices) -> None:
-        now = time.monotonic()
-        latest_ns = self._tolerance.latest_ns
+    def _on_packet(self, heard: HeardPacket) -> float:
+        """Take a packet; returns the work that it was, in sweeps: it is not decoded."""
+        now, packet = time.monotonic(), heard.packet
+
+        def admit(_: Packet) -> None:
+            self._trust.admit(heard, self._trust.check(heard, now), now)
+
         try:
-            pose, _ = check_message(message, self._format, self._map_frame, latest_ns, self._admit)
-            known = pose if self._is_certain(message) else None
-        except (MessageRefusedError, PeerRefusedError, PoseUncertaintyError, ReplayError) as error:
+            check_packet(packet, self._format, self._tolerance.latest_ns, admit)
+            known = packet.pose if self._is_certain(packet) else None
+        except (MessageRefusedError, PacketError, PeerRefusedError, ReplayError) as error:
             self._refuse(error.reason, str(error))
-            return
-        self._receivers.hear(message.station_id, known, now)
-        self._trust.registry.note_fused([message.station_id], now)  # its message was of use
+            return LEAST_WORK
+        self._receivers.hear(packet.station_id, known, now)
+        self._trust.registry.note_fused([packet.station_id], now)  # its packet was of use
+        return work_of(packet, self._format)
 
     @staticmethod
-    def _is_certain(message: BevIndices) -> bool:
-        """Tell whether a station knows well enough where it is; a broken covariance is raised."""
-        covariance, name = message.sensor_pose.covariance, f"station {message.station_id}"
+    def _is_certain(packet: Packet) -> bool:
+        """Tell whether a station knows well enough where it is."""
+        name = f"station {packet.station_id}"
         try:
-            check_uncertainty(covariance, MAX_POSITION_SIGMA, MAX_HEADING_SIGMA, name)
-        except PoseUncertaintyError as error:
-            if error.reason != "pose_uncertain":
-                raise
+            check_uncertainty(packet.covariance, MAX_POSITION_SIGMA, MAX_HEADING_SIGMA, name)
+        except PoseUncertaintyError:
             return False
         return True
-
-    def _admit(self, message: BevIndices) -> None:
-        now = time.monotonic()
-        self._trust.admit(message, self._trust.check(message, now), now)  # it is not decoded
 
     def _refuse(self, reason: str, text: str, count: int = 1) -> None:
         """Count a message that is not used: no fault of the own sweeps, which go out in full."""

@@ -14,16 +14,18 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.fusion.fusion_steps import SweepRefusedError
 from quantv2x_ros.core.monitoring.overload import Overload
 from quantv2x_ros.core.peers.whereabouts import shared_text
+from quantv2x_ros.core.tracking.object_tracker import ObjectTracker
+from quantv2x_ros.core.transport.packet_tiles import work_of
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.graph.parameters.fusion import FusionParameters
 from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.receiver import Receiver
+from quantv2x_ros.nodes.air.heard_packet import HeardPacket
 from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.indices_subscription import IndicesSubscription
 from quantv2x_ros.nodes.air.trust import Trust
@@ -88,7 +90,7 @@ class FusionNode(BaseNode):
         """Load the model and its engines, run them once, and start the worker's threads."""
         parameters, model = self.parameters, self.parameters.model
         self._bundle = self._given_bundle or load_bundle(model.bundle)
-        self._format = IndexFormat.of(self._bundle)
+        self._format = IndexFormat.of(self._bundle, parameters.station.map_frame)
         max_agents = _agents_at_most(parameters.max_agents, self._bundle)
         workers = min(_WORKERS, model.engine_threads or os.cpu_count() or 1)
         detector = CooperativeDetector(self._bundle, model.backend, model.engine_threads, workers)
@@ -102,7 +104,7 @@ class FusionNode(BaseNode):
             trust.registry,
         )
         self._input = IndicesInput(
-            self, parameters, self._station, self._format, receiver, trust, self._forget
+            self, parameters, self._station, self._format.packets, receiver, trust, self._forget
         )
         receiver.collector.places.standings = trust.registry
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
@@ -112,7 +114,10 @@ class FusionNode(BaseNode):
             self, self._station, self._own_in_process, self._postpone, self._on_shared
         )
         self._turns = FrameTurns(self.may_begin, trust.registry)
-        self._worker = FusionWorker(detector, receiver, self._publish, self._fail, self._on_idle)
+        tracker = ObjectTracker() if parameters.track else None
+        self._worker = FusionWorker(
+            detector, receiver, self._publish, self._fail, self._on_idle, tracker
+        )
         self._worker.set_score_threshold(parameters.score_threshold)
 
     def activate(self) -> None:
@@ -241,16 +246,20 @@ class FusionNode(BaseNode):
         if self._worker is not None:
             self._worker.note_reading(False)
 
-    def _on_indices(self, message: BevIndices) -> None:
+    def _on_indices(self, heard: HeardPacket) -> float:
+        """Take a packet; returns the work that it was, in sweeps."""
+        packet = heard.packet
+        work = work_of(packet, self._format.packets)
         try:
-            sweep = self._input.accept(message)
+            sweep = self._input.accept(heard)
         except REFUSALS as error:
-            self._refuse(message.station_id, error.reason, str(error))
-            return
+            self._refuse(packet.station_id, error.reason, str(error))
+            return work
         if sweep is not None:
             self._offer(sweep)
         elif self._input.reception.is_incomplete:
             self._patience.reset()
+        return work
 
     def _take_overdue(self) -> None:
         """Pass on sweeps that lost tiles have left incomplete."""
@@ -270,12 +279,11 @@ class FusionNode(BaseNode):
         except SweepRefusedError as error:
             self._refuse(sweep.station_id, error.reason, str(error))
 
-    def _on_shared(self, message: BevIndices) -> None:
+    def _on_shared(self, heard: HeardPacket) -> None:
         """Report another station that has this one's id."""
-        place = message.sensor_pose.pose.position
         pose = self._ego_pose()
         own = None if pose is None else pose[:2, 3]
-        text = shared_text(self._station, (place.x, place.y), own)
+        text = shared_text(self._station, heard.packet.pose[:2, 3], own)
         self._refuse(self._station, "shared_id", text)
 
     def _ego_pose(self) -> npt.NDArray[np.float64] | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
@@ -17,7 +18,7 @@ from quantv2x_ros.core.peers.peer_ledger import PeerEntry
 from quantv2x_ros.core.transport.reception import TileCounts
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.conversions import time_message
-from quantv2x_ros.nodes.fusion import objects
+from quantv2x_ros.nodes.fusion import autoware_objects, objects
 from quantv2x_ros.nodes.fusion.fusion_worker import FusionOutcome
 from quantv2x_ros.nodes.fusion.markers import FusedAgent, fusion_markers
 
@@ -65,7 +66,11 @@ def fused_values(outcome: FusionOutcome) -> dict[str, str]:
 
 
 class FusionOutput:
-    """The publishers of ``objects``, ``markers`` and, where vision_msgs is, ``detections``."""
+    """The publishers of ``objects``, ``markers``, and of what other stacks take.
+
+    That is ``detections`` where vision_msgs is installed, ``detected_objects`` and
+    ``tracked_objects`` where autoware_perception_msgs is.
+    """
 
     def __init__(self, node: Node, classes: Sequence[str], grid: BevGrid) -> None:
         """Create the publishers.
@@ -79,6 +84,7 @@ class FusionOutput:
         self._grid = grid
         self._objects = node.create_publisher(DetectedObject3DArray, "objects", qos.output())
         self._markers = node.create_publisher(MarkerArray, "markers", qos.output())
+        self._autoware = _autoware_publishers(node)
         self._detections = (
             node.create_publisher(objects.VISION_MESSAGE, "detections", qos.output())
             if objects.VISION_MESSAGE is not None
@@ -97,6 +103,7 @@ class FusionOutput:
             ages=ages,
             contributors=[np.flatnonzero(row).tolist() for row in outcome.result.contributions],
             to_frame=ego.to_frame,
+            tracked=outcome.tracked,
         )
         self._objects.publish(objects.objects_message(frame))
         if self._markers.get_subscription_count():
@@ -109,3 +116,19 @@ class FusionOutput:
             self._markers.publish(fusion_markers(frame, agents))
         if self._detections is not None:
             self._detections.publish(objects.vision_message(frame))
+        if self._autoware is not None:
+            detected, tracked = self._autoware
+            detected.publish(autoware_objects.detected_objects(frame))
+            if frame.tracked is not None:
+                tracked.publish(autoware_objects.tracked_objects(frame))
+
+
+def _autoware_publishers(node: Node) -> tuple[Publisher, Publisher] | None:
+    """Return those of detections and of tracks; None where their package is not installed."""
+    types = autoware_objects.MESSAGES
+    if types is None:
+        return None
+    return (
+        node.create_publisher(types.DetectedObjects, "detected_objects", qos.output()),
+        node.create_publisher(types.TrackedObjects, "tracked_objects", qos.output()),
+    )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.fusion.fusion_steps import ComputePyramid, Fuse, Wait
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
+from quantv2x_ros.core.tracking.object_tracker import ObjectTracker, TrackedObjects
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.receiver import FusionFrame, Receiver
@@ -28,11 +29,14 @@ class FusionOutcome:
         frame: what was fused.
         result: what the detector found.
         stage_ms: latency by stage, milliseconds.
+        tracked: what is known of the detections from the frames before; None where objects are not
+            followed.
     """
 
     frame: FusionFrame
     result: FusionResult
     stage_ms: Mapping[str, float]
+    tracked: TrackedObjects | None = None
 
     def with_ego(self, sweep: AgentSweep) -> FusionOutcome:
         """Return the frame with more known of the ego's sweep."""
@@ -50,6 +54,7 @@ class FusionWorker:
         on_outcome: Callable[[FusionOutcome], None],
         on_failure: Callable[[BaseException], None],
         on_idle: Callable[[], None],
+        tracker: ObjectTracker | None = None,
     ) -> None:
         """Start the threads.
 
@@ -60,7 +65,9 @@ class FusionWorker:
             on_outcome: called with every fused frame, one at a time, in their order.
             on_failure: called with the error that ends a thread.
             on_idle: called whenever a frame is done and none is in work.
+            tracker: follows the detections; None for none.
         """
+        self._tracker = tracker
         self._detector = detector
         self._receiver = receiver
         self._on_outcome = on_outcome
@@ -199,7 +206,19 @@ class FusionWorker:
         frame = self._receiver.prepare(step)
         start = time.perf_counter()
         result = self._detector.fuse(frame.pyramids, frame.ego_to_agent)
-        fusion_ms = 1e3 * (time.perf_counter() - start)
-        return FusionOutcome(
-            frame, result, {**frame.stage_ms, **result.stage_ms, "fusion": fusion_ms}
-        )
+        fused = time.perf_counter()
+        stages = {**frame.stage_ms, **result.stage_ms, "fusion": 1e3 * (fused - start)}
+        tracked = self._track(frame, result)
+        if tracked is not None:
+            stages["tracking"] = 1e3 * (time.perf_counter() - fused)
+        return FusionOutcome(frame, result, stages, tracked)
+
+    def _track(self, frame: FusionFrame, result: FusionResult) -> TrackedObjects | None:
+        """Follow a frame's detections; one frame is in work at a time, in their order."""
+        if self._tracker is None:
+            return None
+        ego = frame.sweeps[0]
+        seconds = ego.stamp_ns / 1e9
+        if not self._tracker.is_later(seconds):  # time has jumped back
+            self._tracker.reset()
+        return self._tracker.update(result.detections, ego.pose, seconds)

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From received ``BevIndices`` to sweeps: all checks, in the order of what they cost."""
+"""From received packets to sweeps: all checks, in the order of what they cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from rclpy.node import Node
 
-from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.geometry.pose import PoseUncertaintyError, check_uncertainty
 from quantv2x_ros.core.peers.clock_offset import LagMinimum, clock_offset
 from quantv2x_ros.core.peers.peer_ledger import PeerLedger
@@ -20,17 +19,15 @@ from quantv2x_ros.core.peers.replay_guard import ReplayError
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
 from quantv2x_ros.core.transport.assembly import AssemblyError, ReceptionError
 from quantv2x_ros.core.transport.erasure_code import ErasureCodeError
+from quantv2x_ros.core.transport.packet import Packet, PacketError
+from quantv2x_ros.core.transport.packet_format import PacketFormat
+from quantv2x_ros.core.transport.packet_tiles import read_tile
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.graph.parameters.fusion import FusionParameters
 from quantv2x_ros.inference.receiver import Receiver
-from quantv2x_ros.nodes.air.index_format import IndexFormat
-from quantv2x_ros.nodes.air.messages import tile_from_message
+from quantv2x_ros.nodes.air.heard_packet import HeardPacket
 from quantv2x_ros.nodes.air.trust import ClockTolerance, Trust
-from quantv2x_ros.nodes.common.conversions import (
-    MessageRefusedError,
-    nanoseconds,
-    pose_from_message,
-)
+from quantv2x_ros.nodes.common.conversions import MessageRefusedError
 
 #: What `IndicesInput.accept` raises; each has a ``reason``.
 REFUSALS = (
@@ -38,6 +35,7 @@ REFUSALS = (
     MessageRefusedError,
     OutOfReachError,
     ErasureCodeError,
+    PacketError,
     PeerRefusedError,
     PoseUncertaintyError,
     ReceptionError,
@@ -47,7 +45,7 @@ REFUSALS = (
 
 
 class IndicesInput:
-    """Checks messages and puts sweeps together.
+    """Checks packets and puts sweeps together.
 
     Attributes:
         trust: who is believed.
@@ -61,7 +59,7 @@ class IndicesInput:
         node: Node,
         parameters: FusionParameters,
         own_station: int,
-        index_format: IndexFormat,
+        packet_format: PacketFormat,
         receiver: Receiver,
         trust: Trust,
         on_evicted: Callable[[int], None],
@@ -72,7 +70,7 @@ class IndicesInput:
             node: whose clock.
             parameters: what is accepted.
             own_station: id of the own station.
-            index_format: codebook and grid that all must share.
+            packet_format: format of packets that all must share.
             receiver: takes the tiles of what is accepted.
             trust: whose messages are accepted.
             on_evicted: called with stations that made room for others or fell silent.
@@ -81,8 +79,7 @@ class IndicesInput:
         self._own_station = own_station
         self._receiver = receiver
         self._verified = False
-        self._format = index_format
-        self._map_frame = parameters.station.map_frame
+        self._format = packet_format
         self._tolerance = ClockTolerance(node, parameters.trust.clock_tolerance)
         self._max_position_sigma = parameters.max_position_sigma
         self._max_heading_sigma = float(np.radians(parameters.max_heading_sigma))
@@ -94,38 +91,40 @@ class IndicesInput:
         self._lags = PeerField(LagMinimum)
         self._whereabouts = PeerField(Whereabouts)
 
-    def accept(self, message: BevIndices) -> AgentSweep | None:
-        """Take a message whose station may speak; returns the sweep that it completes, if so.
+    def accept(self, heard: HeardPacket) -> AgentSweep | None:
+        """Take a packet whose station may speak; returns the sweep that it completes, if so.
 
         Raises:
             ValueError: one of `REFUSALS`, with the reason by which it is counted.
         """
         latest_ns = self._tolerance.latest_ns
-        tile = tile_from_message(message, self._format, self._map_frame, latest_ns, self._check)
+        tile = read_tile(
+            heard.packet, self._format, latest_ns, lambda _: self._check(heard), heard.frame_id
+        )
         now = time.monotonic()
-        record = self.trust.admit(message, self._verified, now)
+        record = self.trust.admit(heard, self._verified, now)
         self._whereabouts.of(record).note(tile.stamp_ns, tile.pose[:3, 3], now)
         sweep = self._receiver.take(tile, time.monotonic())
         if sweep is not None:
             self.note_arrival(sweep)
         return sweep
 
-    def _check(self, message: BevIndices) -> None:
+    def _check(self, heard: HeardPacket) -> None:
+        packet: Packet = heard.packet
+        station, pose, ego = packet.station_id, packet.pose, self._receiver.ego_pose
         check_uncertainty(
-            message.sensor_pose.covariance,
+            packet.covariance,
             self._max_position_sigma,
             self._max_heading_sigma,
-            f"station {message.station_id}",
+            f"station {station}",
         )
-        station, ego = message.station_id, self._receiver.ego_pose
-        pose = pose_from_message(message.sensor_pose, f"station {station}")
         if ego is not None and station != self._own_station:
             self._receiver.reach.check(station, pose, ego)
-        now, stamp_ns = time.monotonic(), nanoseconds(message.header.stamp)
-        self._verified = self.trust.check(message, now)
+        now = time.monotonic()
+        self._verified = self.trust.check(heard, now)
         whereabouts = self._whereabouts.find(self.registry.find(station))
         if whereabouts is not None:
-            whereabouts.check(station, stamp_ns, pose[:3, 3], now)
+            whereabouts.check(station, packet.stamp_ns, pose[:3, 3], now)
 
     def note_arrival(self, sweep: AgentSweep) -> None:
         """Note how long a sweep took, to tell clock offsets; the own ones are the measure."""

@@ -18,6 +18,7 @@ from std_msgs.msg import Header
 from quantv2x_msgs.msg import DetectedObject3D, DetectedObject3DArray
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.pose import matrix_from_quaternion
+from quantv2x_ros.core.tracking.object_tracker import TrackedObjects
 from quantv2x_ros.nodes.common.conversions import pose_to_message
 
 try:
@@ -49,6 +50,8 @@ class FusedFrame:
             part in it.
         to_frame: (4, 4) transform from the frame of the boxes to that of the header; None where
             they are the same.
+        tracked: what is known of each detection from the frames before; None where objects are
+            not followed.
     """
 
     header: Header
@@ -58,6 +61,7 @@ class FusedFrame:
     ages: Sequence[int]
     contributors: Sequence[Sequence[int]]
     to_frame: npt.NDArray[np.float64] | None = None
+    tracked: TrackedObjects | None = None
 
     def pose_of(self, box: Sequence[float]) -> Pose:
         """Return centre and heading of one of the boxes, in the frame of the header."""
@@ -74,6 +78,7 @@ def objects_message(frame: FusedFrame) -> DetectedObject3DArray:
         name = frame.classes[int(label) - 1]
         message.objects.append(
             DetectedObject3D(
+                **_motion(frame, len(message.objects), float(score)),
                 class_id=_CLASS_IDS.get(name, DetectedObject3D.CLASS_UNKNOWN),
                 class_name=name,
                 score=float(score),
@@ -86,21 +91,52 @@ def objects_message(frame: FusedFrame) -> DetectedObject3DArray:
     return message
 
 
+def _motion(frame: FusedFrame, row: int, score: float) -> dict[str, Any]:
+    """Return the fields that tell what is known from the frames before."""
+    tracked = frame.tracked
+    if tracked is None:
+        return {"existence_probability": score}
+    turn = np.eye(3) if frame.to_frame is None else frame.to_frame[:3, :3]
+    velocity = turn @ (*tracked.velocities[row], 0.0)
+    both = np.kron(np.eye(2), turn[:2, :2])
+    covariance = both @ tracked.covariances[row] @ both.T
+    return {
+        "track_id": int(tracked.ids[row]),
+        "velocity": Vector3(x=velocity[0], y=velocity[1], z=velocity[2]),
+        "motion_covariance": covariance.ravel().astype(np.float32),
+        "existence_probability": float(tracked.existence[row]),
+        "front_confirmed": bool(tracked.facing[row]),
+        "track_age": _duration(round(1e9 * tracked.ages[row])),
+    }
+
+
 def vision_message(frame: FusedFrame) -> Any:
     """Return the detections as ``vision_msgs/Detection3DArray``; only where it is installed."""
     message = Detection3DArray(header=frame.header)
     found = frame.detections
     for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True):
         detection = Detection3D(header=frame.header)
+        if frame.tracked is not None:
+            detection.id = str(frame.tracked.ids[len(message.detections)])
         detection.bbox.center = frame.pose_of(box)
         detection.bbox.size = box_size(box)
         hypothesis = ObjectHypothesisWithPose()
         hypothesis.hypothesis.class_id = frame.classes[int(label) - 1]
         hypothesis.hypothesis.score = float(score)
         hypothesis.pose.pose = frame.pose_of(box)
+        hypothesis.pose.covariance = pose_covariance(frame, len(message.detections))
         detection.results.append(hypothesis)
         message.detections.append(detection)
     return message
+
+
+def pose_covariance(frame: FusedFrame, row: int) -> npt.NDArray[np.float64]:
+    """Return a detection's covariance as ROS has it, (36,); zeros where it is not known."""
+    covariance = np.zeros((6, 6))
+    if frame.tracked is not None:
+        turn = np.eye(2) if frame.to_frame is None else frame.to_frame[:2, :2]
+        covariance[:2, :2] = turn @ frame.tracked.covariances[row, :2, :2] @ turn.T
+    return covariance.ravel()
 
 
 def boxes_from_message(message: DetectedObject3DArray) -> npt.NDArray[np.float32]:

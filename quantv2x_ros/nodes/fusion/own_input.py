@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
-from rclpy.serialization import deserialize_message
 
-from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.geometry.pose import Matrix, PoseError
 from quantv2x_ros.core.peers.own_sweeps import OwnSweeps
 from quantv2x_ros.core.placement.levelling import LEVEL_SUFFIX
+from quantv2x_ros.core.transport.packet import PacketError
 from quantv2x_ros.core.transport.sweep import AgentSweep
+from quantv2x_ros.nodes.air.heard_packet import HeardPacket
 from quantv2x_ros.nodes.air.indices_subscription import OWN, IndicesSubscription, stamp_of
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
@@ -100,7 +100,7 @@ class OwnInput:
         station: int,
         in_process: bool,
         postpone: Postpone,
-        on_shared: Callable[[BevIndices], None],
+        on_shared: Callable[[HeardPacket], None],
     ) -> None:
         """Store the parts; `listen` subscribes.
 
@@ -109,7 +109,7 @@ class OwnInput:
             station: id of the own station.
             in_process: whether the own encoder is in this process, and `note` is called for it.
             postpone: see `IndicesSubscription`.
-            on_shared: called with a message of each sweep of another station with the own id.
+            on_shared: called with a packet of each sweep of another station with the own id.
         """
         self._node = node
         self._station = station
@@ -119,12 +119,12 @@ class OwnInput:
         self._from_air: deque[int] = deque(maxlen=_REMEMBERED)
         self.reset()
 
-    def listen(self, air: IndicesSubscription, on_message: Callable[[BevIndices], None]) -> None:
+    def listen(self, air: IndicesSubscription, on_packet: Callable[[HeardPacket], float]) -> None:
         """Listen to the own encoder, where it is in another process.
 
         Args:
             air: subscription to the messages of all stations.
-            on_message: called with the own encoder's messages.
+            on_packet: called with the own encoder's packets; see `IndicesSubscription`.
         """
         self._air = air
         self._local = None
@@ -133,7 +133,7 @@ class OwnInput:
                 self._node,
                 lambda station, now: "",
                 lambda station, seconds, sweeps, now: None,
-                on_message,
+                on_packet,
                 self._node.drop,
                 postpone=self._postpone_own,
                 topic=OWN,
@@ -160,7 +160,7 @@ class OwnInput:
         """Handle a message on the air with the own id where own sweeps do not come from there."""
         try:
             stamp_ns = stamp_of(content)
-        except ValueError:
+        except PacketError:
             return  # too short for a message, and so nobody's
         self._sweeps.hear(stamp_ns, content, time.monotonic())
 
@@ -178,8 +178,8 @@ class OwnInput:
             self._air.ignored = self._station if is_there else None
         for content in self._sweeps.foreign(time.monotonic()):
             try:
-                message = deserialize_message(content, BevIndices)
-            except (RuntimeError, ValueError) as error:  # rmw and UTF-8 decoding raise these
-                self._node.drop("malformed", f"{len(content)} bytes are no BevIndices: {error}")
+                heard = HeardPacket.read(content)
+            except PacketError as error:
+                self._node.drop(error.reason, str(error))
                 continue
-            self._on_shared(message)
+            self._on_shared(heard)

@@ -5,9 +5,14 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
+from rclpy.serialization import deserialize_message, serialize_message
+
+from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.transport.packet import STAMP_AT, PacketError, seal, unpack
 from quantv2x_ros.data.bag import BagMessage, BagReader
 from quantv2x_ros.data.bag_times import BagTimes
 from quantv2x_ros.data.bag_topics import POSE_TYPES
@@ -19,6 +24,7 @@ from quantv2x_ros.nodes.replay.playlist import Event
 _STAMPED = (POINTS_TYPE, *POSE_TYPES)
 #: Types that do not begin with a header.
 _HEADLESS = (MARKERS_TYPE, TRANSFORM_TYPE)
+_INDICES = "quantv2x_msgs/msg/BevIndices"
 
 
 class BagEvents:
@@ -82,7 +88,10 @@ class BagEvents:
                     " recording instead, which are later by what the message took on its way"
                 )
             return shift_stamp(message.data, now + offset_ns)
-        return shift_stamp(message.data, offset_ns) if offset_ns else message.data
+        if not offset_ns:
+            return message.data
+        shift = shift_packet if message.msgtype == _INDICES else shift_stamp
+        return shift(message.data, offset_ns)
 
 
 def read_stamp(data: bytes) -> int:
@@ -106,6 +115,28 @@ def shift_stamp(data: bytes, offset_ns: int) -> bytes:
     """
     moved = divmod(read_stamp(data) + offset_ns, 1_000_000_000)
     return data[:4] + struct.pack(f"{_byte_order(data)}iI", *moved) + data[12:]
+
+
+def shift_packet(data: bytes, offset_ns: int) -> bytes:
+    """Return a serialized ``BevIndices`` with a later stamp, in its header and in its packet.
+
+    A signature is none over the later packet. Damage to a packet is not mended.
+
+    Args:
+        data: CDR bytes with their four bytes of encapsulation.
+        offset_ns: difference to the stamp, nanoseconds.
+    """
+    shifted = shift_stamp(data, offset_ns)
+    message = deserialize_message(shifted, BevIndices)
+    packet = bytearray(message.packet)
+    try:
+        stamp_ns = unpack(packet).stamp_ns
+    except PacketError:
+        return shifted
+    struct.pack_into("<q", packet, STAMP_AT, stamp_ns + offset_ns)
+    seal(packet)
+    message.packet = array("B", packet)
+    return bytes(serialize_message(message))
 
 
 def _byte_order(data: bytes) -> str:

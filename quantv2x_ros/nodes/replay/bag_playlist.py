@@ -15,6 +15,7 @@ from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import MarkerArray
 
 from quantv2x_msgs.msg import BevIndices, Codebook
+from quantv2x_ros.core.transport.packet import station_of
 from quantv2x_ros.data.bag import BagReader
 from quantv2x_ros.data.bag_topics import DEFAULT_TOPICS, TRANSFORM_TOPICS, BagTopics
 from quantv2x_ros.data.recorded_messages import MAP_FRAME, MARKERS_TYPE
@@ -105,7 +106,7 @@ class BagPlaylist:
         """Yield the messages as recorded."""
         for event in self._poses.complete(self._events.read(offset_ns), offset_ns):
             kind = self._heard.get(event.topic)
-            if kind and deserialize_message(event.message, kind).station_id in self._unheard:
+            if kind and _station_of(event.message, kind) in self._unheard:
                 continue
             yield replace(event, is_ego_sweep=event.topic == "points")
 
@@ -146,10 +147,20 @@ class IndicesPlaylist:
         """Yield the messages of the chosen stations as recorded."""
         types = {track.topic: track.message_type for track in self.tracks}
         for event in self._events.read(offset_ns):
-            message = deserialize_message(event.message, types[event.topic])
-            if message.station_id in self._stations:
-                is_ego = message.station_id == self._ego and event.topic == INDICES_TOPIC
+            station = _station_of(event.message, types[event.topic])
+            if station in self._stations:
+                is_ego = station == self._ego and event.topic == INDICES_TOPIC
                 yield replace(event, is_ego_sweep=is_ego)
+
+
+def _station_of(content: bytes, kind: type) -> int:
+    """Return the station that a message of indices, or an announcement, is of.
+
+    Raises:
+        PacketError: for a packet that is too short.
+    """
+    message = deserialize_message(content, kind)
+    return station_of(message.packet) if kind is BevIndices else int(message.station_id)
 
 
 def _index_types(bag: BagReader) -> dict[str, type]:

@@ -20,7 +20,6 @@ from quantv2x_ros.core.coding import index_kernels as kernels
 from quantv2x_ros.core.coding.index_model import IndexModel, ways
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.model.bundle_files import ENTROPY_MODEL_FILE, file_sha256
-from quantv2x_ros.inference.model.manifest import MANIFEST_NAME
 from quantv2x_ros.training.entropy_model.samples import CellSamples, learn_occupancy
 
 
@@ -44,9 +43,7 @@ def install_entropy_model(folder: str | Path, model: IndexModel) -> ModelBundle:
             sorted({**bundle.manifest.files, ENTROPY_MODEL_FILE: file_sha256(path)}.items())
         ),
     )
-    text = manifest.as_yaml()
-    (bundle.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
-    return ModelBundle.load(folder)
+    return bundle.rewritten(manifest)
 
 
 Float = npt.NDArray[np.floating]

@@ -218,10 +218,7 @@ def record_measured(folder: str | Path, measured: Mapping[str, Any]) -> ModelBun
         BundleError: for a damaged bundle.
     """
     bundle = ModelBundle.load(folder)
-    manifest = replace(bundle.manifest, measured=measured)
-    text = manifest.as_yaml()
-    (bundle.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
-    return ModelBundle.load(folder)
+    return bundle.rewritten(replace(bundle.manifest, measured=measured))
 
 
 def export_bundle(

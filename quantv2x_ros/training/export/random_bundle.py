@@ -30,7 +30,7 @@ def random_network(
     score_gain: float = 6.0,
     coded_ego: bool = True,
     architecture: str = "published",
-    block: str = "depthwise",
+    block: str = NetworkConfig.block,
 ) -> QuantV2XNetwork:
     """A network whose activations stay near 1 and whose heads find some boxes."""
     torch.manual_seed(seed)
@@ -51,8 +51,8 @@ def random_network(
             if isinstance(module, nn.ConvTranspose2d):
                 fan_in = module.weight.shape[0]
             nn.init.normal_(module.weight, std=(2.0 / fan_in) ** 0.5)
-    heads = network.head if architecture == "light" else network
-    nn.init.normal_(heads.cls_head.weight, std=0.05)
+    heads, gain = (network.head, 20.0) if architecture == "light" else (network, 1.0)
+    nn.init.normal_(heads.cls_head.weight, std=0.05 * gain)
     nn.init.normal_(heads.reg_head.weight, std=0.01)
     nn.init.constant_(heads.cls_head.bias, -2.0)  # type: ignore[arg-type]
     return network
@@ -100,7 +100,7 @@ def build_random_bundle(
     voxel_size: tuple[float, float, float] = VOXEL,
     coded_ego: bool = True,
     architecture: str = "published",
-    block: str = "depthwise",
+    block: str = NetworkConfig.block,
 ) -> ModelBundle:
     """Write a complete bundle from random weights, calibrated on random clouds.
 

@@ -17,7 +17,7 @@ from quantv2x_ros.core.detection.detection import PROTOCOL_SCORE
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.inference.model.manifest import MANIFEST_NAME, SparseHeads
+from quantv2x_ros.inference.model.manifest import SparseHeads
 from quantv2x_ros.training.quantization.simulation import CalibrationFrame
 
 #: Share of the cells with a candidate that may be left out; an object has ten or more of them.
@@ -103,7 +103,4 @@ def record_sparse_heads(folder: str | Path, frames: Iterable[CalibrationFrame]) 
         _LOGGER.warning(
             "%s finds nothing in the frames, so that its heads are computed in all cells", folder
         )
-    manifest = replace(bundle.manifest, sparse_heads=sparse)
-    text = manifest.as_yaml()
-    (bundle.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
-    return ModelBundle.load(folder)
+    return bundle.rewritten(replace(bundle.manifest, sparse_heads=sparse))

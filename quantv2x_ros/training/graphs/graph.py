@@ -21,7 +21,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 WIDE_GROUP = 64
 
 #: Sizes of kernels.
-KERNELS = (1, 3, 5, 7)
+KERNELS = (1, 2, 3, 5, 7)
 
 #: Least fusion score (docs/network.md, "Fusion weights").
 SCORE_FLOOR = 1e-4
@@ -32,7 +32,7 @@ class Convolution:
     """A convolution with its BatchNorm folded in, and what follows it.
 
     Computed: convolution, bias, plus residual, ReLU, pixel shuffle, in this order. The padding
-    keeps the size (1x1: 0, 3x3: 1, 5x5: 2, 7x7: 3).
+    keeps the size (1x1: 0, 3x3: 1, 5x5: 2, 7x7: 3); a 2x2 kernel with stride 2 needs none.
 
     Attributes:
         name: unique in its graph.
@@ -81,7 +81,7 @@ class Convolution:
     @property
     def padding(self) -> int:
         """Cells of zeros around the input."""
-        return int(self.weight.shape[2]) // 2
+        return (int(self.weight.shape[2]) - 1) // 2
 
     def widened(self) -> Convolution:
         """Return the same function with groups of at least 64 channels, block-diagonally."""
@@ -238,7 +238,8 @@ class LayerGraph:
             if isinstance(node, Convolution):
                 low, high = low // node.upscale, high // node.upscale
                 own = (low, high)
-                low, high = low * node.stride - node.padding, high * node.stride + node.padding
+                low = low * node.stride - node.padding
+                high = high * node.stride - node.padding + int(node.weight.shape[2]) - 1
             for source in node_sources(node):
                 added = isinstance(node, Convolution) and source == node.residual
                 first, last = own if added else (low, high)

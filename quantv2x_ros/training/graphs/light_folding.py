@@ -4,18 +4,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from torch import nn
 
 from quantv2x_ros.training.graphs.convolutions import fold_norm, plain
 from quantv2x_ros.training.graphs.graph import Convolution, LayerGraph, Node, TensorSpec
 from quantv2x_ros.training.light import (
+    Block,
     ConvNorm,
-    CspBlock,
-    DenseBlock,
-    DepthwiseBlock,
     Downsample,
     LightHead,
+    Tower,
     Upsample,
 )
 
@@ -36,28 +37,32 @@ def fold_block(block: nn.Module, source: str, target: str) -> list[Node]:
     Raises:
         TypeError: for another module.
     """
-    inner = f"{target}.spatial"
     if isinstance(block, ConvNorm):
         return [fold_unit(block, source, target)]
-    if isinstance(block, DepthwiseBlock):
-        return [
-            fold_unit(block.spatial, source, inner),
-            fold_unit(block.mix, inner, target, source),
-        ]
+    if isinstance(block, Block):
+        return _fold_layers(block.layers, source, target, source)
+    if isinstance(block, Tower):
+        return _fold_layers(block, source, target)
     if isinstance(block, Downsample):
-        return [fold_unit(block.spatial, source, inner), fold_unit(block.mix, inner, target)]
-    if isinstance(block, DenseBlock):
-        return [fold_unit(block.spatial, source, target, source)]
-    if isinstance(block, CspBlock):
-        reduced = f"{target}.reduce"
-        return [
-            fold_unit(block.reduce, source, reduced),
-            fold_unit(block.spatial, reduced, inner),
-            fold_unit(block.mix, inner, target, source),
-        ]
+        return _fold_layers((block.spatial, block.mix), source, target)
     if isinstance(block, Upsample):
         return [_upsample(block, source, target)]
     raise TypeError(f"{type(block).__name__} is no block of the light architecture")
+
+
+def _fold_layers(
+    layers: Iterable[nn.Module], source: str, target: str, residual: str | None = None
+) -> list[Node]:
+    """Fold convolutions one after another; the residual comes to the last."""
+    nodes: list[Node] = []
+    *units, last = layers
+    for number, unit in enumerate(units):
+        assert isinstance(unit, ConvNorm)
+        inner = f"{target}.layer{number}"
+        nodes.append(fold_unit(unit, source, inner))
+        source = inner
+    assert isinstance(last, ConvNorm)
+    return [*nodes, fold_unit(last, source, target, residual)]
 
 
 def _upsample(block: Upsample, source: str, target: str) -> Convolution:
@@ -86,10 +91,10 @@ def light_head_graph(head: LightHead) -> LayerGraph:
     nodes: list[Node] = [
         *fold_block(head.from_coarse, COARSE, "from_coarse"),
         fold_unit(head.middle, MIDDLE, "middle.in", "from_coarse"),
-        *fold_chain(head.middle_blocks, "middle.in", "middle"),
+        *fold_block(head.middle_block, "middle.in", "middle"),
         *fold_block(head.from_middle, "middle", "from_middle"),
         fold_unit(head.fine, FINE, "fine.in", "from_middle"),
-        *fold_chain(head.fine_blocks, "fine.in", "fine"),
+        *fold_block(head.fine_block, "fine.in", "fine"),
         *fold_block(head.cls_tower, "fine", "cls_tower"),
         *fold_block(head.box_tower, "fine", "box_tower"),
     ]

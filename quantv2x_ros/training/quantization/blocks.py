@@ -72,6 +72,7 @@ def split_blocks(graph: LayerGraph) -> list[Block]:
         later = {name for follower in trunk[index + 1 :] for name in node_sources(follower)}
         made = {earlier.target for earlier in trunk[: index + 1]}
         live = {name for name in later if name in made or name in _input_names(graph)}
+        live |= kept & _targets(trunk[start : index + 1])
         if live and live <= {node.target}:
             blocks.append(Block.of(tuple(trunk[start : index + 1])))
             start = index + 1

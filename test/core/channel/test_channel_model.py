@@ -209,3 +209,18 @@ def test_tiles_that_arrive_in_time_are_named_in_order_of_arrival():
 def test_settings_are_validated(change):
     with pytest.raises(ChannelError, match=list(change)[-1]):
         ChannelSettings(**change)
+
+
+@pytest.mark.parametrize("gap", [0.05, 0.1, 0.02])
+def test_what_breaks_the_radios_law_is_not_sent(gap):
+    """A full packet every 50 ms is more than 3 % of the time, every 100 ms it is not."""
+    channel = ChannelModel(ChannelSettings(radio="its_g5_6"), 0)
+    arrived = [bool(channel.send(1, 1398, gap * number)) for number in range(int(4 / gap))]
+    assert channel.counts["unlawful"] == arrived.count(False)
+    if gap == 0.1:
+        assert all(arrived)
+    else:  # 2.0 ms each: 14 a second and no more
+        assert 14 * 3 <= sum(arrived) <= 14 * 4 + 1
+    assert channel.send(2, 1398, 4.0), "the other's law is its own"
+    with pytest.raises(ChannelError, match="radio: got 'wifi', allowed are none"):
+        ChannelSettings(radio="wifi")

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quantv2x_ros.core.detection import intervals
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.detection.evaluation import (
     AveragePrecision,
     EvaluationError,
     area_under_curve,
 )
+from quantv2x_ros.core.detection.intervals import draw_scenes, interval
 from quantv2x_ros.core.detection.matching import match_frame, recall_precision
 
 CLASSES = ("vehicle", "pedestrian", "truck")
@@ -201,3 +203,62 @@ def test_classes_can_be_left_out_of_account():
     nothing = recall_precision(Detections.empty(), truth, None, iou=0.5)
     assert nothing.recall == 0.0
     assert math.isnan(nothing.precision)
+
+
+def random_metric(seed):
+    """Four scenes of two frames with some noise."""
+    rng = np.random.default_rng(seed)
+    metric = AveragePrecision(CLASSES)
+    frames = []
+    for _ in range(4):
+        metric.start_scene()
+        scene = []
+        for _ in range(2):
+            truth = boxes_at(*[(20.0 * i, 0.0) for i in range(4)])
+            shift = rng.normal(0, 1.0, (4, 1)) * [[1, 0, 0, 0, 0, 0, 0]]
+            boxes = (truth + shift).astype(np.float32)
+            scene.append((found(boxes, rng.uniform(0.2, 1, 4)), truth, labels(4)))
+            metric.add(*scene[-1])
+        frames.append(scene)
+    return metric, frames
+
+
+def test_a_drawn_set_of_scenes_has_the_precision_of_its_scenes():
+    metric, scenes = random_metric(1)
+    drawn = metric.drawn()
+    weights = draw_scenes(4)
+    for draw in (0, 7, 50):
+        repeated = AveragePrecision(CLASSES)
+        for scene, times in zip(scenes, weights[draw], strict=True):
+            for frame in scene:
+                for _ in range(int(times)):
+                    repeated.add(*frame)
+        expected = repeated.compute()
+        for iou in ("0.3", "0.5", "0.7"):
+            assert drawn["vehicle"][iou][draw] == pytest.approx(expected["AP"]["vehicle"][iou])
+            assert drawn["mean"][iou][draw] == drawn["vehicle"][iou][draw]
+    assert drawn.keys() == {"vehicle", "mean"}
+
+
+def test_drawn_sets_do_not_depend_on_how_many_are_worked_on_at_once(monkeypatch):
+    metric, _ = random_metric(3)
+    whole = metric.drawn()
+    monkeypatch.setattr(intervals, "BLOCK", 100)
+    for iou, values in metric.drawn()["mean"].items():
+        np.testing.assert_allclose(values, whole["mean"][iou], rtol=1e-12)
+
+
+def test_an_interval_holds_the_figure_and_shrinks_with_scenes():
+    metric, _ = random_metric(2)
+    low, high = interval(metric.drawn()["vehicle"]["0.5"])
+    assert low < metric.compute()["AP"]["vehicle"]["0.5"] < high
+    assert interval(np.full(3, np.nan)) == pytest.approx((np.nan, np.nan), nan_ok=True)
+    one = AveragePrecision(CLASSES)
+    one.add(found(boxes_at((0, 0), (9, 9)), [0.9, 0.8]), boxes_at((0, 0), (30, 0)), labels(2))
+    assert interval(one.drawn()["vehicle"]["0.5"]) == (0.5, 0.5)
+
+
+def test_without_an_object_nothing_is_drawn():
+    metric = AveragePrecision(CLASSES)
+    metric.add(found(boxes_at((0, 0)), [0.9]), boxes_at(), labels(0))
+    assert metric.drawn() == {}

@@ -13,6 +13,7 @@ import pytest
 
 from quantv2x_ros.core.fusion.fusion import (
     FusionError,
+    ScaleFusion,
     agent_shares,
     fuse_cells,
     fuse_scale,
@@ -150,6 +151,24 @@ def test_a_range_off_the_sensor_is_warped_about_the_sensor() -> None:
     row, column = np.unravel_index(warped.argmax(), grid.shape)
     assert x[column] == pytest.approx(20.0 - 4.4, abs=0.41)
     assert y[row] == pytest.approx(-0.4, abs=0.01)
+
+
+@pytest.mark.parametrize("parts", [2, 5, 100])
+def test_parts_change_no_bit(maps: Any, parts: int) -> None:
+    features, scores = maps
+    needed = np.random.default_rng(3).random(GRID.shape) < 0.4
+    scale = ScaleFusion(features, scores, THETAS, needed)
+    for part in reversed(range(parts)):
+        scale.fuse(part, parts)
+    np.testing.assert_array_equal(scale.cells, fuse_cells(features, scores, THETAS, needed))
+
+
+def test_shares_of_some_rows_are_those_of_all(maps: Any) -> None:
+    _, scores = maps
+    rows = np.array([9, 2, 9])
+    whole, some = agent_shares(scores, THETAS), agent_shares(scores, THETAS, rows)
+    np.testing.assert_array_equal(some[:, rows], whole[:, rows])
+    assert not np.delete(some, rows, axis=1).any()
 
 
 def test_cells_that_no_agent_reaches_are_zero_and_weigh_nothing(maps: Any) -> None:

@@ -50,14 +50,14 @@ def test_what_is_sent_keeps_to_its_budget_and_adds_up(
         parity=data.draw(st.sampled_from([0.0, 0.2])),
     )
     sent = SweepSender(form, model.background, settings).send(indices, budget)
-    assert sent.payload_bytes <= budget
+    assert sent.packet_bytes <= budget
     limit = tiles.max_payload_bytes
     payloads = [tile.payload for tile in sent.tiles] + list(sent.parity)
     assert not limit or max(map(len, payloads), default=0) <= limit
     occupied = (indices != model.background[:, None, None]).any(axis=0)
     frame = arrived(sent, form, model)
     if frame is None:
-        assert (sent.payload_bytes, sent.sent_levels) == (0, 0)
+        assert (sent.packet_bytes, sent.sent_levels) == (0, 0)
         assert sent.omitted_cells == occupied.sum()
         return
     got = (frame.indices != model.background[:, None, None]).any(axis=0)
@@ -87,13 +87,13 @@ def test_fine_levels_go_before_cells_do(index_model: Models, coarse_first: bool)
     sender = SweepSender(
         form, model.background, SendSettings(TileSettings(300, coarse_first), min_occupancy=0.0)
     )
-    whole = sender.send(indices).payload_bytes
+    whole = sender.send(indices).packet_bytes
     seen = [sender.send(indices, int(whole * share)) for share in (1.0, 0.75, 0.45, 0.2)]
     assert [sent.sent_levels for sent in seen][-1] == 1
     assert [sent.omitted_cells == 0 for sent in seen] == [True, True, True, False]
     assert seen[0].coarse_cells == 0
     assert seen[1].coarse_cells > 0
-    sizes = [sent.payload_bytes for sent in seen]
+    sizes = [sent.packet_bytes for sent in seen]
     assert sizes == sorted(sizes, reverse=True)
 
 

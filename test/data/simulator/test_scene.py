@@ -13,9 +13,12 @@ import pytest
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.data.simulator import SimulatedFrame, SimulatedObject, simulate_scene
 from quantv2x_ros.data.simulator.mounts import agent_ids
+from quantv2x_ros.data.simulator.population import NoPlaceError
+from quantv2x_ros.data.simulator.scene import Scene
 
 FloatArray = npt.NDArray[np.float64]
 LAYOUTS = ("road", "intersection", "parking")
+NARROW_SEED = 600558
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)
@@ -32,6 +35,19 @@ def in_box(points: FloatArray, item: SimulatedObject, margin: float) -> npt.NDAr
     matrix = np.linalg.inv(matrix_from_v2x(np.array([*item.location, *item.angle])))
     local = points @ matrix[:3, :3].T + matrix[:3, 3]
     return np.asarray(np.all(np.abs(local) <= np.array(item.extent) + margin, axis=1))
+
+
+def test_a_street_without_room_for_every_agent_is_drawn_anew() -> None:
+    # the first street of this seed has no site for the second roadside unit
+    with pytest.raises(NoPlaceError, match="agent -2"):
+        Scene._draw(NARROW_SEED, 0, 4, None, 3.0)
+    frame = next(iter(simulate_scene(NARROW_SEED, frames=1, agents=4, crowd=3.0)))
+    assert set(frame.agents) == {"1", "-1", "2", "-2"}
+
+
+def test_more_agents_than_any_street_holds_are_refused() -> None:
+    with pytest.raises(NoPlaceError, match="agent"):
+        next(iter(simulate_scene(4, frames=1, agents=60)))
 
 
 def test_the_same_seed_gives_the_same_scene() -> None:

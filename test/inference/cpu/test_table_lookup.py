@@ -8,8 +8,9 @@ import numpy as np
 import openvino
 import pytest
 
+from quantv2x_ros.core.codebook.codebook_kernels import quantized_sums
 from quantv2x_ros.inference.backends import create_engine
-from quantv2x_ros.inference.cpu.graph_passes import cut_lookup
+from quantv2x_ros.inference.cpu.graph_passes import TableLookup, cut_lookup
 from quantv2x_ros.inference.engine.engine import EngineError
 from quantv2x_ros.inference.model.bundle import ModelBundle
 
@@ -37,6 +38,18 @@ def test_the_map_is_what_the_tables_sum_to(int8_bundle: ModelBundle) -> None:
     assert tied.mean() < 0.01
     np.testing.assert_array_equal(found[~tied], expected[~tied])
     assert np.abs(found - expected).max() <= 1
+
+
+def test_pairs_of_codes_are_looked_up_as_their_sum() -> None:
+    """Two planes are quantized beforehand: the same map as when each cell is summed."""
+    generator = np.random.default_rng(3)
+    tables = generator.normal(0.0, 1.0, (2, 128, 64)).astype(np.float32)
+    lookup = TableLookup(tables, np.ones(64, np.float32), np.float32(0.02), 100)
+    indices = index_maps(4)[:, :2]
+    found, expected = lookup(indices)[0], np.empty((64 * 64, 64), np.uint8)
+    cells = indices.reshape(2, -1)
+    quantized_sums(tables, lookup.bias, cells, lookup.scale, lookup.zero_point, expected)
+    np.testing.assert_array_equal(found.reshape(-1, 64), expected)
 
 
 def test_the_rest_gives_what_the_whole_file_gives_for_its_map(int8_bundle: ModelBundle) -> None:

@@ -157,9 +157,13 @@ def test_engines_are_built_for_known_backends_only(int8_bundle: ModelBundle) -> 
         build_engines(int8_bundle, "abacus")
 
 
-def test_the_egos_own_pyramid_is_a_plan_in_int8(library: TensorRt, repository: Path) -> None:
+@pytest.mark.parametrize("engine", ["encoder", "pyramid", OWN_PYRAMID, "fuse"])
+def test_every_convolution_of_the_default_bundle_runs_in_int8(
+    library: TensorRt, repository: Path, engine: str
+) -> None:
     bundle = ModelBundle.load(repository / "engines/default")
-    profile = tensorrt_profiles(bundle)[OWN_PYRAMID]
-    plan = build_plan(library, bundle.engine_path("pyramid"), profile)
-    assert len(plan.precisions) == CONVOLUTIONS["pyramid"]
+    path = bundle.engine_path("pyramid" if engine == OWN_PYRAMID else engine)
+    convolutions = [node for node in onnx.load(str(path)).graph.node if node.op_type == "Conv"]
+    plan = build_plan(library, path, tensorrt_profiles(bundle)[engine])
+    assert len(plan.precisions) == len(convolutions) > 5
     assert set(plan.precisions.values()) == {"int8"}

@@ -15,7 +15,8 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_msgs.msg import DetectedObject3DArray
+from quantv2x_ros.core.geometry.packed_pose import sent_pose
 from quantv2x_ros.core.geometry.pose import (
     PoseError,
     invert,
@@ -25,14 +26,12 @@ from quantv2x_ros.core.geometry.pose import (
 from quantv2x_ros.core.placement.cloud_placement import placement_of
 from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.nodes.air.index_format import IndexFormat
-from quantv2x_ros.nodes.air.messages import tile_from_message
-from quantv2x_ros.nodes.common.conversions import pose_from_message, pose_to_message, time_message
+from quantv2x_ros.nodes.common.conversions import pose_to_message, time_message
 from quantv2x_ros.nodes.common.point_cloud import message_from_points
 from quantv2x_ros.nodes.ego import create_ego
 from quantv2x_ros.nodes.encoder.encoder import EncoderNode
 from quantv2x_ros.nodes.fusion.fusion import FusionNode
-from quantv2x_ros.training.export.random_bundle import build_random_bundle
+from test.nodes.packet_messages import sent_spread, tile_of
 
 try:
     import tf2_ros
@@ -50,7 +49,7 @@ MOUNTS = {
     "upside down": [0.125, 0.25, -0.25, 180.0, 0.0, 0.0],
 }
 LIDAR_POSE = placement_of([40.0, -7.0, 2.0, 0.5, -0.5, 30.0]).extrinsics
-SPREAD = np.diag([0.04, 0.04, 0.01, 0.0, 0.0, 0.0001]).reshape(36)
+SPREAD = np.diag([0.04, 0.04, 0.01, 0.0, 0.0, 0.0004]).reshape(36)
 
 
 class Vehicle:
@@ -60,7 +59,7 @@ class Vehicle:
         self.ros = ros
         for node in nodes:
             ros.add(node)
-        self.indices = ros.collect(BevIndices, "/v2x/bev_indices")
+        self.indices = ros.collect_packets()
         self.clouds = ros.node.create_publisher(PointCloud2, "points", 10)
         self.poses = ros.node.create_publisher(PoseWithCovarianceStamped, "pose", 10)
         ros.connect(self.clouds, self.poses)
@@ -83,8 +82,8 @@ class Vehicle:
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory) -> ModelBundle:
-    return build_random_bundle(tmp_path_factory.mktemp("mounted") / "bundle", seed=3)
+def bundle(bundle_folder) -> ModelBundle:
+    return ModelBundle.load(bundle_folder)
 
 
 @pytest.fixture
@@ -109,8 +108,7 @@ def test_a_mounted_cloud_is_sent_as_its_lidar_would_see_it(heard, name):
     plain = heard()
     mounted = heard(MOUNTS[name], cloud_mount=MOUNTS[name])
     assert mounted.payload == plain.payload
-    pose = pose_from_message(mounted.sensor_pose, "the vehicle")
-    np.testing.assert_allclose(pose, LIDAR_POSE, atol=1e-6)
+    np.testing.assert_allclose(mounted.pose, sent_pose(LIDAR_POSE), atol=1e-9)
     assert mounted.header.frame_id == "sensor_lidar", "the cloud's own frame lies otherwise"
     assert heard(MOUNTS[name]).payload != plain.payload, "the mount makes the difference"
 
@@ -120,7 +118,7 @@ def test_a_pitched_cloud_is_put_upright(heard, bundle):
     plain, mounted, left = heard(), heard(mount, cloud_mount=mount), heard(mount)
 
     def indices(message):
-        return tile_from_message(message, IndexFormat.of(bundle), "map", 60 * SECOND).indices
+        return tile_of(message, bundle).indices
 
     same, other = (np.mean(indices(m) == indices(plain)) for m in (mounted, left))
     assert same > 0.99 > 0.95 > other, "but for rounding"
@@ -128,8 +126,12 @@ def test_a_pitched_cloud_is_put_upright(heard, bundle):
 
 def test_the_pose_is_as_uncertain_as_the_way_from_the_clouds_frame_makes_it(heard):
     message = heard([5.0, 0.0, 0.0, 0.0, 0.0, 0.0], cloud_mount=[5.0, 0.0, 0.0, 0.0, 0.0, 0.0])
-    spread = np.reshape(message.sensor_pose.covariance, (6, 6))
-    assert spread[0, 0] + spread[1, 1] == pytest.approx(0.08 + 5.0**2 * 0.0001, rel=1e-3)
+    # by the heading's 0.02 rad, across the 30 degrees of the LiDAR's x axis
+    across = np.array([-np.sin(np.radians(30.0)), np.cos(np.radians(30.0))])
+    expected = SPREAD.reshape(6, 6).copy()
+    expected[:2, :2] += 5.0**2 * 0.0004 * np.outer(across, across)
+    assert message.spread == sent_spread(expected)
+    assert message.spread != sent_spread(SPREAD)
 
 
 def test_the_own_vehicle_is_cut_out_where_the_lidar_sees_it(heard):

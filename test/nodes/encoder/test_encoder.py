@@ -16,15 +16,22 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from transforms3d.euler import euler2mat
 
-from quantv2x_msgs.msg import BevIndices, Codebook
+from quantv2x_msgs.msg import Codebook
+from quantv2x_ros.core.channel.pacing import sweep_budget
+from quantv2x_ros.core.channel.radio import radio_profile
+from quantv2x_ros.core.geometry.packed_pose import sent_pose
 from quantv2x_ros.core.geometry.pose import invert, matrix_from_v2x
+from quantv2x_ros.core.peers.key_ring import KeyRing, generate_keys
+from quantv2x_ros.core.peers.signing import is_signed_by
 from quantv2x_ros.core.placement.levelling import Levelling, levelled_points, levelled_pose
+from quantv2x_ros.core.transport.packet import PacketError, parts
+from quantv2x_ros.core.transport.packet_sizes import GEONETWORKING_UNIT, HEADER_BYTES
+from quantv2x_ros.core.transport.tiles import TileSettings
 from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.model.manifest import BundleError
 from quantv2x_ros.nodes.air.index_format import IndexFormat
-from quantv2x_ros.nodes.air.messages import tile_from_message
 from quantv2x_ros.nodes.common.conversions import (
     pose_to_message,
     time_message,
@@ -32,6 +39,7 @@ from quantv2x_ros.nodes.common.conversions import (
 )
 from quantv2x_ros.nodes.common.point_cloud import message_from_points
 from quantv2x_ros.nodes.encoder.encoder import EncoderNode
+from test.nodes.packet_messages import sent_spread, tile_of
 
 SECOND = 1_000_000_000
 POINTS = np.random.default_rng(5).uniform((-20, -20, -2, 0), (20, 20, 1, 1), (3000, 4))
@@ -39,26 +47,42 @@ POINTS = POINTS.astype(np.float32)
 NO_INTENSITY = POINTS * np.array([1, 1, 1, 0], np.float32)
 
 
+def covariance(x=0.04, y=0.09, x_y=0.02, heading=0.0004):
+    """Variances of x, y and heading, that of x with y, and more that no packet holds."""
+    matrix = np.diag([x, y, 0.01, 0.001, 0.002, heading])
+    matrix[0, 1] = matrix[1, 0] = x_y
+    return matrix.ravel()
+
+
+def size_of(packets):
+    """Bytes of all packets, with headers and signatures."""
+    return sum(len(packet.data) for packet in packets)
+
+
 class Vehicle:
     """An encoder node, what it publishes, and its sensors."""
 
     def __init__(self, ros, parameters, **values):
-        fixed = {"station_id": 7, "crop_ego_body": False, "pose_timeout": 0.3}
+        fixed = {"station_id": 7, "crop_ego_body": False, "pose_timeout": 0.3, "min_occupancy": 0.0}
         values = {**fixed, "max_payload_bytes": 0, **values}
         self.ros = ros
         self.node = ros.add(EncoderNode(parameter_overrides=parameters(**values)))
-        self.indices = ros.collect(BevIndices, "/v2x/bev_indices")
+        self.indices = self.collect()
         self.diagnostics = ros.collect(DiagnosticArray, "/diagnostics")
         self.clouds = ros.node.create_publisher(PointCloud2, "points", 10)
         self.poses = ros.node.create_publisher(PoseWithCovarianceStamped, "pose", 10)
         ros.connect(self.clouds, self.poses)
 
-    def send_pose(self, stamp_ns, x=0.0, frame="map"):
+    def collect(self):
+        """A list that grows with every packet."""
+        return self.ros.collect_packets(qos=100)
+
+    def send_pose(self, stamp_ns, x=0.0, frame="map", z=0.0, spread=None):
         message = PoseWithCovarianceStamped(
             header=Header(stamp=time_message(stamp_ns), frame_id=frame),
             pose=PoseWithCovariance(
-                pose=pose_to_message(matrix_from_v2x([x, 0, 0, 0, 0, 0])),
-                covariance=np.arange(36.0),
+                pose=pose_to_message(matrix_from_v2x([x, 0, z, 0, 0, 0])),
+                covariance=covariance() if spread is None else spread,
             ),
         )
         self.poses.publish(message)
@@ -98,13 +122,15 @@ def test_a_sweep_is_sent_as_the_indices_that_the_pipeline_gives(ros, vehicle, bu
     vehicle.send_cloud(10 * SECOND)
     ros.spin_until(lambda: vehicle.indices)
     (message,) = vehicle.indices
-    tile = tile_from_message(message, IndexFormat.of(bundle), "map", 20 * SECOND)
+    tile = tile_of(message, bundle)
     expected = AgentEncoder(bundle, threads=1).encode(NO_INTENSITY).indices
     np.testing.assert_array_equal(tile.indices, expected)
     assert (tile.station_id, tile.sequence, tile.frame_id) == (7, 0, "lidar")
     assert tile.stamp_ns == 10 * SECOND
+    assert message.header.stamp == time_message(10 * SECOND)
     assert tile.pose[0, 3] == pytest.approx(3.0)
-    np.testing.assert_array_equal(message.sensor_pose.covariance, np.arange(36.0))
+    assert message.spread == sent_spread(covariance())
+    assert (message.signature_kind, parts(message.data)[1]) == (0, b"")
 
 
 @pytest.mark.parametrize(("used", "points"), [(True, POINTS), (False, NO_INTENSITY)])
@@ -116,7 +142,7 @@ def test_intensity_reaches_the_model_where_it_is_asked_for(
     vehicle.send_cloud(10 * SECOND)
     ros.spin_until(lambda: vehicle.indices)
     bundle = ModelBundle.load(bundle_folder)
-    tile = tile_from_message(vehicle.indices[0], IndexFormat.of(bundle), "map", 20 * SECOND)
+    tile = tile_of(vehicle.indices[0], bundle)
     encoder = AgentEncoder(bundle, threads=1)
     np.testing.assert_array_equal(tile.indices, encoder.encode(points).indices)
     other = NO_INTENSITY if used else POINTS
@@ -144,12 +170,12 @@ def test_a_tilted_cloud_is_levelled_and_sent_with_the_pose_of_the_levelled_frame
     ros.spin_until(lambda: vehicle.indices and levels)
     bundle = ModelBundle.load(bundle_folder)
     level = Levelling(bundle.sensor_heights).update(cloud, 10.0)
-    tile = tile_from_message(vehicle.indices[0], IndexFormat.of(bundle), "map", 20 * SECOND)
+    tile = tile_of(vehicle.indices[0], bundle)
     expected = AgentEncoder(bundle, threads=1).encode(levelled_points(cloud, level)).indices
     np.testing.assert_array_equal(tile.indices, expected)
     assert tile.frame_id == "lidar_level"
     lidar = matrix_from_v2x([3.0, 0, 0, 0, 0, 0])
-    np.testing.assert_allclose(tile.pose, levelled_pose(lidar, level), atol=1e-6)
+    np.testing.assert_allclose(tile.pose, sent_pose(levelled_pose(lidar, level)), atol=1e-9)
     assert np.abs(tile.pose - lidar).max() > 0.05
     (told,) = levels
     assert (told.header.frame_id, told.child_frame_id) == ("lidar", "lidar_level")
@@ -166,7 +192,7 @@ def test_a_cloud_is_left_as_it_is_where_that_is_asked_for(ros, parameters, bundl
     vehicle.send_cloud(10 * SECOND, tilted_street(3.0))
     ros.spin_until(lambda: vehicle.indices)
     bundle = ModelBundle.load(bundle_folder)
-    tile = tile_from_message(vehicle.indices[0], IndexFormat.of(bundle), "map", 20 * SECOND)
+    tile = tile_of(vehicle.indices[0], bundle)
     expected = AgentEncoder(bundle, threads=1).encode(tilted_street(3.0)).indices
     np.testing.assert_array_equal(tile.indices, expected)
     assert tile.frame_id == "lidar"
@@ -185,7 +211,7 @@ def test_a_pose_between_two_is_interpolated(ros, vehicle):
     vehicle.send_pose(10 * SECOND + SECOND // 10, x=2.0)
     vehicle.send_cloud(10 * SECOND + SECOND // 20)
     ros.spin_until(lambda: vehicle.indices)
-    assert vehicle.indices[0].sensor_pose.pose.position.x == pytest.approx(1.0)
+    assert vehicle.indices[0].pose[0, 3] == pytest.approx(1.0)
 
 
 def test_a_sweep_waits_for_its_pose(ros, vehicle):
@@ -213,6 +239,29 @@ def test_a_pose_that_is_not_finite_is_dropped_and_counted(ros, vehicle):
     vehicle.poses.publish(message)
     assert "not finite" in vehicle.expect_drop("pose")
     vehicle.expect_still_alive()
+
+
+@pytest.mark.parametrize(
+    ("broken", "text"),
+    [
+        ({"spread": covariance(x=-0.04)}, "not one of x, y and heading"),
+        ({"spread": covariance(x_y=1.0)}, "not one of x, y and heading"),
+        ({"spread": covariance(heading=-1e-6)}, "not one of x, y and heading"),
+        ({"spread": covariance(heading=np.nan)}, "not finite"),
+        ({"spread": covariance(y=np.inf)}, "not finite"),
+        ({"z": 9000.0}, "a packet holds up to 8388.61 m"),
+    ],
+    ids=["variance", "correlation", "heading", "not a number", "infinite", "height"],
+)
+def test_a_pose_that_no_packet_holds_is_dropped_and_counted(vehicle, broken, text):
+    vehicle.send_pose(10 * SECOND, **broken)
+    vehicle.send_cloud(10 * SECOND)
+    dropped = vehicle.expect_drop("pose")
+    assert dropped.startswith("1 (")
+    assert text in dropped
+    assert vehicle.indices == []
+    vehicle.expect_still_alive()
+    assert [message.sequence for message in vehicle.indices] == [0], "the lost one has no number"
 
 
 def test_a_pose_in_another_frame_is_dropped_and_counted(vehicle):
@@ -244,7 +293,7 @@ def test_a_cloud_without_a_point_in_range_is_an_empty_sweep(ros, vehicle, bundle
     vehicle.send_cloud(10 * SECOND, points)
     ros.spin_until(lambda: vehicle.indices)
     bundle = ModelBundle.load(bundle_folder)
-    tile = tile_from_message(vehicle.indices[0], IndexFormat.of(bundle), "map", 20 * SECOND)
+    tile = tile_of(vehicle.indices[0], bundle)
     empty = AgentEncoder(bundle, threads=1).encode(np.empty((0, 4), np.float32)).indices
     np.testing.assert_array_equal(tile.indices, empty)
     vehicle.expect_still_alive()
@@ -256,7 +305,7 @@ def test_the_own_vehicle_is_cut_out(ros, parameters, bundle_folder):
     vehicle.send_cloud(10 * SECOND)
     ros.spin_until(lambda: vehicle.indices)
     bundle = ModelBundle.load(bundle_folder)
-    tile = tile_from_message(vehicle.indices[0], IndexFormat.of(bundle), "map", 20 * SECOND)
+    tile = tile_of(vehicle.indices[0], bundle)
     outer = NO_INTENSITY[np.abs(POINTS[:, :2]).max(axis=1) > 15.0]
     expected = AgentEncoder(bundle, threads=1).encode(outer).indices
     np.testing.assert_array_equal(tile.indices, expected)
@@ -275,6 +324,30 @@ def test_a_sweep_is_split_into_payloads_of_the_size_given(ros, parameters):
     assert [message.tile_index for message in vehicle.indices] == list(range(total))
     assert {message.sequence for message in vehicle.indices} == {0}
     assert max(len(message.payload) for message in vehicle.indices) <= 1398
+    assert all(len(m.data) == HEADER_BYTES + len(m.payload) for m in vehicle.indices)
+
+
+@pytest.mark.parametrize(("kind", "number"), [("ed25519", 1), ("ecdsa_p256", 2)])
+def test_with_a_key_every_packet_is_signed_and_fits_a_frame_of_geonetworking(
+    ros, parameters, tmp_path, kind, number
+):
+    key, _ = generate_keys(tmp_path, 7, kind=kind)
+    default = {"max_payload_bytes": TileSettings.max_payload_bytes}
+    vehicle = Vehicle(ros, parameters, signing_key=str(key), parity=0.1, **default)
+    vehicle.send_pose(10 * SECOND)
+    vehicle.send_cloud(10 * SECOND)
+    ros.spin_until(lambda: vehicle.indices)
+    first = vehicle.indices[0]
+    ros.spin_until(lambda: len(vehicle.indices) == first.tile_count + first.parity_count)
+    public = KeyRing.load(tmp_path)[7]
+    for message in vehicle.indices:
+        content, signature = parts(message.data)
+        assert message.signature_kind == number
+        assert len(signature) == 64
+        assert is_signed_by(public, signature, content)
+        assert not is_signed_by(public, signature, content[:-1] + b"?")
+        assert len(message.data) <= GEONETWORKING_UNIT
+    ros.spin_until(lambda: vehicle.reported("bytes a frame") == str(size_of(vehicle.indices)))
 
 
 def test_a_sweep_keeps_to_its_budget_and_says_what_it_left_out(ros, parameters):
@@ -284,11 +357,36 @@ def test_a_sweep_keeps_to_its_budget_and_says_what_it_left_out(ros, parameters):
     ros.spin_until(lambda: vehicle.indices)
     message = vehicle.indices[0]
     ros.spin_until(lambda: len(vehicle.indices) == message.tile_count)
-    assert 0 < sum(len(message.payload) for message in vehicle.indices) <= 2500
-    assert message.sent_levels == message.tile_levels == 1
+    assert 0 < size_of(vehicle.indices) <= 2500
+    assert message.sent_levels == message.place.levels == 1
     assert message.omitted_cells > 0
     ros.spin_until(lambda: vehicle.reported("levels sent") == "1 of 3")
     assert vehicle.reported("cells left out") == str(message.omitted_cells)
+
+
+def test_a_radios_law_cuts_a_sweep_and_all_that_is_left_goes(ros, parameters):
+    vehicle = Vehicle(ros, parameters, max_payload_bytes=700, radio="its_g5_6")
+    vehicle.send_pose(10 * SECOND)
+    vehicle.send_cloud(10 * SECOND)
+    ros.spin_until(lambda: vehicle.indices)
+    count = vehicle.indices[0].tile_count
+    assert count > 1
+    ros.spin_until(lambda: len(vehicle.indices) == count)
+    assert [message.tile_index for message in vehicle.indices] == list(range(count))
+    law = radio_profile("its_g5_6")
+    assert size_of(vehicle.indices) <= sweep_budget(law, 0.1, 700, HEADER_BYTES)
+    ros.spin_until(lambda: vehicle.reported("radio") == "its_g5_6")
+    assert 0 < int(vehicle.reported("allowed airtime used").split()[0]) <= 100
+    vehicle.node.trigger_deactivate()
+    vehicle.node.trigger_activate()
+    vehicle.send_pose(11 * SECOND)
+    vehicle.send_cloud(11 * SECOND)
+    ros.spin_until(lambda: len(vehicle.indices) > count)
+
+
+def test_a_radio_that_is_not_known_is_refused(ros, parameters):
+    with pytest.raises(ParameterError, match="radio"):
+        EncoderNode(parameter_overrides=parameters(station_id=7, radio="wifi"))
 
 
 def test_the_codebook_is_announced_to_late_subscribers(ros, vehicle, bundle_folder):
@@ -299,6 +397,24 @@ def test_the_codebook_is_announced_to_late_subscribers(ros, vehicle, bundle_fold
     assert announcements[0].station_id == 7
     assert announcements[0].codebook_id == bundle.codebook_id
     assert announcements[0].bundle_name == bundle.name
+    assert announcements[0].map_frame == "map"
+    assert announcements[0].format_id == IndexFormat.of(bundle, "map").format_id
+    vehicle.send_pose(10 * SECOND)
+    vehicle.send_cloud(10 * SECOND)
+    ros.spin_until(lambda: vehicle.indices)
+    assert vehicle.indices[0].format_id == announcements[0].format_id
+
+
+def test_packets_of_another_map_frame_are_of_another_format(ros, parameters, bundle_folder):
+    vehicle = Vehicle(ros, parameters, map_frame="utm")
+    vehicle.send_pose(10 * SECOND, frame="utm")
+    vehicle.send_cloud(10 * SECOND)
+    ros.spin_until(lambda: vehicle.indices)
+    bundle = ModelBundle.load(bundle_folder)
+    assert tile_of(vehicle.indices[0], bundle, "utm").station_id == 7
+    with pytest.raises(PacketError) as caught:
+        tile_of(vehicle.indices[0], bundle, "map")
+    assert caught.value.reason == "format"
 
 
 def test_diagnostics_tell_rate_bytes_and_stages(ros, vehicle):
@@ -307,9 +423,10 @@ def test_diagnostics_tell_rate_bytes_and_stages(ros, vehicle):
         vehicle.send_cloud((10 + number) * SECOND)
         ros.spin_until(lambda wanted=number + 1: len(vehicle.indices) == wanted)
     ros.spin_until(lambda: vehicle.reported("rate [Hz]") not in (None, "0.00"))
-    assert int(vehicle.reported("bytes a frame")) == len(vehicle.indices[0].payload)
-    total = sum(len(message.payload) for message in vehicle.indices)
+    assert int(vehicle.reported("bytes a frame")) == len(vehicle.indices[0].data)
+    total = size_of(vehicle.indices)
     ros.spin_until(lambda: vehicle.reported("bytes sent") == str(total))
+    assert vehicle.reported("packets a frame") == "1 + 0 parity"
     assert int(vehicle.reported("points received")) == len(POINTS)
     assert 0 < int(vehicle.reported("pillars")) <= int(vehicle.reported("points in range"))
     assert int(vehicle.reported("points in range")) <= len(POINTS)

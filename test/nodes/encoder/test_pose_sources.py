@@ -22,12 +22,13 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
-from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.geometry.packed_pose import sent_pose
 from quantv2x_ros.core.geometry.pose import PoseError, extrinsics_matrix, matrix_from_v2x
 from quantv2x_ros.graph.parameters.parameter import ParameterError
-from quantv2x_ros.nodes.common.conversions import pose_from_message, pose_to_message, time_message
+from quantv2x_ros.nodes.common.conversions import pose_to_message, time_message
 from quantv2x_ros.nodes.common.point_cloud import message_from_points
 from quantv2x_ros.nodes.encoder.encoder import EncoderNode
+from test.nodes.packet_messages import sent_spread
 
 try:
     import tf2_ros
@@ -41,7 +42,7 @@ needs_tf2 = pytest.mark.skipif(
 SECOND = 1_000_000_000
 POINTS = np.random.default_rng(5).uniform((-20, -20, -2, 0), (20, 20, 1, 1), (500, 4))
 POINTS = POINTS.astype(np.float32)
-SPREAD = np.diag([0.04, 0.04, 0.01, 0.0, 0.0, 0.0001]).reshape(36)
+SPREAD = np.diag([0.04, 0.04, 0.01, 0.0, 0.0, 0.01]).reshape(36)
 
 
 class Agent:
@@ -51,7 +52,7 @@ class Agent:
         values = {"max_payload_bytes": 0, "pose_timeout": 0.3, "pose_source": source, **values}
         self.ros = ros
         self.node = ros.add(EncoderNode(parameter_overrides=parameters(**values)))
-        self.indices = ros.collect(BevIndices, "/v2x/bev_indices")
+        self.indices = ros.collect_packets()
         self.diagnostics = ros.collect(DiagnosticArray, "/diagnostics")
         self.clouds = ros.node.create_publisher(PointCloud2, "points", 10)
         ros.connect(self.clouds)
@@ -68,7 +69,7 @@ class Agent:
     def sent(self, count=1):
         """Wait for so many sweeps; return the newest one's pose as a matrix."""
         self.ros.spin_until(lambda: len(self.indices) >= count)
-        return pose_from_message(self.indices[-1].sensor_pose, "the agent")
+        return self.indices[-1].pose
 
     def dropped(self, reason):
         def text():
@@ -109,10 +110,10 @@ def test_odometry_is_interpolated_and_moved_to_the_lidar(ros, parameters):
     publisher.publish(odometry(10 * SECOND + SECOND // 10, at(2.0, 90.0)))
     agent.cloud(10 * SECOND + SECOND // 20)
     expected = at(1.0, 90.0) @ extrinsics_matrix([1.2, 0.0, 1.8, 0.0, 0.0, 180.0])
-    np.testing.assert_allclose(agent.sent(), expected, atol=1e-9)
-    spread = np.reshape(agent.indices[0].sensor_pose.covariance, (6, 6))
-    assert spread[0, 0] == pytest.approx(0.04 + 1.2**2 * 0.0001), "heading moves it along x here"
-    assert spread[5, 5] == pytest.approx(0.0001)
+    np.testing.assert_allclose(agent.sent(), sent_pose(expected), atol=1e-9)
+    moved = np.diag([0.04 + 1.2**2 * 0.01, 0.04, 0.0, 0.0, 0.0, 0.01])
+    assert agent.indices[0].spread == sent_spread(moved), "heading moves it along x here"
+    assert agent.indices[0].spread != sent_spread(SPREAD)
 
 
 def test_poses_of_the_vehicle_are_moved_to_the_lidar_too(ros, parameters):
@@ -223,15 +224,15 @@ def test_tf_is_interpolated_through_the_tree_at_the_sweeps_stamp(ros, parameters
     agent = Agent(ros, parameters, "tf", tf_position_sigma=0.2, tf_rotation_sigma=1.0)
     tree = Tree(agent)
     mount = extrinsics_matrix([1.2, 0.0, 1.8, 0.0, 0.0, 180.0])
-    tree.extrinsics(mount)
+    tree.mount(mount)
     tree.move(10 * SECOND, at(0.0, 80.0))
     agent.cloud(10 * SECOND + SECOND // 20)
     ros.spin_for(0.1)
     assert agent.indices == [], "it waits for the transform after it"
     tree.move(10 * SECOND + SECOND // 10, at(2.0, 100.0))
-    np.testing.assert_allclose(agent.sent(), at(1.0, 90.0) @ mount, atol=1e-9)
-    spread = np.reshape(agent.indices[0].sensor_pose.covariance, (6, 6))
-    np.testing.assert_allclose(np.diag(spread), [0.04] * 3 + [np.radians(1.0) ** 2] * 3)
+    np.testing.assert_allclose(agent.sent(), sent_pose(at(1.0, 90.0) @ mount), atol=1e-9)
+    expected = np.diag([0.04] * 3 + [np.radians(1.0) ** 2] * 3)
+    assert agent.indices[0].spread == sent_spread(expected)
 
 
 @needs_tf2
@@ -240,7 +241,7 @@ def test_a_sweep_without_its_transform_is_dropped_with_tf2s_reason(ros, paramete
     agent.cloud(10 * SECOND)
     assert 'tf2: "map" passed to lookupTransform' in agent.dropped("no_pose")
     tree = Tree(agent)
-    tree.extrinsics(np.eye(4))
+    tree.mount(np.eye(4))
     tree.move(10 * SECOND, at(0.0))
     tree.move(11 * SECOND, at(1.0))
     ros.spin_for(0.3)
@@ -259,7 +260,7 @@ def test_a_sweep_without_its_transform_is_dropped_with_tf2s_reason(ros, paramete
 def test_tf_that_jumps_back_starts_afresh(ros, parameters, sim_time):
     agent = Agent(ros, parameters, "tf", use_sim_time=sim_time, pose_timeout=5.0)
     tree = Tree(agent)
-    tree.extrinsics(np.eye(4))
+    tree.mount(np.eye(4))
     clock = agent.publisher(Clock, "/clock") if sim_time else None
     for count, (second, x) in enumerate([(60, 1.0), (61, 2.0), (10, 3.0), (11, 4.0)], start=1):
         if clock is not None:

@@ -4,37 +4,35 @@
 
 from __future__ import annotations
 
-import copy
+import contextlib
+import time
 
 import numpy as np
 import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
-from geometry_msgs.msg import PoseWithCovariance
-
 from quantv2x_msgs.msg import BevIndices
+from quantv2x_ros.core.geometry.packed_pose import PoseSpread
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.core.peers.key_ring import generate_keys
 from quantv2x_ros.core.transport.grid_turn import turned_points
+from quantv2x_ros.core.transport.packet import PARITY, PacketError
+from quantv2x_ros.core.transport.tiles import TilePlace
 from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
-from quantv2x_ros.nodes.air.index_format import IndexFormat
-from quantv2x_ros.nodes.air.messages import tile_from_message
-from quantv2x_ros.nodes.common.conversions import pose_to_message
+from quantv2x_ros.nodes.common.conversions import time_message
 from quantv2x_ros.nodes.ego import create_ego
-from test.nodes.encoder.test_encoder import NO_INTENSITY, SECOND, Vehicle
+from test.nodes.encoder.test_encoder import NO_INTENSITY, SECOND, Vehicle, covariance
+from test.nodes.packet_messages import changed, heard, sent_spread, tile_of, without_orientation
 
 FAR = 500.0
 
 
-def pose_at(x, *variances, yaw=0.0):
-    """A pose so far ahead, with the variances of x, y, ... that are given; yaw in degrees."""
-    covariance = np.zeros((6, 6))
-    np.fill_diagonal(covariance, [*variances, *[0.0] * (6 - len(variances))])
-    pose = pose_to_message(matrix_from_v2x([x, 0, 0, 0, yaw, 0]))
-    return PoseWithCovariance(pose=pose, covariance=covariance.ravel())
+def pose_at(x, yaw=0.0):
+    """A pose so far ahead; yaw in degrees."""
+    return matrix_from_v2x([x, 0, 0, 0, yaw, 0])
 
 
 class Pole(Vehicle):
@@ -45,6 +43,17 @@ class Pole(Vehicle):
         self.air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 10)
         ros.connect(self.air)
         self.second = 10
+
+    def collect(self):
+        """A list that grows with every packet, but for what is none."""
+        packets = []
+
+        def add(message):
+            with contextlib.suppress(PacketError):
+                packets.append(heard(message))
+
+        self.ros.node.create_subscription(BevIndices, "/v2x/bev_indices", add, 10)
+        return packets
 
     def sweep(self):
         """Send a sweep; returns what is published of it."""
@@ -60,13 +69,10 @@ class Pole(Vehicle):
 
     def hear(self, x, **changes):
         """Let a station be heard that stands so far ahead, with what else is different."""
-        message = copy.deepcopy(self.own()[-1])
-        message.station_id = 8
-        message.sensor_pose = pose_at(x)
-        for name, value in changes.items():
-            setattr(message, name, value)
-        self.air.publish(message)
-        self.ros.spin_until(lambda: message.station_id in {m.station_id for m in self.indices})
+        values = {"station_id": 8, "pose": pose_at(x), "spread": PoseSpread(), **changes}
+        self.air.publish(changed(self.own()[-1].message, **values))
+        station = values["station_id"]
+        self.ros.spin_until(lambda: station in {m.station_id for m in self.indices})
         self.ros.spin_for(0.05)
 
 
@@ -85,7 +91,7 @@ def test_a_sweep_that_nobody_who_is_heard_can_use_is_left_out(ros, pole, bundle_
     left = pole.sweep()
     assert left.omitted_cells > 0
     bundle = ModelBundle.load(bundle_folder)
-    tile = tile_from_message(left, IndexFormat.of(bundle), "map", 100 * SECOND)
+    tile = tile_of(left, bundle)
     background = np.array(bundle.manifest.codebook.background)
     assert (tile.indices == background[:, None, None]).all()
     ros.spin_until(lambda: pole.reported("receivers heard") == "1")
@@ -111,23 +117,33 @@ def test_while_more_stations_send_than_are_tracked_everything_is_sent(ros, param
 
 def test_a_station_that_hardly_knows_where_it_is_gets_everything(pole):
     pole.sweep()
-    pole.hear(FAR, sensor_pose=pose_at(FAR, 25.0, 25.0))
+    pole.hear(FAR, spread=PoseSpread(5.0, 5.0))
     assert pole.sweep().omitted_cells == 0
     pole.ros.spin_until(lambda: pole.reported("receivers heard") == "1")
 
 
-def test_a_covariance_that_is_none_is_refused(ros, pole):
-    pole.sweep()
-    pole.hear(FAR, sensor_pose=pose_at(FAR, -1.0))
-    assert pole.sweep().omitted_cells == 0
+def test_a_pose_that_is_none_is_refused(ros, pole):
+    first = pole.sweep()
+    pole.air.publish(without_orientation(changed(first.message, station_id=8)))
     ros.spin_until(lambda: pole.reported("receivers' messages refused: pose") == "1")
-
-
-def test_a_message_that_fusion_would_refuse_changes_nothing(ros, pole):
-    pole.sweep()
-    pole.hear(FAR, map_frame="elsewhere")
     assert pole.sweep().omitted_cells == 0
-    ros.spin_until(lambda: pole.reported("receivers' messages refused: map_frame") == "1")
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"format_id": 5}, "format"),
+        ({"stamp_ns": time.time_ns() + 3600 * SECOND}, "future"),
+        ({"place": TilePlace(0, 1, 0, 4096, 0, 1)}, "tiles"),
+        ({"encoding": PARITY}, "encoding"),
+        ({"payload": bytes(60_000)}, "payload_size"),
+    ],
+)
+def test_a_packet_that_fusion_would_refuse_changes_nothing(ros, pole, values, reason):
+    pole.sweep()
+    pole.hear(FAR, **values)
+    assert pole.sweep().omitted_cells == 0
+    ros.spin_until(lambda: pole.reported(f"receivers' messages refused: {reason}") == "1")
 
 
 def test_who_is_not_in_the_key_ring_is_not_heard(ros, parameters, tmp_path):
@@ -143,15 +159,17 @@ def test_a_pole_lays_its_grid_along_the_road_of_who_is_heard(ros, parameters, lo
     values = {"bundle": str(long_bundle_folder), "interest_of_receivers": False}
     pole = Pole(ros, parameters, min_occupancy=0.0, turn_grid=True, **values)
     first = pole.sweep()
-    assert (first.header.frame_id, first.sensor_pose.pose.orientation.w) == ("lidar", 1.0)
-    pole.hear(2.0, sensor_pose=pose_at(2.0, yaw=90.0))
+    assert first.header.frame_id == "lidar"
+    np.testing.assert_array_equal(first.pose, np.eye(4))
+    pole.hear(2.0, pose=pose_at(2.0, yaw=90.0))
     turned = pole.sweep()
     assert turned.header.frame_id == "lidar_grid"
-    assert turned.header.stamp.sec == pole.second
+    assert turned.header.stamp == time_message(pole.second * SECOND)
+    assert turned.stamp_ns == pole.second * SECOND
     bundle = ModelBundle.load(long_bundle_folder)
-    tile = tile_from_message(turned, IndexFormat.of(bundle), "map", 100 * SECOND)
-    np.testing.assert_allclose(tile.pose, matrix_from_v2x([0, 0, 0, 0, 90, 0]), atol=1e-6)
-    np.testing.assert_array_equal(turned.sensor_pose.covariance, np.arange(36.0))
+    tile = tile_of(turned, bundle)
+    np.testing.assert_allclose(tile.pose, pose_at(0.0, yaw=90.0), atol=1e-6)
+    assert turned.spread == sent_spread(covariance())
     points = turned_points(NO_INTENSITY, np.pi / 2)
     expected = AgentEncoder(bundle, threads=1).encode(points).indices
     np.testing.assert_array_equal(tile.indices, expected)
@@ -160,7 +178,7 @@ def test_a_pole_lays_its_grid_along_the_road_of_who_is_heard(ros, parameters, lo
 
 def test_a_grid_that_is_not_to_be_turned_lies_as_the_sensor_does(pole):
     pole.sweep()
-    pole.hear(2.0, sensor_pose=pose_at(2.0, yaw=90.0))
+    pole.hear(2.0, pose=pose_at(2.0, yaw=90.0))
     assert pole.sweep().header.frame_id == "lidar"
     assert pole.reported("grid turned [degrees]") is None
 

@@ -29,13 +29,13 @@ class Station:
         self.ros, self.bundle = ros, bundle
         self.heard = []
         self.node = ros.add(BaseNode("listener"))
-        self.announcements = Announcements(self.node, 1, IndexFormat.of(bundle), self.heard.append)
+        self.format = IndexFormat.of(bundle, "map")
+        self.announcements = Announcements(self.node, 1, self.format, self.heard.append)
         self.air = ros.node.create_publisher(Codebook, "/v2x/codebook", qos.latched_input())
         ros.connect(self.air)
 
     def announce(self, station, **changes):
-        now = self.node.get_clock().now().to_msg()
-        message = announcement(self.bundle, station, now)
+        message = announcement(self.format, self.bundle, station, self.node.get_clock().now())
         for name, value in changes.items():
             setattr(message, name, value)
         self.air.publish(message)
@@ -51,9 +51,34 @@ def test_each_station_that_will_be_understood_is_heard_once(ros, bundle):
     station.announce(2)
     station.announce(3, codebook_id=5)
     station.announce(4)
-    ros.spin_until(lambda: len(station.heard) >= 2)
+    station.announce(5, columns=65)
+    station.announce(6, map_frame="utm")
+    station.announce(7, format_id=5)
+    station.announce(8)
+    ros.spin_until(lambda: len(station.heard) >= 3)
     ros.spin_for(0.2)
-    assert station.heard == [2, 4], "neither the own one nor one with another codebook"
+    assert station.heard == [2, 4, 8], (
+        "neither the own one nor one with another codebook, grid, map frame or format"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"codebook_id": 5}, "station 3 has codebook 0000000000000005, this station has"),
+        ({"columns": 65}, "station 3 has levels, segments, entries, rows, columns"),
+        ({"map_frame": "utm"}, "station 3 gives its pose in 'utm', this station in 'map'"),
+        ({"format_id": 5}, "packets are of format 0000000000000005, by its announcement they are"),
+    ],
+)
+def test_who_will_not_be_understood_is_named_with_both_values(ros, bundle, values, text, capfd):
+    station = Station(ros, bundle)
+    station.announce(3, **values)
+    station.announce(4)
+    ros.spin_until(lambda: station.heard == [4])
+    error = capfd.readouterr().err
+    assert f"will not be understood, model {bundle.name} {bundle.version}: " in error
+    assert text in error
 
 
 def test_a_flood_ends_the_subscription_and_latched_ones_come_again(ros, bundle, monkeypatch):

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import zlib
-from array import array
+from dataclasses import replace
+from functools import wraps
 
 import numpy as np
 import pytest
@@ -13,32 +13,37 @@ import pytest
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseWithCovariance
 from rosgraph_msgs.msg import Clock
-from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_ros.core.geometry.packed_pose import POSE_BYTES, PoseSpread, sent_pose
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x, transform_between
 from quantv2x_ros.core.peers.key_ring import generate_keys, load_private_key
-from quantv2x_ros.core.peers.signing import sign
+from quantv2x_ros.core.peers.signing import KINDS, kind_of, sign
+from quantv2x_ros.core.transport.packet import STAMP_AT, seal, unpack
+from quantv2x_ros.core.transport.packet_format import format_id
+from quantv2x_ros.core.transport.packet_sizes import HEADER_BYTES
+from quantv2x_ros.core.transport.packet_tiles import SweepSource, packets_of
 from quantv2x_ros.core.transport.sweep_sender import SendSettings, SweepSender
-from quantv2x_ros.core.transport.tiles import TileSettings
+from quantv2x_ros.core.transport.tiles import TilePlace, TileSettings
 from quantv2x_ros.graph.parameters.parameter import ParameterError
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.encoder import AgentEncoder
 from quantv2x_ros.inference.model.bundle import ModelBundle
+from quantv2x_ros.nodes.air.heard_packet import message_of
 from quantv2x_ros.nodes.air.index_format import IndexFormat
-from quantv2x_ros.nodes.air.messages import messages_from_tiles
-from quantv2x_ros.nodes.air.signed_message import signed_content
-from quantv2x_ros.nodes.common.conversions import pose_to_message, time_message
+from quantv2x_ros.nodes.common.conversions import time_message
 from quantv2x_ros.nodes.fusion.fusion import FusionNode
 from test.core.peers.tables import tables_keyed_by
+from test.nodes.packet_messages import changed
 
 MS = 1_000_000
-EGO_POSE = matrix_from_v2x([100.0, 50.0, 1.8, 0.5, 30.0, -0.5])
-PEER_POSE = matrix_from_v2x([112.0, 55.0, 4.0, -0.5, -100.0, 1.0])
-POSES = {1: EGO_POSE, 2: PEER_POSE, 3: matrix_from_v2x([95.0, 40.0, 2.0, 0.0, 0.0, 0.0])}
+#: As receivers get them.
+EGO_POSE = sent_pose(matrix_from_v2x([100.0, 50.0, 1.8, 0.5, 30.0, -0.5]))
+PEER_POSE = sent_pose(matrix_from_v2x([112.0, 55.0, 4.0, -0.5, -100.0, 1.0]))
+OTHER_POSE = sent_pose(matrix_from_v2x([95.0, 40.0, 2.0, 0.0, 0.0, 0.0]))
+POSES = {1: EGO_POSE, 2: PEER_POSE, 3: OTHER_POSE}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +72,7 @@ class Ego:
     """A fusion node, what it publishes, and the air that it listens to."""
 
     def __init__(self, ros, parameters, bundle, indices, **values):
-        self.ros, self.indices, self.format = ros, indices, IndexFormat.of(bundle)
+        self.ros, self.indices, self.format = ros, indices, IndexFormat.of(bundle, "map")
         self.background = bundle.background
         values = {"station_id": 1, "peer_wait": 0.3, **values}
         self.node = ros.add(FusionNode(parameter_overrides=parameters(**values)))
@@ -79,19 +84,15 @@ class Ego:
         ros.spin_until(lambda: self.diagnostics)
 
     def messages(self, station, stamp_ms, size=0, parity=0.0):
-        template = BevIndices(
-            header=Header(stamp=time_message(stamp_ms * MS), frame_id=f"lidar_{station}"),
-            station_id=station,
-            sequence=stamp_ms,
-            map_frame="map",
-            sensor_pose=PoseWithCovariance(
-                pose=pose_to_message(POSES[station]), covariance=np.zeros(36)
-            ),
-        )
+        sequence = stamp_ms % 2**32
+        source = SweepSource(station, sequence, stamp_ms * MS, POSES[station], PoseSpread())
         settings = SendSettings(TileSettings(size), parity=parity, min_occupancy=0.0)
         sender = SweepSender(self.format.frame, self.background, settings)
         frame = sender.send(self.indices[station])
-        return messages_from_tiles(frame.tiles, frame.parity, self.format, template)
+        return [
+            message_of(packet.content(), source.stamp_ns, f"lidar_{station}")
+            for packet in packets_of(source, frame, self.format.packets)
+        ]
 
     def send(self, station, stamp_ms):
         self.air.publish(self.messages(station, stamp_ms)[0])
@@ -166,6 +167,26 @@ def test_ego_and_peer_give_what_the_pipeline_gives(ego, detector, indices):
     assert len(places) != len(alone) or not np.allclose(
         [(place.x, place.y, place.z) for place in places], alone[:, :3]
     ), "cooperation must change something, or this test cannot tell"
+
+
+def test_objects_keep_their_ids_from_frame_to_frame_and_get_others_after_a_jump_back(ego):
+    """The same sweep again is the same objects; each after a jump back in time is a new one."""
+    frames = []
+    for number, stamp_ms in enumerate((5000, 5100, 5200, 1000), start=1):
+        ego.send(1, stamp_ms)
+        frames.append([item.track_id for item in ego.fused(number).objects])
+    assert frames[0] == frames[1] == frames[2]
+    assert len(set(frames[0])) == len(frames[0]) > 0
+    assert 0 not in frames[0]
+    assert not set(frames[3]) & set(frames[0])
+
+
+def test_objects_are_not_followed_where_that_is_not_wanted(ros, parameters, bundle, indices):
+    ego = Ego(ros, parameters, bundle, indices, track=False)
+    ego.send(1, 1000)
+    found = ego.fused(1).objects
+    assert {item.track_id for item in found} == {0}
+    assert all(item.existence_probability == pytest.approx(item.score) for item in found)
 
 
 def test_an_object_names_the_stations_that_reach_its_place(ego, detector, indices):
@@ -243,7 +264,8 @@ def test_a_lost_tile_is_a_hole_not_a_lost_frame(ego, ros, detector, indices):
     message = ego.fused(2)
     assert list(message.contributing_stations) == [1, 2]
     received = np.ones(indices[2].shape[1:], np.bool_)
-    received[:, lost.first_column : lost.first_column + lost.tile_columns] = False
+    _, columns = unpack(lost.packet).place.cells
+    received[:, columns] = False
     pyramids = [detector.pyramid(indices[1]), detector.pyramid(indices[2], received)]
     transforms = np.stack([np.eye(4), transform_between(EGO_POSE, PEER_POSE)])
     assert_same_objects(message, detector.fuse(pyramids, transforms))
@@ -264,9 +286,8 @@ def test_parity_restores_a_lost_tile(ego, ros, detector, indices):
 
 def test_all_that_the_node_hears_of_a_station_lies_in_its_record_and_goes_with_it(ego, ros):
     peer = 3_987_654_321
-    first, _, third = ego.messages(2, 1000, size=4100)
+    first, _, third = (changed(m, station_id=peer) for m in ego.messages(2, 1000, size=4100))
     for message in (first, third):
-        message.station_id = peer
         ego.air.publish(message)
     ros.spin_until(lambda: ego.reported("partial sweeps") == "1")
     ego.air.publish(first)
@@ -286,65 +307,97 @@ def test_all_that_the_node_hears_of_a_station_lies_in_its_record_and_goes_with_i
     assert not [key for key in named if str(peer) in key]
 
 
+def packet_bytes(change):
+    """Changes the bytes of a packet; their checksum is right again."""
+
+    @wraps(change)
+    def changed_bytes(message):
+        data = bytearray(message.packet)
+        change(data)
+        seal(data)
+        return message_of(bytes(data), 0, message.header.frame_id)
+
+    return changed_bytes
+
+
 def truncated(message):
-    message.payload = message.payload[:100]
+    return message_of(bytes(message.packet)[: HEADER_BYTES + 100], 0, message.header.frame_id)
 
 
 def truncated_with_its_crc(message):
-    message.payload = message.payload[:100]
-    message.payload_crc = zlib.crc32(message.payload)
+    return changed(message, payload=unpack(message.packet).payload[:100])
 
 
-def foreign_codebook(message):
-    message.codebook_id ^= 1
+def no_packet(message):
+    return message_of(b"", 0, message.header.frame_id)
 
 
-def huge_grid(message):
-    message.rows = message.columns = message.tile_rows = 60_000
+def huge_place(message):
+    return changed(message, place=TilePlace(0, 1, 0, 4096, 0, 4096))
 
 
-def no_tiles(message):
-    message.tile_count = 0
+@packet_bytes
+def tile_beyond_its_sweep(data):
+    data[HEADER_BYTES - 10] += 1
 
 
-def pose_not_finite(message):
-    message.sensor_pose.pose.position.x = float("inf")
-
-
-def other_map(message):
-    message.map_frame = "utm"
+@packet_bytes
+def pose_that_is_none(data):
+    pose = STAMP_AT + 8
+    data[pose + POSE_BYTES - 6 : pose + POSE_BYTES] = b"\xff" * 6
 
 
 def far_future(message):
-    message.header.stamp = time_message(2**31 * 10**9 - 1)
+    return changed(message, stamp_ns=2**31 * 10**9 - 1)
+
+
+@packet_bytes
+def end_of_time(data):
+    data[STAMP_AT : STAMP_AT + 8] = (2**63 - 1).to_bytes(8, "little")
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (truncated, "payload_crc"),
+        (truncated, "crc"),
         (truncated_with_its_crc, "payload"),
-        (foreign_codebook, "codebook"),
-        (huge_grid, "grid"),
-        (no_tiles, "tiles"),
-        (pose_not_finite, "pose"),
-        (other_map, "map_frame"),
+        (no_packet, "malformed"),
+        (huge_place, "tiles"),
+        (tile_beyond_its_sweep, "tiles"),
+        (pose_that_is_none, "pose"),
         (far_future, "future"),
+        (end_of_time, "malformed"),
     ],
 )
 def test_a_bad_message_is_counted_and_the_node_lives_on(ego, change, reason):
-    message = ego.messages(2, 1000)[0]
-    change(message)
-    ego.air.publish(message)
+    ego.air.publish(change(ego.messages(2, 1000)[0]))
     assert ego.expect_drop(reason).startswith("1 (")
+    ego.expect_still_alive()
+
+
+@pytest.mark.parametrize("other", ["codebook", "grid", "map_frame"])
+def test_a_packet_of_another_format_is_refused_with_both_formats(ego, bundle, other):
+    own = {"codebook_id": bundle.codebook_id, "grid": bundle.grid, "map_frame": "map"}
+    low, high = np.add(bundle.grid.lidar_range[:2], 0.4), np.add(bundle.grid.lidar_range[3:5], 0.4)
+    lidar_range = (*low, bundle.grid.lidar_range[2], *high, bundle.grid.lidar_range[5])
+    others = {
+        "codebook": {"codebook_id": bundle.codebook_id ^ 1},
+        "grid": {"grid": replace(bundle.grid, lidar_range=lidar_range)},
+        "map_frame": {"map_frame": "utm"},
+    }
+    foreign = format_id(**{**own, **others[other]})
+    ego.air.publish(changed(ego.messages(2, 1000)[0], format_id=foreign))
+    dropped = ego.expect_drop("format")
+    assert dropped.startswith("1 (")
+    assert f"{foreign:016x}" in dropped
+    assert f"{ego.format.format_id:016x}" in dropped
     ego.expect_still_alive()
 
 
 def test_many_invented_stations_do_not_keep_the_ego_from_fusing(ego, ros):
     message = ego.messages(2, 1000)[0]
     for station in range(100, 300):
-        message.station_id = station
-        ego.air.publish(message)
+        ego.air.publish(changed(message, station_id=station))
         ros.executor.spin_once(timeout_sec=0.02)
     ego.expect_drop("too_many_stations")
     ego.send(1, 1000)
@@ -359,10 +412,9 @@ def test_invented_stations_do_not_displace_a_peer_that_works(ros, parameters, bu
     for frame in range(1, 6):
         stamp = 1000 + 100 * frame
         message = ego.messages(2, stamp)[0]
-        message.sensor_pose.pose = pose_to_message(POSES[1])  # nearer than anybody can be
-        for invented in range(5):
-            message.station_id = 1000 + 5 * frame + invented
-            ego.air.publish(message)
+        for invented in range(5):  # nearer than anybody can be
+            station = 1000 + 5 * frame + invented
+            ego.air.publish(changed(message, station_id=station, pose=POSES[1]))
         ego.send(2, stamp)
         ros.spin_for(0.1)
         ego.send(1, stamp)
@@ -378,8 +430,7 @@ def test_invented_stations_take_a_turn_now_and_then_whatever_they_cost(ego, ros)
         stamp = 1000 + 100 * frame
         message = ego.messages(3, stamp)[0]
         for number in range(4):
-            message.station_id = 1000 + 4 * frame + number
-            ego.air.publish(message)
+            ego.air.publish(changed(message, station_id=1000 + 4 * frame + number))
         ego.send(2, stamp)
         ros.spin_for(0.05)
         ego.send(1, stamp)
@@ -393,11 +444,8 @@ def test_invented_stations_take_a_turn_now_and_then_whatever_they_cost(ego, ros)
 
 def test_garbage_in_the_name_of_a_peer_does_not_shut_out_its_true_tile(ego):
     message = ego.messages(2, 1000)[0]
-    payload = bytes(message.payload)
-    truncated_with_its_crc(message)
-    ego.air.publish(message)
+    ego.air.publish(truncated_with_its_crc(message))
     ego.expect_drop("payload")
-    message.payload, message.payload_crc = array("B", payload), zlib.crc32(payload)
     ego.air.publish(message)
     ego.send(1, 1000)
     assert list(ego.fused(1).contributing_stations) == [1, 2]
@@ -410,7 +458,7 @@ def test_own_sweeps_on_the_topic_do_not_count_where_they_come_in_process(
     node = ros.add(FusionNode(own_in_process=True, parameter_overrides=parameters(station_id=1)))
     objects = ros.collect(DetectedObject3DArray, "objects")
     ego = Ego.__new__(Ego)
-    ego.format, ego.indices = IndexFormat.of(bundle), indices
+    ego.format, ego.indices = IndexFormat.of(bundle, "map"), indices
     ego.background = bundle.background
     air = ros.node.create_publisher(BevIndices, "/v2x/bev_indices", 10)
     ros.connect(air)
@@ -501,7 +549,9 @@ def test_diagnostics_tell_bytes_objects_and_stages(ego, ros):
     message = ego.fused(1)
     ros.spin_until(lambda: ego.reported("sweep to objects p50 [ms]"))
     assert int(ego.reported("objects")) == len(message.objects)
-    assert int(ego.reported("station 2 [B]")) == len(ego.messages(2, 1000)[0].payload)
+    assert int(ego.reported("station 2 [B]")) == len(
+        unpack(ego.messages(2, 1000)[0].packet).payload
+    )
     for stage in ("pyramid, ego", "pyramids, peers", "warp", "head", "sweep to objects"):
         assert float(ego.reported(f"{stage} p50 [ms]")) > 0.0
 
@@ -519,27 +569,28 @@ def test_diagnostics_tell_of_each_peer_what_came_and_why_it_was_refused(
     assert ego.reported("station 2 sweeps") == "1 heard, 0 missed"
     assert float(ego.reported("station 2 heard [s ago]")) < 20.0
     assert ego.reported("station 2 last refusal") is None
-    wrong = ego.messages(2, 1100)[0]
-    wrong.map_frame = "odom"
-    ego.air.publish(wrong)
+    in_odom = IndexFormat.of(bundle, "odom").format_id
+    ego.air.publish(changed(ego.messages(2, 1100)[0], format_id=in_odom))
     ros.spin_until(lambda: ego.reported("station 2 last refusal"))
     refusal = ego.reported("station 2 last refusal")
-    assert refusal.startswith("map_frame: ")
-    assert "odom" in refusal
+    assert refusal.startswith("format: ")
+    assert f"{in_odom:016x}" in refusal
+    assert "map_frame" in refusal
     assert refusal.endswith("1 in all)")
 
 
-@pytest.fixture
-def keys(tmp_path):
-    """A key ring with stations 1 and 2, and their private keys."""
+@pytest.fixture(params=KINDS)
+def keys(tmp_path, request):
+    """A key ring with stations 1 and 2, whose keys are of one kind, and their private keys."""
     folder = tmp_path / "keys"
-    private = {station: generate_keys(folder, station)[0] for station in (1, 2)}
+    private = {station: generate_keys(folder, station, request.param)[0] for station in (1, 2)}
     return folder, {station: load_private_key(path) for station, path in private.items()}
 
 
 def signed(message, key):
-    message.signature = array("B", sign(key, signed_content(message)))
-    return message
+    packet = unpack(message.packet).with_values(signature_kind=kind_of(key))
+    content = packet.content()
+    return message_of(content + sign(key, content), packet.stamp_ns, message.header.frame_id)
 
 
 def test_signed_messages_are_fused_and_others_refused(ros, parameters, bundle, indices, keys):
@@ -551,6 +602,45 @@ def test_signed_messages_are_fused_and_others_refused(ros, parameters, bundle, i
     assert "station 3 has no key" in ego.expect_drop("unknown_station")
     ego.air.publish(signed(ego.messages(2, 1000)[0], private[1]))
     assert "not one of station 2" in ego.expect_drop("signature")
+    ego.air.publish(signed(ego.messages(2, 1000)[0], private[2]))
+    ego.air.publish(signed(ego.messages(1, 1000)[0], private[1]))
+    assert list(ego.fused(1).contributing_stations) == [1, 2]
+
+
+def test_what_is_changed_under_a_signature_is_refused(ros, parameters, bundle, indices, keys):
+    folder, private = keys
+    ego = Ego(ros, parameters, bundle, indices, key_ring=str(folder), require_signature=True)
+    first, second = (signed(m, private[2]) for m in ego.messages(2, 1000, size=8000)[:2])
+    changes = (
+        lambda data: data.__setitem__(STAMP_AT, data[STAMP_AT] ^ 1),
+        lambda data: data.__setitem__(HEADER_BYTES, data[HEADER_BYTES] ^ 1),
+        lambda data: data.__setitem__(0, data[0] ^ 3),  # the other kind of signature
+        lambda data: data.__setitem__(slice(-64, None), bytes(second.packet)[-64:]),
+    )
+    for number, change in enumerate(changes):
+        ego.air.publish(packet_bytes(change)(first))
+        ros.spin_until(
+            lambda count=number + 1: (ego.reported("dropped: signature") or "").startswith(
+                f"{count} ("
+            )
+        )
+    ego.air.publish(signed(ego.messages(2, 1000)[0], private[2]))
+    ego.air.publish(signed(ego.messages(1, 1000)[0], private[1]))
+    assert list(ego.fused(1).contributing_stations) == [1, 2]
+
+
+def test_a_key_ring_of_both_kinds_holds_each_station_to_its_own(
+    ros, parameters, bundle, indices, tmp_path
+):
+    private = {
+        station: load_private_key(generate_keys(tmp_path / "keys", station, kind)[0])
+        for station, kind in enumerate(KINDS, start=1)
+    }
+    ego = Ego(ros, parameters, bundle, indices, key_ring=str(tmp_path / "keys"))
+    ego.air.publish(signed(ego.messages(2, 1000)[0], private[1]))
+    text = ego.expect_drop("signature")
+    assert f"of kind {kind_of(private[1])} is not one of station 2" in text
+    assert f"those of kind {kind_of(private[2])}" in text
     ego.air.publish(signed(ego.messages(2, 1000)[0], private[2]))
     ego.air.publish(signed(ego.messages(1, 1000)[0], private[1]))
     assert list(ego.fused(1).contributing_stations) == [1, 2]
@@ -579,10 +669,10 @@ def test_a_message_that_was_sent_before_is_refused(ego):
 
 
 def test_a_pose_that_is_too_uncertain_is_refused_with_both_values(ego):
-    message = ego.messages(2, 1000)[0]
-    message.sensor_pose.covariance[0] = 9.0
-    ego.air.publish(message)
-    assert "3 m, allowed are 2 m" in ego.expect_drop("pose_uncertain")
+    spread = PoseSpread(3.0, 0.1, 0.0, 0.0)
+    told = PoseSpread.unpack(spread.pack()).major
+    ego.air.publish(changed(ego.messages(2, 1000)[0], spread=spread))
+    assert f"{told:.3g} m, allowed are 2 m" in ego.expect_drop("pose_uncertain")
     ego.expect_still_alive()
 
 
@@ -594,15 +684,15 @@ def test_a_pose_that_is_too_uncertain_is_refused_with_both_values(ego):
     ],
 )
 def test_a_peer_out_of_reach_is_named_and_does_not_contribute(ego, metres, counted, text):
-    message = ego.messages(2, 1000)[0]
-    message.sensor_pose.pose.position.x += metres
+    pose = PEER_POSE.copy()
+    pose[0, 3] += metres
+    message = changed(ego.messages(2, 1000)[0], pose=pose)
     ego.air.publish(message)
     ego.send(1, 1000)
     assert list(ego.fused(1).contributing_stations) == [1], "before anything was known of the ego"
     for frame in range(1, 3):
-        message.header.stamp = time_message((1000 + 100 * frame) * MS)
-        message.sequence += 1
-        ego.air.publish(message)
+        stamp_ns = (1000 + 100 * frame) * MS
+        ego.air.publish(changed(message, stamp_ns=stamp_ns, sequence=1000 + frame))
         ego.send(1, 1000 + 100 * frame)
         assert list(ego.fused(1 + frame).contributing_stations) == [1]
     ego.ros.spin_until(lambda: text in (ego.reported(counted) or ""))

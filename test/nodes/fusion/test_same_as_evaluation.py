@@ -11,11 +11,10 @@ import pytest
 
 pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is not built")
 
-from geometry_msgs.msg import PoseWithCovariance
-from std_msgs.msg import Header
-
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
+from quantv2x_ros.core.geometry.packed_pose import PoseSpread, sent_pose
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
+from quantv2x_ros.core.transport.packet_tiles import SweepSource, packets_of
 from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.core.transport.tiles import TileSettings
 from quantv2x_ros.data.agent_names import station_id
@@ -29,9 +28,8 @@ from quantv2x_ros.evaluation.senders import Senders
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Link, Sending
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.nodes.air.index_format import IndexFormat
-from quantv2x_ros.nodes.air.messages import messages_from_tiles
-from quantv2x_ros.nodes.common.conversions import pose_to_message, time_message
 from quantv2x_ros.nodes.fusion.fusion import FusionNode
+from test.nodes.packet_messages import message_with
 
 FRAMES = 6
 WHOLE = Sending(SendSettings(TileSettings(0), min_occupancy=0.0))
@@ -49,7 +47,7 @@ def detector():
 @pytest.fixture(scope="module")
 def states(detector, tmp_path_factory):
     folder = tmp_path_factory.mktemp("same") / "scene"
-    write_scenario(folder, seed=8, frames=FRAMES, agents=3)
+    write_scenario(folder, seed=9, frames=FRAMES, agents=3)
     agents, settings = ScenarioAgents(detector), EvaluationConfig().resolved(3)
     sent = [
         agents.send(10 + number, frame, choose_agents(frame, settings))
@@ -58,8 +56,9 @@ def states(detector, tmp_path_factory):
     for state in sent:
         # A pyramid leaves out what the ego cannot need, by where the ego is when it is computed,
         # which depends on the machine's speed; an ego that stands still takes that out.
-        state.sent[state.ego].pose = sent[0].sent[sent[0].ego].pose
-        # the node hears its own sweeps on the air, too, so that it has no more of them than indices
+        # The node hears its own sweeps on the air, too, so that it has no more of them than indices
+        # and the pose that a packet holds.
+        state.sent[state.ego].pose = sent_pose(sent[0].sent[sent[0].ego].pose)
         own = state.sent[state.ego]
         own.broadcast = replace(own.broadcast, own=None)
     return sent
@@ -80,16 +79,10 @@ class RecordedPlayback(Playback):
 def message_of(index_format, senders, state, name, sending, tile=None):
     """A tile of a sweep as the message that the encoder node sends; the first of the ego's."""
     pose = state.sent[name].pose if tile is None else tile.pose
-    template = BevIndices(
-        header=Header(stamp=time_message(state.stamp_ns), frame_id=name),
-        station_id=station_id(name),
-        sequence=state.number,
-        map_frame="map",
-        sensor_pose=PoseWithCovariance(pose=pose_to_message(pose), covariance=np.zeros(36)),
-    )
+    source = SweepSource(station_id(name), state.number, state.stamp_ns, pose, PoseSpread())
     sent = senders.send(state.sent[name], sending)
-    messages = messages_from_tiles(sent.tiles, sent.parity, index_format, template)
-    return messages[0 if tile is None else tile.tile_index]
+    packets = packets_of(source, sent, index_format.packets)
+    return message_with(packets[0 if tile is None else tile.tile_index], frame_id=name)
 
 
 def views_of(detector, states, link, receiver):
@@ -116,7 +109,7 @@ def test_the_node_finds_what_the_evaluation_finds(
     link = Link(**{**vars(link), "own_delay_ms": OWN_DELAY_MS})
     settings = EvaluationConfig(link=link, receiver=ReceiverSettings(**receiver)).resolved(3)
     bundle = detector.bundle
-    senders, index_format = Senders(bundle), IndexFormat.of(bundle)
+    senders, index_format = Senders(bundle), IndexFormat.of(bundle, "map")
     playback = RecordedPlayback(detector, bundle, senders, settings, 0)
     ego = states[0].ego
     # on a busy machine the tiles of a sweep may come further apart than on the air

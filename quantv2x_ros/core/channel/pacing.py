@@ -1,0 +1,106 @@
+# Copyright 2026 quantv2x_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Lets a sender's packets go one by one, as its radio's law allows."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from quantv2x_ros.core.channel.radio import RadioAllowance, RadioProfile
+from quantv2x_ros.core.transport.packet_sizes import FIELD_BYTES
+
+#: Time since the last sweep that counts at most for the next one's share, seconds.
+LONGEST_PERIOD = 0.3
+#: Time from one sweep to the next that is assumed of the first, seconds.
+FIRST_PERIOD = 0.1
+#: A packet with less room for its payload is not begun, bytes.
+LEAST_PAYLOAD = 100
+
+Packet = TypeVar("Packet")
+
+
+def sweep_budget(
+    profile: RadioProfile, period: float, unit: int, overhead: int = FIELD_BYTES
+) -> int | None:
+    """Return how many bytes all packets of a sweep may have; None for any number.
+
+    Each sweep has the time on the air that the law gives for its period, so that all get alike.
+
+    Args:
+        profile: the radio.
+        period: time from one sweep to the next, seconds.
+        unit: largest payload of a packet, bytes; 0 for any.
+        overhead: bytes of a packet beside its payload.
+    """
+    if not profile.limits:
+        return None
+    left, total = profile.most_share * period, 0
+    longest = profile.longest_frame if math.isfinite(profile.longest_frame) else left
+    full = profile.most_payload(longest)
+    full = min(unit + overhead, full) if unit else full
+    packets = period / (profile.least_gap + profile.airtime(full))
+    for _ in range(max(1, math.floor(packets))):
+        size = min(full, profile.most_payload(left))
+        if size < LEAST_PAYLOAD + overhead:
+            break
+        total += size
+        left -= profile.airtime(size)
+    return total
+
+
+class Pacer(Generic[Packet]):
+    """Holds a sweep's packets until they may go; a newer sweep takes the place of what is left.
+
+    Times are seconds of one clock.
+
+    Attributes:
+        allowance: what has been sent.
+        replaced: packets that a newer sweep has taken the place of.
+    """
+
+    def __init__(self, profile: RadioProfile) -> None:
+        """Hold nothing yet."""
+        self.allowance = RadioAllowance(profile)
+        self.replaced = 0
+        self._queue: deque[tuple[Packet, int]] = deque()
+        self._asked = -math.inf
+
+    def budget(self, now: float, unit: int, overhead: int = FIELD_BYTES) -> int | None:
+        """Return the next sweep's budget; see `sweep_budget`.
+
+        Args:
+            now: present time; must not run back.
+            unit: largest payload of a packet, bytes; 0 for any.
+            overhead: bytes of a packet beside its payload.
+        """
+        past = now - self._asked
+        self._asked = now
+        period = FIRST_PERIOD if math.isinf(past) else min(past, LONGEST_PERIOD)
+        return sweep_budget(self.allowance.profile, period, unit, overhead)
+
+    def offer(self, packets: Sequence[tuple[Packet, int]]) -> None:
+        """Take a sweep's packets, the most important first, each with its number of bytes."""
+        self.replaced += len(self._queue)
+        self._queue = deque(packets)
+
+    def due(self, now: float) -> list[Packet]:
+        """Return the packets that go now, in order, and book them.
+
+        Raises:
+            RadioError: for a packet that no frame of the radio holds.
+        """
+        gone = []
+        while self._queue and self.next_time(now) <= now:
+            packet, size = self._queue.popleft()
+            self.allowance.spend(size, now)
+            gone.append(packet)
+        return gone
+
+    def next_time(self, now: float) -> float:
+        """Return when the next packet may go, ``now`` or later; infinity where none waits."""
+        if not self._queue:
+            return math.inf
+        return self.allowance.earliest(self._queue[0][1], now)
