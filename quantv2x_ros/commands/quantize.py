@@ -116,7 +116,7 @@ def command(
     """Quantize a trained network and export it: scales, rounding, size, bit operations."""
     from quantv2x_ros.environment.provenance import provenance
     from quantv2x_ros.evaluation.report import write_json
-    from quantv2x_ros.evaluation.settings import EvaluationConfig
+    from quantv2x_ros.evaluation.settings import EvaluationConfig, Link, Sending
     from quantv2x_ros.training.export.bundle_writer import BundleSettings, write_bundle
     from quantv2x_ros.training.export.measurement import Measurement
     from quantv2x_ros.training.export.sparse_heads import record_sparse_heads
@@ -152,7 +152,10 @@ def command(
         bundle = record_sparse_heads(out, frames)
     report = workflow.report(graphs, agents)
     if evaluate is not None:
-        how = EvaluationConfig(agents=agents, max_frames=max_frames)
+        features = Link(sending=Sending(radio="none"))  # what is quantized, not what is sent
+        how = EvaluationConfig(
+            agents=agents, max_frames=max_frames, fusion="features", link=features
+        )
         measurement = Measurement(
             network, graphs, config.precision, bundle, evaluate, how, simulated_frames
         )

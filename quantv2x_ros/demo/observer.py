@@ -15,7 +15,8 @@ from rclpy.serialization import deserialize_message
 
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.core.monitoring.statistics import RateMeter, SweepRate
-from quantv2x_ros.core.transport.packet import PacketError, unpack
+from quantv2x_ros.core.transport.object_packet import read_packet
+from quantv2x_ros.core.transport.packet import PacketError
 from quantv2x_ros.nodes.common.conversions import nanoseconds
 
 _RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
@@ -110,7 +111,7 @@ class Observer(Node):  # type: ignore[misc]
 
     def _on_indices(self, message: BevIndices) -> None:
         try:
-            packet = unpack(message.packet)
+            packet = read_packet(message.packet)
         except PacketError:
             return  # damaged on its way, and counted by who was to use it
         traffic = self.stations.setdefault(packet.station_id, SweepRate())

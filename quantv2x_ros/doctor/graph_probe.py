@@ -18,7 +18,8 @@ from rclpy.qos import QoSCompatibility, qos_check_compatible
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.monitoring.statistics import SweepRate
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
-from quantv2x_ros.core.transport.packet import PacketError, unpack
+from quantv2x_ros.core.transport.object_packet import read_packet
+from quantv2x_ros.core.transport.packet import PacketError
 from quantv2x_ros.doctor.graph import CODEBOOK, INDICES, Connection, Observation, StationHeard
 from quantv2x_ros.environment.interruption import signals_held_back
 from quantv2x_ros.nodes.common import qos
@@ -116,7 +117,7 @@ class GraphProbe(Node):  # type: ignore[misc]
 
     def _on_indices(self, message: BevIndices) -> None:
         try:
-            packet = unpack(message.packet)
+            packet = read_packet(message.packet)
         except PacketError as error:
             warning = int.from_bytes(DiagnosticStatus.WARN, "little")
             self._troubles[INDICES] = (warning, str(error))

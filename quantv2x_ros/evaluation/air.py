@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -18,8 +19,23 @@ from quantv2x_ros.data.scenario import FRAME_PERIOD
 from quantv2x_ros.evaluation.frame_state import FrameState
 from quantv2x_ros.evaluation.settings import Link
 
-#: Sizes of the packets that an agent sends of a frame, bytes, in their order.
-Sizes = Callable[[FrameState, str], Sequence[int]]
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A packet that an agent sends.
+
+    Attributes:
+        size: Its bytes.
+        delay: From the sweep's features until it is there, seconds; then it goes before those that
+            still wait.
+    """
+
+    size: int
+    delay: float = 0.0
+
+
+#: The packets that an agent sends of a frame, in their order.
+Sizes = Callable[[FrameState, str], Sequence[Outgoing]]
 #: When each message of a sweep is in, seconds after the sweep; those that are lost are missing.
 Arrivals = dict[int, float]
 
@@ -53,22 +69,35 @@ class Departures:
         self._profile = radio_profile(radio)
         self._pacers: dict[str, Pacer[int]] = {}
 
-    def times(self, name: str, sizes: Sequence[int], start: float) -> dict[int, float]:
-        """Return when an agent's messages of a sweep go, by number.
+    def times(self, name: str, packets: Sequence[Outgoing], start: float) -> dict[int, float]:
+        """Return when an agent's packets of a sweep go, by number.
 
         Args:
             name: The agent.
-            sizes: Bytes of what it sends; messages that have not gone by its next sweep never go.
+            packets: What it sends; packets that have not gone by its next sweep never go.
             start: When it has the sweep, seconds; must not run back.
         """
         pacer = self._pacers.setdefault(name, Pacer(self._profile))
-        pacer.offer(list(enumerate(sizes)))
+        numbered = list(enumerate(packets))
+        pacer.offer([(number, each.size) for number, each in numbered if each.delay == 0])
+        pacer.offer_first([])
         gone: dict[int, float] = {}
         now = start
-        while now < start + FRAME_PERIOD:
+        for delay in sorted({each.delay for each in packets if each.delay > 0}):
+            self._let_go(pacer, gone, now, start + delay)
+            now = start + delay
+            pacer.offer_first(
+                [(number, each.size) for number, each in numbered if each.delay == delay]
+            )
+        self._let_go(pacer, gone, now, start + FRAME_PERIOD)
+        return gone
+
+    @staticmethod
+    def _let_go(pacer: Pacer[int], gone: dict[int, float], now: float, end: float) -> None:
+        """Note when the packets go that may before a time."""
+        while now < end:
             gone.update(dict.fromkeys(pacer.due(now), now))
             now = max(pacer.next_time(now), math.nextafter(now, math.inf))
-        return gone
 
 
 class IndependentLoss:
@@ -139,7 +168,7 @@ class SharedChannel:
         )
         arrivals: dict[str, Arrivals] = {name: {} for name in draws}
         for at, number, sender, name in departures:
-            for delivery in self._channel.send(sender, sizes[name][number], at):
+            for delivery in self._channel.send(sender, sizes[name][number].size, at):
                 if name in arrivals and not delivery.flipped_bits:  # the checksum sees those
                     after = delivery.time - start
                     known = arrivals[name].get(number, after)

@@ -13,7 +13,6 @@ from quantv2x_ros.core.channel.cpm import MOST_OBJECTS, affordable_objects
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.fusion.late_fusion import carried
 from quantv2x_ros.core.geometry.pose import invert
-from quantv2x_ros.core.tracking.object_tracker import ObjectTracker
 from quantv2x_ros.evaluation.frame_state import FrameState
 
 
@@ -37,32 +36,28 @@ class BoxMessage:
 
 
 class BoxLink:
-    """Follows what each agent sends for its velocities, and keeps what was heard last."""
+    """Makes messages of what agents find alone, and keeps what was heard last."""
 
     def __init__(self) -> None:
         """Have heard nothing yet."""
-        self._trackers: dict[str, ObjectTracker] = {}
         self._heard: dict[str, list[BoxMessage]] = {}
 
     def messages(
         self,
         state: FrameState,
         name: str,
-        found: Detections,
+        budget: int | None,
         pose: npt.NDArray[np.float64],
     ) -> list[BoxMessage]:
-        """Return the messages in which an agent sends the boxes of a sweep; each sweep once.
+        """Return the messages in which an agent sends the boxes of a sweep.
 
         Args:
             state: What the agents see.
             name: The agent.
-            found: Its boxes, the best first.
+            budget: See `sent_boxes`.
             pose: (4, 4) of its frame in the map, as it believes it to be.
         """
-        # its errors of the pose do not change from sweep to sweep as draws of them do
-        true_pose = state.sent[name].pose
-        tracker = self._trackers.setdefault(name, ObjectTracker())
-        velocities = tracker.update(found, true_pose, state.stamp_ns / 1e9).velocities
+        found, velocities = sent_boxes(state, name, budget), state.own_view(name).velocities
         messages = []
         for first in range(0, max(len(found), 1), MOST_OBJECTS):
             which = np.arange(len(found))[first : first + MOST_OBJECTS]

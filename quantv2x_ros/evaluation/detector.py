@@ -28,6 +28,8 @@ from quantv2x_ros.inference.results import AgentPyramid, FeatureArray, FusionRes
 class EngineDetector:
     """Runs the engines of a bundle, as the nodes do."""
 
+    sends_features = False
+
     def __init__(self, bundle: ModelBundle, backend: str = "auto", threads: int = 0) -> None:
         """Compile the engines.
 

@@ -98,9 +98,11 @@ class Evaluation:
             EvaluationSettingError: For more agents than the bundle fuses.
         """
         most = self.detector.bundle.max_agents
-        self.config = self.config.resolved(most)
+        plain = self.detector.sends_features
+        self.config = self.config.resolved(most, plain)
         self.variants = [
-            replace(variant, config=variant.config.resolved(most)) for variant in self.variants
+            replace(variant, config=variant.config.resolved(most, plain))
+            for variant in self.variants
         ]
         if self.config.agents > most:
             raise EvaluationSettingError(
@@ -228,12 +230,13 @@ class Evaluation:
 
     def _weigh(self, state: FrameState) -> None:
         """Note how long the messages are, by every way of sending them."""
+        classes = self.detector.bundle.classes
         for (fusion, sending), traffic in self._traffic.items():
             for name, sent in state.sent.items():
                 if fusion == "late":
                     traffic.add(box_sizes(state, name, sending))
                 elif fusion == "hybrid":
-                    traffic.add(hybrid_sizes(state, name, sending, self._senders))
+                    traffic.add(hybrid_sizes(state, name, sending, self._senders, classes))
                 elif isinstance(sent.message, PlainFeature):
                     traffic.add_plain(len(sent.broadcast.payload))
                 else:

@@ -11,7 +11,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.pose import transform_between
+from quantv2x_ros.core.tracking.object_tracker import ObjectTracker
 from quantv2x_ros.core.transport.sweep import Tile
 from quantv2x_ros.core.transport.sweep_sender import SentSweep
 from quantv2x_ros.data.frame import Frame
@@ -82,6 +84,19 @@ class Sent:
 
 
 @dataclass(frozen=True, eq=False)
+class OwnView:
+    """What an agent finds without others, in its own frame.
+
+    Attributes:
+        detections: The boxes.
+        velocities: (N, 2) theirs over ground, in the axes of that frame, m/s.
+    """
+
+    detections: Detections
+    velocities: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class FrameState:
     """One frame, and the sweeps that were sent in it.
 
@@ -94,7 +109,9 @@ class FrameState:
     number: int
     frame: Frame
     sent: dict[str, Sent]
+    _trackers: dict[str, ObjectTracker] = field(default_factory=dict)
     _alone: dict[str, FusionResult] = field(default_factory=dict)
+    _views: dict[str, OwnView] = field(default_factory=dict)
 
     def fuse_alone(self, name: str) -> FusionResult:
         """Return what an agent sees without others, in its own frame; computed once."""
@@ -102,6 +119,21 @@ class FrameState:
             sent = self.sent[name]
             self._alone[name] = sent.detector.fuse([sent.own_pyramid], np.eye(4)[None])
         return self._alone[name]
+
+    def own_view(self, name: str) -> OwnView:
+        """Return what an agent finds alone, and how fast; computed once, in the frames' order.
+
+        It follows its objects by its true pose: real errors do not change from sweep to sweep as
+        draws of them do.
+        """
+        if name not in self._views:
+            found = self.fuse_alone(name).detections
+            tracker = self._trackers.setdefault(name, ObjectTracker())
+            if not tracker.is_later(self.stamp_ns / 1e9):  # the scenario is played anew
+                tracker.reset()
+            tracked = tracker.update(found, self.sent[name].pose, self.stamp_ns / 1e9)
+            self._views[name] = OwnView(found, tracked.velocities)
+        return self._views[name]
 
     @property
     def stamp_ns(self) -> int:
@@ -136,6 +168,7 @@ class ScenarioAgents:
         """
         self._detector = detector
         self._grids = grids
+        self._trackers: dict[str, ObjectTracker] = {}
 
     def send(self, number: int, frame: Frame, agents: Sequence[str]) -> FrameState:
         """Let agents send in the next frame.
@@ -151,7 +184,7 @@ class ScenarioAgents:
         if self._grids is not None:
             frame = self._grids.lay(frame, agents, FRAME_PERIOD * number)
         sent = {name: self._send(frame, name, agents) for name in agents}
-        return FrameState(number, frame, sent)
+        return FrameState(number, frame, sent, self._trackers)
 
     def _send(self, frame: Frame, name: str, agents: Sequence[str]) -> Sent:
         broadcast = self._detector.broadcast(frame[name].points)

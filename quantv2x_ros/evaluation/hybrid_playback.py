@@ -1,72 +1,110 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A scenario in which agents send boxes beside features, and the ego fuses both."""
+"""A scenario in which agents send boxes beside features, and the ego fuses both, like the nodes."""
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Sequence
 from dataclasses import replace
 
-from quantv2x_ros.core.channel.cpm import cpm_sizes
-from quantv2x_ros.core.fusion.late_fusion import late_fusion
-from quantv2x_ros.core.placement.levelling import in_sensor_frame
-from quantv2x_ros.core.transport.sweep import AgentSweep
-from quantv2x_ros.evaluation.box_link import BoxLink, BoxMessage, sent_boxes
+import numpy as np
+import numpy.typing as npt
+
+from quantv2x_ros.core.fusion.peer_boxes import PeerObjects
+from quantv2x_ros.core.geometry.packed_pose import PoseSpread
+from quantv2x_ros.core.peers.signing import ED25519
+from quantv2x_ros.core.transport.object_packet import ObjectPacket, SentObjects, object_packets
+from quantv2x_ros.core.transport.packet_tiles import SweepSource
+from quantv2x_ros.data.agent_names import station_id
+from quantv2x_ros.evaluation.air import Outgoing
 from quantv2x_ros.evaluation.frame_state import FrameState
-from quantv2x_ros.evaluation.playback import Arriving, EgoView, Playback, draw_peers
+from quantv2x_ros.evaluation.playback import Playback, draw_peers
 from quantv2x_ros.evaluation.senders import Senders
 from quantv2x_ros.evaluation.settings import Sending
-from quantv2x_ros.inference.receiver import Receiver
+from quantv2x_ros.inference.receiver import FusionFrame, Receiver
+from quantv2x_ros.inference.results import FusionResult
 
 
 class HybridPlayback(Playback):
     """Plays one scenario to an ego that fuses features, and what those gave with the peers' boxes.
 
-    Boxes go first, in collective perception messages; features have what is left of the budget.
-    What the fused features gave is one more list of boxes for `late_fusion`.
+    Boxes have the first claim on an agent's budget, features have what is left. They leave later:
+    when the agent has detected alone. The ego joins those that are there once it has detected, too.
     """
 
     def reset(self) -> None:
         """Begin anew, as a node that is started: frames were left out."""
         super().reset()
-        self._boxes = BoxLink()
-
-    def play(self, state: FrameState, detect: bool = True) -> EgoView | None:
-        """Let a frame go by; see `Playback.play`."""
-        view = super().play(state, detect)
-        if view is None:
-            return None
-        level = state.sent[state.ego].level
-        peers = self._boxes.heard(state, self._config.receiver.peer_timeout)
-        boxes = [in_sensor_frame(heard, level) for heard in peers.values()]
-        found = late_fusion([view.detections, *boxes], self._bundle.detection)
-        return replace(view, detections=found)
+        #: When boxes arrive, seconds; a number that keeps the order; what they are
+        self._boxes: list[tuple[float, int, PeerObjects]] = []
 
     def _send(self, state: FrameState) -> None:
-        """Put what is sent in a frame on the air, boxes first."""
+        """Put what is sent in a frame on the air."""
         link = self._config.link
         start = state.stamp_ns / 1e9 + link.latency_ms / 1e3
         draws, poses = draw_peers(state, link, self._scenario)
         for name, arrivals in self._air.carry(state, draws).items():
-            found = sent_boxes(state, name, link.sending.budget)
-            taken = sum(cpm_sizes(len(found)))
-            messages = self._boxes.messages(state, name, found, poses[name])
-            tiles = self._senders.tiles(state, name, link.sending, taken)
-            items: list[Arriving] = [*messages]
-            items += [replace(tile, pose=poses[name]) for tile in tiles]
+            boxes = packets_with_objects(state, name, link.sending, self._bundle.classes)
+            reserved = [packet.size for packet in boxes]
+            tiles = self._senders.tiles(state, name, link.sending, reserved)
             for number, after in arrivals.items():
-                self._put_on_the_way(start + after, items[number])
+                if number < len(tiles):
+                    self._put_on_the_way(start + after, replace(tiles[number], pose=poses[name]))
+                else:
+                    heard = self._read(boxes[number - len(tiles)], poses[name])
+                    heapq.heappush(self._boxes, (start + after, self._put, heard))
+                    self._put += 1
 
-    def _sizes(self, state: FrameState, name: str) -> list[int]:
-        return hybrid_sizes(state, name, self._config.link.sending, self._senders)
+    def _read(self, packet: ObjectPacket, pose: npt.NDArray[np.float64]) -> PeerObjects:
+        """Return what a receiver reads in a packet that tells a pose."""
+        read = SentObjects.unpack(packet.objects.pack())
+        found, velocities = read.detections(self._bundle.classes)
+        return PeerObjects(packet.station_id, packet.stamp_ns, pose, found, velocities)
 
-    def _take(self, receiver: Receiver, item: Arriving, now: float) -> list[AgentSweep]:
-        if isinstance(item, BoxMessage):
-            self._boxes.hear(item)
-            return []
-        return super()._take(receiver, item, now)
+    def _packets(self, state: FrameState, name: str) -> list[Outgoing]:
+        link = self._config.link
+        boxes = packets_with_objects(state, name, link.sending, self._bundle.classes)
+        reserved = [packet.size for packet in boxes]
+        sent = self._senders.send(state.sent[name], link.sending, reserved)
+        delay = link.objects_delay_ms / 1e3
+        tiles = [Outgoing(size) for size in sent.packet_sizes]
+        return tiles + [Outgoing(size, delay) for size in reserved]
+
+    def _join(
+        self, receiver: Receiver, frame: FusionFrame, fused: FusionResult, now: float
+    ) -> FusionResult:
+        """Join the boxes that have come by when the ego has detected."""
+        until = now + self._config.link.objects_delay_ms / 1e3
+        while self._boxes and self._boxes[0][0] <= until:
+            at, _, message = heapq.heappop(self._boxes)
+            receiver.boxes.hear(message, at)
+        return receiver.join(frame, fused, self._bundle.detection)
 
 
-def hybrid_sizes(state: FrameState, name: str, sending: Sending, senders: Senders) -> list[int]:
-    """Return the sizes of the messages with boxes, then of the packets with features, bytes."""
-    boxes = cpm_sizes(len(sent_boxes(state, name, sending.budget)))
-    return [*boxes, *senders.send(state.sent[name], sending, sum(boxes)).packet_sizes]
+def packets_with_objects(
+    state: FrameState, name: str, sending: Sending, classes: Sequence[str]
+) -> list[ObjectPacket]:
+    """Return the packets in which an agent sends what it finds alone, signed as all are.
+
+    Args:
+        state: What the agents see.
+        name: The agent.
+        sending: Has the budget; of more objects than it holds the best are sent.
+        classes: Of the model.
+    """
+    view = state.own_view(name)
+    source = SweepSource(
+        station_id(name), state.number, state.stamp_ns, state.sent[name].pose, PoseSpread()
+    )
+    objects = SentObjects.of(view.detections, view.velocities, classes)
+    return object_packets(source, objects, 0, ED25519, sending.budget)
+
+
+def hybrid_sizes(
+    state: FrameState, name: str, sending: Sending, senders: Senders, classes: Sequence[str]
+) -> list[int]:
+    """Return the sizes of an agent's packets with features, then of those with boxes, bytes."""
+    packets = packets_with_objects(state, name, sending, classes)
+    boxes = [packet.size for packet in packets]
+    return [*senders.send(state.sent[name], sending, boxes).packet_sizes, *boxes]

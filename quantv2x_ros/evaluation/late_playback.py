@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from functools import partial
 
 from quantv2x_ros.core.channel.cpm import cpm_sizes
 from quantv2x_ros.core.fusion.late_fusion import late_fusion
 from quantv2x_ros.core.placement.levelling import in_sensor_frame
-from quantv2x_ros.evaluation.air import make_air
+from quantv2x_ros.evaluation.air import Outgoing, make_air
 from quantv2x_ros.evaluation.box_link import BoxLink, BoxMessage, sent_boxes
 from quantv2x_ros.evaluation.frame_state import FrameState
 from quantv2x_ros.evaluation.playback import EgoView, draw_peers
@@ -42,8 +41,7 @@ class LatePlayback:
         self._detection = bundle.detection
         self._config = config
         self._scenario = scenario
-        sending = config.link.sending
-        self._air = make_air(partial(box_sizes, sending=sending), config.link, scenario)
+        self._air = make_air(self._packets, config.link, scenario)
         self.refused: Counter[str] = Counter()
         self.reset()
 
@@ -69,7 +67,7 @@ class LatePlayback:
             self._send(state)
         receiver = self._config.receiver
         own_delay = self._config.link.own_delay_ms / 1e3
-        until = state.stamp_ns / 1e9 + own_delay + receiver.peer_wait
+        until = state.stamp_ns / 1e9 + own_delay + self._config.link.objects_delay_ms / 1e3
         while self._on_the_way and self._on_the_way[0][0] <= until:
             self._boxes.hear(heapq.heappop(self._on_the_way)[2])
         if not detect:
@@ -79,8 +77,13 @@ class LatePlayback:
         latency = own.encoding_ms + sum(sum(stages.values()) for stages in times)
         heard = self._boxes.heard(state, receiver.peer_timeout)
         views = [alone.detections, *heard.values()]
-        found = late_fusion(views, self._detection)
+        found, _ = late_fusion(views, self._detection)
         return EgoView(in_sensor_frame(found, own.level), len(views), latency)
+
+    def _packets(self, state: FrameState, name: str) -> list[Outgoing]:
+        link = self._config.link
+        delay = link.objects_delay_ms / 1e3
+        return [Outgoing(size, delay) for size in box_sizes(state, name, link.sending)]
 
     def _send(self, state: FrameState) -> None:
         """Put the peers' boxes on the air."""
@@ -88,8 +91,7 @@ class LatePlayback:
         start = state.stamp_ns / 1e9 + link.latency_ms / 1e3
         draws, poses = draw_peers(state, link, self._scenario)
         for name, arrivals in self._air.carry(state, draws).items():
-            found = sent_boxes(state, name, link.sending.budget)
-            messages = self._boxes.messages(state, name, found, poses[name])
+            messages = self._boxes.messages(state, name, link.sending.budget, poses[name])
             for number, after in arrivals.items():
                 heapq.heappush(self._on_the_way, (start + after, self._put, messages[number]))
                 self._put += 1

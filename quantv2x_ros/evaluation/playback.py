@@ -20,17 +20,17 @@ from quantv2x_ros.core.transport.erasure_code import ErasureCodeError
 from quantv2x_ros.core.transport.sweep import AgentSweep, Tile
 from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.data.scenario import FRAME_PERIOD
-from quantv2x_ros.evaluation.air import make_air
-from quantv2x_ros.evaluation.box_link import BoxMessage
+from quantv2x_ros.evaluation.air import Outgoing, make_air
 from quantv2x_ros.evaluation.frame_state import FrameState, Sent
 from quantv2x_ros.evaluation.senders import Senders
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Link
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.protocol import FusionDetector, MessageError, PlainFeature
 from quantv2x_ros.inference.receiver import FusionFrame, Receiver
+from quantv2x_ros.inference.results import FusionResult
 
-#: What is on its way: a tile, a whole sweep, or boxes.
-Arriving = Tile | AgentSweep | BoxMessage
+#: What is on its way: a tile, or a whole sweep.
+Arriving = Tile | AgentSweep
 _PERIOD_NS = round(1e9 * FRAME_PERIOD)
 
 
@@ -78,7 +78,7 @@ class Playback:
         self._senders = senders
         self._config = config
         self._scenario = scenario
-        self._air = make_air(self._sizes, config.link, scenario)
+        self._air = make_air(self._packets, config.link, scenario)
         self._ego = ""
         self._put = 0
         self.reset()
@@ -114,9 +114,23 @@ class Playback:
             return None
         own = state.sent[state.ego]
         fused = self._detector.fuse(frame.pyramids, frame.ego_to_agent)
+        fused = self._join(self._receiver, frame, fused, now)
         latency = own.encoding_ms + sum(frame.stage_ms.values()) + sum(fused.stage_ms.values())
         found = in_sensor_frame(fused.detections, own.level)
         return EgoView(found, len(frame.sweeps), latency)
+
+    def _join(
+        self, receiver: Receiver, frame: FusionFrame, fused: FusionResult, now: float
+    ) -> FusionResult:
+        """Return what is found with what peers have found alone; here nobody tells that.
+
+        Args:
+            receiver: The ego's.
+            frame: What was fused.
+            fused: What was found in it.
+            now: When the ego's own encoder was done, seconds.
+        """
+        return fused
 
     def _new_receiver(self, state: FrameState) -> Receiver:
         return Receiver(
@@ -141,8 +155,9 @@ class Playback:
             for number, after in arrivals.items():
                 self._put_on_the_way(start + after, replace(tiles[number], pose=poses[name]))
 
-    def _sizes(self, state: FrameState, name: str) -> list[int]:
-        return self._senders.send(state.sent[name], self._config.link.sending).packet_sizes
+    def _packets(self, state: FrameState, name: str) -> list[Outgoing]:
+        sent = self._senders.send(state.sent[name], self._config.link.sending)
+        return [Outgoing(size) for size in sent.packet_sizes]
 
     def _put_on_the_way(self, arrival: float, item: Arriving) -> None:
         heapq.heappush(self._on_the_way, (arrival, self._put, item))
@@ -172,8 +187,6 @@ class Playback:
                 self.refused[error.reason] += 1
 
     def _take(self, receiver: Receiver, item: Arriving, now: float) -> list[AgentSweep]:
-        if isinstance(item, BoxMessage):
-            raise TypeError("boxes have come where only features are fused")
         if isinstance(item, AgentSweep):
             return [replace(item, arrived=now)]
         try:

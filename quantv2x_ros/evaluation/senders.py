@@ -73,18 +73,18 @@ class Senders:
         self._receivers = Receivers(bundle.grid, bundle.detection)
         self._senders: dict[Sending, SweepSender] = {}
 
-    def send(self, sent: Sent, sending: Sending, taken: int = 0) -> SentSweep:
+    def send(self, sent: Sent, sending: Sending, reserved: Sequence[int] = ()) -> SentSweep:
         """Return what an agent sends of its sweep.
 
         Args:
             sent: Its sweep.
             sending: How it is sent.
-            taken: Bytes of its budget that something else takes.
+            reserved: Sizes of what else it sends within its budget, bytes.
 
         Raises:
             MessageError: Where the detector sends features as they are.
         """
-        budget = None if sending.budget is None else max(0, sending.budget - taken)
+        budget = sending.budget_beside(reserved)
         key = sending, budget
         if key not in sent.frames:
             if sending not in self._senders:
@@ -95,7 +95,7 @@ class Senders:
         return sent.frames[key]
 
     def tiles(
-        self, state: FrameState, name: str, sending: Sending, taken: int = 0
+        self, state: FrameState, name: str, sending: Sending, reserved: Sequence[int] = ()
     ) -> tuple[Tile, ...]:
         """Return the tiles of an agent's sweep as a receiver decodes them; parity's come last.
 
@@ -103,12 +103,12 @@ class Senders:
             state: What the agents see.
             name: The agent.
             sending: How its sweep is sent.
-            taken: Bytes of its budget that something else takes.
+            reserved: Sizes of what else it sends within its budget, bytes.
         """
         sent = state.sent[name]
-        key = sending, None if sending.budget is None else max(0, sending.budget - taken)
+        key = sending, sending.budget_beside(reserved)
         if key not in sent.tiles:
-            frame = self.send(sent, sending, taken)
+            frame = self.send(sent, sending, reserved)
             parts = [
                 *(
                     (tile.payload, tile.place, self._form.decode(tile.place, tile.payload))

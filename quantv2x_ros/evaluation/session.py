@@ -98,7 +98,7 @@ def run(detector: Detector, request: Request, progress: Progress | None = None) 
     """
     scenarios = open_scenarios(request.data, request.config)
     longest = max(len(scenario.timestamps) for scenario in scenarios)
-    config = request.config.resolved(detector.bundle.max_agents)
+    config = request.config.resolved(detector.bundle.max_agents, detector.sends_features)
     variants, notes = make_variants(
         config, request.sweeps, longest, detector.bundle.codebook.levels
     )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from quantv2x_ros.core.channel.channel_model import ChannelSettings
 from quantv2x_ros.core.channel.pacing import sweep_budget
-from quantv2x_ros.core.channel.radio import RadioError, radio_profile
+from quantv2x_ros.core.channel.radio import DEFAULT_RADIO, RadioError, radio_profile
 from quantv2x_ros.core.placement.cloud_placement import NOT_MOVED, CloudPlacement
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.transport.sweep_sender import SendSettings, tightest
@@ -44,7 +45,7 @@ class Sending:
     max_bytes: int = 0
     interest_range: float = 0.0
     interest_of_receivers: bool = False
-    radio: str = "none"
+    radio: str = DEFAULT_RADIO
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for a negative limit."""
@@ -59,9 +60,15 @@ class Sending:
     @property
     def budget(self) -> int | None:
         """Most bytes of a sweep's packets at `FRAME_PERIOD`; None for any number."""
+        return self.budget_beside(())
+
+    def budget_beside(self, reserved: Sequence[int]) -> int | None:
+        """Return what `budget` leaves beside packets of these sizes, bytes."""
         unit = self.settings.tiles.max_payload_bytes
-        lawful = sweep_budget(radio_profile(self.radio), FRAME_PERIOD, unit)
-        return tightest(self.max_bytes or None, lawful)
+        law = radio_profile(self.radio)
+        lawful = sweep_budget(law, FRAME_PERIOD, unit, reserved=reserved)
+        given = max(1, self.max_bytes - sum(reserved)) if self.max_bytes else None
+        return tightest(given, lawful)
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,8 @@ class Link:
         channel: The air that all agents share, in place of `loss`; `None` for none.
         own_delay_ms: Time from the ego's sweep until its own encoder has handed it to the fusion;
             from then on peers' messages that are due are waited for, for receiver.peer_wait.
+        objects_delay_ms: Time from then, and from when a peer sends its features, until what each
+            has found alone, or the ego in fused features, is there.
     """
 
     loss: float = 0.0
@@ -89,6 +98,7 @@ class Link:
     seed: int = 0
     channel: ChannelSettings | None = None
     own_delay_ms: float = 20.0
+    objects_delay_ms: float = 30.0
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for values out of range."""
@@ -101,6 +111,7 @@ class Link:
             )
         for name, value in (
             ("own_delay_ms", self.own_delay_ms),
+            ("objects_delay_ms", self.objects_delay_ms),
             ("latency_ms", self.latency_ms),
             ("pose_noise", self.pose_noise),
             ("heading_noise", self.heading_deviation),
@@ -116,7 +127,8 @@ class Link:
     @property
     def carries_features(self) -> bool:
         """Whether a feature that no codebook has touched may be sent: it has no tiles to lose."""
-        return self.loss == 0.0 and self.channel is None and self.sending == Sending()
+        free = Sending(radio="none")
+        return self.loss == 0.0 and self.channel is None and self.sending == free
 
     @property
     def heading_deviation(self) -> float:
@@ -142,7 +154,8 @@ class EvaluationConfig:
         level: Agents level their clouds by their ground planes.
         placement: How the clouds' frames lie to the LiDARs'.
         fusion: What agents send and the ego fuses: features; late for the boxes that each has found
-            alone; hybrid for both, boxes first where bytes are limited.
+            alone, in collective perception messages; hybrid for both, boxes first where bytes are
+            limited, in packets of this project.
         skip_broken: Leave frames with damaged files out, and list the files, instead of stopping.
     """
 
@@ -158,7 +171,7 @@ class EvaluationConfig:
     turn_grids: bool = True
     level: bool = True
     placement: CloudPlacement = NOT_MOVED
-    fusion: str = FUSIONS[0]
+    fusion: str = "hybrid"
 
     def __post_init__(self) -> None:
         """Raise EvaluationSettingError for values out of range, ModeError for unknown modes."""
@@ -181,9 +194,21 @@ class EvaluationConfig:
         """What decides on the bytes of an agent's sweep."""
         return self.fusion, self.link.sending
 
-    def resolved(self, most_agents: int) -> EvaluationConfig:
-        """Return the same with a number of agents, for a bundle that fuses so many."""
-        return self if self.agents else replace(self, agents=most_agents)
+    def resolved(self, most_agents: int, sends_features: bool = False) -> EvaluationConfig:
+        """Return the same with nothing left open.
+
+        Args:
+            most_agents: Agents that the bundle fuses: so many are where no number is given.
+            sends_features: Whether agents send features that no codebook has touched. No radio
+                carries them: unless something else is asked for, they arrive whole and alone.
+        """
+        config = self if self.agents else replace(self, agents=most_agents)
+        default = EvaluationConfig()
+        is_open = (self.fusion, self.link.sending) == (default.fusion, default.link.sending)
+        if sends_features and is_open:
+            free = replace(self.link, sending=replace(self.link.sending, radio="none"))
+            return replace(config, fusion=FUSIONS[0], link=free)
+        return config
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a result says of its settings."""

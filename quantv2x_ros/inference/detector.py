@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.detection.detection import Detections, detect
+from quantv2x_ros.core.detection.detection import DetectionConfig, Detections, detect
 from quantv2x_ros.core.fusion.columns import NeededColumns
 from quantv2x_ros.core.fusion.fusion import agent_shares, mask_scores
 from quantv2x_ros.core.geometry.grid import BevGrid
@@ -198,14 +198,34 @@ class CooperativeDetector:
         """
         timer = StageTimer()
         thetas = self._thetas(pyramids, ego_to_agent)
-        maps = self._wanted_maps(pyramids, thetas, timer)
-        anchors = self._anchors if maps.cells is None else self._anchors[maps.cells]
-        flat = anchors.reshape(-1, anchors.shape[-1])
-        detections = detect(maps.cls, maps.reg, maps.dir, flat, self.detection)
-        timer.stop("detection")
+        detections = self._detect(pyramids, thetas, self.detection, timer)
         contributions = box_contributions(pyramids, thetas, detections, self.bundle.grid)
         timer.stop("contributions")
         return FusionResult(detections, timer.stages, contributions)
+
+    def detect_alone(self, pyramid: AgentPyramid, detection: DetectionConfig) -> Detections:
+        """Return what an agent finds without others, in its own frame.
+
+        Args:
+            pyramid: the agent's own.
+            detection: settings of the post-processing.
+        """
+        thetas = np.eye(2, 3)[None]
+        return self._detect([pyramid], thetas, detection, StageTimer())
+
+    def _detect(
+        self,
+        pyramids: Sequence[AgentPyramid],
+        thetas: npt.NDArray[np.float64],
+        detection: DetectionConfig,
+        timer: StageTimer,
+    ) -> Detections:
+        maps = self._wanted_maps(pyramids, thetas, detection.lowest_threshold, timer)
+        anchors = self._anchors if maps.cells is None else self._anchors[maps.cells]
+        flat = anchors.reshape(-1, anchors.shape[-1])
+        found = detect(maps.cls, maps.reg, maps.dir, flat, detection)
+        timer.stop("detection")
+        return found
 
     def head_maps(
         self, pyramids: Sequence[AgentPyramid], ego_to_agent: npt.NDArray[np.float64]
@@ -229,10 +249,11 @@ class CooperativeDetector:
         self,
         pyramids: Sequence[AgentPyramid],
         thetas: npt.NDArray[np.float64],
+        threshold: float,
         timer: StageTimer,
     ) -> HeadMaps:
-        """Return the heads' outputs; in cells alone where thresholds and occupancy allow it."""
-        sparse = self.bundle.manifest.sparse_heads_for(self.detection.lowest_threshold)
+        """Return the heads' outputs; in cells alone where threshold and occupancy allow it."""
+        sparse = self.bundle.manifest.sparse_heads_for(threshold)
         maps = None
         if self._cell_heads and sparse:
             maps = self._cell_heads(pyramids, thetas, sparse.occupancy, timer)

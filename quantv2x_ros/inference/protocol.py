@@ -105,10 +105,12 @@ class Detector(FusionDetector, Protocol):
     Attributes:
         bundle: Model that is used.
         precision: `int8` or `fp32`; with `, uncoded` where messages are features as they are.
+        sends_features: Whether they are: such messages are of no radio.
     """
 
     bundle: ModelBundle
     precision: str
+    sends_features: bool
 
     def broadcast(self, points: Cloud) -> Broadcast:
         """Encode one agent's sweep (P, 4), in its own LiDAR frame."""

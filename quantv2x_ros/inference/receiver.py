@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from quantv2x_ros.core.detection.detection import DetectionConfig
 from quantv2x_ros.core.fusion.collector import SweepCollector
 from quantv2x_ros.core.fusion.fusion_steps import ComputePyramid, Fuse, HeldSweep, Wait
+from quantv2x_ros.core.fusion.peer_boxes import PeerBoxes, join_reports
 from quantv2x_ros.core.fusion.pose_alignment import Alignment
 from quantv2x_ros.core.geometry.pose import transform_between
+from quantv2x_ros.core.peers.peers import MAX_PEERS, PeerLimits
 from quantv2x_ros.core.peers.reach import Reach
 from quantv2x_ros.core.peers.registry import PeerRegistry
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
@@ -28,7 +31,7 @@ from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.peer_views import PeerView, PeerViews
 from quantv2x_ros.inference.pose_aligner import HeldAlignment, PoseAligner
 from quantv2x_ros.inference.protocol import FusionDetector
-from quantv2x_ros.inference.results import AgentPyramid
+from quantv2x_ros.inference.results import AgentPyramid, FusionResult
 
 Step = ComputePyramid[AgentPyramid] | Fuse[AgentPyramid] | Wait
 
@@ -74,6 +77,7 @@ class Receiver:
     Attributes:
         reception: puts sweeps together from tiles.
         collector: decides what is fused when.
+        boxes: what peers have found alone; any thread may let it hear.
         ego_pose: (4, 4) of the ego's newest sweep in the map, metres; None before its first.
     """
 
@@ -97,8 +101,11 @@ class Receiver:
             registry: of the stations that are listened to; None for one of its own.
         """
         settings = settings or ReceiverSettings()
+        registry = registry or PeerRegistry(station, PeerLimits(max_peers=MAX_PEERS))
         self._detector = detector
         self._station = station
+        self._classes = len(bundle.classes)
+        self.boxes = PeerBoxes(registry)
         self.reception = Reception(
             bundle.index_map_format,
             bundle.background,
@@ -217,6 +224,35 @@ class Receiver:
                 for peer in peers
                 if peer.record.alignment is not None
             },
+        )
+
+    def join(
+        self, frame: FusionFrame, result: FusionResult, detection: DetectionConfig
+    ) -> FusionResult:
+        """Add what peers have found alone to what a frame's features gave; see `join_reports`.
+
+        Args:
+            frame: what was fused.
+            result: what that gave.
+            detection: settings by which it did.
+        """
+        start = time.perf_counter()
+        ego = frame.sweeps[0]
+        longest = self.collector.peer_timeout
+        reports = self.boxes.reports(ego.stamp_ns, ego.pose, longest, frame.excluded)
+        if not reports:
+            return result
+        joined = join_reports(result.detections, reports, detection, self._classes)
+        shares = np.zeros((len(joined.sources), len(frame.sweeps)), np.float32)
+        is_fused = joined.sources >= 0
+        shares[is_fused] = result.contributions[joined.sources[is_fused]]
+        return replace(
+            result,
+            detections=joined.detections,
+            contributions=shares,
+            reports=tuple(reports),
+            reporters=joined.reporters,
+            stage_ms={**result.stage_ms, "peers' boxes": 1e3 * (time.perf_counter() - start)},
         )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import Detections
+from quantv2x_ros.core.fusion.peer_boxes import ReportedBoxes
 
 SCALES = 3
 #: The codebook's maps: uint8 as in the bundle's precision, or float32.
@@ -113,9 +114,15 @@ class FusionResult:
         detections: boxes in the ego's LiDAR frame, descending score.
         stage_ms: milliseconds of warp, head and detection.
         contributions: (boxes, agents) float32, the agents' shares of the fused feature at each
-            box's centre; a row sums to 1, or is 0 where no agent reaches.
+            box's centre; a row sums to 1, or is 0 where no agent reaches, and of boxes that a peer
+            reported.
+        reports: what peers reported.
+        reporters: (boxes,) int64, the place in `reports` of who reported a box; -1 for one that the
+            fused features gave. None: none was reported.
     """
 
     detections: Detections
     stage_ms: dict[str, float]
     contributions: npt.NDArray[np.float32]
+    reports: tuple[ReportedBoxes, ...] = ()
+    reporters: npt.NDArray[np.int64] | None = None

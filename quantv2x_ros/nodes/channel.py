@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.channel.channel_model import ChannelModel, flip_bits
-from quantv2x_ros.core.transport.packet import PacketError, unpack
+from quantv2x_ros.core.transport.object_packet import read_packet
+from quantv2x_ros.core.transport.packet import PacketError
 from quantv2x_ros.graph.parameters.channel import ChannelParameters
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
@@ -85,7 +86,7 @@ class ChannelNode(BaseNode):
     def _on_message(self, message: BevIndices) -> None:
         data = bytes(message.packet)
         try:
-            packet = unpack(data)
+            packet = read_packet(data)
         except PacketError as error:
             self.drop(error.reason, str(error))
             return

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from quantv2x_msgs.msg import BevIndices, Codebook
 from quantv2x_ros.core.transport.announcement import Announcement
 from quantv2x_ros.core.transport.datagram_gate import DatagramGate
-from quantv2x_ros.core.transport.packet import Packet, PacketError, station_of
+from quantv2x_ros.core.transport.packet import PacketError, station_of
 from quantv2x_ros.core.transport.packet_sizes import MAX_PACKET_BYTES
 from quantv2x_ros.graph.parameters.radio import RadioParameters
 from quantv2x_ros.nodes.air.heard_packet import message_of
@@ -172,11 +172,11 @@ class RadioNode(BaseNode):
             return
         self._received += 1
         self._received_bytes += len(data)
-        if isinstance(read, Packet):
+        if isinstance(read, Announcement):
+            self._publish_announcement(read)
+        else:
             self._publisher.publish(message_of(data, read.stamp_ns, f"station_{read.station_id}"))
             self.note_frame({})
-        else:
-            self._publish_announcement(read)
 
     def _publish_announcement(self, read: Announcement) -> None:
         """Publish an announcement that says something new."""

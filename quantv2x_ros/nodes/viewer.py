@@ -18,7 +18,8 @@ from sensor_msgs.msg import PointCloud2
 from quantv2x_msgs.msg import BevIndices, Codebook, DetectedObject3DArray
 from quantv2x_ros.core.geometry.pose import PoseError, invert
 from quantv2x_ros.core.pillars.cloud import CloudError
-from quantv2x_ros.core.transport.packet import PacketError, unpack
+from quantv2x_ros.core.transport.object_packet import ObjectPacket, read_packet
+from quantv2x_ros.core.transport.packet import PacketError
 from quantv2x_ros.graph.parameters.viewer import ViewerParameters
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
@@ -183,10 +184,12 @@ class ViewerNode(BaseNode):
 
     def _on_indices(self, message: BevIndices) -> None:
         try:
-            packet = unpack(message.packet)
+            packet = read_packet(message.packet)
         except PacketError as error:
             self.drop(error.reason, str(error))
             return
+        if isinstance(packet, ObjectPacket):
+            return  # where its station is, the tiles of the sweep tell
         extent = self._extents.get(packet.format_id)
         if extent is None:
             self.drop(

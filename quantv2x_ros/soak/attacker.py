@@ -27,6 +27,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.geometry.packed_pose import PoseSpread
+from quantv2x_ros.core.transport.object_packet import ObjectPacket, read_packet
 from quantv2x_ros.core.transport.packet import (
     BIT_PACKED,
     STAMP_AT,
@@ -34,7 +35,6 @@ from quantv2x_ros.core.transport.packet import (
     Packet,
     PacketError,
     seal,
-    unpack,
 )
 from quantv2x_ros.core.transport.tiles import TilePlace
 from quantv2x_ros.nodes.air.heard_packet import HeardPacket, message_of
@@ -148,8 +148,8 @@ def _is_true(content: bytes) -> bool:
 def garbage_beside(content: bytes) -> bytes:
     """Return the next tile of a serialized ``BevIndices``' sweep, with a payload that is none."""
     message = deserialize_message(content, BevIndices)
-    packet = unpack(message.packet)
-    if packet.place is None:
+    packet = read_packet(message.packet)
+    if isinstance(packet, ObjectPacket) or packet.place is None:
         return content
     number = (packet.tile_index + 1) % packet.tile_count
     packet = packet.with_values(tile_index=number, payload=os.urandom(64), signature_kind=0)

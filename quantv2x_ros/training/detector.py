@@ -148,6 +148,7 @@ class TorchDetector:
         self._background = bundle.background
         self._anchors = bundle.anchors.grid_anchors(bundle.grid)
         self.precision = network.precision + self._messages.suffix
+        self.sends_features = isinstance(self._messages, FeatureMessages)
 
     @torch.no_grad()
     def broadcast(self, points: Cloud) -> Broadcast:

@@ -16,14 +16,14 @@ from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.core.transport.tiles import TileSettings
 from quantv2x_ros.data.agent_names import station_id
-from quantv2x_ros.evaluation.air import Departures
+from quantv2x_ros.evaluation.air import Departures, Outgoing
 from quantv2x_ros.evaluation.playback import Playback
 from quantv2x_ros.evaluation.senders import AirLoad, Senders
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError, Link, Sending
 from quantv2x_ros.evaluation.settings_file import read_channel
 
 CONFIG = Path(__file__).parents[2] / "config" / "channel.yaml"
-SMALL = Sending(SendSettings(TileSettings(300), min_occupancy=0.0))
+SMALL = Sending(SendSettings(TileSettings(300), min_occupancy=0.0), radio="none")
 
 
 class Listener(Playback):
@@ -103,8 +103,9 @@ def test_what_comes_too_late_is_there_at_the_next_frame(detector, states):
 
 
 def test_a_link_as_slow_as_the_timeout_leaves_the_ego_alone(detector, states):
-    assert ages(hear(detector, states, Link(latency_ms=150.0), peer_timeout=0.15)) == [[]] * 3
-    assert ages(hear(detector, states, Link(latency_ms=150.0), peer_timeout=0.25))[2] == [2, 2]
+    slow = Link(latency_ms=150.0, sending=SMALL)
+    assert ages(hear(detector, states, slow, peer_timeout=0.15)) == [[]] * 3
+    assert ages(hear(detector, states, slow, peer_timeout=0.25))[2] == [2, 2]
 
 
 def test_all_agents_share_the_air(detector, states):
@@ -142,7 +143,11 @@ def test_messages_wait_for_their_turn_on_the_radio(detector, states):
     sending = replace(SMALL, radio="its_g5_6")
     for number, state in enumerate(states):
         frame = Senders(detector.bundle).send(state.sent[state.ego], sending)
-        times = sorted(departures.times("ego", frame.packet_sizes, 0.1 * number).values())
+        times = sorted(
+            departures.times(
+                "ego", [Outgoing(size) for size in frame.packet_sizes], 0.1 * number
+            ).values()
+        )
         assert len(times) == len(frame.tiles) > 1
         assert np.diff(times).min() >= 0.025
         assert 0.1 * number <= times[0] < 0.1 * number + 0.026

@@ -41,7 +41,7 @@ def test_a_good_link_gives_the_boxes_of_all_in_the_egos_frame(detector, states):
         still = np.zeros((len(alone), 2))
         boxes.append(carried(alone, still, sent_pose(state.sent[name].pose), to_ego, 0.0))
     expected = in_sensor_frame(
-        late_fusion(boxes, detector.bundle.detection), state.sent[state.ego].level
+        late_fusion(boxes, detector.bundle.detection)[0], state.sent[state.ego].level
     )
     assert len(boxes) == view.agents == 3
     np.testing.assert_allclose(view.detections.boxes, expected.boxes, atol=1e-4)
@@ -51,7 +51,7 @@ def test_a_good_link_gives_the_boxes_of_all_in_the_egos_frame(detector, states):
 def test_a_link_that_loses_all_leaves_the_ego_alone(detector, states):
     for view, state in zip(views(detector, states, loss=1.0), states, strict=True):
         assert view.latency_ms > state.sent[state.ego].encoding_ms
-        own = late_fusion([state.fuse_alone(state.ego).detections], detector.bundle.detection)
+        own, _ = late_fusion([state.fuse_alone(state.ego).detections], detector.bundle.detection)
         assert view.agents == 1
         assert len(view.detections) == len(own)
 

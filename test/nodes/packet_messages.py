@@ -11,6 +11,7 @@ import numpy as np
 
 from quantv2x_msgs.msg import BevIndices
 from quantv2x_ros.core.geometry.packed_pose import PoseSpread
+from quantv2x_ros.core.transport.object_packet import AnyPacket, read_packet
 from quantv2x_ros.core.transport.packet import CONTEXT, Packet, seal, unpack
 from quantv2x_ros.core.transport.packet_tiles import read_tile
 from quantv2x_ros.core.transport.sweep import Tile
@@ -73,7 +74,7 @@ class Heard:
     """A received message; the packet's values are attributes of it, too."""
 
     message: BevIndices
-    packet: Packet
+    packet: AnyPacket
 
     @property
     def header(self) -> Any:
@@ -90,7 +91,7 @@ class Heard:
 
 def heard(message: BevIndices) -> Heard:
     """Return a message with its packet's values."""
-    return Heard(message, unpack(message.packet))
+    return Heard(message, read_packet(message.packet))
 
 
 def tile_of(packet: Heard, bundle: ModelBundle, map_frame: str = "map") -> Tile:

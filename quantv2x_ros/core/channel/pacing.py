@@ -23,7 +23,11 @@ Packet = TypeVar("Packet")
 
 
 def sweep_budget(
-    profile: RadioProfile, period: float, unit: int, overhead: int = FIELD_BYTES
+    profile: RadioProfile,
+    period: float,
+    unit: int,
+    overhead: int = FIELD_BYTES,
+    reserved: Sequence[int] = (),
 ) -> int | None:
     """Return how many bytes all packets of a sweep may have; None for any number.
 
@@ -34,10 +38,15 @@ def sweep_budget(
         period: time from one sweep to the next, seconds.
         unit: largest payload of a packet, bytes; 0 for any.
         overhead: bytes of a packet beside its payload.
+        reserved: sizes of further packets in that time, bytes, which do not count to the result.
     """
     if not profile.limits:
         return None
-    left, total = profile.most_share * period, 0
+    others = sum(profile.airtime(size) for size in reserved)
+    left, total = profile.most_share * period - others, 0
+    period -= others + profile.least_gap * len(reserved)
+    if left <= 0:
+        return 0
     longest = profile.longest_frame if math.isfinite(profile.longest_frame) else left
     full = profile.most_payload(longest)
     full = min(unit + overhead, full) if unit else full
@@ -54,6 +63,8 @@ def sweep_budget(
 class Pacer(Generic[Packet]):
     """Holds a sweep's packets until they may go; a newer sweep takes the place of what is left.
 
+    Packets with objects go before all that waits, and make way to newer ones alone.
+
     Times are seconds of one clock.
 
     Attributes:
@@ -66,25 +77,58 @@ class Pacer(Generic[Packet]):
         self.allowance = RadioAllowance(profile)
         self.replaced = 0
         self._queue: deque[tuple[Packet, int]] = deque()
+        self._first: deque[tuple[Packet, int]] = deque()
         self._asked = -math.inf
+        self._period = FIRST_PERIOD
+        self._unit, self._overhead = 0, FIELD_BYTES
 
-    def budget(self, now: float, unit: int, overhead: int = FIELD_BYTES) -> int | None:
+    def budget(
+        self,
+        now: float,
+        unit: int,
+        overhead: int = FIELD_BYTES,
+        reserved: Sequence[int] = (),
+    ) -> int | None:
         """Return the next sweep's budget; see `sweep_budget`.
 
         Args:
             now: present time; must not run back.
             unit: largest payload of a packet, bytes; 0 for any.
             overhead: bytes of a packet beside its payload.
+            reserved: sizes of the packets with objects that come with each sweep, bytes.
         """
         past = now - self._asked
         self._asked = now
-        period = FIRST_PERIOD if math.isinf(past) else min(past, LONGEST_PERIOD)
-        return sweep_budget(self.allowance.profile, period, unit, overhead)
+        self._period = FIRST_PERIOD if math.isinf(past) else min(past, LONGEST_PERIOD)
+        self._unit, self._overhead = unit, overhead
+        return sweep_budget(self.allowance.profile, self._period, unit, overhead, reserved)
+
+    def most_bytes(self) -> int | None:
+        """Return what `budget` would have given the newest sweep with nothing reserved."""
+        law = self.allowance.profile
+        return sweep_budget(law, self._period, self._unit, self._overhead)
 
     def offer(self, packets: Sequence[tuple[Packet, int]]) -> None:
         """Take a sweep's packets, the most important first, each with its number of bytes."""
         self.replaced += len(self._queue)
         self._queue = deque(packets)
+
+    def offer_first(self, packets: Sequence[tuple[Packet, int]], replaces: bool = True) -> None:
+        """Take packets that go before all others, each with its number of bytes.
+
+        Args:
+            packets: in their order.
+            replaces: whether such packets that still wait make way.
+        """
+        if replaces:
+            self.replaced += len(self._first)
+            self._first.clear()
+        self._first.extend(packets)
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self._queue.clear()
+        self._first.clear()
 
     def due(self, now: float) -> list[Packet]:
         """Return the packets that go now, in order, and book them.
@@ -93,14 +137,13 @@ class Pacer(Generic[Packet]):
             RadioError: for a packet that no frame of the radio holds.
         """
         gone = []
-        while self._queue and self.next_time(now) <= now:
-            packet, size = self._queue.popleft()
+        while self.next_time(now) <= now:
+            packet, size = (self._first or self._queue).popleft()
             self.allowance.spend(size, now)
             gone.append(packet)
         return gone
 
     def next_time(self, now: float) -> float:
         """Return when the next packet may go, ``now`` or later; infinity where none waits."""
-        if not self._queue:
-            return math.inf
-        return self.allowance.earliest(self._queue[0][1], now)
+        waiting = self._first or self._queue
+        return self.allowance.earliest(waiting[0][1], now) if waiting else math.inf

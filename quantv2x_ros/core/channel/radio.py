@@ -91,6 +91,10 @@ PROFILES = {
 }
 
 
+#: What senders keep unless they are told otherwise: what is legal there is so on all of them.
+DEFAULT_RADIO = "its_g5_6"
+
+
 def radio_profile(name: str) -> RadioProfile:
     """Return a radio by its name.
 

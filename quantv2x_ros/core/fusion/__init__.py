@@ -22,6 +22,12 @@ from quantv2x_ros.core.fusion.fusion_steps import (
 )
 from quantv2x_ros.core.fusion.motion_compensation import Displacement
 from quantv2x_ros.core.fusion.occupancy_tracks import OccupancyTracks, Region, TrackSettings
+from quantv2x_ros.core.fusion.peer_boxes import (
+    JoinedBoxes,
+    PeerBoxes,
+    PeerObjects,
+    ReportedBoxes,
+)
 from quantv2x_ros.core.fusion.places import Choice, Places, Standings
 from quantv2x_ros.core.fusion.pose_alignment import Alignment, AlignmentSettings
 
@@ -38,12 +44,16 @@ __all__ = [
     "FusedPeer",
     "FusionError",
     "HeldSweep",
+    "JoinedBoxes",
     "NeededColumns",
     "OccupancyTracks",
     "OccupancyView",
+    "PeerBoxes",
     "PeerConsistency",
+    "PeerObjects",
     "Places",
     "Region",
+    "ReportedBoxes",
     "ScaleFusion",
     "Standings",
     "SweepCollector",

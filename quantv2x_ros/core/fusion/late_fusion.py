@@ -43,12 +43,17 @@ def carried(
     return Detections(transform_boxes(in_map, to_ego), detections.scores, detections.labels)
 
 
-def late_fusion(views: Sequence[Detections], config: DetectionConfig) -> Detections:
+def late_fusion(
+    views: Sequence[Detections], config: DetectionConfig
+) -> tuple[Detections, npt.NDArray[np.int64]]:
     """Return one list of all agents' boxes, in descending score.
 
     Args:
         views: by agent, in the ego's frame.
         config: thresholds, range and options, those of a single agent's boxes.
+
+    Returns:
+        The boxes that are left, and the number of each among those of all agents.
     """
     boxes = np.concatenate([view.boxes for view in views])
     scores = np.concatenate([view.scores for view in views])
@@ -60,5 +65,6 @@ def late_fusion(views: Sequence[Detections], config: DetectionConfig) -> Detecti
         voted = vote(best, boxes, scores, labels, config.vote_threshold)
         kept = Detections(voted, kept.scores, kept.labels)
     inside = in_range(kept.boxes, config)
-    # the peers see the ego's own body, too
-    return kept.select(inside & ~is_ego_vehicle(kept.boxes) if config.drop_ego else inside)
+    if config.drop_ego:  # the peers see the ego's own body, too
+        inside &= ~is_ego_vehicle(kept.boxes)
+    return kept.select(inside), best[inside]

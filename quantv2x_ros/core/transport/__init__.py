@@ -14,6 +14,7 @@ from quantv2x_ros.core.transport.concealment import SweepMemory
 from quantv2x_ros.core.transport.datagram_gate import DatagramGate
 from quantv2x_ros.core.transport.erasure_code import ErasureCodeError
 from quantv2x_ros.core.transport.grid_turn import GridTurn
+from quantv2x_ros.core.transport.object_packet import ObjectPacket, SentObjects
 from quantv2x_ros.core.transport.packet import Packet, PacketError
 from quantv2x_ros.core.transport.packet_format import PacketFormat
 from quantv2x_ros.core.transport.packet_tiles import SweepSource
@@ -41,6 +42,7 @@ __all__ = [
     "ErasureCodeError",
     "GridTurn",
     "IndexMapFormat",
+    "ObjectPacket",
     "OpenSweep",
     "Packet",
     "PacketError",
@@ -51,6 +53,7 @@ __all__ = [
     "Reception",
     "ReceptionError",
     "SendSettings",
+    "SentObjects",
     "SentSweep",
     "SweepAssembler",
     "SweepMemory",

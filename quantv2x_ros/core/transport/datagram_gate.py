@@ -9,7 +9,8 @@ from collections import OrderedDict
 
 from quantv2x_ros.core.peers.rate_limit import TokenBucket
 from quantv2x_ros.core.transport.announcement import Announcement
-from quantv2x_ros.core.transport.packet import ANNOUNCEMENT, Packet, PacketError, unpack
+from quantv2x_ros.core.transport.object_packet import AnyPacket, read_packet
+from quantv2x_ros.core.transport.packet import ANNOUNCEMENT, PacketError
 
 #: Packets that are remembered, to know them again.
 REMEMBERED = 4096
@@ -57,14 +58,14 @@ class DatagramGate:
         _remember(self._sent, digest)
         return True
 
-    def read(self, data: bytes, now: float) -> Packet | Announcement | None:
+    def read(self, data: bytes, now: float) -> AnyPacket | Announcement | None:
         """Read what came in; None for an echo of what was sent, and for what came in before.
 
         Whose packet it is does not matter here: one of another station with the own id goes in, for
         the fusion node to tell of it.
 
         Raises:
-            PacketError: ``rate`` beyond the rate, else see `unpack` and `Announcement.unpack`.
+            PacketError: ``rate`` beyond the rate, else see `read_packet` and `Announcement.unpack`.
         """
         if not self._rate.take(now):
             raise PacketError("rate", "more packets come in than max_packet_rate")
@@ -73,7 +74,7 @@ class DatagramGate:
             return None
         if data[:1] == bytes((ANNOUNCEMENT << 4,)):
             return self._announcement(data, now)
-        packet = unpack(data)
+        packet = read_packet(data)
         _remember(self._received, digest)
         return packet
 

@@ -29,7 +29,9 @@ from quantv2x_ros.core.transport.packet_sizes import (
 from quantv2x_ros.core.transport.tiles import MAX_TILES, TilePlace
 
 #: The kinds of packets, in the upper half of the first byte.
-TILE, ANNOUNCEMENT = 1, 2
+TILE, ANNOUNCEMENT, OBJECTS = 1, 2, 3
+#: Bytes of the header of a sweep's packets by kind; the checksum is its end.
+HEADERS = {TILE: HEADER_BYTES, OBJECTS: 52}
 #: Encodings of a payload.
 BIT_PACKED, CONTEXT, PARITY = 0, 1, 2
 #: Most levels, and most rows or columns, that a tile's place can name.
@@ -106,6 +108,11 @@ class Packet:
     def covariance(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """The pose's covariance, (36,), as ROS has it; zeros where it is not known."""
         return self.spread.covariance
+
+    @property
+    def number(self) -> int:
+        """What tells it from the other packets of its sweep."""
+        return self.tile_index
 
     @property
     def is_parity(self) -> bool:
@@ -207,14 +214,8 @@ def unpack(data: bytes | bytearray | memoryview) -> Packet:
             ``pose`` for numbers or a pose that cannot be.
     """
     data = bytes(data)
-    end = len(data) - _signature_size(data)
+    end = content_end(data, TILE)
     station = station_of(data)
-    crc = zlib.crc32(data[HEADER_BYTES:end], zlib.crc32(data[:_CRC_AT]))
-    (told,) = _CRC.unpack_from(data, _CRC_AT)
-    if crc != told:
-        raise PacketError(
-            "crc", f"packet of station {station} has CRC {crc:08x}, its header says {told:08x}"
-        )
     first, _, sequence, stamp_ns = _SENDER.unpack_from(data)
     try:
         pose = unpack_pose(data[_POSE_AT:_SPREAD_AT])
@@ -244,7 +245,7 @@ def unpack(data: bytes | bytearray | memoryview) -> Packet:
 
 
 def parts(data: bytes | bytearray | memoryview) -> tuple[bytes, bytes]:
-    """Return the signed bytes of a packet, and its signature.
+    """Return the signed bytes of a sweep's packet, and its signature.
 
     Raises:
         PacketError: ``malformed`` for bytes that are no packet.
@@ -264,7 +265,7 @@ def station_of(data: bytes | bytearray | memoryview, start: int = 0) -> int:
     Raises:
         PacketError: ``malformed`` where there are too few bytes.
     """
-    if len(data) < start + HEADER_BYTES:
+    if len(data) < start + min(HEADERS.values()):
         raise PacketError("malformed", f"{len(data) - start} bytes are no packet")
     return int.from_bytes(data[start + STATION_AT : start + STATION_AT + 4], "little")
 
@@ -284,23 +285,47 @@ def seal(data: bytearray, start: int = 0) -> None:
         start: where it begins.
     """
     end = len(data) - SIGNATURE_BYTES[data[start] & 3]
-    head = zlib.crc32(data[start : start + _CRC_AT])
-    crc = zlib.crc32(data[start + HEADER_BYTES : end], head)
-    _CRC.pack_into(data, start + _CRC_AT, crc)
+    begin = start + HEADERS[data[start] >> 4]
+    crc = zlib.crc32(data[begin:end], zlib.crc32(data[start : begin - _CRC.size]))
+    _CRC.pack_into(data, begin - _CRC.size, crc)
+
+
+def content_end(data: bytes, kind: int) -> int:
+    """Return where the content of a packet ends, and its signature begins.
+
+    Args:
+        data: all bytes.
+        kind: that it must be of, a key of `HEADERS`.
+
+    Raises:
+        PacketError: ``malformed`` for another kind or too few bytes, ``crc`` for damaged ones.
+    """
+    end = len(data) - _signature_size(data)
+    if data[0] >> 4 != kind:
+        raise PacketError("malformed", f"a packet of kind {data[0] >> 4}, expected is {kind}")
+    begin = HEADERS[kind]
+    crc = zlib.crc32(data[begin:end], zlib.crc32(data[: begin - _CRC.size]))
+    (told,) = _CRC.unpack_from(data, begin - _CRC.size)
+    if crc != told:
+        raise PacketError(
+            "crc",
+            f"packet of station {station_of(data)} has CRC {crc:08x}, its header says {told:08x}",
+        )
+    return end
 
 
 def _signature_size(data: bytes) -> int:
-    """Return the bytes of a tile packet's signature."""
+    """Return the bytes of a packet's signature."""
     station_of(data)
     kind, signature = data[0] >> 4, data[0] & 3
-    if kind != TILE or signature not in SIGNATURE_BYTES or len(data) > MAX_PACKET_BYTES:
+    if kind not in HEADERS or signature not in SIGNATURE_BYTES or len(data) > MAX_PACKET_BYTES:
         raise PacketError(
             "malformed",
             f"{len(data)} bytes of kind {kind} with signature {signature}: allowed are up to "
-            f"{MAX_PACKET_BYTES}, kind {TILE} and {list(SIGNATURE_BYTES)}",
+            f"{MAX_PACKET_BYTES}, kinds {list(HEADERS)} and {list(SIGNATURE_BYTES)}",
         )
     size = SIGNATURE_BYTES[signature]
-    if len(data) < HEADER_BYTES + size:
+    if len(data) < HEADERS[kind] + size:
         raise PacketError("malformed", f"{len(data)} bytes hold no header and signature")
     return size
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,18 @@ _ENCODINGS = {wire.PACKED: BIT_PACKED, wire.CONTEXT: CONTEXT}
 _MINUTE_NS = 60_000_000_000
 #: What reading a packet takes at least, of what an honest station's whole sweep does.
 LEAST_WORK = 1 / 16
+
+
+class Stamped(Protocol):
+    """A packet of a station's sweep."""
+
+    @property
+    def station_id(self) -> int:
+        """ETSI StationID of the sender."""
+
+    @property
+    def stamp_ns(self) -> int:
+        """Time of the sweep, nanoseconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,15 +156,28 @@ def check_packet(
             f"{station} sent tile {packet.tile_index} of {packet.tile_count} and "
             f"{packet.parity_count} parity tiles; allowed are {MAX_CODEWORD} in all with parity",
         )
+    check_stamp(packet, latest_stamp_ns)
+    _check_payload(packet, form)
+    admit(packet)
+
+
+def check_stamp(packet: Stamped, latest_stamp_ns: int) -> None:
+    """Check that a packet is not from the future.
+
+    Args:
+        packet: of any kind.
+        latest_stamp_ns: newest stamp that is accepted, nanoseconds.
+
+    Raises:
+        PacketError: ``future``.
+    """
     if packet.stamp_ns > latest_stamp_ns:
         raise PacketError(
             "future",
-            f"{station} sent a sweep of {packet.stamp_ns / 1e9:.3f} s, which is after "
-            f"{latest_stamp_ns / 1e9:.3f} s, now and the tolerance; "
+            f"station {packet.station_id} sent a sweep of {packet.stamp_ns / 1e9:.3f} s, which is "
+            f"after {latest_stamp_ns / 1e9:.3f} s, now and the tolerance; "
             f"{_clock_remedy(latest_stamp_ns)}",
         )
-    _check_payload(packet, form)
-    admit(packet)
 
 
 def work_of(packet: Packet, form: PacketFormat) -> float:

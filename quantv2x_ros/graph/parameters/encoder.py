@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from quantv2x_ros.core.channel.radio import PROFILES
+from quantv2x_ros.core.channel.radio import DEFAULT_RADIO, PROFILES
 from quantv2x_ros.core.transport.packet_sizes import FIELD_BYTES, MAX_PACKET_BYTES
 from quantv2x_ros.core.transport.sweep_sender import RateController, SendSettings
 from quantv2x_ros.core.transport.tiles import TileSettings
@@ -154,10 +154,16 @@ class SendingParameters(Parameters):
         live=True,
     )
     radio: str = parameter(
-        "none",
+        DEFAULT_RADIO,
         "Radio whose law is kept: airtime of a packet, gap, share of a second; sweeps are cut to "
         "it and their messages go one by one. none: no law.",
         choices=tuple(PROFILES),
+    )
+    send_objects: bool = parameter(
+        True,
+        "Send what the own fusion node finds in the own sweeps alone, too, in packets of their "
+        "own: stations with any model use them. They have the first claim on what the radio's law "
+        "or a limit of bytes allows. Without a fusion node in the own namespace none are sent.",
     )
     signing_key: str = parameter(
         "", "Private key (made by `keys`) that signs every message; empty: they are not signed."

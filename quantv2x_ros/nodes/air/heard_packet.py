@@ -11,7 +11,8 @@ from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.transport.packet import Packet, PacketError, unpack
+from quantv2x_ros.core.transport.object_packet import AnyPacket, read_packet
+from quantv2x_ros.core.transport.packet import PacketError
 from quantv2x_ros.nodes.common.conversions import time_message
 
 
@@ -26,7 +27,7 @@ class HeardPacket:
             that: only the own station's is used.
     """
 
-    packet: Packet
+    packet: AnyPacket
     data: bytes
     frame_id: str
 
@@ -35,17 +36,17 @@ class HeardPacket:
         """Read that of a message.
 
         Raises:
-            PacketError: see `unpack`.
+            PacketError: see `read_packet`.
         """
         data = bytes(message.packet)
-        return cls(unpack(data), data, message.header.frame_id)
+        return cls(read_packet(data), data, message.header.frame_id)
 
     @classmethod
     def read(cls, content: bytes) -> HeardPacket:
         """Read that of a serialized message.
 
         Raises:
-            PacketError: ``malformed`` where it is no message; see `unpack`.
+            PacketError: ``malformed`` where it is no message; see `read_packet`.
         """
         try:
             message = deserialize_message(content, BevIndices)

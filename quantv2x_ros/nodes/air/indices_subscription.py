@@ -26,6 +26,8 @@ from quantv2x_ros.nodes.common import qos
 
 #: Where stations hear each other, and where the own encoder is heard, in the own namespace.
 AIR, OWN = "/v2x/bev_indices", "own_indices"
+#: Where the own fusion node tells the encoder what it finds in own sweeps alone.
+OWN_OBJECTS = "own_objects"
 #: Messages taken at a time before timers and the clock get their turn, and the time [s] after which
 #: they do even if there are fewer: sweeps that are decoded take milliseconds each.
 _BATCH, _BATCH_TIME = 256, 0.02

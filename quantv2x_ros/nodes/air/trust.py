@@ -136,6 +136,6 @@ class Trust:
 
 
 def _tile(heard: HeardPacket) -> tuple[int, int, int, int]:
-    """What tells a packet from others: station, stamp [ns], sequence and tile."""
+    """What tells a packet from others: station, stamp [ns], sequence and number in the sweep."""
     packet = heard.packet
-    return packet.station_id, packet.stamp_ns, packet.sequence, packet.tile_index
+    return packet.station_id, packet.stamp_ns, packet.sequence, packet.number

@@ -123,6 +123,7 @@ class EncoderNode(BaseNode):
         self.finished = parameters.model.build_only
         self._output = IndexOutput(
             self,
+            self._station,
             parameters.sending,
             self._bundle,
             self._format,
@@ -176,7 +177,7 @@ class EncoderNode(BaseNode):
         if self._fusion_first is not None:
             self._turn = Wake(self, self._take_turn)
             self._fusion_first.call_when_idle(self._turn)
-        self._output.paced.start()
+        self._output.start()
         self._sweeps.listen()
         self._receivers.listen()
         self._announcements = Announcements(self, self._station, None, on_own=self._hear_own)
@@ -298,6 +299,7 @@ class EncoderNode(BaseNode):
     def time_jumped_back(self) -> None:
         """Forget poses and the waiting sweep: they belong to another time."""
         self._sweeps.reset()
+        self._output.reset()
         self._receivers.reset()
         self._checks.reset()
         self._level.reset()

@@ -12,9 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.peers.key_ring import load_private_key
-from quantv2x_ros.core.peers.signing import UNSIGNED, kind_of, sign
-from quantv2x_ros.core.transport.packet import Packet
 from quantv2x_ros.core.transport.packet_sizes import HEADER_BYTES, SIGNATURE_BYTES
 from quantv2x_ros.core.transport.packet_tiles import SweepSource, packets_of
 from quantv2x_ros.core.transport.selection import both, cells_in_range
@@ -31,33 +28,9 @@ from quantv2x_ros.nodes.air.index_format import IndexFormat
 from quantv2x_ros.nodes.air.indices_subscription import AIR, OWN
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.base import BaseNode
+from quantv2x_ros.nodes.encoder.own_objects import OwnObjectsOutput
 from quantv2x_ros.nodes.encoder.paced_output import PacedOutput
-
-
-class Signer:
-    """Signs packets where a key is configured.
-
-    Attributes:
-        kind: of its signatures, of `signing.KINDS`; `UNSIGNED` without a key.
-    """
-
-    def __init__(self, path: str) -> None:
-        """Load the key.
-
-        Args:
-            path: of the private key's file; empty: nothing is signed.
-
-        Raises:
-            ValueError: for a key that cannot be used, or that others may read.
-            OSError: for one that cannot be read.
-        """
-        self._key = load_private_key(path) if path else None
-        self.kind = kind_of(self._key) if self._key else UNSIGNED
-
-    def signed(self, packet: Packet) -> bytes:
-        """Return the bytes of a packet of this kind, with its signature."""
-        content = packet.content()
-        return content + sign(self._key, content) if self._key else content
+from quantv2x_ros.nodes.encoder.signer import Signer
 
 
 class IndexOutput:
@@ -70,6 +43,7 @@ class IndexOutput:
     def __init__(
         self,
         node: BaseNode,
+        station: int,
         parameters: SendingParameters,
         bundle: ModelBundle,
         index_format: IndexFormat,
@@ -80,12 +54,13 @@ class IndexOutput:
 
         Args:
             node: publishes.
+            station: id of the own station.
             parameters: what is sent of a sweep, and how.
             bundle: the model whose indices are sent.
             index_format: their format.
             pool: codes messages beside the node's thread; None to code them one after the other.
             tell_own: whether the own sweeps are published in the own namespace, too, while a fusion
-                node listens there.
+                node listens there: at once and whole, as no radio is between.
 
         Raises:
             ValueError: for a key that cannot be used.
@@ -112,10 +87,30 @@ class IndexOutput:
         def fail(error: BaseException) -> None:
             node.failure = error
 
-        self.paced = PacedOutput(parameters.radio, self._publish, fail)
+        self.paced = PacedOutput(parameters.radio, self._publisher.publish, fail)
+        self._objects = (
+            OwnObjectsOutput(node, station, self._signer, self.paced, self._spend)
+            if parameters.send_objects
+            else None
+        )
         self._sent: SentSweep | None = None
         self._frames = 0
         self._bytes = 0
+
+    def start(self) -> None:
+        """Begin to publish what is sent."""
+        self.paced.start()
+        if self._objects is not None:
+            self._objects.listen()
+
+    def reset(self) -> None:
+        """Forget the own sweeps, as after a jump in time."""
+        if self._objects is not None:
+            self._objects.reset()
+
+    def _spend(self, size: int) -> None:
+        self._rate.spend(size)
+        self._bytes += size
 
     def retune(self, parameters: SendingParameters) -> None:
         """Keep other limits of bytes and bit rate from the next sweep on."""
@@ -145,23 +140,32 @@ class IndexOutput:
         Raises:
             PacketError: for a pose that no packet holds.
         """
-        budget = tightest(self._rate.budget(now), self.paced.budget(self._unit, self._overhead))
-        frame = self._sender.send(indices, budget, both(self._near, wanted))
-        packets = packets_of(source, frame, self._format.packets, self._signer.kind)
-        datas = [self._signer.signed(packet) for packet in packets]
-        self.paced.send([message_of(data, source.stamp_ns, frame_id) for data in datas])
-        size = sum(map(len, datas))
-        self._rate.spend(size)
+        objects = self._objects
+        reserved = [] if objects is None else objects.expected(now)
+        given = self._rate.budget(now)
+        if given is not None:
+            given = max(1, given - sum(reserved))
+        budget = tightest(given, self.paced.budget(self._unit, self._overhead, reserved))
+        cells = both(self._near, wanted)
+        frame = self._sender.send(indices, budget, cells)
+        messages = self._messages(frame, source, frame_id)
+        if self._own is not None and self._own.get_subscription_count():
+            whole = frame if budget is None and cells is None else self._sender.send(indices)
+            for message in messages if whole is frame else self._messages(whole, source, frame_id):
+                self._own.publish(message)
+        if objects is not None:
+            objects.note(source)
+        self.paced.send(messages)
+        size = sum(len(message.packet) for message in messages)
+        self._spend(size)
         self._sent, self._sent_bytes = frame, size
         self._frames += 1
-        self._bytes += size
         return size
 
-    def _publish(self, message: BevIndices) -> None:
-        """Publish on the air, and before to the own fusion node if there is one."""
-        if self._own is not None and self._own.get_subscription_count():
-            self._own.publish(message)
-        self._publisher.publish(message)
+    def _messages(self, frame: SentSweep, source: SweepSource, frame_id: str) -> list[BevIndices]:
+        packets = packets_of(source, frame, self._format.packets, self._signer.kind)
+        datas = [self._signer.signed(packet) for packet in packets]
+        return [message_of(data, source.stamp_ns, frame_id) for data in datas]
 
     def report(self) -> Mapping[str, str]:
         """Return the numbers of what was sent and left out, for the diagnostics."""
@@ -176,5 +180,6 @@ class IndexOutput:
             "levels sent": f"{sent.sent_levels} of {self._format.levels}",
             "cells left out": str(sent.omitted_cells),
             "cells sent coarser": str(sent.coarse_cells),
+            **({} if self._objects is None else self._objects.report()),
             **self.paced.report(),
         }

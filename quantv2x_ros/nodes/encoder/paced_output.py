@@ -43,6 +43,11 @@ class PacedOutput:
         self._stopping = False
         self._thread: threading.Thread | None = None
 
+    @property
+    def has_law(self) -> bool:
+        """Whether messages wait for their turn."""
+        return self._limits
+
     def start(self) -> None:
         """Begin to publish."""
         self._stopping = False
@@ -54,21 +59,27 @@ class PacedOutput:
         """End publishing; what waits is forgotten."""
         with self._changed:
             self._stopping = True
-            self._pacer.offer([])
+            self._pacer.clear()
             self._changed.notify()
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join()
 
-    def budget(self, unit: int, overhead: int) -> int | None:
+    def budget(self, unit: int, overhead: int, reserved: Sequence[int] = ()) -> int | None:
         """Return how many bytes of packets the law gives the next sweep; None for any number.
 
         Args:
             unit: largest payload of a packet, bytes; 0 for any.
             overhead: bytes of a packet beside its payload.
+            reserved: sizes of the packets with objects that will come with it, bytes.
         """
         with self._changed:
-            return self._pacer.budget(time.monotonic(), unit, overhead)
+            return self._pacer.budget(time.monotonic(), unit, overhead, reserved)
+
+    def most_bytes(self) -> int | None:
+        """Return how many bytes of packets the law gives a sweep in all; None for any number."""
+        with self._changed:
+            return self._pacer.most_bytes()
 
     def send(self, messages: Sequence[BevIndices]) -> None:
         """Publish a sweep's messages in their order; what waits of an older one makes way."""
@@ -78,6 +89,20 @@ class PacedOutput:
             return
         with self._changed:
             self._pacer.offer([(message, len(message.packet)) for message in messages])
+            self._changed.notify()
+
+    def send_first(self, message: BevIndices, replaces: bool) -> None:
+        """Publish a message before all that waits.
+
+        Args:
+            message: with objects.
+            replaces: whether those with objects that still wait make way to it.
+        """
+        if not self._limits:
+            self._publish(message)
+            return
+        with self._changed:
+            self._pacer.offer_first([(message, len(message.packet))], replaces)
             self._changed.notify()
 
     def _run(self) -> None:

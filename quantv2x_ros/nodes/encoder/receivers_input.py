@@ -16,6 +16,7 @@ from quantv2x_ros.core.geometry.pose import PoseUncertaintyError, check_uncertai
 from quantv2x_ros.core.peers.peers import PeerRefusedError
 from quantv2x_ros.core.peers.replay_guard import ReplayError
 from quantv2x_ros.core.transport.grid_turn import GridTurn
+from quantv2x_ros.core.transport.object_packet import ObjectPacket
 from quantv2x_ros.core.transport.packet import Packet, PacketError
 from quantv2x_ros.core.transport.packet_format import PacketFormat
 from quantv2x_ros.core.transport.packet_tiles import LEAST_WORK, check_packet, work_of
@@ -131,6 +132,8 @@ class ReceiversInput:
     def _on_packet(self, heard: HeardPacket) -> float:
         """Take a packet; returns the work that it was, in sweeps: it is not decoded."""
         now, packet = time.monotonic(), heard.packet
+        if isinstance(packet, ObjectPacket):
+            return LEAST_WORK  # where its station is, the tiles of the sweep tell
 
         def admit(_: Packet) -> None:
             self._trust.admit(heard, self._trust.check(heard, now), now)

@@ -18,7 +18,8 @@ from quantv2x_ros.core.fusion.fusion_steps import SweepRefusedError
 from quantv2x_ros.core.monitoring.overload import Overload
 from quantv2x_ros.core.peers.whereabouts import shared_text
 from quantv2x_ros.core.tracking.object_tracker import ObjectTracker
-from quantv2x_ros.core.transport.packet_tiles import work_of
+from quantv2x_ros.core.transport.object_packet import ObjectPacket
+from quantv2x_ros.core.transport.packet_tiles import LEAST_WORK, work_of
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.graph.parameters.fusion import FusionParameters
 from quantv2x_ros.graph.parameters.parameter import ParameterError
@@ -36,9 +37,10 @@ from quantv2x_ros.nodes.common.warm_up import warm_up_detector
 from quantv2x_ros.nodes.fusion.announcements import Announcements
 from quantv2x_ros.nodes.fusion.frame_turns import FrameTurns
 from quantv2x_ros.nodes.fusion.fusion_output import FusionOutput, fused_values, heard_values
-from quantv2x_ros.nodes.fusion.fusion_worker import FusionOutcome, FusionWorker
+from quantv2x_ros.nodes.fusion.fusion_worker import FusionOutcome, FusionWorker, OwnView
 from quantv2x_ros.nodes.fusion.indices_input import REFUSALS, IndicesInput
 from quantv2x_ros.nodes.fusion.own_input import LevelInput, OwnInput
+from quantv2x_ros.nodes.fusion.own_objects import OwnObjects
 
 #: Pyramids computed at the same time: the ego's and a peer's come together. More would leave each
 #: too few threads.
@@ -104,10 +106,18 @@ class FusionNode(BaseNode):
             trust.registry,
         )
         self._input = IndicesInput(
-            self, parameters, self._station, self._format.packets, receiver, trust, self._forget
+            self,
+            parameters,
+            self._station,
+            self._format.packets,
+            self._bundle.classes,
+            receiver,
+            trust,
+            self._forget,
         )
         receiver.collector.places.standings = trust.registry
         self._output = FusionOutput(self, self._bundle.classes, self._bundle.grid)
+        self._own_objects = OwnObjects(self, self._bundle.classes, parameters.station.map_frame)
         warm_up_detector(detector)
         self.finished = model.build_only
         self._own = OwnInput(
@@ -116,7 +126,13 @@ class FusionNode(BaseNode):
         self._turns = FrameTurns(self.may_begin, trust.registry)
         tracker = ObjectTracker() if parameters.track else None
         self._worker = FusionWorker(
-            detector, receiver, self._publish, self._fail, self._on_idle, tracker
+            detector,
+            receiver,
+            self._publish,
+            self._fail,
+            self._on_idle,
+            tracker,
+            self._publish_own_view,
         )
         self._worker.set_score_threshold(parameters.score_threshold)
 
@@ -177,6 +193,7 @@ class FusionNode(BaseNode):
                 return
             self._input.note_arrival(sweep)
             self._own.note(sweep.stamp_ns)
+            self._worker.wants_own_view = self._own_objects.is_wanted
             if self._own_in_process and self._encoders_turn is None:  # else the encoder notes it
                 self._overload.note_sweep(sweep.stamp_ns, time.monotonic())
             if sweep.period_ns is None:
@@ -249,9 +266,12 @@ class FusionNode(BaseNode):
     def _on_indices(self, heard: HeardPacket) -> float:
         """Take a packet; returns the work that it was, in sweeps."""
         packet = heard.packet
+        if isinstance(packet, ObjectPacket):
+            self._on_objects(heard, packet)
+            return LEAST_WORK
         work = work_of(packet, self._format.packets)
         try:
-            sweep = self._input.accept(heard)
+            sweep = self._input.accept(heard, packet)
         except REFUSALS as error:
             self._refuse(packet.station_id, error.reason, str(error))
             return work
@@ -260,6 +280,20 @@ class FusionNode(BaseNode):
         elif self._input.reception.is_incomplete:
             self._patience.reset()
         return work
+
+    def _on_objects(self, heard: HeardPacket, packet: ObjectPacket) -> None:
+        """Take a packet with objects; the own ones are known."""
+        if packet.station_id == self._station:
+            return
+        try:
+            self._input.accept_objects(heard, packet)
+        except REFUSALS as error:
+            self._refuse(packet.station_id, error.reason, str(error))
+
+    def _publish_own_view(self, view: OwnView) -> None:
+        """Publish what the ego finds alone; called in the worker's thread."""
+        if self.is_active:
+            self._own_objects.publish(view)
 
     def _take_overdue(self) -> None:
         """Pass on sweeps that lost tiles have left incomplete."""
@@ -323,6 +357,7 @@ class FusionNode(BaseNode):
         self._overload.note_done(time.monotonic())
         self._last = outcome
         stations = [sweep.station_id for sweep in outcome.frame.sweeps]
+        stations += [r.station_id for r in outcome.result.reports if r.station_id not in stations]
         self._input.registry.note_fused(stations, time.monotonic())
         self.get_logger().debug(
             f"fused {outcome.frame.sweeps[0].stamp_ns} ns of stations {stations}"

@@ -16,11 +16,13 @@ from quantv2x_msgs.msg import DetectedObject3DArray
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.peers.peer_ledger import PeerEntry
 from quantv2x_ros.core.transport.reception import TileCounts
+from quantv2x_ros.inference.results import FusionResult
 from quantv2x_ros.nodes.common import qos
 from quantv2x_ros.nodes.common.conversions import time_message
 from quantv2x_ros.nodes.fusion import autoware_objects, objects
 from quantv2x_ros.nodes.fusion.fusion_worker import FusionOutcome
 from quantv2x_ros.nodes.fusion.markers import FusedAgent, fusion_markers
+from quantv2x_ros.nodes.fusion.objects import Contributor
 
 
 def heard_values(
@@ -58,6 +60,10 @@ def fused_values(outcome: FusionOutcome) -> dict[str, str]:
     for station, reason in outcome.frame.suspects.items():
         values[f"station {station} is suspect"] = reason
     ego = outcome.frame.sweeps[0]
+    for report in outcome.result.reports:
+        name = f"station {report.station_id} reported"
+        values[f"{name} objects"] = str(len(report.detections))
+        values[f"{name} age [ms]"] = f"{(ego.stamp_ns - report.stamp_ns) / 1e6:.1f}"
     for sweep in outcome.frame.sweeps:
         values[f"station {sweep.station_id} [B]"] = str(sweep.payload_bytes)
         age = (ego.stamp_ns - sweep.stamp_ns) / 1e6
@@ -94,24 +100,28 @@ class FusionOutput:
     def publish(self, outcome: FusionOutcome) -> None:
         """Publish a frame; markers only where somebody looks at them."""
         ego = outcome.frame.sweeps[0]
-        ages = [ego.stamp_ns - sweep.stamp_ns for sweep in outcome.frame.sweeps]
+        fused = [
+            Contributor(sweep.station_id, ego.stamp_ns - sweep.stamp_ns)
+            for sweep in outcome.frame.sweeps
+        ]
+        reported = [
+            Contributor(report.station_id, ego.stamp_ns - report.stamp_ns)
+            for report in outcome.result.reports
+        ]
         frame = objects.FusedFrame(
             header=Header(stamp=time_message(ego.stamp_ns), frame_id=ego.frame_id),
             classes=self._classes,
             detections=outcome.result.detections,
             stations=[sweep.station_id for sweep in outcome.frame.sweeps],
-            ages=ages,
-            contributors=[np.flatnonzero(row).tolist() for row in outcome.result.contributions],
+            contributors=_contributors(outcome.result, fused, reported),
             to_frame=ego.to_frame,
             tracked=outcome.tracked,
         )
         self._objects.publish(objects.objects_message(frame))
         if self._markers.get_subscription_count():
             agents = [
-                FusedAgent(sweep.station_id, pose, age / 1e9, self._grid.footprint(pose))
-                for sweep, pose, age in zip(
-                    outcome.frame.sweeps, outcome.frame.agent_to_ego, ages, strict=True
-                )
+                FusedAgent(each.station_id, pose, each.age_ns / 1e9, self._grid.footprint(pose))
+                for each, pose in zip(fused, outcome.frame.agent_to_ego, strict=True)
             ]
             self._markers.publish(fusion_markers(frame, agents))
         if self._detections is not None:
@@ -121,6 +131,20 @@ class FusionOutput:
             detected.publish(autoware_objects.detected_objects(frame))
             if frame.tracked is not None:
                 tracked.publish(autoware_objects.tracked_objects(frame))
+
+
+def _contributors(
+    result: FusionResult, fused: Sequence[Contributor], reported: Sequence[Contributor]
+) -> list[list[Contributor]]:
+    """Return those of each box: of whom features took part in it, or who reported it."""
+    reporters = result.reporters
+    if reporters is None:
+        reporters = np.full(len(result.contributions), -1)
+    of_features = [np.flatnonzero(row).tolist() for row in result.contributions]
+    return [
+        [reported[reporter]] if reporter >= 0 else [fused[place] for place in places]
+        for places, reporter in zip(of_features, reporters, strict=True)
+    ]
 
 
 def _autoware_publishers(node: Node) -> tuple[Publisher, Publisher] | None:

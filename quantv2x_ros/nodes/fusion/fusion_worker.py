@@ -12,13 +12,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from quantv2x_ros.core.fusion.fusion_steps import ComputePyramid, Fuse, Wait
+from quantv2x_ros.core.detection.detection import PROTOCOL_SCORE, Detections
+from quantv2x_ros.core.fusion.fusion_steps import ComputePyramid, Fuse, HeldSweep, Wait
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
 from quantv2x_ros.core.tracking.object_tracker import ObjectTracker, TrackedObjects
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.inference.detector import CooperativeDetector
 from quantv2x_ros.inference.receiver import FusionFrame, Receiver
 from quantv2x_ros.inference.results import AgentPyramid, FusionResult
+
+#: A pyramid that is computed, a frame that is fused, or the ego's sweep that is looked at alone.
+WorkStep = ComputePyramid[AgentPyramid] | Fuse[AgentPyramid] | HeldSweep[AgentPyramid]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +48,27 @@ class FusionOutcome:
         return replace(self, frame=replace(self.frame, sweeps=sweeps))
 
 
+@dataclass(frozen=True, eq=False)
+class OwnView:
+    """What the ego finds in one of its sweeps without others.
+
+    Attributes:
+        sweep: the sweep.
+        detections: boxes in its frame, down to the score from which objects are sent.
+        velocities: (N, 2) theirs over ground, in the axes of that frame, m/s.
+    """
+
+    sweep: AgentSweep
+    detections: Detections
+    velocities: npt.NDArray[np.float64]
+
+
 class FusionWorker:
-    """Does what its receiver says: one thread fuses at a time, the others compute pyramids."""
+    """Does what its receiver says: one thread detects at a time, the others compute pyramids.
+
+    Where the ego's own view is wanted, it is detected while peers' sweeps are waited for, or after
+    the fusion.
+    """
 
     def __init__(
         self,
@@ -55,6 +78,7 @@ class FusionWorker:
         on_failure: Callable[[BaseException], None],
         on_idle: Callable[[], None],
         tracker: ObjectTracker | None = None,
+        on_own_view: Callable[[OwnView], None] | None = None,
     ) -> None:
         """Start the threads.
 
@@ -66,7 +90,12 @@ class FusionWorker:
             on_failure: called with the error that ends a thread.
             on_idle: called whenever a frame is done and none is in work.
             tracker: follows the detections; None for none.
+            on_own_view: called with what the ego finds alone, while `wants_own_view`.
         """
+        self._on_own_view = on_own_view
+        self._own_tracker = ObjectTracker()
+        self._own_due: HeldSweep[AgentPyramid] | None = None
+        self.wants_own_view = False
         self._tracker = tracker
         self._detector = detector
         self._receiver = receiver
@@ -99,7 +128,8 @@ class FusionWorker:
     def is_idle(self) -> bool:
         """Tell whether no frame is in work: none is encoded, waits, or is fused."""
         with self._changed:
-            return not (self._own_encoding or self._fusing or self._receiver.collector.has_ego)
+            in_work = self._fusing or self._own_due is not None
+            return not (self._own_encoding or in_work or self._receiver.collector.has_ego)
 
     def offer_ego(self, sweep: AgentSweep) -> bool:
         """See `SweepCollector.offer_ego`."""
@@ -156,6 +186,7 @@ class FusionWorker:
         """Forget every sweep."""
         with self._changed:
             self._receiver.reset()
+            self._own_due = None
             self._reading = False
 
     def stop(self) -> None:
@@ -171,14 +202,16 @@ class FusionWorker:
         try:
             while (step := self._next()) is not None:
                 if isinstance(step, ComputePyramid):
-                    self._receiver.compute(step.held)
-                else:
+                    self._compute(step)
+                elif isinstance(step, Fuse):
                     self._on_outcome(self._fuse(step))
+                else:
+                    self._detect_alone(step)
                 self._finish(step)
         except BaseException as error:  # whatever ends a thread must end the node, too
             self._on_failure(error)
 
-    def _next(self) -> ComputePyramid[AgentPyramid] | Fuse[AgentPyramid] | None:
+    def _next(self) -> WorkStep | None:
         """Wait for the next step; None once the worker is to stop."""
         with self._changed:
             while not self._stopping:
@@ -190,22 +223,45 @@ class FusionWorker:
                 if not isinstance(step, Wait):
                     self._fusing = self._fusing or isinstance(step, Fuse)
                     return step
+                if self._own_due is not None and not self._fusing:
+                    own, self._own_due, self._fusing = self._own_due, None, True
+                    return own
                 self._changed.wait(step.seconds)
         return None
 
-    def _finish(self, step: ComputePyramid[AgentPyramid] | Fuse[AgentPyramid]) -> None:
+    def _finish(self, step: WorkStep) -> None:
         """Let the other threads see what this one has done."""
+        detects = not isinstance(step, ComputePyramid)
         with self._changed:
-            if isinstance(step, Fuse):
+            if detects:
                 self._fusing = False
             self._changed.notify_all()
-        if isinstance(step, Fuse):
+        if detects:
             self._tell_if_idle()
+
+    def _compute(self, step: ComputePyramid[AgentPyramid]) -> None:
+        self._receiver.compute(step.held)
+        if self.wants_own_view and step.held.peer is None:
+            with self._changed:
+                self._own_due = step.held
+
+    def _detect_alone(self, held: HeldSweep[AgentPyramid]) -> None:
+        """Find what the ego sees without others, as far as it is worth sending."""
+        if held.pyramid is None or self._on_own_view is None:
+            raise RuntimeError("the own view was begun before its pyramid was there")
+        detection = self._detector.bundle.detection.for_ranking(PROTOCOL_SCORE)
+        found = self._detector.detect_alone(held.pyramid, detection)
+        seconds = held.sweep.stamp_ns / 1e9
+        if not self._own_tracker.is_later(seconds):  # time has jumped back
+            self._own_tracker.reset()
+        tracked = self._own_tracker.update(found, held.sweep.pose, seconds)
+        self._on_own_view(OwnView(held.sweep, found, tracked.velocities))
 
     def _fuse(self, step: Fuse[AgentPyramid]) -> FusionOutcome:
         frame = self._receiver.prepare(step)
         start = time.perf_counter()
         result = self._detector.fuse(frame.pyramids, frame.ego_to_agent)
+        result = self._receiver.join(frame, result, self._detector.detection)
         fused = time.perf_counter()
         stages = {**frame.stage_ms, **result.stage_ms, "fusion": 1e3 * (fused - start)}
         tracked = self._track(frame, result)

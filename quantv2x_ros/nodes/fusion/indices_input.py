@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from rclpy.node import Node
 
+from quantv2x_ros.core.fusion.peer_boxes import PeerObjects
 from quantv2x_ros.core.geometry.pose import PoseUncertaintyError, check_uncertainty
 from quantv2x_ros.core.peers.clock_offset import LagMinimum, clock_offset
 from quantv2x_ros.core.peers.peer_ledger import PeerLedger
@@ -19,9 +20,10 @@ from quantv2x_ros.core.peers.replay_guard import ReplayError
 from quantv2x_ros.core.peers.whereabouts import SharedIdError, Whereabouts
 from quantv2x_ros.core.transport.assembly import AssemblyError, ReceptionError
 from quantv2x_ros.core.transport.erasure_code import ErasureCodeError
+from quantv2x_ros.core.transport.object_packet import ObjectPacket, map_id
 from quantv2x_ros.core.transport.packet import Packet, PacketError
 from quantv2x_ros.core.transport.packet_format import PacketFormat
-from quantv2x_ros.core.transport.packet_tiles import read_tile
+from quantv2x_ros.core.transport.packet_tiles import check_stamp, read_tile
 from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.graph.parameters.fusion import FusionParameters
 from quantv2x_ros.inference.receiver import Receiver
@@ -60,6 +62,7 @@ class IndicesInput:
         parameters: FusionParameters,
         own_station: int,
         packet_format: PacketFormat,
+        classes: Sequence[str],
         receiver: Receiver,
         trust: Trust,
         on_evicted: Callable[[int], None],
@@ -71,6 +74,7 @@ class IndicesInput:
             parameters: what is accepted.
             own_station: id of the own station.
             packet_format: format of packets that all must share.
+            classes: names of the bundle's classes, from label 1 on.
             receiver: takes the tiles of what is accepted.
             trust: whose messages are accepted.
             on_evicted: called with stations that made room for others or fell silent.
@@ -80,6 +84,8 @@ class IndicesInput:
         self._receiver = receiver
         self._verified = False
         self._format = packet_format
+        self._classes = classes
+        self._map_id = map_id(parameters.station.map_frame)
         self._tolerance = ClockTolerance(node, parameters.trust.clock_tolerance)
         self._max_position_sigma = parameters.max_position_sigma
         self._max_heading_sigma = float(np.radians(parameters.max_heading_sigma))
@@ -91,15 +97,19 @@ class IndicesInput:
         self._lags = PeerField(LagMinimum)
         self._whereabouts = PeerField(Whereabouts)
 
-    def accept(self, heard: HeardPacket) -> AgentSweep | None:
+    def accept(self, heard: HeardPacket, packet: Packet) -> AgentSweep | None:
         """Take a packet whose station may speak; returns the sweep that it completes, if so.
+
+        Args:
+            heard: as received.
+            packet: the same, read.
 
         Raises:
             ValueError: one of `REFUSALS`, with the reason by which it is counted.
         """
         latest_ns = self._tolerance.latest_ns
         tile = read_tile(
-            heard.packet, self._format, latest_ns, lambda _: self._check(heard), heard.frame_id
+            packet, self._format, latest_ns, lambda _: self._check(heard), heard.frame_id
         )
         now = time.monotonic()
         record = self.trust.admit(heard, self._verified, now)
@@ -109,8 +119,35 @@ class IndicesInput:
             self.note_arrival(sweep)
         return sweep
 
+    def accept_objects(self, heard: HeardPacket, packet: ObjectPacket) -> None:
+        """Take a packet with objects whose station may speak.
+
+        Args:
+            heard: as received.
+            packet: the same, read.
+
+        Raises:
+            ValueError: one of `REFUSALS`, with the reason by which it is counted.
+        """
+        if packet.map_id != self._map_id:
+            raise MessageRefusedError(
+                "map_frame",
+                f"station {packet.station_id} gives its objects in another map frame than this "
+                f"station ({packet.map_id:016x}, not {self._map_id:016x}); give both the same "
+                "map_frame",
+            )
+        check_stamp(packet, self._tolerance.latest_ns)
+        self._check(heard)
+        now = time.monotonic()
+        record = self.trust.admit(heard, self._verified, now)
+        self._whereabouts.of(record).note(packet.stamp_ns, packet.pose[:3, 3], now)
+        found, velocities = packet.objects.detections(self._classes)
+        self._receiver.boxes.hear(
+            PeerObjects(packet.station_id, packet.stamp_ns, packet.pose, found, velocities), now
+        )
+
     def _check(self, heard: HeardPacket) -> None:
-        packet: Packet = heard.packet
+        packet = heard.packet
         station, pose, ego = packet.station_id, packet.pose, self._receiver.ego_pose
         check_uncertainty(
             packet.covariance,

@@ -61,14 +61,14 @@ def fusion_markers(frame: FusedFrame, agents: Sequence[FusedAgent]) -> MarkerArr
     """
     markers = [Marker(header=frame.header, action=Marker.DELETEALL)]
     found = frame.detections
-    for number, (box, score, label, places) in enumerate(
+    for number, (box, score, label, contributors) in enumerate(
         zip(found.boxes, found.scores, found.labels, frame.contributors, strict=True)
     ):
         name = frame.classes[int(label) - 1]
         colour = CLASS_COLOURS.get(name, _OTHER)
         solid = _marker(frame.header, f"boxes/{name}", number, Marker.CUBE, colour, 0.35)
         solid.pose, solid.scale = box_pose(box), box_size(box)
-        stations = ", ".join(str(frame.stations[place]) for place in places)
+        stations = ", ".join(str(each.station_id) for each in contributors)
         text = _text(frame.header, f"scores/{name}", number, f"{name} {score:.2f}\n[{stations}]")
         text.pose.position = Point(
             x=float(box[0]), y=float(box[1]), z=float(box[2]) + float(box[5]) / 2 + _TEXT

@@ -37,6 +37,19 @@ _CLASS_IDS = {
 
 
 @dataclass(frozen=True)
+class Contributor:
+    """A station that took part in a detection.
+
+    Attributes:
+        station_id: its id.
+        age_ns: age of its sweep against the ego's, nanoseconds.
+    """
+
+    station_id: int
+    age_ns: int
+
+
+@dataclass(frozen=True)
 class FusedFrame:
     """The detections of a fused frame, and who contributed.
 
@@ -45,9 +58,8 @@ class FusedFrame:
         classes: names of the classes; a detection's label is the 1-based index.
         detections: boxes as the model sees them, descending score.
         stations: stations that were fused, the ego first.
-        ages: age of each station's sweep against the ego's, nanoseconds.
-        contributors: for each detection the places in `stations` of those whose features took
-            part in it.
+        contributors: for each detection those whose features took part in it, or the one that
+            reported it.
         to_frame: (4, 4) transform from the frame of the boxes to that of the header; None where
             they are the same.
         tracked: what is known of each detection from the frames before; None where objects are
@@ -58,8 +70,7 @@ class FusedFrame:
     classes: Sequence[str]
     detections: Detections
     stations: Sequence[int]
-    ages: Sequence[int]
-    contributors: Sequence[Sequence[int]]
+    contributors: Sequence[Sequence[Contributor]]
     to_frame: npt.NDArray[np.float64] | None = None
     tracked: TrackedObjects | None = None
 
@@ -72,7 +83,7 @@ def objects_message(frame: FusedFrame) -> DetectedObject3DArray:
     """Return the detections as this package's message."""
     message = DetectedObject3DArray(header=frame.header, contributing_stations=frame.stations)
     found = frame.detections
-    for box, score, label, places in zip(
+    for box, score, label, contributors in zip(
         found.boxes, found.scores, found.labels, frame.contributors, strict=True
     ):
         name = frame.classes[int(label) - 1]
@@ -84,8 +95,8 @@ def objects_message(frame: FusedFrame) -> DetectedObject3DArray:
                 score=float(score),
                 pose=frame.pose_of(box),
                 size=box_size(box),
-                contributing_stations=[frame.stations[place] for place in places],
-                age=_duration(max((frame.ages[place] for place in places), default=0)),
+                contributing_stations=[each.station_id for each in contributors],
+                age=_duration(max((each.age_ns for each in contributors), default=0)),
             )
         )
     return message

@@ -12,7 +12,8 @@ from pathlib import Path
 from rclpy.serialization import deserialize_message, serialize_message
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.transport.packet import STAMP_AT, PacketError, seal, unpack
+from quantv2x_ros.core.transport.object_packet import read_packet
+from quantv2x_ros.core.transport.packet import STAMP_AT, PacketError, seal
 from quantv2x_ros.data.bag import BagMessage, BagReader
 from quantv2x_ros.data.bag_times import BagTimes
 from quantv2x_ros.data.bag_topics import POSE_TYPES
@@ -130,7 +131,7 @@ def shift_packet(data: bytes, offset_ns: int) -> bytes:
     message = deserialize_message(shifted, BevIndices)
     packet = bytearray(message.packet)
     try:
-        stamp_ns = unpack(packet).stamp_ns
+        stamp_ns = read_packet(packet).stamp_ns
     except PacketError:
         return shifted
     struct.pack_into("<q", packet, STAMP_AT, stamp_ns + offset_ns)

@@ -34,6 +34,7 @@ class RecordingDetector:
     def __init__(self, detector: Detector) -> None:
         self.bundle = detector.bundle
         self.precision = detector.precision
+        self.sends_features = detector.sends_features
         self.broadcast = detector.broadcast
         self.decode = detector.decode
         self.columns = detector.columns

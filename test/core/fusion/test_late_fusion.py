@@ -44,17 +44,18 @@ def test_what_two_see_counts_once_and_what_one_sees_stays():
     config = DetectionConfig(nms_threshold=0.15)
     ego = seen_by(EGO, cars((10.0, 0.0), (20.0, 5.0)))
     peer = cars((10.2, 0.1), (40.0, 8.0), score=0.7)
-    both = late_fusion([ego, seen_by(EGO, peer)], config)
+    both, numbers = late_fusion([ego, seen_by(EGO, peer)], config)
     assert both.scores.tolist() == pytest.approx([0.9, 0.9, 0.7])
-    alone = late_fusion([ego], config)
+    assert sorted(numbers.tolist()) == [0, 1, 3]
+    alone, _ = late_fusion([ego], config)
     np.testing.assert_array_equal(alone.boxes, ego.boxes)
-    nothing = late_fusion([Detections.empty(), Detections.empty()], config)
+    nothing, _ = late_fusion([Detections.empty(), Detections.empty()], config)
     assert len(nothing) == 0
 
 
 def test_voting_draws_a_box_towards_its_doubles():
     ego, peer = cars((10.0, 0.0)), cars((10.4, 0.0), score=0.9)
-    plain = late_fusion([ego, peer], DetectionConfig(nms_threshold=0.15))
-    voted = late_fusion([ego, peer], DetectionConfig(nms_threshold=0.15, vote_threshold=0.3))
+    plain, _ = late_fusion([ego, peer], DetectionConfig(nms_threshold=0.15))
+    voted, _ = late_fusion([ego, peer], DetectionConfig(nms_threshold=0.15, vote_threshold=0.3))
     assert plain.boxes[0, 0] == pytest.approx(10.0)
     assert 10.05 < voted.boxes[0, 0] < 10.35

@@ -63,7 +63,13 @@ class Vehicle:
     """An encoder node, what it publishes, and its sensors."""
 
     def __init__(self, ros, parameters, **values):
-        fixed = {"station_id": 7, "crop_ego_body": False, "pose_timeout": 0.3, "min_occupancy": 0.0}
+        fixed = {
+            "station_id": 7,
+            "crop_ego_body": False,
+            "pose_timeout": 0.3,
+            "min_occupancy": 0.0,
+            "radio": "none",
+        }
         values = {**fixed, "max_payload_bytes": 0, **values}
         self.ros = ros
         self.node = ros.add(EncoderNode(parameter_overrides=parameters(**values)))

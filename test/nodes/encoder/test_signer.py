@@ -15,7 +15,7 @@ from quantv2x_ros.core.peers.signing import KINDS, UNSIGNED, is_signed_by
 from quantv2x_ros.core.transport.packet import parts, unpack
 from quantv2x_ros.core.transport.packet_sizes import SIGNATURE_BYTES
 from quantv2x_ros.nodes.air.heard_packet import HeardPacket, message_of
-from quantv2x_ros.nodes.encoder.index_output import Signer
+from quantv2x_ros.nodes.encoder.signer import Signer
 from test.nodes.packet_messages import plain_packet
 
 
