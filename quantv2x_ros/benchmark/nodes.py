@@ -19,7 +19,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.benchmark.node_times import FrameTimes, summarize_frames
 from quantv2x_ros.benchmark.settings import INSTRUCTION_SETS, BenchmarkError, check_isa
-from quantv2x_ros.core.transport.packet import station_of
+from quantv2x_ros.core.transport.packet import TILE, station_of
 from quantv2x_ros.data.agent_names import agent_namespace, station_id
 from quantv2x_ros.data.recording import RecordOptions, record_scenario
 from quantv2x_ros.data.scenario import Scenario
@@ -65,6 +65,8 @@ class NodeObserver(Node):  # type: ignore[misc]
         self._frame(message).sweep = time.monotonic()
 
     def _on_indices(self, message: BevIndices) -> None:
+        if message.packet[0] >> 4 != TILE:
+            return
         frame, now = self._frame(message), time.monotonic()
         if station_of(message.packet) == self._station:
             frame.own_indices = now
@@ -212,6 +214,13 @@ def _run(
         threads=settings.threads,
     )
     nodes = cooperative_graph(graph, ReplaySource.find(graph.replay, graph.agents))
+    # how long packets wait for their turn on a radio is no time of this computer
+    nodes = tuple(
+        replace(node, parameters={**node.parameters, "radio": "none"})
+        if node.executable in ("ego", "encoder")
+        else node
+        for node in nodes
+    )
     if settings.encoder_only:
         nodes = tuple(
             replace(node, executable="encoder") if node.executable == "ego" else node

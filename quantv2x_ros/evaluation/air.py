@@ -26,12 +26,12 @@ class Outgoing:
 
     Attributes:
         size: Its bytes.
-        delay: From the sweep's features until it is there, seconds; then it goes before those that
-            still wait.
+        delay: Of a packet with objects: from the sweep's features until it is there, seconds; then
+            it goes before those that still wait.
     """
 
     size: int
-    delay: float = 0.0
+    delay: float | None = None
 
 
 #: The packets that an agent sends of a frame, in their order.
@@ -79,17 +79,19 @@ class Departures:
         """
         pacer = self._pacers.setdefault(name, Pacer(self._profile))
         numbered = list(enumerate(packets))
-        pacer.offer([(number, each.size) for number, each in numbered if each.delay == 0])
+        pacer.offer([(number, each.size) for number, each in numbered if each.delay is None])
         pacer.offer_first([])
         gone: dict[int, float] = {}
         now = start
-        for delay in sorted({each.delay for each in packets if each.delay > 0}):
-            self._let_go(pacer, gone, now, start + delay)
-            now = start + delay
+        end = start + FRAME_PERIOD
+        for delay in sorted({each.delay for each in packets if each.delay is not None}):
+            ready = min(start + delay, end)
+            self._let_go(pacer, gone, now, ready)
+            now = ready
             pacer.offer_first(
                 [(number, each.size) for number, each in numbered if each.delay == delay]
             )
-        self._let_go(pacer, gone, now, start + FRAME_PERIOD)
+        self._let_go(pacer, gone, now, end)
         return gone
 
     @staticmethod

@@ -14,7 +14,12 @@ import numpy.typing as npt
 from quantv2x_ros.core.fusion.peer_boxes import PeerObjects
 from quantv2x_ros.core.geometry.packed_pose import PoseSpread
 from quantv2x_ros.core.peers.signing import ED25519
-from quantv2x_ros.core.transport.object_packet import ObjectPacket, SentObjects, object_packets
+from quantv2x_ros.core.transport.object_packet import (
+    ObjectPacket,
+    SentObjects,
+    object_packets,
+    reserved_sizes,
+)
 from quantv2x_ros.core.transport.packet_tiles import SweepSource
 from quantv2x_ros.data.agent_names import station_id
 from quantv2x_ros.evaluation.air import Outgoing
@@ -46,7 +51,7 @@ class HybridPlayback(Playback):
         draws, poses = draw_peers(state, link, self._scenario)
         for name, arrivals in self._air.carry(state, draws).items():
             boxes = packets_with_objects(state, name, link.sending, self._bundle.classes)
-            reserved = [packet.size for packet in boxes]
+            reserved = reserved_sizes([packet.size for packet in boxes])
             tiles = self._senders.tiles(state, name, link.sending, reserved)
             for number, after in arrivals.items():
                 if number < len(tiles):
@@ -65,11 +70,11 @@ class HybridPlayback(Playback):
     def _packets(self, state: FrameState, name: str) -> list[Outgoing]:
         link = self._config.link
         boxes = packets_with_objects(state, name, link.sending, self._bundle.classes)
-        reserved = [packet.size for packet in boxes]
-        sent = self._senders.send(state.sent[name], link.sending, reserved)
+        sizes = [packet.size for packet in boxes]
+        sent = self._senders.send(state.sent[name], link.sending, reserved_sizes(sizes))
         delay = link.objects_delay_ms / 1e3
         tiles = [Outgoing(size) for size in sent.packet_sizes]
-        return tiles + [Outgoing(size, delay) for size in reserved]
+        return tiles + [Outgoing(size, delay) for size in sizes]
 
     def _join(
         self, receiver: Receiver, frame: FusionFrame, fused: FusionResult, now: float
@@ -107,4 +112,5 @@ def hybrid_sizes(
     """Return the sizes of an agent's packets with features, then of those with boxes, bytes."""
     packets = packets_with_objects(state, name, sending, classes)
     boxes = [packet.size for packet in packets]
-    return [*senders.send(state.sent[name], sending, boxes).packet_sizes, *boxes]
+    features = senders.send(state.sent[name], sending, reserved_sizes(boxes))
+    return [*features.packet_sizes, *boxes]

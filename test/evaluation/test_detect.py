@@ -82,9 +82,11 @@ def test_the_torch_network_finds_what_its_fp32_engines_find(bundles, given, fram
     assert set(stages) == {"encoder", "fusion", "detection"}
     assert len(ours) > 0
     overlap = bev_iou(ours.boxes, theirs.boxes)
-    # boxes at the score threshold, or that suppress each other by a hair, may differ
-    assert (overlap.max(axis=1) > 0.99).mean() > 0.9
-    assert (overlap.max(axis=0) > 0.99).mean() > 0.9
+    assert len(ours) == pytest.approx(len(theirs), rel=0.02)
+    # sums of another order choose another code in some cells, and random weights amplify it there
+    assert (overlap.max(axis=1) > 0.9).mean() > 0.9
+    assert (overlap.max(axis=0) > 0.9).mean() > 0.9
+    assert np.median(overlap.max(axis=1)) > 0.999
 
 
 def test_a_precision_that_the_bundle_has_not_is_refused(bundles):

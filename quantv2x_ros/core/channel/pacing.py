@@ -50,8 +50,10 @@ def sweep_budget(
     longest = profile.longest_frame if math.isfinite(profile.longest_frame) else left
     full = profile.most_payload(longest)
     full = min(unit + overhead, full) if unit else full
-    packets = period / (profile.least_gap + profile.airtime(full))
-    for _ in range(max(1, math.floor(packets))):
+    if full < LEAST_PAYLOAD + overhead:
+        return 0
+    packets = math.floor(period / (profile.least_gap + profile.airtime(full)))
+    for _ in range(packets if reserved else max(1, packets)):
         size = min(full, profile.most_payload(left))
         if size < LEAST_PAYLOAD + overhead:
             break

@@ -44,6 +44,8 @@ _CRC = struct.Struct("<I")
 #: Bytes of the header, and of an object.
 HEADER_BYTES = HEADERS[OBJECTS]
 OBJECT_BYTES = 16
+#: Objects that a sweep may have more than the one before without waiting.
+MORE_OBJECTS = 3
 #: Most packets of a sweep's objects.
 MAX_PARTS = 16
 #: Objects of a packet: with its signature it fits one frame.
@@ -143,14 +145,14 @@ class SentObjects:
 
     def pack(self) -> bytes:
         """Return `OBJECT_BYTES` for each object; what is out of a field's range is clipped."""
-        boxes = self.boxes.astype(np.float64)
+        boxes = self.boxes.astype(np.float64, order="C")
         places = np.clip(np.rint(boxes[:, :3] / _PLACE), -(2**15), 2**15 - 1).astype("<i2")
         edges = np.clip(np.rint(boxes[:, 3:6] / _EDGE), 1, np.exp2(_EDGE_BITS) - 1).astype("<u4")
         sizes = edges[:, 0] | edges[:, 1] << 12 | edges[:, 2] << 22
         headings = np.rint(boxes[:, 6] / (2 * np.pi) * _HEADINGS).astype(np.int64) % _HEADINGS
         turned = (self.kinds.astype(np.uint16) << 12 | headings.astype(np.uint16)).astype("<u2")
         steps = np.clip(np.rint(self.velocities / _SPEED), _NO_SPEED + 1, -_NO_SPEED - 1)
-        known = np.isfinite(self.velocities.sum(axis=1, keepdims=True))
+        known = np.isfinite(self.velocities).all(axis=1, keepdims=True)
         steps = np.where(known, steps, _NO_SPEED)
         speeds = steps.astype(np.int64) & 0xFFF
         speed = (speeds[:, 0] | speeds[:, 1] << 12).astype("<u4")
@@ -323,9 +325,21 @@ def affordable_objects(budget: int, signature_bytes: int) -> int:
         signature_bytes: of each packet's signature.
     """
     frame = HEADER_BYTES + signature_bytes
-    whole, rest = divmod(budget, frame + MOST_OBJECTS * OBJECT_BYTES)
+    whole, rest = divmod(max(0, budget), frame + MOST_OBJECTS * OBJECT_BYTES)
     most = whole * MOST_OBJECTS + max(0, (rest - frame) // OBJECT_BYTES)
     return min(most, MAX_PARTS * MOST_OBJECTS)
+
+
+def reserved_sizes(sizes: Sequence[int]) -> list[int]:
+    """Return what to keep free for the next sweep's packets with objects, bytes.
+
+    It is somewhat more than the newest sweep's packets took: a law leaves nothing over, so that
+    each further object would wait for the next sweep.
+
+    Args:
+        sizes: of those packets, bytes.
+    """
+    return [*sizes[:-1], sizes[-1] + OBJECT_BYTES * MORE_OBJECTS] if sizes else []
 
 
 def object_packets(

@@ -58,7 +58,7 @@ class PacketError(ValueError):
     """Bytes that are no packet, or values that none can hold.
 
     Attributes:
-        reason: ``malformed``, ``crc``, ``tiles``, ``pose`` or ``payload_size``.
+        reason: ``malformed``, ``crc``, ``tiles``, ``objects``, ``pose`` or ``payload_size``.
     """
 
     def __init__(self, reason: str, text: str) -> None:

@@ -15,6 +15,7 @@ from quantv2x_ros.core.transport.object_packet import (
     ObjectPacket,
     affordable_objects,
     read_packet,
+    reserved_sizes,
 )
 from quantv2x_ros.core.transport.packet import PacketError
 from quantv2x_ros.core.transport.packet_sizes import SIGNATURE_BYTES
@@ -33,11 +34,7 @@ _PATIENCE = 1.0
 
 
 class OwnObjectsOutput:
-    """Signs packets with own objects and sends them with the pose of their sweep.
-
-    Attributes:
-        expected: sizes of the packets that came with the newest sweep that had any, bytes.
-    """
+    """Signs packets with own objects and sends them with the pose of their sweep."""
 
     def __init__(
         self,
@@ -84,14 +81,12 @@ class OwnObjectsOutput:
         self._sizes, self._newest = [], (0, 0.0)
 
     def expected(self, now: float) -> list[int]:
-        """Return the sizes of the packets that will come with the next sweep, bytes.
-
-        They are those of the newest sweep that had any.
+        """Return what to keep free for the packets that will come with the next sweep, bytes.
 
         Args:
             now: seconds of the steady clock.
         """
-        return list(self._sizes) if now - self._newest[1] <= _PATIENCE else []
+        return reserved_sizes(self._sizes) if now - self._newest[1] <= _PATIENCE else []
 
     def _on_objects(self, message: BevIndices) -> None:
         try:
