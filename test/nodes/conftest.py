@@ -209,11 +209,15 @@ def sensors(ros: Ros) -> Sensors:
 
 @pytest.fixture
 def parameters(bundle_folder: Path) -> Callable[..., list[Any]]:
-    """Makes parameter overrides for a node with the test's bundle."""
+    """Makes parameter overrides for a node with the test's bundle.
+
+    Encoders keep no law of a radio unless a test asks for it: tests send sweeps as fast as they can.
+    """
     from rclpy.parameter import Parameter
 
     def make(**values: Any) -> list[Any]:
-        merged = {"bundle": str(bundle_folder), "threads": 1, "diagnostics_period": 0.1, **values}
+        fixed = {"bundle": str(bundle_folder), "threads": 1, "diagnostics_period": 0.1}
+        merged = {**fixed, "radio": "none", **values}
         return [Parameter(name, value=value) for name, value in merged.items()]
 
     return make

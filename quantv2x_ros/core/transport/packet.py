@@ -285,7 +285,7 @@ def seal(data: bytearray, start: int = 0) -> None:
         start: where it begins.
     """
     end = len(data) - SIGNATURE_BYTES[data[start] & 3]
-    begin = start + HEADERS[data[start] >> 4]
+    begin = start + HEADERS.get(data[start] >> 4, HEADER_BYTES)
     crc = zlib.crc32(data[begin:end], zlib.crc32(data[start : begin - _CRC.size]))
     _CRC.pack_into(data, begin - _CRC.size, crc)
 

@@ -16,7 +16,7 @@ from builtin_interfaces.msg import Time
 from rclpy.serialization import deserialize_message, serialize_message
 
 from quantv2x_msgs.msg import BevIndices
-from quantv2x_ros.core.transport.packet import PacketError, seal, unpack
+from quantv2x_ros.core.transport.packet import HEADERS, PacketError, seal, unpack
 from quantv2x_ros.core.transport.packet_sizes import HEADER_BYTES, MAX_PACKET_BYTES, SIGNATURE_BYTES
 from quantv2x_ros.nodes.air.heard_packet import HeardPacket, message_of
 from quantv2x_ros.nodes.air.indices_subscription import packet_place
@@ -85,7 +85,7 @@ def test_a_frame_that_is_no_text_spoils_no_packet():
     ("data", "reason", "text"),
     [
         (b"", "malformed", "0 bytes are no packet"),
-        (bytes(HEADER_BYTES - 1), "malformed", "63 bytes are no packet"),
+        (bytes(min(HEADERS.values()) - 1), "malformed", "51 bytes are no packet"),
         (bytes(HEADER_BYTES), "malformed", "kind 0"),
         (bytes([0x13]) + bytes(200), "malformed", "signature 3"),
         (bytes([0x11]) + bytes(HEADER_BYTES), "malformed", "hold no header and signature"),
