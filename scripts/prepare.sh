@@ -22,8 +22,10 @@ need() { # need COMMAND WHAT PACKAGE
 python_problem() {
     "$1" - 2>/dev/null <<'PYTHON' || echo unusable
 import importlib.util, os, sys, sysconfig
-if not (3, 10) <= sys.version_info[:2] <= (3, 12):
-    print("version")
+if sys.version_info[:2] > (3, 14):
+    print("newer")
+elif sys.version_info[:2] < (3, 10):
+    print("older")
 elif os.environ.get("ROS_DISTRO") and not importlib.util.find_spec("rclpy"):
     print("rclpy")
 elif not importlib.util.find_spec("ensurepip"):
@@ -40,9 +42,9 @@ export PATH
 if [ -n "${PYTHON:-}" ]; then
     candidates=("$PYTHON")
 elif [ -n "${ROS_DISTRO:-}" ]; then
-    candidates=(python3 python3.10 python3.12 python3.11)
+    candidates=(python3 python3.10 python3.12 python3.14 python3.13 python3.11)
 else
-    candidates=(python3.11 python3.12 python3.10 python3)
+    candidates=(python3.11 python3.12 python3.13 python3.14 python3.10 python3)
 fi
 
 python="" hindrance="" hindered=""
@@ -55,7 +57,9 @@ for candidate in "${candidates[@]}"; do
     fi
     # Of several hindered interpreters, the one that lacks least says what to install.
     case $hindrance:$problem in
-        :rclpy | :venv | :headers) hindrance=$problem hindered=$candidate ;;
+        :rclpy | :venv | :headers | newer:rclpy | newer:venv | newer:headers | :newer)
+            hindrance=$problem hindered=$candidate
+            ;;
     esac
 done
 
@@ -64,8 +68,12 @@ if [ -z "$python" ]; then
         venv) missing+=("Python's venv module is missing for $hindered; on Debian or Ubuntu: apt-get install python3-venv") ;;
         headers) missing+=("Python's header files are missing for $hindered; on Debian or Ubuntu: apt-get install python3-dev") ;;
         rclpy) missing+=("ROS 2 $ROS_DISTRO is sourced, but $hindered cannot import rclpy; name the interpreter that can with PYTHON=...") ;;
-        *) missing+=("Python 3.10, 3.11 or 3.12 is missing${PYTHON:+ (PYTHON=$PYTHON is not one)}; on Debian or Ubuntu: apt-get install python3 python3-venv python3-dev") ;;
+        newer) missing+=("Python 3.10 to 3.14 is missing, $hindered is newer; fetch one with \`uv python install 3.14\` (uv itself: pipx install uv) and name it with PYTHON=\"\$(uv python find 3.14)\"") ;;
+        *) missing+=("Python 3.10 to 3.14 is missing${PYTHON:+ (PYTHON=$PYTHON is not one)}; on Debian or Ubuntu: apt-get install python3 python3-venv python3-dev") ;;
     esac
+fi
+if [ -z "${ROS_DISTRO:-}" ] && [ "$(uname -m)" != x86_64 ]; then
+    missing+=("ROS 2 is not sourced, and its wheels are for x86_64 alone, not for $(uname -m); source an installation of ROS 2, or take an image (docs/install.md)")
 fi
 need cmake "CMake" cmake
 need make "make" make

@@ -20,6 +20,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDERS = (
     ".ci",
+    ".github",
     "config",
     "docker",
     "docs",

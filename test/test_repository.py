@@ -27,6 +27,7 @@ SOURCE_FOLDERS = (
     "scripts",
     "test",
     ".ci",
+    ".github",
 )
 SOURCE_SUFFIXES = {".py", ".sh", ".msg", ".txt", ".xml", ".yaml", ""}
 HEADER = ("Copyright 2026 quantv2x_ros contributors", "SPDX-License-Identifier: Apache-2.0")

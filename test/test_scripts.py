@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import numpy as np
 import pytest
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+#: The interpreter that the environment was made with; it does not see the environment's packages.
+BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python{}.{}".format(*sys.version_info[:2])
 
 
 @pytest.fixture
@@ -41,7 +44,22 @@ def tools_without(folder: Path, *absent: str) -> str:
     return str(folder)
 
 
-def prepare(path: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def put_script(path: Path, lines: str) -> None:
+    """Puts a shell script in a command's place."""
+    path.write_text(f"#!{shutil.which('bash')}\n{lines}\n")
+    path.chmod(0o755)
+
+
+def put_python(path: Path, version: tuple[int, int]) -> None:
+    """Puts an interpreter there that runs what it is given as if it had another version."""
+    code = f"import sys, sysconfig; sys.version_info = {version}; exec(sys.stdin.read())"
+    put_script(path, f"exec {BASE_PYTHON} -c {shlex.quote(code)}")
+
+
+def prepare(
+    path: str, machine: str = "x86_64", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    put_script(Path(path) / "uname", f"echo {machine}")
     env = {"PATH": path, "HOME": os.environ.get("HOME", "/"), **variables}
     return subprocess.run(
         [shutil.which("bash") or "bash", SCRIPTS / "prepare.sh"],
@@ -56,7 +74,7 @@ def test_each_missing_prerequisite_gets_one_sentence(tmp_path: Path) -> None:
     assert result.returncode == 1
     lines = result.stderr.splitlines()
     assert len(lines) == 3
-    assert "Python 3.10, 3.11 or 3.12 is missing" in lines[0]
+    assert "Python 3.10 to 3.14 is missing" in lines[0]
     assert "CMake is missing" in lines[1]
     assert "C++ compiler (c++) is missing" in lines[2]
     assert all(line.endswith(".") and "apt-get install" in line for line in lines)
@@ -69,14 +87,74 @@ def test_unusable_interpreter_is_named(tmp_path: Path) -> None:
     assert "false is not one" in result.stderr
 
 
+def test_for_too_new_an_interpreter_a_sentence_says_how_to_fetch_one(tmp_path: Path) -> None:
+    path = tools_without(tmp_path)
+    put_python(tmp_path / "python3", (3, 15))
+    result = prepare(path)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "Python 3.10 to 3.14 is missing, python3 is newer" in line
+    assert "uv python install 3.14" in line
+    assert 'PYTHON="$(uv python find 3.14)"' in line
+
+
+def test_of_several_interpreters_one_that_only_lacks_something_is_named(tmp_path: Path) -> None:
+    path = tools_without(tmp_path, "cmake")
+    put_python(tmp_path / "python3", (3, 15))
+    put_python(tmp_path / "python3.14", (3, 14))
+    result = prepare(path, ROS_DISTRO="lyrical")
+    if "cannot import rclpy" not in result.stderr:
+        pytest.skip("this interpreter knows rclpy")
+    assert "python3.14 cannot import rclpy" in result.stderr
+    assert "newer" not in result.stderr
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 13), (3, 14)])
+def test_each_supported_version_of_python_is_taken(
+    tmp_path: Path, version: tuple[int, int]
+) -> None:
+    path = tools_without(tmp_path, "cmake")
+    put_python(tmp_path / "python3", version)
+    (line,) = prepare(path).stderr.splitlines()
+    assert "CMake is missing" in line, "nothing is said of Python"
+
+
+def test_without_ros_a_processor_that_has_no_wheels_is_named(tmp_path: Path) -> None:
+    path = tools_without(tmp_path)
+    put_python(tmp_path / "python3", (3, 12))
+    result = prepare(path, machine="aarch64")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "wheels are for x86_64 alone, not for aarch64" in line
+    assert "docs/install.md" in line
+
+
 def test_sourced_ros_without_rclpy_is_named(tmp_path: Path) -> None:
-    base = Path(sys.base_prefix) / "bin" / "python{}.{}".format(*sys.version_info[:2])
-    if subprocess.run([base, "-c", "import rclpy"], capture_output=True).returncode == 0:
+    if subprocess.run([BASE_PYTHON, "-c", "import rclpy"], capture_output=True).returncode == 0:
         pytest.skip("the base interpreter knows rclpy: ROS 2 is installed here")
-    result = prepare(tools_without(tmp_path), PYTHON=str(base), ROS_DISTRO="jazzy")
+    result = prepare(tools_without(tmp_path), PYTHON=str(BASE_PYTHON), ROS_DISTRO="jazzy")
     assert result.returncode == 1
     assert "jazzy is sourced" in result.stderr
     assert "cannot import rclpy" in result.stderr
+
+
+def test_packages_of_ros_are_installed_without_those_that_requirements_pin(tmp_path: Path) -> None:
+    for name in ("bash", "dirname", "grep", "paste"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    keys = "rclpy python3-numpy nav_msgs python3-rosbags-pip".replace(" ", "\\n")
+    noted = tmp_path / "noted"
+    put_script(tmp_path / "rosdep", f'echo "$*" >> {noted}\n[ $1 != keys ] || printf "{keys}\\n"')
+    command = [tmp_path / "bash", SCRIPTS / "install_ros_packages.sh", "--simulate"]
+    env = {"PATH": str(tmp_path)}
+    refused = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "ROS_DISTRO is not set" in refused.stderr
+    subprocess.run(command, env={**env, "ROS_DISTRO": "lyrical"}, check=True)
+    update, _, install = noted.read_text().splitlines()
+    assert update == "update --rosdistro lyrical"
+    root = SCRIPTS.parent
+    assert install.startswith(f"install --from-paths {root} {root}/quantv2x_msgs --ignore-src")
+    assert install.endswith("--skip-keys python3-numpy python3-rosbags-pip --simulate")
 
 
 def test_wheels_get_the_include_folders_of_this_environment(

@@ -77,6 +77,7 @@ class BagReader:
         """
         self.path = Path(path)
         refuse_unreadable(self.path)
+        self._refuse_cut()
         self._readers: list[Reader] = []
         try:
             for part in self._parts():
@@ -149,6 +150,14 @@ class BagReader:
         if self.path.is_file() or (self.path / "metadata.yaml").is_file():
             return [self.path]
         return storage_files(self.path)
+
+    def _refuse_cut(self) -> None:
+        """Refuse files of SQLite without their end, which its newer versions read all the same."""
+        for file in storage_files(self.path) if self.path.is_dir() else ():
+            fault = fault_of(file) if file.suffix == ".db3" else None
+            if fault is not None:
+                problem = f"it cannot be read as rosbag2 ({file.name} {fault.problem})"
+                raise BagError(self.path, problem, fault.remedy)
 
     def _iterate(self, reader: Reader, connections: list[Connection]) -> Iterator[BagMessage]:
         messages = reader.messages(connections)

@@ -13,7 +13,7 @@ from pathlib import Path
 from quantv2x_ros.environment.resources import shared_folder
 
 #: What names a file of profiles, by the first version of Fast DDS that reads it. From 3 on
-#: (Kilted) the old one makes every node warn; 2 (Humble, Jazzy) does not know the new one.
+#: (Kilted, Lyrical) the old one makes every node warn; 2 (Humble, Jazzy) does not know the new one.
 PROFILE_VARIABLES = {2: "FASTRTPS_DEFAULT_PROFILES_FILE", 3: "FASTDDS_DEFAULT_PROFILES_FILE"}
 #: What ROS loads, and the library of Fast DDS in the list of what that needs.
 _MIDDLEWARE = "librmw_fastrtps_shared_cpp.so"

@@ -1,6 +1,6 @@
 # Copyright 2026 quantv2x_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The Dockerfile for Jetson, as far as it can be checked without building it."""
+"""The Dockerfiles, as far as they can be checked without building them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture
-def dockerfile(repository: Path) -> Path:
-    return repository / "docker/Dockerfile.jetson"
+@pytest.fixture(params=["Dockerfile", "Dockerfile.jetson"])
+def dockerfile(request: pytest.FixtureRequest, repository: Path) -> Path:
+    return repository / "docker" / str(request.param)
 
 
 def test_hadolint_finds_nothing(dockerfile: Path) -> None:
@@ -30,7 +30,7 @@ def test_hadolint_finds_nothing(dockerfile: Path) -> None:
 
 def test_what_it_copies_is_there(dockerfile: Path, repository: Path) -> None:
     sources = re.findall(r"^COPY (\S+) ", dockerfile.read_text(), re.MULTILINE)
-    assert len(sources) == 3
+    assert {".", "requirements", "docker/entrypoint.sh"} <= set(sources)
     for source in sources:
         assert (repository / source).exists(), source
     named = re.findall(r"requirements/\w+\.txt", dockerfile.read_text())
@@ -45,10 +45,10 @@ def test_its_entry_point_is_a_valid_executable_script(repository: Path) -> None:
     assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
 
 
-def test_it_installs_the_ros_packages_that_the_package_needs(
-    dockerfile: Path, repository: Path
+def test_the_image_for_jetson_installs_the_ros_packages_that_the_package_needs(
+    repository: Path,
 ) -> None:
-    text = dockerfile.read_text()
+    text = (repository / "docker/Dockerfile.jetson").read_text()
     # these come with ros-base
     given = {"rclpy", "rcl_interfaces", "builtin_interfaces", "std_msgs", "sensor_msgs"}
     given |= {"rosgraph_msgs", "quantv2x_msgs", "launch", "launch_ros", "ros2launch"}

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """All that this package takes of rclpy which rclpy keeps private, and why there is no other way.
 
-The same in Humble (rclpy 3), Jazzy (7) and Kilted (9). A version that no longer has one of these
-fails here, by its name.
+The same in Humble (rclpy 3), Jazzy (7), Kilted (9) and, read in its sources, Lyrical (10). A
+version that no longer has one of these fails here, by its name.
 """
 
 from __future__ import annotations
