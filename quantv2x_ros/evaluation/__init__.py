@@ -3,7 +3,7 @@
 """Detection on datasets without ROS, and what it is measured by.
 
 * agent_grids: AgentGrids, AgentLevels, RoadsideGrids.
-* air: Air, Departures, IndependentLoss, SharedChannel.
+* air: Air, Outgoing, Departures, IndependentLoss, SharedChannel.
 * consistency_trial: Suspect, ConsistencyTrial.
 * details: RatedFrame, Details.
 * detect: Input, DetectionResult.
@@ -11,7 +11,7 @@
 * evaluation: Evaluation.
 * index_recorder: IndexRecorder.
 * lies: ClaimedSweep, LieInput, Lie, Honest, WrongPose, Elsewhere, InventedCar.
-* frame_state: Sent, FrameState, ScenarioAgents.
+* frame_state: Sent, OwnView, FrameState, ScenarioAgents.
 * box_link: BoxMessage, BoxLink.
 * hybrid_playback: HybridPlayback.
 * late_playback: LatePlayback.

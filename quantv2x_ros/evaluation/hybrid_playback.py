@@ -8,9 +8,6 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-
 from quantv2x_ros.core.fusion.peer_boxes import PeerObjects
 from quantv2x_ros.core.geometry.packed_pose import PoseSpread
 from quantv2x_ros.core.peers.signing import ED25519
@@ -57,15 +54,15 @@ class HybridPlayback(Playback):
                 if number < len(tiles):
                     self._put_on_the_way(start + after, replace(tiles[number], pose=poses[name]))
                 else:
-                    heard = self._read(boxes[number - len(tiles)], poses[name])
-                    heapq.heappush(self._boxes, (start + after, self._put, heard))
-                    self._put += 1
+                    packet = replace(boxes[number - len(tiles)], pose=poses[name])
+                    self._put_boxes_on_the_way(start + after, packet)
 
-    def _read(self, packet: ObjectPacket, pose: npt.NDArray[np.float64]) -> PeerObjects:
-        """Return what a receiver reads in a packet that tells a pose."""
+    def _put_boxes_on_the_way(self, arrival: float, packet: ObjectPacket) -> None:
         read = SentObjects.unpack(packet.objects.pack())
         found, velocities = read.detections(self._bundle.classes)
-        return PeerObjects(packet.station_id, packet.stamp_ns, pose, found, velocities)
+        heard = PeerObjects(packet.station_id, packet.stamp_ns, packet.pose, found, velocities)
+        heapq.heappush(self._boxes, (arrival, self._put, heard))
+        self._put += 1
 
     def _packets(self, state: FrameState, name: str) -> list[Outgoing]:
         link = self._config.link

@@ -101,7 +101,8 @@ class Receiver:
             registry: of the stations that are listened to; None for one of its own.
         """
         settings = settings or ReceiverSettings()
-        registry = registry or PeerRegistry(station, PeerLimits(max_peers=MAX_PEERS))
+        if registry is None:  # an empty one is one, too
+            registry = PeerRegistry(station, PeerLimits(max_peers=MAX_PEERS))
         self._detector = detector
         self._station = station
         self._classes = len(bundle.classes)

@@ -211,7 +211,7 @@ def sensors(ros: Ros) -> Sensors:
 def parameters(bundle_folder: Path) -> Callable[..., list[Any]]:
     """Makes parameter overrides for a node with the test's bundle.
 
-    Encoders keep no law of a radio unless a test asks for it: tests send sweeps as fast as they can.
+    Encoders keep no law of a radio unless a test asks for it: tests send as fast as they can.
     """
     from rclpy.parameter import Parameter
 

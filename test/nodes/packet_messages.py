@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,9 +45,9 @@ def plain_packet(**values: Any) -> Packet:
     return packet.with_values(**values)
 
 
-def message_with(packet: Packet, frame_id: str = "lidar") -> BevIndices:
+def message_with(packet: AnyPacket, frame_id: str = "lidar") -> BevIndices:
     """Return the message that carries a packet, unsigned."""
-    data = packet.with_values(signature_kind=0).content()
+    data = replace(packet, signature_kind=0).content()
     return message_of(data, packet.stamp_ns, frame_id)
 
 

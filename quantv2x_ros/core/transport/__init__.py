@@ -17,7 +17,7 @@ from quantv2x_ros.core.transport.grid_turn import GridTurn
 from quantv2x_ros.core.transport.object_packet import ObjectPacket, SentObjects
 from quantv2x_ros.core.transport.packet import Packet, PacketError
 from quantv2x_ros.core.transport.packet_format import PacketFormat
-from quantv2x_ros.core.transport.packet_tiles import SweepSource
+from quantv2x_ros.core.transport.packet_tiles import Stamped, SweepSource
 from quantv2x_ros.core.transport.receivers import Receivers
 from quantv2x_ros.core.transport.reception import Reception, TileCounts
 from quantv2x_ros.core.transport.sweep import AgentSweep, Tile
@@ -55,6 +55,7 @@ __all__ = [
     "SendSettings",
     "SentObjects",
     "SentSweep",
+    "Stamped",
     "SweepAssembler",
     "SweepMemory",
     "SweepSender",

@@ -5,11 +5,13 @@
 * cloud_checks: CloudChecks.
 * cloud_frame: CloudPlace, CloudFrame.
 * encoder: OwnFusion, EncoderNode.
-* index_output: Signer, IndexOutput.
+* index_output: IndexOutput.
 * level_output: LevelOutput.
+* own_objects: OwnObjectsOutput.
 * paced_output: PacedOutput.
 * pose_sources: TransformPoses, PoseSource, TopicPoses.
 * posed_sweeps: SweepInput, WaitingSweep, PosedSweep, PosedSweeps.
 * receivers_input: ReceiversInput.
+* signer: Signer.
 * transform_tree: TransformTree.
 """

@@ -6,9 +6,10 @@
 * frame_turns: FrameTurns.
 * fusion: FusionNode.
 * fusion_output: FusionOutput.
-* fusion_worker: FusionOutcome, FusionWorker.
+* fusion_worker: FusionOutcome, OwnView, FusionWorker.
 * indices_input: IndicesInput.
 * markers: FusedAgent.
-* objects: FusedFrame.
+* objects: Contributor, FusedFrame.
 * own_input: OwnInput, LevelInput.
+* own_objects: OwnObjects.
 """

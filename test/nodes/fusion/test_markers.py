@@ -16,7 +16,7 @@ from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.core.geometry.pose import matrix_from_v2x
 from quantv2x_ros.nodes.fusion.markers import FusedAgent, fusion_markers, truth_markers
-from quantv2x_ros.nodes.fusion.objects import FusedFrame
+from quantv2x_ros.nodes.fusion.objects import Contributor, FusedFrame
 
 PEER = matrix_from_v2x([30.0, -4.0, 2.0, 0.0, 90.0, 0.0])
 
@@ -28,8 +28,7 @@ def markers(count=2, agents=2):
         classes=["vehicle", "pedestrian", "truck"],
         detections=Detections(boxes, np.full(count, 0.8, np.float32), np.ones(count, np.int64)),
         stations=[1, 2][:agents],
-        ages=[0, 40_000_000][:agents],
-        contributors=[[0, 1][:agents]] * count,
+        contributors=[[Contributor(1, 0), Contributor(2, 40_000_000)][:agents]] * count,
     )
     poses = [np.eye(4), PEER][:agents]
     grid = BevGrid()

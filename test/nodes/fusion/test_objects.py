@@ -26,8 +26,10 @@ def frame_of(tracked=None, to_frame=None):
         classes=["vehicle", "pedestrian", "truck"],
         detections=FOUND,
         stations=[1, 2],
-        ages=[0, 40_000_000],
-        contributors=[[0, 1], [1]],
+        contributors=[
+            [objects.Contributor(1, 0), objects.Contributor(2, 40_000_000)],
+            [objects.Contributor(2, 40_000_000)],
+        ],
         to_frame=to_frame,
         tracked=tracked,
     )

@@ -14,6 +14,7 @@ pytest.importorskip("quantv2x_msgs.msg._bev_indices", reason="quantv2x_msgs is n
 from quantv2x_msgs.msg import BevIndices, DetectedObject3DArray
 from quantv2x_ros.core.geometry.packed_pose import PoseSpread, sent_pose
 from quantv2x_ros.core.receiver_settings import ReceiverSettings
+from quantv2x_ros.core.transport.object_packet import ObjectPacket, map_id, reserved_sizes
 from quantv2x_ros.core.transport.packet_tiles import SweepSource, packets_of
 from quantv2x_ros.core.transport.sweep_sender import SendSettings
 from quantv2x_ros.core.transport.tiles import TileSettings
@@ -23,7 +24,7 @@ from quantv2x_ros.data.simulator import write_scenario
 from quantv2x_ros.environment.resources import find_bundle
 from quantv2x_ros.evaluation.detector import EngineDetector
 from quantv2x_ros.evaluation.frame_state import ScenarioAgents, choose_agents
-from quantv2x_ros.evaluation.playback import Playback
+from quantv2x_ros.evaluation.hybrid_playback import HybridPlayback, packets_with_objects
 from quantv2x_ros.evaluation.senders import Senders
 from quantv2x_ros.evaluation.settings import EvaluationConfig, Link, Sending
 from quantv2x_ros.inference.model.bundle import ModelBundle
@@ -32,8 +33,9 @@ from quantv2x_ros.nodes.fusion.fusion import FusionNode
 from test.nodes.packet_messages import message_with
 
 FRAMES = 6
-WHOLE = Sending(SendSettings(TileSettings(0), min_occupancy=0.0))
-SMALL = Sending(SendSettings(TileSettings(900), min_occupancy=0.0))
+CLASSES = ("vehicle", "pedestrian", "truck")
+WHOLE = Sending(SendSettings(TileSettings(0), min_occupancy=0.0), radio="none")
+SMALL = Sending(SendSettings(TileSettings(900), min_occupancy=0.0), radio="none")
 #: So late, lost tiles are waited for no more when the ego's sweep comes.
 OWN_DELAY_MS = 60.0
 
@@ -64,8 +66,8 @@ def states(detector, tmp_path_factory):
     return sent
 
 
-class RecordedPlayback(Playback):
-    """Writes down which tiles of peers arrive when."""
+class RecordedPlayback(HybridPlayback):
+    """Writes down which tiles and objects of peers arrive when."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -75,12 +77,22 @@ class RecordedPlayback(Playback):
         self.arrivals.append((arrival, item))
         super()._put_on_the_way(arrival, item)
 
+    def _put_boxes_on_the_way(self, arrival, packet):
+        # the node joins what is there once it has fused
+        delay = self._config.link.objects_delay_ms / 1e3
+        self.arrivals.append((arrival - delay, replace(packet, map_id=map_id("map"))))
+        super()._put_boxes_on_the_way(arrival, packet)
+
 
 def message_of(index_format, senders, state, name, sending, tile=None):
-    """A tile of a sweep as the message that the encoder node sends; the first of the ego's."""
+    """What is sent of a sweep as the message of the encoder node; of the ego's the first tile."""
+    if isinstance(tile, ObjectPacket):
+        return message_with(replace(tile, signature_kind=0), frame_id=name)
     pose = state.sent[name].pose if tile is None else tile.pose
     source = SweepSource(station_id(name), state.number, state.stamp_ns, pose, PoseSpread())
-    sent = senders.send(state.sent[name], sending)
+    boxes = packets_with_objects(state, name, sending, CLASSES)
+    reserved = reserved_sizes([packet.size for packet in boxes])
+    sent = senders.send(state.sent[name], sending, () if tile is None else reserved)
     packets = packets_of(source, sent, index_format.packets)
     return message_with(packets[0 if tile is None else tile.tile_index], frame_id=name)
 
@@ -88,7 +100,7 @@ def message_of(index_format, senders, state, name, sending, tile=None):
 def views_of(detector, states, link, receiver):
     """What an evaluation sees in each frame."""
     settings = EvaluationConfig(link=link, receiver=ReceiverSettings(**receiver)).resolved(3)
-    playback = Playback(detector, detector.bundle, Senders(detector.bundle), settings, 0)
+    playback = HybridPlayback(detector, detector.bundle, Senders(detector.bundle), settings, 0)
     return [playback.play(state).detections.boxes for state in states]
 
 
@@ -96,12 +108,13 @@ def views_of(detector, states, link, receiver):
     ("link", "receiver", "without"),
     [
         (Link(), {}, None),
+        (Link(sending=Sending(radio="none")), {}, None),
         (Link(latency_ms=200.0), {}, {"compensate_motion": False}),
         (Link(loss=0.3, sending=SMALL), {}, {"conceal": 0.0}),
         (Link(pose_noise=0.4), {"align_poses": True, "align_period": 0.2}, {"align_poses": False}),
         (Link(latency_ms=250.0), {"peer_timeout": 0.15}, {"peer_timeout": 0.3}),
     ],
-    ids=["good link", "late", "lost tiles", "wrong poses", "too late"],
+    ids=["good link", "no law", "late", "lost tiles", "wrong poses", "too late"],
 )
 def test_the_node_finds_what_the_evaluation_finds(
     ros, parameters, detector, states, link, receiver, without
