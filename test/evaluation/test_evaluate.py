@@ -35,6 +35,7 @@ class Witness:
     """Instead of detecting, writes down who was heard and where; its messages are sweeps' sums."""
 
     precision = "none"
+    sends_features = False
 
     def __init__(self, bundle):
         self.bundle = bundle
@@ -66,12 +67,16 @@ class Witness:
 
 
 #: All that there is, in messages of the usual size.
-WHOLE = Sending(SendSettings(min_occupancy=0.0))
+WHOLE = Sending(SendSettings(min_occupancy=0.0), radio="none")
 
 
 def with_link(link=None, **settings):
-    """Settings for clouds as the files have them; all cells are sent unless the link says."""
-    return EvaluationConfig(level=False, link=link or Link(sending=WHOLE), **settings)
+    """Settings for clouds as the files have them, and features alone.
+
+    All cells are sent unless the link says.
+    """
+    settings = {"level": False, "fusion": "features", **settings}
+    return EvaluationConfig(link=link or Link(sending=WHOLE), **settings)
 
 
 def code_of(points):
@@ -185,7 +190,8 @@ def cells_heard(bundles, dataset, link):
 
 
 def small_tiles(**settings):
-    return Sending(SendSettings(TileSettings(300), **{"min_occupancy": 0.0, **settings}))
+    send = SendSettings(TileSettings(300), **{"min_occupancy": 0.0, **settings})
+    return Sending(send, radio="none")
 
 
 def test_losses_are_drawn_from_the_seed(bundles, dataset):
@@ -213,7 +219,7 @@ def test_more_loss_loses_the_same_tiles_and_more(bundles, dataset):
 
 
 def test_one_tile_is_lost_as_a_whole(bundles, dataset):
-    whole = Sending(SendSettings(TileSettings(0), min_occupancy=0.0))
+    whole = Sending(SendSettings(TileSettings(0), min_occupancy=0.0), radio="none")
     frames = cells_heard(bundles, dataset, Link(loss=0.5, sending=whole, seed=3))
     assert all(cells.all() for frame in frames for cells in frame)
     assert {len(frame) for frame in frames} > {3}
@@ -222,7 +228,8 @@ def test_one_tile_is_lost_as_a_whole(bundles, dataset):
 def test_parity_restores_what_is_lost(bundles, dataset):
     shares = []
     for parity in (0.0, 1.0):
-        sending = Sending(SendSettings(TileSettings(900), parity=parity, min_occupancy=0.0))
+        send = SendSettings(TileSettings(900), parity=parity, min_occupancy=0.0)
+        sending = Sending(send, radio="none")
         frames = cells_heard(bundles, dataset, Link(loss=0.2, sending=sending))
         shares.append(np.mean([cells.mean() for frame in frames for cells in frame]))
     assert shares[0] < 0.95 < shares[1]

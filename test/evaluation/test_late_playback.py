@@ -23,11 +23,12 @@ from quantv2x_ros.evaluation.late_playback import LatePlayback, box_sizes, sent_
 from quantv2x_ros.evaluation.settings import EvaluationConfig, EvaluationSettingError, Link, Sending
 
 LATE = EvaluationConfig(fusion="late")
+FREE = Sending(radio="none")
 
 
 def views(detector, states, **link):
     """What the ego sees in each frame."""
-    config = replace(LATE, link=Link(**link)).resolved(3)
+    config = replace(LATE, link=Link(sending=FREE, **link)).resolved(3)
     playback = LatePlayback(detector.bundle, config, 0)
     return [playback.play(state) for state in states]
 
@@ -59,21 +60,23 @@ def test_a_link_that_loses_all_leaves_the_ego_alone(detector, states):
 def test_late_boxes_are_used_until_they_are_too_old(detector, states):
     assert [view.agents for view in views(detector, states, latency_ms=200.0)] == [1, 1, 3]
     config = replace(
-        LATE, link=Link(latency_ms=200.0), receiver=ReceiverSettings(peer_timeout=0.15)
+        LATE,
+        link=Link(latency_ms=200.0, sending=FREE),
+        receiver=ReceiverSettings(peer_timeout=0.15),
     )
     playback = LatePlayback(detector.bundle, config.resolved(3), 0)
     assert [playback.play(state).agents for state in states] == [1, 1, 1]
 
 
 def test_boxes_go_in_messages_that_the_channel_may_lose(detector, states):
-    sizes = [box_sizes(state, name, Sending()) for state in states for name in state.sent]
+    sizes = [box_sizes(state, name, FREE) for state in states for name in state.sent]
     assert all(sum(each) > 100 for each in sizes)
     channel = ChannelSettings(loss=1.0)
-    config = replace(LATE, link=Link(channel=channel)).resolved(3)
+    config = replace(LATE, link=Link(channel=channel, sending=FREE)).resolved(3)
     playback = LatePlayback(detector.bundle, config, 0)
     assert playback.play(states[0]).agents == 1
     assert playback.air_counts["lost"] == sum(
-        len(box_sizes(states[0], name, Sending())) for name in states[0].sent
+        len(box_sizes(states[0], name, FREE)) for name in states[0].sent
     )
 
 

@@ -51,7 +51,7 @@ def test_evaluation_sees_what_detection_sees(scenario: Scenario, detector: Engin
     levelled = given(scenario, detector, level=True)
     assert levelled.level is not None
     agents = ScenarioAgents(detector, AgentGrids(detector.bundle))
-    whole = Link(sending=Sending(SendSettings(min_occupancy=0.0)))
+    whole = Link(sending=Sending(SendSettings(min_occupancy=0.0), radio="none"))
     settings = EvaluationConfig(agents=2, link=whole)
     playback = Playback(detector, detector.bundle, Senders(detector.bundle), settings, 0)
     state = agents.send(0, scenario.frame(scenario.timestamps[0]), scenario.agents[:2])

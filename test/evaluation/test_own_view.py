@@ -50,7 +50,7 @@ def test_the_ego_uses_what_it_kept_and_its_peers_what_they_sent(
 
 
 def test_evaluation_fuses_the_same(detector: Detector, scenario_folder: Path) -> None:
-    whole = Link(sending=Sending(SendSettings(min_occupancy=0.0)))
+    whole = Link(sending=Sending(SendSettings(min_occupancy=0.0), radio="none"))
     config = EvaluationConfig(agents=2, link=whole)
     scenario = open_scenarios(scenario_folder, config)[0]
     frame = scenario.frame(scenario.timestamps[0])

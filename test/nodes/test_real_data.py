@@ -42,7 +42,9 @@ def test_five_agents_fuse_to_the_boxes_of_detect(ros, shared_dir, default_bundle
     patient.write_text(
         # a busy machine may take long for five stations' tiles, and none may be left out here
         "/**/fusion:\n  ros__parameters:\n    peer_wait: 1.0\n    tile_timeout: 1.0\n"
-        "/**/encoder:\n  ros__parameters:\n    min_occupancy: 0.0\n"  # detect sends all cells
+        # detect sends all cells, and no objects
+        "/**/encoder:\n  ros__parameters:\n    min_occupancy: 0.0\n    radio: none\n"
+        "    send_objects: false\n"
     )
     objects = ros.collect(DetectedObject3DArray, "/objects", 50)
 

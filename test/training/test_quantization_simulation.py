@@ -11,7 +11,7 @@ import pytest
 
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.evaluation.detector import EngineDetector
-from quantv2x_ros.evaluation.settings import EvaluationConfig
+from quantv2x_ros.evaluation.settings import EvaluationConfig, Link, Sending
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.model.bundle_files import CHECKPOINT_FILE
 from quantv2x_ros.training.checkpoint import load_checkpoint
@@ -54,10 +54,16 @@ def exported(
     return Exported(graphs, bundle, frames)
 
 
+def features_of(agents: int) -> EvaluationConfig:
+    """Return settings under which nothing but features is fused, and each frame once."""
+    free = Link(sending=Sending(radio="none"))
+    return EvaluationConfig(agents=agents, max_frames=3, fusion="features", link=free)
+
+
 def test_the_engines_find_the_boxes_of_the_simulation(
     exported: Exported, scenario_folder: Path
 ) -> None:
-    config = EvaluationConfig(agents=3, max_frames=3)
+    config = features_of(3)
     simulated = TorchDetector(exported.bundle, SimulatedNetwork(exported.graphs))
     expected, expected_boxes = measure(simulated, scenario_folder, config)
     engines = EngineDetector(exported.bundle, threads=1)
@@ -89,7 +95,7 @@ def test_a_part_alone_rounds_nothing_else(exported: Exported) -> None:
 def test_the_sensitivity_table_has_a_row_for_each_part(
     exported: Exported, scenario_folder: Path
 ) -> None:
-    config = EvaluationConfig(agents=2, max_frames=3)
+    config = features_of(2)
     rows = sensitivity(exported.graphs, exported.bundle, scenario_folder, config)
     assert [row["part"] for row in rows] == ["nothing", *parts_of(exported.graphs), "everything"]
     assert rows[0]["boxes"]["same_share"] == 1.0
