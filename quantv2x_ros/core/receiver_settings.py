@@ -37,7 +37,7 @@ class ReceiverSettings:
         max_heading_sigma: largest standard deviation of a sender's heading, degrees.
     """
 
-    peer_timeout: float = 0.3
+    peer_timeout: float = 0.5
     peer_wait: float = 0.03
     tile_timeout: float = 0.04
     conceal: float = 0.3

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from quantv2x_ros.environment.provenance import Provenance
 from quantv2x_ros.results.files import ResultFile, ResultsError, read_result
@@ -14,6 +15,8 @@ from quantv2x_ros.results.kinds import KINDS
 
 #: What is said of numbers that no command has written.
 TRANSCRIBED = "measured before results were recorded as JSON"
+#: What agents sent, by the way of fusion.
+_SENT = {"features": "features", "late": "objects", "hybrid": "objects and features"}
 _MARK = "<!-- Written by `python -m quantv2x_ros results`; change the files that it reads. -->"
 
 
@@ -69,9 +72,7 @@ def _table(entry: TableEntry, results: Mapping[str, ResultFile], folder: Path) -
         ) from error
     picture = [f"![{entry.caption or entry.heading}]({entry.image})"] if entry.image else []
     prepare = [f"The data are made by\n\n```bash\n{entry.prepare}\n```"] if entry.prepare else []
-    origins = [
-        (label, results[name].provenance) for label, ns in entry.files.items() for name in ns
-    ]
+    origins = [(label, results[name]) for label, names in entry.files.items() for name in names]
     return [
         f"### {entry.heading}",
         entry.sentence,
@@ -83,18 +84,30 @@ def _table(entry: TableEntry, results: Mapping[str, ResultFile], folder: Path) -
     ]
 
 
-def _origins(origins: Sequence[tuple[str, Provenance]]) -> str:
+def _origins(origins: Sequence[tuple[str, ResultFile]]) -> str:
     """List the provenance of a table's files; files of the same provenance share a line."""
-    labels: dict[Provenance, list[str]] = {}
-    for label, origin in origins:
-        known = labels.setdefault(origin, [])
+    labels: dict[tuple[Provenance, str], list[str]] = {}
+    for label, result in origins:
+        known = labels.setdefault((result.provenance, sent_by(result.content)), [])
         if label and label not in known:
             known.append(label)
     lines = []
-    for origin, names in labels.items():
+    for (origin, sent), names in labels.items():
         prefix = f"{'; '.join(names)}: " if names and len(labels) > 1 else ""
-        lines.append(f"* {prefix}{describe(origin)}")
+        lines.append(f"* {prefix}{describe(origin)}{sent}")
     return "\n".join(lines)
+
+
+def sent_by(content: Mapping[str, Any]) -> str:
+    """Word how agents sent in an evaluation; empty where they did not, or it is not known.
+
+    Args:
+        content: Entries of a result's JSON.
+    """
+    if content.get("agents") == 1 or not {"fusion", "radio"} <= content.keys():
+        return ""
+    law = "under no law" if content["radio"] == "none" else f"under the law of {content['radio']}"
+    return f" Sent: {_SENT[content['fusion']]}, {law}, unless a row says otherwise."
 
 
 def describe(origin: Provenance) -> str:

@@ -52,7 +52,7 @@ def test_values_of_all_sections_arrive_and_changes_come_last(tmp_path: Path) -> 
     assert (settings.link.loss, settings.link.heading_deviation) == (0.3, 0.0)
     receiver = settings.receiver
     assert (receiver.conceal, receiver.align_poses) == (0.0, True)
-    assert (receiver.consistency_check, receiver.peer_timeout) == ("exclude", 0.3)
+    assert (receiver.consistency_check, receiver.peer_timeout) == ("exclude", 0.5)
     np.testing.assert_allclose(settings.placement.numbers, [0, 0, 1.9, 0, 0, 90], atol=1e-9)
     assert measure.latencies_ms == (None, 0.0, 100.0)
 

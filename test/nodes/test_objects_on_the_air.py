@@ -160,7 +160,7 @@ def test_objects_of_a_peer_are_published_at_the_egos_time_and_as_the_peers(ego):
 def test_objects_that_are_too_old_are_not_published(ego):
     ego.hear(object_message(1000))
     assert reported_by(ego.fuse(1250), PEER)
-    assert reported_by(ego.fuse(1350), PEER) == {}  # peer_timeout is 0.3 s
+    assert reported_by(ego.fuse(1550), PEER) == {}  # peer_timeout is 0.5 s
 
 
 @pytest.mark.parametrize(

@@ -240,16 +240,16 @@ def test_a_silent_peer_is_left_out_and_named(ego):
     ego.send(2, 1000)
     ego.send(1, 1000)
     ego.fused(1)
-    ego.send(1, 1400)
+    ego.send(1, 1600)
     assert list(ego.fused(2).contributing_stations) == [1]
-    assert "station 2 unheard for 0.400 s, allowed 0.3 s" in ego.expect_drop("silent")
+    assert "station 2 unheard for 0.600 s, allowed 0.5 s" in ego.expect_drop("silent")
 
 
 def test_a_late_peer_is_dropped_with_both_values(ego):
     ego.send(1, 2000)
     ego.fused(1)
     ego.send(2, 1000)
-    assert "1.000 s old, allowed are 0.300 s" in ego.expect_drop("late")
+    assert "1.000 s old, allowed are 0.500 s" in ego.expect_drop("late")
     ego.expect_still_alive()
 
 
