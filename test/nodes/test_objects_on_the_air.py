@@ -270,3 +270,24 @@ def test_a_vehicle_under_a_law_sends_both_features_and_objects(ros, parameters, 
     told = [each.packet for each in sensors.indices if isinstance(each.packet, ObjectPacket)]
     assert (told[0].station_id, told[0].stamp_ns) == (EGO, 20 * 10**9)
     assert len(told[0].objects) > 0
+
+
+def test_a_pole_with_an_encoder_and_a_fusion_node_sends_objects_too(ros, parameters, sensors):
+    """The fusion node hears the encoder's sweeps in the own namespace, and tells it the objects."""
+    ros.add(EncoderNode(parameter_overrides=parameters(station_id=EGO, radio="its_g5_6")))
+    fusion = ros.add(FusionNode(parameter_overrides=parameters(station_id=EGO)))
+    sensors.connect()
+    ros.spin_until(lambda: fusion.count_subscribers("own_objects") > 0)
+    ros.spin_until(lambda: fusion.count_publishers("own_indices") > 0)
+    ros.spin_for(1.0)
+    sensors.send(20)
+    ros.spin_until(
+        lambda: {Packet, ObjectPacket} <= {type(each.packet) for each in sensors.indices}
+    )
+    tile, told = (
+        next(each for each in sensors.indices if isinstance(each.packet, kind))
+        for kind in (Packet, ObjectPacket)
+    )
+    assert told.stamp_ns == tile.stamp_ns == 20 * 10**9
+    np.testing.assert_array_equal(told.pose, tile.pose)
+    assert len(told.objects) > 0
