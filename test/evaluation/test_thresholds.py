@@ -18,18 +18,18 @@ from quantv2x_ros.inference.model.bundle import ModelBundle
 def test_the_command_writes_the_best_thresholds_into_the_bundle(
     tmp_path: Path, dataset: Path
 ) -> None:
-    folder = tmp_path / "bundle"
+    folder, scene = tmp_path / "bundle", dataset / "test" / "scene_3"
     shutil.copytree(find_bundle(""), folder)
     before = ModelBundle.load(folder)
-    command = ["choose-thresholds", "--bundle", str(folder), "--data", str(dataset)]
+    command = ["choose-thresholds", "--bundle", str(folder), "--data", str(scene)]
     result = CliRunner().invoke(app, [*command, "--threads", "1"])
     assert result.exit_code == 0, result.output
     after = ModelBundle.load(folder)
-    points = choose_thresholds(before, dataset, threads=1)
+    points = choose_thresholds(before, scene, threads=1)
     assert after.detection.class_thresholds == tuple(p.threshold for p in points.values())
     assert points["vehicle"].f1 > 0.5
     assert after.codebook_id == before.codebook_id
     assert after.detection.competing == before.detection.competing
-    precise = choose_thresholds(before, dataset, 0.97, threads=1)["vehicle"]
+    precise = choose_thresholds(before, scene, 0.97, threads=1)["vehicle"]
     assert precise.precision >= 0.97
     assert precise.threshold > points["vehicle"].threshold

@@ -79,6 +79,12 @@ class Ros:
         rclpy.try_shutdown()
 
 
+@pytest.fixture(scope="session")
+def make_ros() -> type[Ros]:
+    """Makes what `ros` is, for fixtures that serve several tests; to be closed before the next."""
+    return Ros
+
+
 @pytest.fixture
 def ros() -> Iterator[Ros]:
     """Fresh nodes for a test."""

@@ -77,6 +77,7 @@ def test_with_indices_alone_the_ego_sees_what_they_decode_to(
     objects = ros.collect(DetectedObject3DArray, "objects")
     ros.spin_until(lambda: ros.node.count_subscribers("/v2x/bev_indices") >= 2)
     np.testing.assert_allclose(boxes(ros, sensors, objects), scores["coded"], atol=1e-5)
+    ros.spin_until(lambda: sensors.indices)  # the boxes may be here before them
     assert sensors.indices[0].station_id == 1
 
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,8 +63,7 @@ def benchmark_nodes(bundle_folder, scenario_folder, tmp_path, *options):
     command = [sys.executable, "-m", "quantv2x_ros", "benchmark-nodes", "--json", str(out)]
     command += ["--bundle", str(bundle_folder), "--scenario", str(scenario_folder)]
     command += ["--threads", "1", "--rate", "0.3", *options]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    subprocess.run(command, cwd=Path(__file__).parents[2], env=environment, check=True, timeout=600)
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=True, timeout=600)
     result = json.loads(out.read_text())
     assert str(bundle_folder) not in result["provenance"]["command"]
     assert f"--bundle {bundle_folder.name}" in result["provenance"]["command"]

@@ -32,7 +32,7 @@ from quantv2x_ros.graph.settings import GraphSettings
 from quantv2x_ros.nodes.common.conversions import nanoseconds
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def graph(bundle_folder, scenario_folder):
     """Makes the graph of an ego and one peer that plays the test's scenario."""
 
@@ -72,10 +72,10 @@ PATIENT = """
 """
 
 
-@pytest.fixture
-def patient(tmp_path):
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory):
     """Parameters that lose nothing even on a busy machine."""
-    path = tmp_path / "patient.yaml"
+    path = tmp_path_factory.mktemp("patient") / "patient.yaml"
     path.write_text(PATIENT)
     return str(path)
 
@@ -100,9 +100,20 @@ def play(ros, nodes, log, params_file):
     return {nanoseconds(message.header.stamp): message for message in objects}, indices
 
 
-def test_ego_and_peer_in_processes_fuse_every_sweep_and_end_cleanly(ros, graph, patient, tmp_path):
-    objects, indices = play(ros, graph(), tmp_path / "log", patient)
-    assert len(objects) == 6, (tmp_path / "log").read_text()
+@pytest.fixture(scope="module")
+def played(make_ros, graph, patient, tmp_path_factory):
+    """Fused frames, sweeps heard and log of one run of the scene."""
+    log = tmp_path_factory.mktemp("played") / "log"
+    ros = make_ros()
+    try:
+        return *play(ros, graph(), log, patient), log
+    finally:
+        ros.close()
+
+
+def test_ego_and_peer_in_processes_fuse_every_sweep_and_end_cleanly(played):
+    objects, indices, log = played
+    assert len(objects) == 6, log.read_text()
     stations = [tuple(objects[stamp].contributing_stations) for stamp in sorted(objects)]
     assert set(stations[1:]) == {(1, 2)}, "at the first sweep the peer may not be known yet"
     assert all(message.objects for message in objects.values())
@@ -111,12 +122,12 @@ def test_ego_and_peer_in_processes_fuse_every_sweep_and_end_cleanly(ros, graph, 
 
 
 def test_the_same_scene_gives_the_same_boxes_again_and_from_its_bag(
-    ros, graph, bundle_folder, scenario_folder, patient, tmp_path
+    played, ros, bundle_folder, scenario_folder, patient, tmp_path
 ):
     from quantv2x_ros.data.recording import record_scenario
     from quantv2x_ros.data.scenario import Scenario
 
-    first, _ = play(ros, graph(), tmp_path / "first.log", patient)
+    first, _, _ = played
     bag = tmp_path / "bag"
     record_scenario(Scenario.open(scenario_folder), bag)
     settings = GraphSettings(

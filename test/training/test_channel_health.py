@@ -47,9 +47,8 @@ FRAMES = 6
 
 
 @pytest.fixture(autouse=True)
-def _few_frames(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "LEAST_FRAMES", FRAMES)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +71,14 @@ def calibration(network: QuantV2XNetwork) -> Calibration:
     return calibrate(NetworkGraphs.fold(network), random_frames(5, GRID, (1, 2, 1, 1, 1, 1)))
 
 
+@pytest.fixture(scope="module")
+def quantized(network: QuantV2XNetwork, calibration: Calibration) -> NetworkGraphs:
+    """The network with what is left of it in integers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(health, "LEAST_FRAMES", FRAMES)
+        return quantize_calibrated(network, calibration, QuantizationConfig())
+
+
 #: By tensor: what cannot fire, and how many of those go.
 LOST = {
     "head/shrink0": (240, 240),
@@ -85,10 +92,9 @@ LOST = {
 
 
 def test_the_record_says_what_was_lost_and_what_went(
-    network: QuantV2XNetwork, calibration: Calibration
+    network: QuantV2XNetwork, quantized: NetworkGraphs
 ) -> None:
-    graphs = quantize_calibrated(network, calibration, QuantizationConfig())
-    record = graphs.health
+    record = quantized.health
     assert record is not None
     assert record.frames == FRAMES
     for name, (silent, gone) in LOST.items():
@@ -98,7 +104,7 @@ def test_the_record_says_what_was_lost_and_what_went(
     assert record.layers["pyramid/level2"].left_out == 0, "engines' borders stay"
     assert {name.split("/")[0] for name in record.layers} == {"encoder", "pyramid", "head"}
     shrink = 64 * 64 // 4**2  # cells of the map
-    assert graphs.graphs["head"].convolutions[3].weight.shape[0] <= 16
+    assert quantized.graphs["head"].convolutions[3].weight.shape[0] <= 16
     before, after = record.operations["head"].trained, record.operations["head"].computed
     assert before - after > shrink * 9 * 240 * (334 + 226)
     assert "are left out" in record.summary()
@@ -176,11 +182,10 @@ def test_engines_without_them_give_the_same_bits(
 
 
 def test_scales_are_chosen_for_what_is_left(
-    network: QuantV2XNetwork, calibration: Calibration, complete: NetworkGraphs
+    network: QuantV2XNetwork, quantized: NetworkGraphs, complete: NetworkGraphs
 ) -> None:
-    graphs = quantize_calibrated(network, calibration, QuantizationConfig())
-    assert graphs.scales == complete.scales, "zeros do not move the scales of activations"
-    left = graphs.graph_weights("head")["shrink1"]
+    assert quantized.scales == complete.scales, "zeros do not move the scales of activations"
+    left = quantized.graph_weights("head")["shrink1"]
     assert left.values.shape[1] <= 16
     np.testing.assert_array_less(
         left.scales.mean(), complete.graph_weights("head")["shrink1"].scales.mean()
@@ -188,10 +193,9 @@ def test_scales_are_chosen_for_what_is_left(
 
 
 def test_heads_of_some_cells_are_those_of_the_whole_map(
-    network: QuantV2XNetwork, calibration: Calibration, tmp_path: Path
+    network: QuantV2XNetwork, quantized: NetworkGraphs, tmp_path: Path
 ) -> None:
-    graphs = quantize_calibrated(network, calibration, QuantizationConfig())
-    bundle = write_bundle(network, graphs, tmp_path / "b", "b", BundleSettings())
+    bundle = write_bundle(network, quantized, tmp_path / "b", "b", BundleSettings())
     frame = random_frames(7, GRID, (2,))[0]
     encoder = AgentEncoder(bundle, threads=1)
     whole = CooperativeDetector(bundle, threads=1)
@@ -253,11 +257,10 @@ def test_cells_of_a_pixel_shuffle_are_one_channel() -> None:
 
 
 def test_a_quantized_network_is_not_pruned_again(
-    network: QuantV2XNetwork, calibration: Calibration
+    network: QuantV2XNetwork, quantized: NetworkGraphs
 ) -> None:
-    graphs = quantize_calibrated(network, calibration, QuantizationConfig())
     with pytest.raises(PruningError, match="before a network is quantized"):
-        graphs.pruned({})
+        quantized.pruned({})
 
 
 def test_a_bundle_that_reproduces_a_published_checkpoint_keeps_everything(
@@ -280,11 +283,10 @@ def test_a_bundle_that_reproduces_a_published_checkpoint_keeps_everything(
 
 
 def test_a_manifest_keeps_the_record(
-    network: QuantV2XNetwork, calibration: Calibration, tmp_path: Path
+    network: QuantV2XNetwork, quantized: NetworkGraphs, tmp_path: Path
 ) -> None:
-    graphs = quantize_calibrated(network, calibration, QuantizationConfig())
-    manifest = write_bundle(network, graphs, tmp_path / "b", "b", BundleSettings()).manifest
-    assert manifest.health == graphs.health
+    manifest = write_bundle(network, quantized, tmp_path / "b", "b", BundleSettings()).manifest
+    assert manifest.health == quantized.health
     text = manifest.as_yaml()
     assert parse_manifest(text.encode()) == manifest
     assert "    head/shrink0: {channels: 256, never_fired: 24" in text

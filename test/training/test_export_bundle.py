@@ -139,9 +139,8 @@ def test_calibration_frames_have_the_agents_that_there_are_and_repeat(dataset: P
 
 
 def test_the_command_writes_a_bundle_that_detects(
-    network: QuantV2XNetwork, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    network: QuantV2XNetwork, dataset: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     checkpoint = tmp_path / "network.safetensors"
     save_checkpoint(network, checkpoint)
     arguments = ["export", "--checkpoint", str(checkpoint), "--data", str(dataset)]

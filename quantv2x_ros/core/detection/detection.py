@@ -15,7 +15,6 @@ from quantv2x_ros.core.geometry import rotated
 from quantv2x_ros.core.geometry.boxes import (
     BOX_SIZE,
     FloatArray,
-    bev_iou,
     bev_rectangles,
     centres_in_range,
     check_boxes,
@@ -230,9 +229,9 @@ def vote(
         (K, 7) the kept boxes, in their order, with their own headings.
     """
     refined = boxes[kept]
-    overlap = bev_iou(refined, boxes)
-    votes = (labels[kept][:, None] == labels[None, :]) & (overlap > threshold)
-    weights = np.where(votes, overlap * np.square(scores, dtype=np.float64), 0.0)
+    numbers, groups = (np.ascontiguousarray(item, np.int64) for item in (kept, labels))
+    overlap = rotated.overlaps_above(bev_rectangles(boxes), numbers, groups, threshold)
+    weights = overlap * np.square(scores, dtype=np.float64)
     totals = weights.sum(axis=1, keepdims=True)
     counted = totals[:, 0] > 0.0  # a box without an area overlaps nothing, not even itself
     refined[counted, _VOTED] = (weights @ boxes[:, _VOTED])[counted] / totals[counted]

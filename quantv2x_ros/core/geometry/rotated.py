@@ -113,6 +113,49 @@ def pairwise_iou(rectangles_a: FloatArray, rectangles_b: FloatArray) -> FloatArr
 
 
 @njit(cache=True, nogil=True)
+def overlaps_above(
+    rectangles: FloatArray,
+    chosen: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    threshold: float,
+) -> FloatArray:
+    """Intersection over union of some rectangles with all, where it is above a threshold.
+
+    Args:
+        rectangles: (N, 5) float64; sizes must not be negative.
+        chosen: (K,) int64, numbers of the rectangles that are compared with all.
+        groups: (N,) int64; only rectangles of one group are compared.
+        threshold: smaller overlaps are left at 0.
+
+    Returns:
+        (K, N) float64.
+    """
+    count = len(rectangles)
+    radii = _radii(rectangles)
+    buffer_a, buffer_b = np.empty((_MAX_CORNERS, 2)), np.empty((_MAX_CORNERS, 2))
+    result = np.zeros((len(chosen), count))
+    for row in range(len(chosen)):
+        i = chosen[row]
+        area_i = rectangles[i, 2] * rectangles[i, 3]
+        for j in range(count):
+            if groups[i] != groups[j]:
+                continue
+            dx = rectangles[i, 0] - rectangles[j, 0]
+            dy = rectangles[i, 1] - rectangles[j, 1]
+            reach = radii[i] + radii[j]
+            if dx * dx + dy * dy > reach * reach:
+                continue
+            # IoU cannot exceed the ratio of the areas, so very unequal pairs need no clipping.
+            area_j = rectangles[j, 2] * rectangles[j, 3]
+            if min(area_i, area_j) <= threshold * max(area_i, area_j):
+                continue
+            overlap = _iou(rectangles[i], rectangles[j], buffer_a, buffer_b)
+            if overlap > threshold:
+                result[row, j] = overlap
+    return result
+
+
+@njit(cache=True, nogil=True)
 def suppress(
     rectangles: FloatArray, groups: npt.NDArray[np.int64], threshold: float
 ) -> npt.NDArray[np.bool_]:

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +54,12 @@ class Actor:
     lateral: float = 0.0
     walks: bool = False
 
+    @property
+    def _reach(self) -> float:
+        """No circle of the footprint reaches further from its middle, metres."""
+        length, width = max(self.shape.size[:2]), min(self.shape.size[:2])
+        return 0.5 * length + 0.6 * width
+
     def circles(self) -> tuple[FloatArray, float]:
         """Return (n, 2) centres and the radius of circles that cover the footprint."""
         return footprint_circles(self.place, self.shape.size)
@@ -78,6 +86,9 @@ class Actor:
         """Return whether no other actor is within ``margin`` metres."""
         own, radius = self.circles()
         for other in others:
+            apart = math.hypot(self.place[0] - other.place[0], self.place[1] - other.place[1])
+            if apart > self._reach + other._reach + margin:
+                continue
             centers, other_radius = other.circles()
             gap = np.hypot(*(own[:, None] - centers[None]).transpose(2, 0, 1)).min()
             if gap < radius + other_radius + margin:
@@ -85,6 +96,7 @@ class Actor:
         return True
 
 
+@lru_cache(maxsize=4096)
 def footprint_circles(place: Place, size: tuple[float, float, float]) -> tuple[FloatArray, float]:
     """Cover a footprint of ``size`` (l, w, h) at (x, y, yaw) by circles along its length."""
     length, width = max(size[:2]), min(size[:2])
@@ -92,6 +104,7 @@ def footprint_circles(place: Place, size: tuple[float, float, float]) -> tuple[F
     count = max(1, int(np.ceil(length / width)))
     along = (np.arange(count) - (count - 1) / 2) * (length / count)
     centers = np.stack([x + along * np.cos(yaw), y + along * np.sin(yaw)], axis=1)
+    centers.flags.writeable = False
     return centers, 0.52 * width
 
 

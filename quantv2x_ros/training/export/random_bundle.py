@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from quantv2x_ros.core.detection.detection import DetectionConfig
 from quantv2x_ros.core.geometry.grid import BevGrid
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.training.export.bundle_writer import BundleSettings, export_bundle
@@ -22,6 +24,9 @@ SMALL_RANGE = (-25.6, -25.6, -5.0, 25.6, 25.6, 1.0)
 #: The default bundle's grid: 100 x 352 cells.
 FULL_RANGE = (-140.8, -40.0, -5.0, 140.8, 40.0, 1.0)
 VOXEL = (0.4, 0.4, 6.0)
+#: Candidates of a random bundle, ten times fewer than of a trained one: nearly all of them become
+#: boxes, which stand for nothing, and a street has no more.
+CANDIDATES = 100
 
 
 def random_network(
@@ -125,5 +130,8 @@ def build_random_bundle(
         name=f"random-{seed}",
         calibration_frames=frames if precision == "int8" else (),
         precision=precision,
-        settings=BundleSettings(training={"data": "none: random weights, for tests only"}),
+        settings=BundleSettings(
+            training={"data": "none: random weights, for tests only"},
+            detection=replace(DetectionConfig.recommended(), max_candidates=CANDIDATES),
+        ),
     )

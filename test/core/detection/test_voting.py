@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantv2x_ros.core.detection.detection import DetectionConfig, DetectionError, nms, vote
+from quantv2x_ros.core.geometry import rotated
+from quantv2x_ros.core.geometry.boxes import bev_iou, bev_rectangles
 
 CAR = np.array([10.0, 5.0, -1.0, 4.5, 1.9, 1.6, 0.3], np.float32)
 
@@ -79,6 +81,18 @@ def test_a_refined_box_stays_within_its_voters_and_the_candidates_are_not_touche
     assert np.array_equal(boxes, before)
     assert (np.abs(refined[:, 0] - boxes[kept, 0]) < CAR[3]).all()
     assert refined[:, 1:] == pytest.approx(boxes[kept, 1:], abs=1e-4)
+
+
+@given(seed=st.integers(0, 1 << 30), threshold=st.floats(0.0, 0.99))
+def test_overlaps_above_a_threshold_are_those_of_every_pair(seed, threshold):
+    rng = np.random.default_rng(seed)
+    boxes = rng.uniform((-6, -6, 0, 0.5, 0.5, 1, -4), (6, 6, 0, 12, 3, 2, 4), (40, 7))
+    labels, chosen = rng.integers(1, 4, 40), rng.permutation(40)[:15]
+    every = bev_iou(boxes[chosen], boxes)
+    same = labels[chosen][:, None] == labels[None, :]
+    expected = np.where(same & (every > threshold), every, 0.0)
+    found = rotated.overlaps_above(bev_rectangles(boxes), chosen, labels, threshold)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.0, float("nan")])
