@@ -67,6 +67,7 @@ def reported(tmp_path_factory, bundles, dataset):
     other = folder / "other.json"
     call = ("evaluate", "--data", dataset, "--bundle", bundles["int8"], "--set", "agents=3")
     call += FEW_BOXES
+    call += ("--set", "sending.radio=none")  # so many objects would leave nothing for features
     assert run(*call, "--json", other, "--max-frames", 1).exit_code == 0
     result = run(
         *call, "--json", folder / "ap.json", "--report", folder / "report", "--compare", other,
@@ -179,7 +180,7 @@ def test_a_table_of_markdown():
 @pytest.mark.parametrize("fusion", ["late", "hybrid"])
 @pytest.mark.parametrize("series", ["radio", "loss", "latency_ms", "pose_error"])
 def test_a_series_is_measured_with_boxes_under_the_same_law(series, fusion):
-    base = EvaluationConfig(link=Link(sending=Sending(radio="its_g5_6")))
+    base = EvaluationConfig(link=Link(sending=Sending(radio="its_g5_6")), fusion="features")
     plain, _ = make_variants(base, (series,), longest=9, levels=2)
     boxes, _ = make_variants(base, parse_sweeps(f"{series}_{fusion}"), longest=9, levels=2)
     assert {variant.config.fusion for variant in boxes} == {fusion}
@@ -196,7 +197,8 @@ def test_every_series_has_a_title_and_an_axis():
 
 
 def test_sweeps_change_one_thing_at_a_time():
-    base = EvaluationConfig(link=Link(sending=Sending(SendSettings(min_occupancy=0.0))))
+    free = Sending(SendSettings(min_occupancy=0.0), radio="none")
+    base = EvaluationConfig(link=Link(sending=free))
     variants, notes = make_variants(base, tuple(STEPS), longest=9, levels=3)
     assert notes == []
     changed = {}
