@@ -237,6 +237,7 @@ def test_the_encoder_signs_own_objects_and_gives_them_the_pose_of_their_sweep(
     values = {"station_id": PEER, "radio": "none", "signing_key": str(private_path)}
     encoder = ros.add(EncoderNode(parameter_overrides=parameters(**values)))
     fusion = ros.node.create_publisher(BevIndices, "own_objects", qos.own_indices())
+    diagnostics = ros.collect(DiagnosticArray, "/diagnostics")
     sensors.connect()
     ros.connect(fusion)
     sweep = sensors.heard(5)
@@ -251,9 +252,16 @@ def test_the_encoder_signs_own_objects_and_gives_them_the_pose_of_their_sweep(
     assert is_signed_by(KeyRing.load(tmp_path)[PEER], signature, content)
     before = len(sensors.indices)
     fusion.publish(object_message(4000))  # of no sweep that was sent
-    ros.spin_for(0.3)
+    values = {"objects a frame": "2", "bytes of objects a frame": str(len(sent.data))}
+    values["dropped: late_objects"] = f"1 (no sweep of {4000 * MS} ns was sent of late)"
+    ros.spin_until(lambda: values.items() <= _values(diagnostics).items())
     assert len(sensors.indices) == before
     assert encoder.is_active
+
+
+def _values(diagnostics):
+    """What the newest diagnostics say."""
+    return {item.key: item.value for item in diagnostics[-1].status[0].values}
 
 
 def test_a_vehicle_under_a_law_sends_both_features_and_objects(ros, parameters, sensors):
