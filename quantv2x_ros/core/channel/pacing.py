@@ -86,7 +86,7 @@ class Pacer(Generic[Packet]):
 
     def budget(
         self,
-        now: float,
+        taken: float,
         unit: int,
         overhead: int = FIELD_BYTES,
         reserved: Sequence[int] = (),
@@ -94,14 +94,16 @@ class Pacer(Generic[Packet]):
         """Return the next sweep's budget; see `sweep_budget`.
 
         Args:
-            now: present time; must not run back.
+            taken: when the sweep was taken, by its own clock: what is sent of it does not depend on
+                how long the computer took. Where that has run back, it is the first one.
             unit: largest payload of a packet, bytes; 0 for any.
             overhead: bytes of a packet beside its payload.
             reserved: sizes of the packets with objects that come with each sweep, bytes.
         """
-        past = now - self._asked
-        self._asked = now
-        self._period = FIRST_PERIOD if math.isinf(past) else min(past, LONGEST_PERIOD)
+        past = taken - self._asked
+        self._asked = taken
+        follows = 0.0 <= past < math.inf
+        self._period = min(past, LONGEST_PERIOD) if follows else FIRST_PERIOD
         self._unit, self._overhead = unit, overhead
         return sweep_budget(self.allowance.profile, self._period, unit, overhead, reserved)
 

@@ -145,7 +145,9 @@ class IndexOutput:
         given = self._rate.budget(now)
         if given is not None:
             given = max(1, given - sum(reserved))
-        budget = tightest(given, self.paced.budget(self._unit, self._overhead, reserved))
+        taken = source.stamp_ns / 1e9
+        lawful = self.paced.budget(taken, self._unit, self._overhead, reserved)
+        budget = tightest(given, lawful)
         cells = both(self._near, wanted)
         frame = self._sender.send(indices, budget, cells)
         messages = self._messages(frame, source, frame_id)

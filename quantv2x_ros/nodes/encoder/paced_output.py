@@ -65,16 +65,19 @@ class PacedOutput:
         if thread is not None:
             thread.join()
 
-    def budget(self, unit: int, overhead: int, reserved: Sequence[int] = ()) -> int | None:
+    def budget(
+        self, taken: float, unit: int, overhead: int, reserved: Sequence[int] = ()
+    ) -> int | None:
         """Return how many bytes of packets the law gives the next sweep; None for any number.
 
         Args:
+            taken: time of the sweep, seconds.
             unit: largest payload of a packet, bytes; 0 for any.
             overhead: bytes of a packet beside its payload.
             reserved: sizes of the packets with objects that will come with it, bytes.
         """
         with self._changed:
-            return self._pacer.budget(time.monotonic(), unit, overhead, reserved)
+            return self._pacer.budget(taken, unit, overhead, reserved)
 
     def most_bytes(self) -> int | None:
         """Return how many bytes of packets the law gives a sweep in all; None for any number."""

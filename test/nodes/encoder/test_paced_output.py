@@ -45,7 +45,7 @@ def test_without_a_law_all_is_sent_before_the_call_returns():
     air = Air(5)
     output = PacedOutput("none", air.publish, air.failures.append)
     output.start()
-    assert output.budget(1398, HEADER_BYTES) is None
+    assert output.budget(0.0, 1398, HEADER_BYTES) is None
     output.send(messages(1, 5))
     assert air.sent == [(1, number) for number in range(5)]
     assert air.threads == {threading.get_ident()}
