@@ -57,7 +57,7 @@ class BoxLink:
             budget: See `sent_boxes`.
             pose: (4, 4) of its frame in the map, as it believes it to be.
         """
-        found, velocities = sent_boxes(state, name, budget), state.own_view(name).velocities
+        found, velocities = sent_boxes(state, name, budget), state.own_view(name).tracked.velocities
         messages = []
         for first in range(0, max(len(found), 1), MOST_OBJECTS):
             which = np.arange(len(found))[first : first + MOST_OBJECTS]

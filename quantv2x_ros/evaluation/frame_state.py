@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import Detections
 from quantv2x_ros.core.geometry.pose import transform_between
-from quantv2x_ros.core.tracking.object_tracker import ObjectTracker
+from quantv2x_ros.core.tracking.object_tracker import ObjectTracker, TrackedObjects
 from quantv2x_ros.core.transport.sweep import Tile
 from quantv2x_ros.core.transport.sweep_sender import SentSweep
 from quantv2x_ros.data.frame import Frame
@@ -89,11 +89,11 @@ class OwnView:
 
     Attributes:
         detections: The boxes.
-        velocities: (N, 2) theirs over ground, in the axes of that frame, m/s.
+        tracked: What is known of them from the frames before.
     """
 
     detections: Detections
-    velocities: npt.NDArray[np.float64]
+    tracked: TrackedObjects
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ class FrameState:
             if not tracker.is_later(self.stamp_ns / 1e9):  # the scenario is played anew
                 tracker.reset()
             tracked = tracker.update(found, self.sent[name].pose, self.stamp_ns / 1e9)
-            self._views[name] = OwnView(found, tracked.velocities)
+            self._views[name] = OwnView(found, tracked)
         return self._views[name]
 
     @property

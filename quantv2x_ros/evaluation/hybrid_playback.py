@@ -99,7 +99,7 @@ def packets_with_objects(
     source = SweepSource(
         station_id(name), state.number, state.stamp_ns, state.sent[name].pose, PoseSpread()
     )
-    objects = SentObjects.of(view.detections, view.velocities, classes)
+    objects = SentObjects.of(view.detections, view.tracked.known_velocities, classes)
     return object_packets(source, objects, 0, ED25519, sending.budget)
 
 

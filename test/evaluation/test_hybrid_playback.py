@@ -56,7 +56,7 @@ def test_what_features_gave_and_the_peers_boxes_make_one_list(detector, states):
         boxes = PeerBoxes(PeerRegistry())
         for name in list(state.sent)[1:]:
             seen = state.own_view(name)
-            objects = SentObjects.of(seen.detections, seen.velocities, classes)
+            objects = SentObjects.of(seen.detections, seen.tracked.known_velocities, classes)
             found, velocities = SentObjects.unpack(objects.pack()).detections(classes)
             pose = state.sent[name].pose
             message = PeerObjects(station_id(name), state.stamp_ns, pose, found, velocities)

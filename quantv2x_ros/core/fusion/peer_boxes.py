@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import DetectionConfig, Detections
 from quantv2x_ros.core.fusion.late_fusion import carried, late_fusion
+from quantv2x_ros.core.fusion.motion_compensation import MIN_AGE
 from quantv2x_ros.core.geometry.pose import Matrix, invert
 from quantv2x_ros.core.peers.peers import PeerField
 from quantv2x_ros.core.peers.registry import PeerRegistry
@@ -29,7 +30,7 @@ class PeerObjects:
         stamp_ns: time of the sweep, nanoseconds.
         pose: (4, 4) from the frame of the boxes to the map, metres.
         detections: the boxes.
-        velocities: (N, 2) theirs over ground, in the axes of their frame, m/s.
+        velocities: (N, 2) theirs over ground, in the axes of their frame, m/s; NaN where not known.
     """
 
     station_id: int
@@ -130,9 +131,23 @@ class PeerBoxes:
             age = (stamp_ns - messages[0].stamp_ns) / 1e9
             if station in without or abs(age) > longest:
                 continue
-            moved = [carried(m.detections, m.velocities, m.pose, to_ego, age) for m in messages]
+            moved = [_carried(m, to_ego, age) for m in messages]
             reports.append(ReportedBoxes(station, messages[0].stamp_ns, _joined(moved)))
         return reports
+
+
+def _carried(message: PeerObjects, to_ego: Matrix, age: float) -> Detections:
+    """Return a message's boxes at the ego's time; late ones without a known velocity are left out.
+
+    Args:
+        message: what a peer reports.
+        to_ego: (4, 4) from the map to the ego's frame.
+        age: of its sweep against the ego's, seconds.
+    """
+    known = np.isfinite(message.velocities).all(axis=1)
+    rows = np.flatnonzero(known | (abs(age) < MIN_AGE))
+    velocities = np.nan_to_num(message.velocities[rows])
+    return carried(message.detections.select(rows), velocities, message.pose, to_ego, age)
 
 
 def join_reports(

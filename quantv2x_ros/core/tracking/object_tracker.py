@@ -23,6 +23,8 @@ Float64 = npt.NDArray[np.float64]
 
 #: Squared Mahalanobis distance that 99 of 100 true pairs stay below (chi-squared, 2 dimensions).
 GATE = 9.21
+#: Largest standard deviation of a velocity that counts as known, m/s: some frames after the first.
+SURE_VELOCITY = 2.0
 #: Ids go up to this and begin again at 1.
 _IDS = 2**32 - 1
 
@@ -85,6 +87,12 @@ class TrackedObjects:
     existence: Float64
     facing: npt.NDArray[np.bool_]
     ages: Float64
+
+    @property
+    def known_velocities(self) -> Float64:
+        """The velocities, (N, 2), m/s; NaN where their deviation is above `SURE_VELOCITY`."""
+        variance = np.maximum(self.covariances[:, 2, 2], self.covariances[:, 3, 3])
+        return np.where((variance <= SURE_VELOCITY**2)[:, None], self.velocities, np.nan)
 
 
 class ObjectTracker:

@@ -116,7 +116,7 @@ class SentObjects:
         return cls(of_each[kept], found.boxes[kept], velocities[kept], found.scores[kept])
 
     def detections(self, classes: Sequence[str]) -> tuple[Detections, npt.NDArray[np.float64]]:
-        """Return them in a bundle's classes, with their velocities (N, 2), 0 where unknown.
+        """Return them in a bundle's classes, with their velocities (N, 2), NaN where unknown.
 
         Kinds that the bundle has no class for are left out.
 
@@ -130,7 +130,7 @@ class SentObjects:
         of_each = table[self.kinds]
         kept = of_each > 0
         found = Detections(self.boxes[kept], self.scores[kept], of_each[kept])
-        return found, np.nan_to_num(self.velocities[kept])
+        return found, self.velocities[kept]
 
     def __len__(self) -> int:
         """Return the number of objects."""

@@ -55,7 +55,7 @@ class OwnView:
     Attributes:
         sweep: the sweep.
         detections: boxes in its frame, down to the score from which objects are sent.
-        velocities: (N, 2) theirs over ground, in the axes of that frame, m/s.
+        velocities: (N, 2) theirs over ground, in the axes of that frame, m/s; NaN where not known.
     """
 
     sweep: AgentSweep
@@ -255,7 +255,7 @@ class FusionWorker:
         if not self._own_tracker.is_later(seconds):  # time has jumped back
             self._own_tracker.reset()
         tracked = self._own_tracker.update(found, held.sweep.pose, seconds)
-        self._on_own_view(OwnView(held.sweep, found, tracked.velocities))
+        self._on_own_view(OwnView(held.sweep, found, tracked.known_velocities))
 
     def _fuse(self, step: Fuse[AgentPyramid]) -> FusionOutcome:
         frame = self._receiver.prepare(step)

@@ -171,3 +171,16 @@ def test_a_frame_that_is_not_later_is_refused(seconds):
 def test_settings_are_validated(values):
     with pytest.raises(TrackerError, match=next(iter(values))):
         TrackerSettings(**values)
+
+
+def test_a_velocity_is_known_some_frames_after_the_first() -> None:
+    tracker = ObjectTracker()
+    known = []
+    for number in range(8):
+        tracked = tracker.update(seen([(10.0 + number, 0.0)]), HERE, PERIOD * number)
+        known.append(bool(np.isfinite(tracked.known_velocities).all()))
+    assert known == sorted(known)
+    assert not any(known[:2])
+    assert known[-1]
+    np.testing.assert_allclose(tracked.known_velocities, tracked.velocities)
+    np.testing.assert_allclose(tracked.known_velocities, [[10.0, 0.0]], atol=1.0)

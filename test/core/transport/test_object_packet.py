@@ -784,7 +784,7 @@ def test_every_class_with_a_kind_comes_back_as_itself() -> None:
         assert sent.detections((name,))[0].labels.tolist() == [1]
 
 
-def test_objects_of_unknown_velocity_stand_still_for_who_hears_them() -> None:
+def test_who_hears_objects_knows_of_which_the_velocity_is_not_known() -> None:
     sent = replace(cars(2), velocities=np.array([UNKNOWN, (1.0, -1.0)]))
     _, velocities = SentObjects.unpack(sent.pack()).detections(CLASSES)
-    np.testing.assert_allclose(velocities, [[0.0, 0.0], [1.0, -1.0]])
+    np.testing.assert_allclose(velocities, [UNKNOWN, [1.0, -1.0]])
