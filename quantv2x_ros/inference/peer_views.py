@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from quantv2x_ros.core.fusion.consistency import OccupancyView, compare_views
 from quantv2x_ros.core.fusion.fusion_steps import FusedPeer
-from quantv2x_ros.core.fusion.motion_compensation import MIN_AGE, move_objects
+from quantv2x_ros.core.fusion.motion_compensation import move_objects
 from quantv2x_ros.core.fusion.occupancy_tracks import OccupancyTracks, TrackSettings
 from quantv2x_ros.core.geometry.pose import transform_between
 from quantv2x_ros.core.receiver_settings import CHECKS
@@ -17,6 +17,9 @@ from quantv2x_ros.core.transport.sweep import AgentSweep
 from quantv2x_ros.inference.model.bundle import ModelBundle
 from quantv2x_ros.inference.results import AgentPyramid
 
+#: Younger maps are fused as they are: what objects move by then is less than they are misplaced by
+#: an estimated velocity, seconds.
+MIN_AGE = 0.15
 #: Motion is watched in the maps of peers that come this late: it costs nothing while the link is
 #: quick, and three sweeps are enough once it is not; seconds.
 _WATCHED_AGE = 0.08

@@ -21,9 +21,6 @@ Features = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
-#: What is younger is used as it is: what objects move by then is less than they are misplaced by an
-#: estimated velocity, seconds.
-MIN_AGE = 0.15
 #: Features around an object that move with it, metres beyond its box; a cell of each level is
 #: added, since the network has looked that far.
 MARGIN = 0.8

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from quantv2x_ros.core.detection.detection import DetectionConfig, Detections
 from quantv2x_ros.core.fusion.late_fusion import carried, late_fusion
-from quantv2x_ros.core.fusion.motion_compensation import MIN_AGE
 from quantv2x_ros.core.geometry.pose import Matrix, invert
 from quantv2x_ros.core.peers.peers import PeerField
 from quantv2x_ros.core.peers.registry import PeerRegistry
@@ -137,17 +136,15 @@ class PeerBoxes:
 
 
 def _carried(message: PeerObjects, to_ego: Matrix, age: float) -> Detections:
-    """Return a message's boxes at the ego's time; late ones without a known velocity are left out.
+    """Return a message's boxes at the ego's time; those of unknown velocity stay where they were.
 
     Args:
         message: what a peer reports.
         to_ego: (4, 4) from the map to the ego's frame.
         age: of its sweep against the ego's, seconds.
     """
-    known = np.isfinite(message.velocities).all(axis=1)
-    rows = np.flatnonzero(known | (abs(age) < MIN_AGE))
-    velocities = np.nan_to_num(message.velocities[rows])
-    return carried(message.detections.select(rows), velocities, message.pose, to_ego, age)
+    velocities = np.nan_to_num(message.velocities)
+    return carried(message.detections, velocities, message.pose, to_ego, age)
 
 
 def join_reports(
