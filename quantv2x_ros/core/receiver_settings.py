@@ -30,6 +30,7 @@ class ReceiverSettings:
         consistency_check: what happens to a peer whose map contradicts the ego's: off, flag (named
             in the diagnostics) or exclude.
         compensate_motion: whether objects in peers' older maps are moved on to now.
+        join_objects: whether objects that peers have found alone are joined with what is fused.
         align_poses: whether peers' poses are corrected by the objects that both see.
         align_period: time between two corrections of a peer's pose, seconds.
         clock_tolerance: how far a stamp may lie in the future by the receiver's clock, seconds.
@@ -44,6 +45,7 @@ class ReceiverSettings:
     max_peer_distance: float = 300.0
     consistency_check: str = "flag"
     compensate_motion: bool = True
+    join_objects: bool = True
     align_poses: bool = False
     align_period: float = 1.0
     clock_tolerance: float = 0.5

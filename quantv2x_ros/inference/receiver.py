@@ -106,6 +106,7 @@ class Receiver:
         self._detector = detector
         self._station = station
         self._classes = len(bundle.classes)
+        self._joins = settings.join_objects
         self.boxes = PeerBoxes(registry)
         self.reception = Reception(
             bundle.index_map_format,
@@ -240,6 +241,8 @@ class Receiver:
         start = time.perf_counter()
         ego = frame.sweeps[0]
         longest = self.collector.peer_timeout
+        if not self._joins:
+            return result
         reports = self.boxes.reports(ego.stamp_ns, ego.pose, longest, frame.excluded)
         if not reports:
             return result

@@ -94,6 +94,16 @@ def test_boxes_of_sweeps_that_are_too_old_are_not_used(detector, states):
         assert len(playback.joined.reports) == agents
 
 
+def test_an_ego_may_do_without_the_peers_boxes(detector, states):
+    receiver = replace(EvaluationConfig().receiver, join_objects=False)
+    joined = [len(view.detections) for view, _ in play(detector, states, Link())]
+    alone = []
+    for view, playback in play(detector, states, Link(), receiver=receiver):
+        assert playback.joined is playback.fused
+        alone.append(len(view.detections))
+    assert joined != alone
+
+
 def test_boxes_help_where_no_tile_came(detector, states):
     """Of a sweep in one packet with its boxes in another, half of each are lost."""
     link = Link(sending=WHOLE, loss=0.5, seed=3)

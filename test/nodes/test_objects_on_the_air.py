@@ -157,6 +157,12 @@ def test_objects_of_a_peer_are_published_at_the_egos_time_and_as_the_peers(ego):
     ego.ros.spin_until(lambda: ego.reported(f"station {PEER} reported objects") == "2")
 
 
+def test_a_vehicle_may_do_without_what_others_tell(ros, parameters, bundle, indices):
+    ego = Ego(ros, parameters, bundle, indices, join_objects=False)
+    ego.hear(object_message(1900))
+    assert reported_by(ego.fuse(2000), PEER) == {}
+
+
 def test_objects_that_are_too_old_are_not_published(ego):
     ego.hear(object_message(1000))
     assert reported_by(ego.fuse(1250), PEER)

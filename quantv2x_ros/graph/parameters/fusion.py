@@ -95,6 +95,11 @@ class FusionParameters(NodeParameters):
         ReceiverSettings.compensate_motion,
         "Move objects in peers' older maps on by their estimated velocity.",
     )
+    join_objects: bool = parameter(
+        ReceiverSettings.join_objects,
+        "Publish what peers have found alone, too, in one list with what is fused. Where poses are "
+        "wrong by some decimetres, fused features alone are better.",
+    )
     score_threshold: float = parameter(
         -1.0,
         "Objects with a lower score are not published; -1: the bundle's threshold of each class.",
@@ -124,6 +129,7 @@ class FusionParameters(NodeParameters):
             max_peer_distance=self.max_peer_distance,
             consistency_check=self.consistency_check,
             compensate_motion=self.compensate_motion,
+            join_objects=self.join_objects,
             align_poses=self.align_poses,
             align_period=self.align_period,
             clock_tolerance=self.trust.clock_tolerance,
