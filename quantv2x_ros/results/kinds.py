@@ -79,6 +79,21 @@ def precision(contents: Contents, options: Options) -> str:
     return table(["class", *(f"{label}, AP@{iou}" for label, _, iou in columns)], rows)
 
 
+def tracking(contents: Contents, _: Options) -> str:
+    """How objects are followed, by class."""
+    rows = [
+        [
+            name,
+            number(row["MOTA"]),
+            number(row["MOTP"]),
+            *(number(row[count], 0) for count in ("id_switches", "missed", "false", "objects")),
+        ]
+        for name, row in _only(contents)["tracking"].items()
+    ]
+    header = ["class", "MOTA", "MOTP", "id switches", "missed", "false", "objects"]
+    return table(header, rows)
+
+
 def cooperation(contents: Contents, _: Options) -> str:
     """What peers add: of each label two evaluations, the ego alone and with peers."""
     rows = []
@@ -373,6 +388,7 @@ def plain(contents: Contents, _: Options) -> str:
 KINDS = {
     "precision": Kind("evaluate", precision),
     "cooperation": Kind("evaluate", cooperation),
+    "tracking": Kind("evaluate --set measure.tracking=true", tracking),
     "link": Kind("evaluate --sweep link", link),
     "treatment": Kind("evaluate --sweep latency_ms,latency_ms_uncompensated", treatment),
     "stages": Kind("benchmark", stages),
