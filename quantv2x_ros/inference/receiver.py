@@ -238,11 +238,11 @@ class Receiver:
             result: what that gave.
             detection: settings by which it did.
         """
+        if not self._joins:
+            return result
         start = time.perf_counter()
         ego = frame.sweeps[0]
         longest = self.collector.peer_timeout
-        if not self._joins:
-            return result
         reports = self.boxes.reports(ego.stamp_ns, ego.pose, longest, frame.excluded)
         if not reports:
             return result

@@ -38,8 +38,6 @@ _SENDER = struct.Struct("<BIIq")
 _SPREAD_AT = _SENDER.size + POSE_BYTES
 _FRAME_AT = _SPREAD_AT + 4
 _PART_AT = _FRAME_AT + 8
-#: Bytes that are 0 and may get a meaning.
-_RESERVED = 1
 _CRC = struct.Struct("<I")
 #: Bytes of the header, and of an object.
 HEADER_BYTES = HEADERS[OBJECTS]
@@ -244,7 +242,7 @@ class ObjectPacket:
                     pack_pose(self.pose),
                     self.spread.pack(),
                     self.map_id.to_bytes(8, "little"),
-                    bytes((self.part, *(_RESERVED * [0]))),
+                    bytes((self.part, 0)),
                 )
             )
         except PoseError as error:
